@@ -1,0 +1,338 @@
+"""Which energies and forces does a reference method give? Labels from any ASE calculator.
+
+Each finished frame is one line of JSON in a journal that is flushed to the disk before the next
+result is reported, so a killed run continues where it stopped. Frames whose self-consistent field
+does not converge, or whose forces break a conservation law, are recorded as failed and get no label.
+"""
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import CalculatorError
+from ase.calculators.singlepoint import SinglePointCalculator
+from jaxtyping import Float
+
+from so3lab import reference_methods
+
+NET_FORCE_LIMIT = 1e-3
+"""Largest accepted component of the sum of all forces, eV/Å."""
+NET_TORQUE_LIMIT = 1e-2
+"""Largest accepted component of the total torque of a molecule, eV."""
+
+LEVELS: dict[str, Callable[[], Any]] = {"gfn2": reference_methods.gfn2, "pbe": reference_methods.pbe}
+"""Levels of theory known by name; any picklable function without arguments serves as well."""
+
+_FAILURES = (CalculatorError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class LabelProgress(NamedTuple):
+    """What :func:`label` reports after each frame."""
+
+    done: int
+    """Frames in the journal, failed ones included."""
+    total: int
+    failed: int
+    frame: int | None
+    """Index of the frame just finished; None in the first report, before anything ran."""
+    failure: str | None
+    """Why the frame just finished got no label; None when it has one."""
+    remaining_s: float | None
+    """Estimated wall-clock seconds to the end; None before the first frame."""
+
+
+class Labels(NamedTuple):
+    """Reference data read back from a journal; only frames that have a label."""
+
+    indices: list[int]
+    energies: Float[np.ndarray, " labelled"]
+    """Total energies in eV."""
+    forces: list[Float[np.ndarray, "atoms 3"]]
+    """Forces in eV/Å, one array for each labelled frame."""
+    failures: dict[int, str]
+    """Reason for each frame that was tried and failed."""
+
+
+def label(
+    frames: Sequence[Atoms],
+    level: str | Callable[[], Any],
+    out: str | os.PathLike,
+    *,
+    processes: int | None = 1,
+    executor: Executor | None = None,
+    retry_failed: bool = False,
+) -> Iterator[LabelProgress]:
+    """Label ``frames`` with energies and forces, appending each result to the journal ``out``.
+
+    Calling it again with the same frames continues after a kill at any moment; finished frames are
+    skipped. Read the results with :func:`read_labels`.
+
+    Args:
+        frames: Structures; their own calculators are ignored.
+        level: ``"gfn2"``, ``"pbe"``, or a picklable function that takes no arguments and returns an
+            ASE calculator with energy and forces.
+        out: Journal, one JSON object a line; created when missing.
+        processes: Worker processes, each with one thread; 1 computes in the calling process, None
+            takes one for each core.
+        executor: Runs the work instead of ``processes``, for example Dask's.
+        retry_failed: Try frames again that failed before.
+
+    Yields:
+        One report before the start, then one after every finished frame, in order of completion.
+
+    Raises:
+        ValueError: If ``level`` is unknown, or ``out`` holds labels of other frames or another level.
+    """
+    name, factory = _level(level)
+    out = Path(out)
+    records = _recover(out)
+    _check_same_run(records, frames, name)
+    finished = {i for i, record in records.items() if not (retry_failed and "failed" in record)}
+    failed = sum("failed" in records[i] for i in finished)
+    todo = [i for i in range(len(frames)) if i not in finished]
+    yield LabelProgress(len(finished), len(frames), failed, None, None, None)
+    if not todo:
+        return
+    jobs = [(i, _bare(frames[i])) for i in todo]
+    started = time.monotonic()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("ab") as journal:
+        for count, (i, result) in enumerate(_results(jobs, pickle.dumps(factory), processes, executor), 1):
+            record = {"frame": i, "structure": fingerprint(frames[i]), "level": name, **result}
+            journal.write(json.dumps(record, allow_nan=False).encode() + b"\n")
+            journal.flush()
+            os.fsync(journal.fileno())
+            failed += "failed" in result
+            remaining = (time.monotonic() - started) / count * (len(todo) - count)
+            yield LabelProgress(
+                len(finished) + count, len(frames), failed, i, result.get("failed"), remaining
+            )
+
+
+def read_labels(journal: str | os.PathLike) -> Labels:
+    """Read the labels in a journal of :func:`label`, in order of frame index.
+
+    Raises:
+        FileNotFoundError: If there is no such journal.
+        ValueError: If a line other than an unfinished last one cannot be read.
+    """
+    journal = Path(journal)
+    if not journal.is_file():
+        raise FileNotFoundError(f"journal must be a file written by so3lab.labels.label, got {journal}")
+    records = _parse(journal)[0]
+    done = sorted(i for i, record in records.items() if "failed" not in record)
+    return Labels(
+        indices=done,
+        energies=np.array([records[i]["energy"] for i in done], dtype=np.float64),
+        forces=[np.array(records[i]["forces"], dtype=np.float64) for i in done],
+        failures={i: record["failed"] for i, record in sorted(records.items()) if "failed" in record},
+    )
+
+
+def labelled_frames(frames: Sequence[Atoms], journal: str | os.PathLike) -> list[Atoms]:
+    """Copies of the labelled ``frames`` that carry their energy and forces, ready for ``ase.io.write``.
+
+    Raises:
+        ValueError: If the journal belongs to other frames.
+    """
+    _check_same_run(_parse(Path(journal))[0], frames, None)
+    labels = read_labels(journal)
+    labelled = []
+    for i, energy, forces in zip(labels.indices, labels.energies, labels.forces, strict=True):
+        atoms = frames[i].copy()
+        atoms.calc = SinglePointCalculator(atoms, energy=float(energy), forces=forces)
+        labelled.append(atoms)
+    return labelled
+
+
+def net_force_and_torque(
+    positions: Float[np.ndarray, "atoms 3"], forces: Float[np.ndarray, "atoms 3"]
+) -> tuple[float, float]:
+    """Largest component of the total force (eV/Å) and of the total torque about the centroid (eV)."""
+    torque = np.cross(positions - positions.mean(axis=0), forces).sum(axis=0)
+    return float(np.abs(forces.sum(axis=0)).max()), float(np.abs(torque).max())
+
+
+def fingerprint(atoms: Atoms) -> str:
+    """Sixteen hexadecimal digits that change when elements, positions or cell change in any bit."""
+    parts = (atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+
+
+# --- one frame -------------------------------------------------------------------------------------
+
+
+def _label_one(job: tuple[int, Atoms], factory: bytes) -> tuple[int, dict[str, Any]]:
+    """Energy and forces of one frame, or the sentence that says why there are none."""
+    index, atoms = job
+    calculator = _calculator(factory)
+    try:
+        atoms.calc = calculator
+        energy = float(atoms.get_potential_energy())
+        forces = np.asarray(atoms.get_forces(), dtype=np.float64)
+    except NotImplementedError:
+        raise  # a calculator that cannot do this at all fails on every frame
+    except _FAILURES as error:
+        return index, {"failed": f"{type(error).__name__}: {error}"}
+    problem = _problem(atoms, energy, forces)
+    return index, {"failed": problem} if problem else {"energy": energy, "forces": forces.tolist()}
+
+
+def _problem(atoms: Atoms, energy: float, forces: Float[np.ndarray, "atoms 3"]) -> str | None:
+    """Why the numbers cannot be a label, or None when they can."""
+    if not (math.isfinite(energy) and np.isfinite(forces).all()):
+        return "energy and forces must be finite numbers, got NaN or infinity"
+    net_force, net_torque = net_force_and_torque(atoms.positions, forces)
+    if net_force > NET_FORCE_LIMIT:
+        return f"forces must sum to zero within {NET_FORCE_LIMIT} eV/Å, got {net_force:.2e} eV/Å"
+    if not atoms.pbc.any() and net_torque > NET_TORQUE_LIMIT:
+        return f"torques must sum to zero within {NET_TORQUE_LIMIT} eV, got {net_torque:.2e} eV"
+    return None
+
+
+_local = threading.local()
+
+
+def _calculator(factory: bytes) -> Any:
+    """The calculator of this thread, made once, so that a method may start from its last density."""
+    if getattr(_local, "factory", None) != factory:
+        _local.calculator = pickle.loads(factory)()
+        _local.factory = factory
+    return _local.calculator
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=_state(atoms))
+
+
+def _state(atoms: Atoms) -> dict[str, Any]:
+    """Charge and spin, the only entries of ``info`` that change an energy."""
+    return {key: atoms.info[key] for key in ("charge", "spin") if key in atoms.info}
+
+
+def _level(level: str | Callable[[], Any]) -> tuple[str, Callable[[], Any]]:
+    if callable(level):
+        return getattr(level, "__name__", type(level).__name__), level
+    if level not in LEVELS:
+        raise ValueError(f"level must be one of {sorted(LEVELS)} or a calculator factory, got {level!r}")
+    return level, LEVELS[level]
+
+
+# --- many frames -----------------------------------------------------------------------------------
+
+
+def _results(
+    jobs: list[tuple[int, Atoms]], factory: bytes, processes: int | None, executor: Executor | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Results in order of completion; unfinished work is cancelled when the caller stops."""
+    processes = os.cpu_count() if processes is None else processes
+    if processes is None or processes < 1:
+        raise ValueError(f"processes must be at least 1, or None for one per core, got {processes}")
+    if executor is None and processes == 1:
+        yield from (_label_one(job, factory) for job in jobs)
+        return
+    owned = executor is None
+    if owned:
+        context = multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_watch_parent)
+    assert executor is not None
+    try:
+        with _one_thread_each():  # workers start while jobs are handed in
+            futures = [executor.submit(_label_one, job, factory) for job in jobs]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        if owned:
+            executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Environment in which new processes use one thread; the caller's own is put back."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _watch_parent() -> None:
+    """End this worker when its parent is gone: a killed parent cannot tell it to."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# --- journal ---------------------------------------------------------------------------------------
+
+
+def _recover(journal: Path) -> dict[int, dict[str, Any]]:
+    """Records of an earlier run; a last line torn by a kill is cut off the file."""
+    if not journal.exists():
+        return {}
+    records, size = _parse(journal)
+    if size < journal.stat().st_size:
+        with journal.open("r+b") as file:
+            file.truncate(size)
+    return records
+
+
+def _parse(journal: Path) -> tuple[dict[int, dict[str, Any]], int]:
+    """Records by frame (the last one counts) and the length in bytes of the complete lines."""
+    records: dict[int, dict[str, Any]] = {}
+    size = 0
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("unfinished line")
+            record = json.loads(line)
+            records[record["frame"]] = record
+        except (ValueError, KeyError, TypeError):
+            if number == len(lines):
+                break
+            raise ValueError(
+                f"journal {journal} must hold one label in each line, line {number} cannot be read; "
+                "was it written by so3lab.labels.label? Delete the line to label its frame again"
+            ) from None
+        size += len(line)
+    return records, size
+
+
+def _check_same_run(records: dict[int, dict[str, Any]], frames: Sequence[Atoms], level: str | None) -> None:
+    for i, record in records.items():
+        if not 0 <= i < len(frames) or record["structure"] != fingerprint(frames[i]):
+            raise ValueError(
+                f"the journal must belong to these {len(frames)} frames, but its frame {i} is another "
+                "structure; give another journal file"
+            )
+        if level is not None and record["level"] != level:
+            raise ValueError(
+                f"the journal must hold labels of level {level!r}, but frame {i} was labelled with "
+                f"{record['level']!r}; give another journal file"
+            )

@@ -1,0 +1,237 @@
+"""Where do we look before we label? Frames of one molecule from dynamics, swept dihedrals and distortions.
+
+Positions are distributed as Boltzmann's whatever the masses, so hydrogens are made heavier and steps longer.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from jaxtyping import Bool, Float, Int
+
+from so3lab import units
+
+HYDROGEN_MASS = 4.0
+"""Mass of hydrogen while sampling, amu; allows steps of 2 fs."""
+BROKEN, FORMED = 1.4, 1.25
+"""A bond is broken beyond, and a new one formed below, these multiples of the sum of covalent radii."""
+MAX_DROPPED = 50
+
+Dihedral = tuple[int, int, int, int]
+
+
+class Molecule(NamedTuple):
+    """A molecule's graph, from which conformers are made."""
+
+    smiles: str
+    atomic_numbers: Int[np.ndarray, " atoms"]
+    bonds: Int[np.ndarray, "bonds 2"]
+
+
+class Run(NamedTuple):
+    """One stretch of dynamics: where it starts, how hot it is, what is kept."""
+
+    origin: str
+    """Tag of its frames, such as ``"md"`` or ``"swept"``."""
+    seed: int
+    frames: int
+    temperature_K: float
+    spacing_fs: float
+    discard_fs: float
+    dihedrals: Sequence[tuple[Dihedral, float]] = ()
+    """Dihedrals (four atoms, degrees) held while the start is relaxed with MMFF, free afterwards."""
+
+
+class Sampled(NamedTuple):
+    """Frames of one run."""
+
+    positions: Float[np.ndarray, "frames atoms 3"]
+    """Å."""
+    dropped: int
+    """Frames thrown away because a bond was broken or formed."""
+
+
+def molecule(smiles: str) -> Molecule:
+    """The molecule with hydrogens added; heavy atoms come first, in the order of the SMILES.
+
+    Raises:
+        ValueError: If rdkit cannot read ``smiles``.
+        ImportError: If rdkit is missing.
+    """
+    mol = _rdkit_molecule(smiles)
+    return Molecule(
+        smiles,
+        np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]),
+        np.array([(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]),
+    )
+
+
+def conformer(molecule: Molecule, seed: int, dihedrals: Sequence[tuple[Dihedral, float]] = ()) -> Atoms:
+    """A random embedding, its dihedrals set to given angles (degrees) and the rest relaxed with MMFF."""
+    from rdkit.Chem import AllChem, rdMolTransforms
+
+    mol = _rdkit_molecule(molecule.smiles)
+    if AllChem.EmbedMolecule(mol, randomSeed=seed) != 0:
+        raise ValueError(f"smiles must embed in three dimensions, and {molecule.smiles!r} did not")
+    properties = AllChem.MMFFGetMoleculeProperties(mol)
+    for atoms, angle in dihedrals:
+        rdMolTransforms.SetDihedralDeg(mol.GetConformer(), *atoms, angle)
+    field = AllChem.MMFFGetMoleculeForceField(mol, properties)
+    for atoms, angle in dihedrals:
+        field.MMFFAddTorsionConstraint(*atoms, False, angle, angle, 100.0)
+    field.Minimize(maxIts=500)
+    return Atoms(molecule.atomic_numbers, mol.GetConformer().GetPositions())
+
+
+def sample(
+    molecule: Molecule, run: Run, calculator: Any, *, timestep_fs: float = 2.0, friction_per_ps: float = 10.0
+) -> Sampled:
+    """Langevin dynamics with any ASE calculator, keeping a frame every ``run.spacing_fs``.
+
+    A frame with a broken or new bond is dropped and the run goes back to the last intact one.
+
+    Raises:
+        RuntimeError: If more than ``MAX_DROPPED`` frames were dropped.
+    """
+    atoms = conformer(molecule, run.seed, run.dihedrals)
+    atoms.set_masses(np.where(molecule.atomic_numbers == 1, HYDROGEN_MASS, atoms.get_masses()))
+    atoms.calc = calculator
+    rng = np.random.default_rng(run.seed)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_K, rng=rng)
+    dynamics = Langevin(
+        atoms,
+        timestep_fs * units.fs,
+        temperature_K=run.temperature_K,
+        friction=friction_per_ps / units.ps,
+        fixcm=False,
+        rng=rng,
+    )
+    kept: list[np.ndarray] = []
+    dropped, last = 0, atoms.get_positions()
+    dynamics.run(round(run.discard_fs / timestep_fs))
+    while len(kept) < run.frames:
+        dynamics.run(round(run.spacing_fs / timestep_fs))
+        if intact(molecule, atoms.positions):
+            last = atoms.get_positions()
+            kept.append(representable(last))
+            continue
+        dropped += 1
+        if dropped > MAX_DROPPED:
+            raise RuntimeError(f"at most {MAX_DROPPED} frames may lose a bond, and {run} lost more; cool it")
+        atoms.set_positions(last)
+        MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_K, rng=rng)
+    return Sampled(np.array(kept), dropped)
+
+
+def distorted(
+    molecule: Molecule, frames: Float[np.ndarray, "frames atoms 3"], count: int, seed: int
+) -> Float[np.ndarray, "count atoms 3"]:
+    """Frames with compressed or stretched bonds (±20 %) and close contacts, made from given ones.
+
+    Half of them get one bond scaled by 0.8 to 1.2, with everything on its far side moved along; half
+    get two atoms three or more bonds apart moved towards each other to 65 to 90 % of their distance.
+    """
+    rng = np.random.default_rng(seed)
+    apart = _topological_distances(molecule)
+    far_pairs = np.argwhere(np.triu(apart >= 3))
+    made = []
+    for positions in frames[rng.choice(len(frames), count, replace=False)]:
+        moved = positions - positions.mean(axis=0)
+        if len(made) % 2 == 0:
+            i, j = molecule.bonds[rng.integers(len(molecule.bonds))]
+            side = _far_side(apart, i, j)
+            moved[side] += (rng.uniform(0.8, 1.2) - 1) * (moved[j] - moved[i])
+        else:
+            close = far_pairs[_lengths(moved, far_pairs) < 4.0]
+            i, j = close[rng.integers(len(close))]
+            step = 0.5 * (1 - rng.uniform(0.65, 0.9)) * (moved[j] - moved[i])
+            moved[i] += step
+            moved[j] -= step
+        made.append(representable(moved))
+    return np.array(made)
+
+
+def intact(molecule: Molecule, positions: Float[np.ndarray, "atoms 3"]) -> bool:
+    """Whether every bond of the molecule is there and no other."""
+    radii = covalent_radii[molecule.atomic_numbers]
+    pairs = np.argwhere(np.triu(np.ones((len(radii), len(radii)), bool), k=1))
+    ratio = _lengths(positions, pairs) / radii[pairs].sum(axis=1)
+    bonded = _bond_matrix(molecule)[pairs[:, 0], pairs[:, 1]]
+    return bool((ratio[bonded] < BROKEN).all() and (ratio[~bonded] > FORMED).all())
+
+
+def representable(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+    """Centred positions rounded to multiples of 2⁻¹⁶ Å (1.5e-5 Å), which float32 stores exactly."""
+    return np.round((positions - positions.mean(axis=0)) * 65536.0) / 65536.0
+
+
+def energy_autocorrelation(
+    energies: Float[np.ndarray, " frames"], trajectory: Int[np.ndarray, " frames"]
+) -> float:
+    """Correlation of the energies of consecutive frames, about the mean of each trajectory.
+
+    .. math:: \\rho_1 = \\sum_t \\delta E_t \\delta E_{t+1} / \\sum_t \\delta E_t^2
+    """
+    products, squares = 0.0, 0.0
+    for index in np.unique(trajectory):
+        delta = energies[trajectory == index] - energies[trajectory == index].mean()
+        products += float((delta[1:] * delta[:-1]).sum())
+        squares += float((delta**2).sum() * (len(delta) - 1) / len(delta))
+    return products / squares
+
+
+def dihedral_degrees(
+    positions: Float[np.ndarray, "frames atoms 3"], atoms: Dihedral
+) -> Float[np.ndarray, " frames"]:
+    """Signed dihedral angle of four atoms in each frame, degrees in (-180, 180], IUPAC sign."""
+    a, b, c, d = (positions[:, i] for i in atoms)
+    axis = c - b
+    first, second = np.cross(b - a, axis), np.cross(axis, d - c)
+    sine = np.einsum("fx,fx->f", np.cross(first, second), axis) / np.linalg.norm(axis, axis=1)
+    return np.degrees(np.arctan2(sine, np.einsum("fx,fx->f", first, second)))
+
+
+def _rdkit_molecule(smiles: str) -> Any:
+    try:
+        from rdkit import Chem
+    except ImportError as error:
+        raise ImportError(
+            "conformers need the package rdkit; install it with: pip install 'so3lab[labels]'"
+        ) from error
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise ValueError(f"smiles must be a valid SMILES string, got {smiles!r}")
+    return Chem.AddHs(mol)
+
+
+def _lengths(
+    positions: Float[np.ndarray, "atoms 3"], pairs: Int[np.ndarray, "pairs 2"]
+) -> Float[np.ndarray, " pairs"]:
+    return np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
+
+
+def _bond_matrix(molecule: Molecule) -> Bool[np.ndarray, "atoms atoms"]:
+    atoms = len(molecule.atomic_numbers)
+    matrix = np.zeros((atoms, atoms), bool)
+    for i, j in molecule.bonds:
+        matrix[i, j] = matrix[j, i] = True
+    return matrix
+
+
+def _topological_distances(molecule: Molecule) -> Int[np.ndarray, "atoms atoms"]:
+    """Number of bonds on the shortest way between two atoms."""
+    adjacent = _bond_matrix(molecule)
+    distances = np.where(adjacent, 1, len(adjacent))
+    np.fill_diagonal(distances, 0)
+    for k in range(len(adjacent)):
+        distances = np.minimum(distances, distances[:, k, None] + distances[None, k])
+    return distances
+
+
+def _far_side(apart: Int[np.ndarray, "atoms atoms"], i: int, j: int) -> Bool[np.ndarray, " atoms"]:
+    """Atoms nearer to ``j`` than to ``i``: the part of a chain behind the bond i-j."""
+    return apart[j] < apart[i]
