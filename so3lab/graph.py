@@ -1,0 +1,149 @@
+"""How structures become arrays: atoms, undirected pairs, masks; one structure or a batch of different ones.
+
+One layout serves molecules and cells, training and dynamics: atoms of all structures one after
+another, pairs one after another, both padded to a fixed length. A structure's atoms know its number.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from so3lab.neighbors import Pairs, bucket, complete_cell, pair_list
+from so3lab.safe import masked
+
+
+class Graph(NamedTuple):
+    """Arrays of one or more structures; ``cells`` and ``images`` are None when none is periodic."""
+
+    positions: Float[Array, "atoms 3"]  # Å
+    atomic_numbers: Int[Array, " atoms"]
+    structure_index: Int[Array, " atoms"]
+    atom_mask: Bool[Array, " atoms"]
+    receivers: Int[Array, " pairs"]
+    senders: Int[Array, " pairs"]
+    pair_mask: Bool[Array, " pairs"]
+    total_charges: Float[Array, " structures"]  # e
+    unpaired_electrons: Float[Array, " structures"]
+    images: Int[Array, "pairs 3"] | None = None
+    cells: Float[Array, "structures 3 3"] | None = None  # Å, rows
+
+    @property
+    def num_structures(self) -> int:
+        """Number of structures, padding included."""
+        return self.total_charges.shape[0]
+
+
+def displacements(graph: Graph, strain: Float[Array, "structures 3 3"] | None = None) -> Float[Array, "pairs 3"]:
+    """Vectors from receiver to sender, ``R_j - R_i + n @ cell`` in Å; padding gets (1, 1, 1).
+
+    Args:
+        graph: Structures.
+        strain: Optional symmetric strain of each structure; positions and lattice vectors are both
+            multiplied by (1 + strain), so that its gradient is the stress times the volume.
+    """
+    vectors = graph.positions[graph.senders] - graph.positions[graph.receivers]
+    structure = graph.structure_index[graph.receivers]
+    if graph.cells is not None and graph.images is not None:
+        vectors = vectors + jnp.einsum("pi,pij->pj", graph.images.astype(vectors.dtype), graph.cells[structure])
+    if strain is not None:
+        vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[structure])
+    return masked(graph.pair_mask, vectors, 1.0)
+
+
+def sum_per_structure(values: Float[Array, "atoms"], graph: Graph) -> Float[Array, " structures"]:
+    """Sum of a value over the real atoms of each structure."""
+    values = jnp.where(graph.atom_mask, values, 0.0)
+    if graph.num_structures == 1:
+        return values.sum()[None]
+    return jnp.zeros(graph.num_structures, values.dtype).at[graph.structure_index].add(values)
+
+
+def total_charge(atoms: ase.Atoms) -> float:
+    """Total charge of a structure in e, from ``atoms.info["charge"]``, 0 when it is not given."""
+    return float(atoms.info.get("charge", 0.0))
+
+
+def unpaired_electrons(atoms: ase.Atoms) -> float:
+    """Number of unpaired electrons, from ``atoms.info["spin"]``, 0 when it is not given."""
+    return float(atoms.info.get("spin", 0.0))
+
+
+def build_graph(
+    structures: Sequence[ase.Atoms],
+    cutoff: float,
+    *,
+    num_atoms: int | None = None,
+    num_pairs: int | None = None,
+    dtype: str = "float32",
+) -> Graph:
+    """Arrays of structures, with all pairs below the cutoff, padded.
+
+    Molecules are moved to their centre first, so that far coordinates lose no digits.
+
+    Args:
+        structures: ASE structures; a mixture of molecules and cells is allowed.
+        cutoff: Å.
+        num_atoms: Padded number of atoms; default: the exact number.
+        num_pairs: Padded number of pairs; default: the next :func:`~so3lab.neighbors.bucket`.
+        dtype: Type of the coordinates.
+
+    Raises:
+        ValueError: If ``structures`` is empty, or a padded number is too small.
+    """
+    if not structures:
+        raise ValueError("structures must hold at least one structure, got none")
+    pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
+    sizes = np.array([len(atoms) for atoms in structures])
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    atoms_room = _room("num_atoms", int(sizes.sum()), num_atoms, int(sizes.sum()))
+    pair_count = sum(len(p.receivers) for p in pairs)
+    pairs_room = _room("num_pairs", pair_count, num_pairs, bucket(pair_count))
+    periodic = any(atoms.pbc.any() for atoms in structures)
+
+    def padded(parts: Sequence[np.ndarray], room: int, kind: str) -> np.ndarray:
+        joined = np.concatenate([np.asarray(part) for part in parts])
+        result = np.zeros((room, *joined.shape[1:]), kind)
+        result[: len(joined)] = joined
+        return result
+
+    return Graph(
+        positions=padded([centred_positions(atoms) for atoms in structures], atoms_room, dtype),
+        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_room, "int32"),
+        structure_index=padded([np.full(n, s) for s, n in enumerate(sizes)], atoms_room, "int32"),
+        atom_mask=np.arange(atoms_room) < sizes.sum(),
+        receivers=padded([p.receivers + o for p, o in zip(pairs, offsets, strict=True)], pairs_room, "int32"),
+        senders=padded([p.senders + o for p, o in zip(pairs, offsets, strict=True)], pairs_room, "int32"),
+        pair_mask=np.arange(pairs_room) < pair_count,
+        total_charges=np.array([total_charge(atoms) for atoms in structures], dtype),
+        unpaired_electrons=np.array([unpaired_electrons(atoms) for atoms in structures], dtype),
+        images=padded([p.images for p in pairs], pairs_room, "int32") if periodic else None,
+        cells=np.array([_cell_or_unit(atoms) for atoms in structures], dtype) if periodic else None,
+    )
+
+
+def structure_pairs(atoms: ase.Atoms, cutoff: float) -> Pairs:
+    """Undirected pairs of one structure below the cutoff."""
+    return pair_list(atoms.positions, cutoff, np.asarray(atoms.cell), atoms.pbc)
+
+
+def centred_positions(atoms: ase.Atoms) -> Float[np.ndarray, "atoms 3"]:
+    """Positions in float64; those of a molecule relative to its centre."""
+    if atoms.pbc.any():
+        return atoms.positions
+    return atoms.positions - atoms.positions.mean(axis=0)
+
+
+def _cell_or_unit(atoms: ase.Atoms) -> Float[np.ndarray, "3 3"]:
+    return complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else np.eye(3)
+
+
+def _room(name: str, needed: int, asked: int | None, default: int) -> int:
+    if asked is None:
+        return default
+    if asked < needed:
+        raise ValueError(f"{name} must hold all {needed}, got room for {asked}")
+    return asked

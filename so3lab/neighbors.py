@@ -1,0 +1,177 @@
+"""Who is within the cutoff: every pair once, with and without periodicity.
+
+A pair is (receiver i, sender j, image n) with displacement ``R_j - R_i + n @ cell``; the reverse
+direction (j, i, -n) is the same pair and is not listed again. An atom pairs with its own images
+in small cells.
+
+Two ways lead to the same list: :func:`pair_list` on the host, with arrays of the exact length;
+and :func:`find_pairs` inside a compiled loop, with arrays of a fixed capacity and a flag that
+is raised when the capacity was too small.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from vesin import NeighborList
+
+
+class Pairs(NamedTuple):
+    """Undirected pairs of one structure, exact length, on the host."""
+
+    receivers: Int[np.ndarray, " pairs"]
+    senders: Int[np.ndarray, " pairs"]
+    images: Int[np.ndarray, "pairs 3"]
+
+
+class PaddedPairs(NamedTuple):
+    """Undirected pairs of one structure, fixed length, on the device; padding has ``mask`` False."""
+
+    receivers: Int[Array, " pairs"]
+    senders: Int[Array, " pairs"]
+    images: Int[Array, "pairs 3"] | None
+    mask: Bool[Array, " pairs"]
+    overflow: Bool[Array, ""]
+
+
+def complete_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"]) -> Float[np.ndarray, "3 3"]:
+    """The cell with missing vectors of non-periodic directions replaced by unit vectors normal to the rest.
+
+    Raises:
+        ValueError: If a periodic direction has no lattice vector, or the vectors are not independent.
+    """
+    cell = np.array(cell, dtype=np.float64)
+    lengths = np.linalg.norm(cell, axis=1)
+    if np.any(pbc & (lengths < 1e-8)):
+        raise ValueError(f"cell must have a lattice vector along every periodic direction, got {cell.tolist()}")
+    for missing in np.flatnonzero(lengths < 1e-8):
+        others = cell[np.linalg.norm(cell, axis=1) > 1e-8]
+        _, _, basis = np.linalg.svd(np.vstack([others, np.zeros((3, 3))]))
+        cell[missing] = basis[-1]
+    if abs(np.linalg.det(cell)) < 1e-6:
+        raise ValueError(f"cell vectors must be linearly independent, got {cell.tolist()}")
+    return cell
+
+
+def pair_list(
+    positions: Float[np.ndarray, "atoms 3"],
+    cutoff: float,
+    cell: Float[np.ndarray, "3 3"] | None = None,
+    pbc: Bool[np.ndarray, " 3"] | None = None,
+) -> Pairs:
+    """All undirected pairs closer than ``cutoff``, found on the host with vesin.
+
+    Args:
+        positions: Å, shape ``(atoms, 3)``; atoms may lie outside the cell.
+        cutoff: Å.
+        cell: Lattice vectors as rows, Å; ignored without periodicity.
+        pbc: Which directions are periodic; None means none.
+
+    Raises:
+        ValueError: If positions are not finite or the cell is degenerate.
+    """
+    positions = np.asarray(positions, dtype=np.float64)
+    if not np.isfinite(positions).all():
+        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+        raise ValueError(f"positions must be finite, atom {atom} is at {positions[atom].tolist()}")
+    periodic = np.zeros(3, bool) if pbc is None else np.asarray(pbc, bool)
+    search = NeighborList(cutoff=float(cutoff), full_list=False, n_threads=1)
+    if periodic.any():
+        box = complete_cell(np.asarray(cell), periodic)
+        i, j, images = search.compute(positions, box, periodic, "ijS")
+    else:
+        centred = positions - positions.mean(axis=0)
+        i, j = search.compute(centred, np.eye(3), False, "ij")
+        images = np.zeros((len(i), 3))
+    order = np.lexsort((j, i))
+    return Pairs(i[order].astype(np.int32), j[order].astype(np.int32), images[order].astype(np.int32))
+
+
+class Candidates(NamedTuple):
+    """Pairs that an all-pairs search tests inside compiled code; made by :func:`candidate_pairs`."""
+
+    receivers: Int[Array, " candidates"]
+    senders: Int[Array, " candidates"]
+    images: Int[Array, "candidates 3"] | None  # None without periodicity
+
+
+def candidate_pairs(
+    atoms: int, cutoff: float, cell: Float[np.ndarray, "3 3"] | None = None, pbc: Bool[np.ndarray, " 3"] | None = None
+) -> Candidates:
+    """Every undirected pair that can come within the cutoff, whatever the positions.
+
+    For a molecule these are all pairs of atoms; for a cell, all pairs with every image that can come
+    within the cutoff when positions are wrapped into the cell.
+
+    Args:
+        atoms: Number of atoms.
+        cutoff: Å.
+        cell: Lattice vectors as rows, Å.
+        pbc: Which directions are periodic; None means none.
+    """
+    first, second = (index.astype(np.int32) for index in np.triu_indices(atoms, k=1))
+    if pbc is None or not np.any(pbc):
+        return Candidates(first, second, None)
+    reach = image_reach(np.asarray(cell), np.asarray(pbc, bool), cutoff)
+    half = [n for n in itertools.product(*(range(-r, r + 1) for r in reach)) if n > (0, 0, 0)]
+    i, j = (grid.ravel().astype(np.int32) for grid in np.meshgrid(np.arange(atoms), np.arange(atoms), indexing="ij"))
+    images = [np.zeros((len(first), 3), np.int32), np.repeat(np.array(half, np.int32).reshape(-1, 3), len(i), axis=0)]
+    receivers = np.concatenate([first, np.tile(i, len(half))])
+    senders = np.concatenate([second, np.tile(j, len(half))])
+    return Candidates(receivers, senders, np.concatenate(images))
+
+
+def find_pairs(
+    positions: Float[Array, "atoms 3"],
+    candidates: Candidates,
+    cutoff: float,
+    capacity: int,
+    cell: Float[Array, "3 3"] | None = None,
+) -> PaddedPairs:
+    """Pairs closer than ``cutoff`` at these positions, compacted to ``capacity`` entries; for compiled code.
+
+    When more pairs exist than fit, ``overflow`` is True and the result must be thrown away.
+
+    Args:
+        positions: Å; wrapped into the cell when there is one.
+        candidates: From :func:`candidate_pairs` for the same cutoff or a larger one.
+        cutoff: Å.
+        capacity: Room for pairs; with room for all candidates nothing is moved.
+        cell: Lattice vectors as rows, Å, for candidates with images.
+    """
+    receivers, senders, images = candidates
+    vectors = positions[senders] - positions[receivers]
+    if images is not None:
+        vectors = vectors + images.astype(positions.dtype) @ cell
+    near = jnp.sum(vectors * vectors, axis=-1) < cutoff * cutoff
+    if capacity >= receivers.shape[0]:
+        return PaddedPairs(receivers, senders, images, near, jnp.zeros((), bool))
+    rank = jnp.cumsum(near)
+    chosen = jnp.searchsorted(rank, jnp.arange(1, capacity + 1))
+    mask = chosen < receivers.shape[0]
+    chosen = jnp.minimum(chosen, receivers.shape[0] - 1)
+    images = None if images is None else images[chosen]
+    return PaddedPairs(receivers[chosen], senders[chosen], images, mask, rank[-1] > capacity)
+
+
+def image_reach(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"], cutoff: float) -> list[int]:
+    """How many images per direction can hold a neighbour of an atom in the cell: the cutoff over the height."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(complete_cell(cell, pbc)), axis=0)
+    # Two atoms inside the cell differ by less than one lattice vector in each direction.
+    return [int(np.ceil(cutoff / height)) if periodic else 0 for height, periodic in zip(heights, pbc, strict=True)]
+
+
+def wrap(positions: Float[Array, "atoms 3"], cell: Float[Array, "3 3"], pbc: Bool[Array, " 3"]) -> Float[Array, "atoms 3"]:
+    """Positions moved by lattice vectors into the cell along its periodic directions."""
+    fractions = jnp.linalg.solve(cell.T, positions.T).T
+    return positions - jnp.where(pbc, jnp.floor(fractions), 0.0) @ cell
+
+
+def bucket(count: int, multiple: int = 8) -> int:
+    """The smallest padded size that holds ``count``: sizes grow by a quarter, so that few are ever compiled."""
+    size = multiple
+    while size < count:
+        size = -(-int(size * 1.25 + 1) // multiple) * multiple
+    return size

@@ -1,0 +1,343 @@
+"""The hub: a trained force field as one immutable object that predicts, saves, loads and lends its energy function."""
+
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from ase.data import chemical_symbols
+from flax import nnx
+from jaxtyping import Array, Float
+
+from so3lab import resources
+from so3lab.graph import Graph, build_graph
+from so3lab.model import AttentionWeights, NetworkOutput, So3krates
+from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
+
+Dtype = Literal["float32", "float64"]
+SUFFIX = ".so3.safetensors"
+CITATION = (
+    "J. T. Frank, O. T. Unke, K.-R. Müller, S. Chmiela, "
+    "A Euclidean transformer for fast and stable machine learned force fields, Nat. Commun. 15, 6539 (2024)"
+)
+_FORMAT = 1
+
+
+@contextmanager
+def numerics(dtype: Dtype) -> Iterator[None]:
+    """Work in this precision, with full-precision matrix products on every device, and leave JAX as it was."""
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
+
+
+class ForceField(NamedTuple):
+    """What dynamics and minimization need of any energy model.
+
+    ``energy(parameters, graph, strain)`` gives one energy in eV per structure; the graph holds at least
+    all pairs below ``cutoff``. The function is compiled in as a constant, the parameters are an argument.
+    """
+
+    energy: Callable[[Any, Graph, Float[Array, "structures 3 3"] | None], Float[Array, " structures"]]
+    parameters: Any
+    cutoff: float  # Å
+    dtype: Dtype
+
+
+class EnergyForces(NamedTuple):
+    """Energies of the structures of a graph with their exact gradients."""
+
+    energies: Float[Array, " structures"]  # eV
+    forces: Float[Array, "atoms 3"]  # eV/Å
+    strain_gradient: Float[Array, "structures 3 3"] | None  # eV; stress times volume
+    output: Any  # what the energy function returned beside the energies
+
+
+class Result(NamedTuple):
+    """Prediction for one structure, in NumPy and ASE's units and conventions."""
+
+    energy: float
+    """Total energy in eV, element shifts included."""
+    forces: Float[np.ndarray, "atoms 3"]
+    """eV/Å."""
+    stress: Float[np.ndarray, " 6"] | None
+    """eV/Å³, Voigt order xx, yy, zz, yz, xz, xy; None without a periodic cell."""
+    atomic_energies: Float[np.ndarray, " atoms"]
+    """eV, element shifts included; they sum to ``energy``."""
+    attention: AttentionWeights | None
+    """Attention weights of all layers on ``graph``'s pairs when asked for."""
+    graph: Graph
+    """The arrays the network saw."""
+
+
+@functools.lru_cache(maxsize=32)
+def network_definition(settings: ModelSettings) -> nnx.GraphDef:
+    """The static half of the NNX network with these settings."""
+    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))[0]
+
+
+def run_network(
+    settings: ModelSettings, parameters: nnx.State, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
+) -> NetworkOutput:
+    """The network as a pure function of its parameters; for compiled code."""
+    return nnx.merge(network_definition(settings), parameters)(graph, strain)
+
+
+@functools.lru_cache(maxsize=32)
+def energy_function(settings: ModelSettings) -> Callable:
+    """Energies as a function of (parameters, graph, strain); the same object for the same settings."""
+
+    def energy(parameters, graph: Graph, strain=None):
+        return run_network(settings, parameters, graph, strain).energies
+
+    return energy
+
+
+def energy_and_forces(energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False) -> EnergyForces:
+    """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
+
+    Args:
+        energy: ``(parameters, graph, strain) -> energies`` or ``-> (energies, more)``.
+        parameters: Its parameters.
+        graph: Structures; forces on padded atoms are zero.
+        with_strain: Whether the gradient with respect to a strain of each structure is wanted.
+    """
+
+    def total(positions, strain):
+        result = energy(parameters, graph._replace(positions=positions), strain)
+        energies, output = result if isinstance(result, tuple) else (result, None)
+        return energies.sum(), (energies, output)
+
+    if with_strain:
+        strain = jnp.zeros((graph.num_structures, 3, 3), graph.positions.dtype)
+        (_, (energies, output)), (gradient, virial) = jax.value_and_grad(total, (0, 1), has_aux=True)(
+            graph.positions, strain
+        )
+        return EnergyForces(energies, -gradient, 0.5 * (virial + virial.swapaxes(1, 2)), output)
+    (_, (energies, output)), gradient = jax.value_and_grad(total, has_aux=True)(graph.positions, None)
+    return EnergyForces(energies, -gradient, None, output)
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "with_strain", "with_attention"))
+def _predict(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
+    def energy(parameters, graph, strain):
+        output = run_network(settings, parameters, graph, strain)
+        return output.energies, (output.atomic_energies, output.attention if with_attention else None)
+
+    return energy_and_forces(energy, parameters, graph, with_strain=with_strain)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A SO3krates force field: settings, parameters, element shifts and where they come from.
+
+    Call it with a structure to get a :class:`Result`. The network's own numbers are relative to the
+    element shifts, which are added in float64 outside, so that float32 loses nothing to large totals.
+    """
+
+    settings: ModelSettings
+    parameters: nnx.State = field(repr=False)
+    energy_shifts: dict[int, float] = field(default_factory=dict)
+    """eV per atom of each element the model was trained on."""
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Training provenance, data statistics, citation."""
+    dtype: Dtype = "float32"
+
+    @classmethod
+    def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
+        """An untrained potential with random weights."""
+        with numerics("float32"):
+            parameters = nnx.split(So3krates(settings, rngs=nnx.Rngs(seed)))[1]
+        return cls(settings, parameters, **more).astype(dtype)
+
+    def astype(self, dtype: Dtype) -> "Potential":
+        """The same potential computing in another precision."""
+        with numerics(dtype):
+            parameters = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), self.parameters)
+        return replace(self, parameters=parameters, dtype=dtype)
+
+    @property
+    def network(self) -> So3krates:
+        """The network as a Flax NNX module, to look inside."""
+        return nnx.merge(network_definition(self.settings), self.parameters)
+
+    @property
+    def force_field(self) -> ForceField:
+        """The energy function with its parameters, for dynamics and minimization."""
+        return ForceField(energy_function(self.settings), self.parameters, self.settings.cutoff, self.dtype)
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers the model was trained on; empty when that is not known."""
+        return tuple(sorted(self.energy_shifts))
+
+    def check_elements(self, atoms: ase.Atoms) -> None:
+        """Raise ``ValueError`` if a structure holds an element the model never saw."""
+        if not len(atoms):
+            raise ValueError("atoms must hold at least one atom, got an empty structure")
+        known = self.elements or tuple(range(1, MAX_ATOMIC_NUMBER + 1))
+        unknown = sorted(set(atoms.numbers.tolist()) - set(known))
+        if unknown:
+            raise ValueError(
+                f"atoms hold {_symbols(unknown)}, but this model was trained on {_symbols(known)} only; "
+                "train on data with these elements, or load another model"
+            )
+
+    def shift_of(self, atoms: ase.Atoms) -> float:
+        """Sum of the element shifts of a structure in eV."""
+        return float(sum(self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers))
+
+    def __call__(self, atoms: ase.Atoms, *, attention: bool = False, num_pairs: int | None = None) -> Result:
+        """Energy, forces, atomic energies and, for a cell, stress of one structure.
+
+        Args:
+            atoms: The structure.
+            attention: Whether attention weights are wanted.
+            num_pairs: Padded number of pairs; give a constant one to avoid recompilation.
+
+        Raises:
+            ValueError: If the structure is empty, not finite, or holds an unknown element.
+        """
+        return self.predict([atoms], attention=attention, num_pairs=num_pairs)[0]
+
+    def predict(
+        self, structures: Sequence[ase.Atoms], *, attention: bool = False, num_pairs: int | None = None
+    ) -> list[Result]:
+        """Results of several structures, of any sizes, in one batch."""
+        for atoms in structures:
+            self.check_elements(atoms)
+        graph = build_graph(structures, self.settings.cutoff, num_pairs=num_pairs, dtype=self.dtype)
+        with numerics(self.dtype):
+            raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
+        atomic, weights = raw.output
+        atomic = np.asarray(atomic, np.float64)
+        forces = np.asarray(raw.forces, np.float64)
+        results, start = [], 0
+        for number, atoms in enumerate(structures):
+            stop = start + len(atoms)
+            own = atomic[start:stop] + [self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers]
+            stress = None
+            if atoms.pbc.any() and raw.strain_gradient is not None:
+                stress = np.asarray(raw.strain_gradient[number], np.float64) / atoms.cell.volume
+                stress = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+            results.append(Result(float(own.sum()), forces[start:stop], stress, own, weights, graph))
+            start = stop
+        return results
+
+    def calculator(self, **options: Any):
+        """An ASE calculator with this potential."""
+        from so3lab.calculator import So3labCalculator
+
+        return So3labCalculator(self, **options)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the potential to one safetensors file, all or nothing.
+
+        Args:
+            path: Where to; the name should end in ``.so3.safetensors``.
+        """
+        path = Path(path)
+        tensors = {name: np.asarray(value) for name, value in flat_parameters(self.parameters).items()}
+        about = {
+            "format": _FORMAT,
+            "settings": self.settings.to_dict(),
+            "energy_shifts_eV": {str(z): value for z, value in self.energy_shifts.items()},
+            "units": {"energy": "eV", "length": "angstrom", "forces": "eV/angstrom"},
+            "citation": CITATION,
+            "metadata": self.metadata,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            safetensors.numpy.save_file(tensors, temporary, metadata={"so3lab": json.dumps(about)})
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, dtype: Dtype = "float32") -> "Potential":
+        """Read a potential from its file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is not a so3lab model, or is damaged.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no model file {path}")
+        try:
+            with safetensors.safe_open(path, framework="np") as file:
+                about = json.loads((file.metadata() or {}).get("so3lab", "null"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (safetensors.SafetensorError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a readable safetensors file ({error}); copy or train it again") from error
+        if about is None:
+            raise ValueError(f"{path} holds tensors but is not a so3lab model: it lacks the settings")
+        if about["format"] > _FORMAT:
+            raise ValueError(f"{path} was written by a newer so3lab (format {about['format']}); update so3lab")
+        settings = ModelSettings.from_dict(about["settings"])
+        shifts = {int(z): float(value) for z, value in about["energy_shifts_eV"].items()}
+        return cls(settings, _state_from(settings, tensors, path), shifts, about["metadata"]).astype(dtype)
+
+
+def flat_parameters(parameters: nnx.State) -> dict[str, Any]:
+    """Parameters by dotted name, such as ``layers.0.attention.filter_features.radial.first.kernel``."""
+    return {".".join(str(part) for part in path): leaf[...] for path, leaf in nnx.to_flat_state(parameters)}
+
+
+def _state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], path: Path) -> nnx.State:
+    """Parameters of a network from tensors by name; complains about missing, extra and misshapen ones."""
+    abstract = nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))[1]
+    flat = dict(nnx.to_flat_state(abstract))
+    names = {".".join(str(part) for part in key): key for key in flat}
+    if set(names) != set(tensors):
+        raise ValueError(f"{path} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra")
+    for name, key in names.items():
+        if flat[key].shape != tensors[name].shape:
+            raise ValueError(f"{path} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}")
+        flat[key] = flat[key].replace(tensors[name])
+    return nnx.from_flat_state(list(flat.items()))
+
+
+def load(name_or_path: str | Path, dtype: Dtype = "float32") -> Potential:
+    """A potential from a file, or a bundled one by name.
+
+    Args:
+        name_or_path: A ``.so3.safetensors`` file, or one of :func:`bundled_models`.
+        dtype: Precision to compute in.
+
+    Raises:
+        FileNotFoundError: If it is neither; the sentence lists the bundled names.
+    """
+    models = bundled_models()
+    if str(name_or_path) in models:
+        return Potential.load(models[str(name_or_path)], dtype)
+    if not Path(name_or_path).is_file():
+        raise FileNotFoundError(
+            f"there is no model file {str(name_or_path)!r}, and no bundled model of that name; "
+            f"bundled are: {', '.join(sorted(models)) or 'none'}"
+        )
+    return Potential.load(name_or_path, dtype)
+
+
+def bundled_models() -> dict[str, Path]:
+    """Models that travel with so3lab, by name."""
+    return {path.name.removesuffix(SUFFIX): path for path in resources.bundled("data").glob(f"*{SUFFIX}")}
+
+
+def _symbols(numbers: Sequence[int]) -> str:
+    return ", ".join(chemical_symbols[z] for z in numbers)
+
+
