@@ -1,0 +1,126 @@
+"""How structures that ASE holds or reads become a Dataset: frames with calculators, any ASE format, ASE databases."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ase.db
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
+
+_CHARGE_KEYS = ("charge", "total_charge", "Q")
+
+
+def from_atoms(
+    frames: Iterable[Atoms],
+    name: str,
+    *,
+    keys: Mapping[str, str] | None = None,
+    units: FileUnits | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Collect ASE atoms with energies and forces into a Dataset.
+
+    Energies and forces come from each frame's calculator results, or from the entries of
+    ``atoms.info`` and ``atoms.arrays`` that ``keys`` names, in eV and eV/Å unless ``units`` says otherwise.
+
+    Raises:
+        ValueError: If a frame has no energy or no forces; the sentence lists what it has.
+    """
+    frames = list(frames)
+    if not frames:
+        raise ValueError(f"{name} holds no frames")
+    keys = dict(keys or {})
+    energies = [_atoms_value(atoms, i, "energies", keys, name) for i, atoms in enumerate(frames)]
+    forces = [_atoms_value(atoms, i, "forces", keys, name) for i, atoms in enumerate(frames)]
+    energy, length, force = (units.energy, units.length, units.force) if units else (1.0, 1.0, 1.0)
+    cells = np.array([np.asarray(atoms.cell) for atoms in frames])
+    charges = [float(next((a.info[k] for k in _CHARGE_KEYS if k in a.info), 0.0)) for a in frames]
+    return Dataset(
+        name=name,
+        numbers=tuple(atoms.numbers for atoms in frames),
+        positions=tuple(atoms.positions * length for atoms in frames),
+        energies=np.array([float(np.asarray(e).reshape(())) for e in energies]) * energy,
+        forces=tuple(np.asarray(f, dtype=float) * force for f in forces),
+        cells=cells * length if cells.any() else None,
+        pbc=np.array([atoms.pbc for atoms in frames]),
+        total_charges=np.array(charges),
+        labels=_common_text(frames),
+        meta=dict(meta or {}),
+    )
+
+
+def _atoms_value(atoms: Atoms, frame: int, quantity: str, keys: Mapping[str, str], name: str) -> Any:
+    """The energy or the forces of one frame."""
+    store = atoms.info if quantity == "energies" else atoms.arrays
+    results = atoms.calc.results if atoms.calc is not None else {}
+    if quantity in keys:
+        for place in (store, results, atoms.info):
+            if keys[quantity] in place:
+                return place[keys[quantity]]
+    else:
+        standard = "energy" if quantity == "energies" else "forces"
+        for place in (results, store):
+            if standard in place:
+                return place[standard]
+    wanted = f"nothing called {keys[quantity]!r}" if quantity in keys else f"no {quantity}"
+    other = sorted({*store, *results} - {"numbers", "positions"})
+    raise ValueError(
+        f"frame {frame} of {name} has {wanted}; it has {', '.join(map(repr, other)) or 'nothing else'}: "
+        f"if one of these holds the {quantity}, pass keys={{{quantity!r}: '...'}}, else add them or remove the frame"
+    )
+
+
+def _common_text(frames: list[Atoms]) -> dict[str, np.ndarray]:
+    """Per-frame text that all frames carry, such as the trajectory a frame comes from."""
+    shared = set.intersection(*(set(atoms.info) for atoms in frames))
+    return {
+        key: np.array([atoms.info[key] for atoms in frames])
+        for key in sorted(shared)
+        if all(isinstance(atoms.info[key], str) for atoms in frames) and "unit" not in key
+    }
+
+
+def read_with_ase(
+    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
+) -> Dataset:
+    """Read an ASE database or any file that ASE reads; eV and Å unless the file or the caller says otherwise."""
+    stated: dict[str, str] = {}
+    if path.suffix == ".db":
+        frames, stated = _read_database(path)
+    else:
+        try:
+            read_frames = ase.io.read(path, index=":")
+        except Exception as error:  # ASE's readers raise whatever their format provokes
+            raise ValueError(
+                f"{path} could not be read ({type(error).__name__}: {error}); "
+                f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
+            ) from error
+        frames = read_frames if isinstance(read_frames, list) else [read_frames]
+        if frames:
+            stated = stated_fields({k: v for k, v in frames[0].info.items() if isinstance(v, str)})
+    read_units = file_units(stated, energy_unit, length_unit, str(path), documented="ASE's convention")
+    return from_atoms(
+        frames, path.stem, keys=keys, units=read_units, meta={"source": path.name, **read_units.record}
+    )
+
+
+def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str]]:
+    """Frames of an ASE database with what its rows store beside them, and the units it states."""
+    frames = []
+    with ase.db.connect(path) as database:
+        stated = {k: str(v) for k, v in database.metadata.get("_property_unit_dict", {}).items()}
+        stated |= stated_fields({k: v for k, v in database.metadata.items() if isinstance(v, str)})
+        for row in database.select():
+            atoms = row.toatoms()
+            atoms.info.update(row.key_value_pairs)
+            for key, value in (row.data or {}).items():
+                value = np.asarray(value)
+                per_atom = value.ndim > 1 and len(value) == len(atoms)
+                (atoms.arrays if per_atom else atoms.info)[key] = value
+            frames.append(atoms)
+    return frames, stated

@@ -1,0 +1,196 @@
+"""Whether numbers can be what they claim to be: atoms apart, bonds of bond length, forces and energies in eV and Å."""
+
+from collections.abc import Callable
+
+import numpy as np
+from ase.data import chemical_symbols, covalent_radii
+from jaxtyping import Float, Integer
+from scipy.spatial import cKDTree
+from vesin import ase_neighbor_list
+
+from so3lab import units
+from so3lab.datasets.dataset import Dataset, energy_shifts
+
+CLOSEST = 0.3
+"""Å; no two nuclei of a reference calculation are nearer."""
+LARGEST_FORCE_RMS = 10.0
+"""eV/Å per component; molecules at 500 K have about 1, and the same numbers in kcal/mol/Å about 25."""
+LARGEST_FORCE = 1000.0
+"""eV/Å on one atom."""
+LARGEST_ENERGY_SCATTER = 20.0
+"""eV per atom between a frame and its composition's energy; breaking every bond costs 5 to 8."""
+LOWEST_ENERGY_RATIO = 1.5
+"""Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
+
+_NOBLE_GASES = (2, 10, 18, 36, 54, 86)
+_PERIODIC_SEARCH = 5.0  # Å
+_PAIRS_AT_ONCE = 2_000_000
+
+
+def require_plausible(dataset: Dataset) -> None:
+    """Refuse data whose units or structures cannot be right.
+
+    Raises:
+        ValueError: With the frame, the rule, the value and what to do.
+    """
+    distances, neighbours = _nearest(dataset)
+    _require_bond_lengths(dataset, distances, neighbours)
+    _require_atoms_apart(dataset, distances, neighbours)
+    _require_force_scale(dataset)
+    _require_energy_scale(dataset)
+
+
+def _nearest(dataset: Dataset) -> tuple[Float[np.ndarray, " all_atoms"], Integer[np.ndarray, " all_atoms"]]:
+    """Distance (Å) and index within the frame of each atom's nearest neighbour; inf and -1 without one."""
+    sizes = dataset.sizes
+    starts = np.cumsum(sizes) - sizes
+    distances = np.full(int(sizes.sum()), np.inf)
+    neighbours = np.full(int(sizes.sum()), -1)
+    periodic = dataset.pbc.any(axis=1)
+    for frame in np.flatnonzero(periodic):
+        own = slice(starts[frame], starts[frame] + sizes[frame])
+        distances[own], neighbours[own] = _nearest_periodic(dataset, int(frame))
+    for size in np.unique(sizes[~periodic & (sizes > 1)]):
+        frames = np.flatnonzero(~periodic & (sizes == size))
+        at_once = max(1, _PAIRS_AT_ONCE // int(size) ** 2)
+        for chunk in np.array_split(frames, -(-len(frames) // at_once)):
+            rows = starts[chunk][:, None] + np.arange(size)
+            distances[rows], neighbours[rows] = _nearest_free(np.stack([dataset.positions[i] for i in chunk]))
+    return distances, neighbours
+
+
+def _nearest_free(
+    positions: Float[np.ndarray, "frames atoms 3"],
+) -> tuple[Float[np.ndarray, "frames atoms"], Integer[np.ndarray, "frames atoms"]]:
+    """Nearest neighbours in molecules of one size: all pairs while small, a tree for each when large."""
+    if positions.shape[1] > 64:
+        found = [cKDTree(frame).query(frame, k=2) for frame in positions]
+        return np.stack([d[:, 1] for d, _ in found]), np.stack([j[:, 1] for _, j in found])
+    squares = np.zeros((*positions.shape[:2], positions.shape[1]))
+    for axis in range(3):
+        x = positions[:, :, axis]
+        squares += (x[:, :, None] - x[:, None, :]) ** 2
+    diagonal = np.arange(positions.shape[1])
+    squares[:, diagonal, diagonal] = np.inf
+    nearest = squares.argmin(axis=2)
+    return np.sqrt(np.take_along_axis(squares, nearest[:, :, None], axis=2)[:, :, 0]), nearest
+
+
+def _nearest_periodic(
+    dataset: Dataset, frame: int
+) -> tuple[Float[np.ndarray, " atoms"], Integer[np.ndarray, " atoms"]]:
+    centres, others, lengths = ase_neighbor_list("ijd", dataset[frame], _PERIODIC_SEARCH)
+    order = np.argsort(-lengths)  # the nearest is written last
+    distances = np.full(len(dataset.numbers[frame]), np.inf)
+    neighbours = np.full(len(distances), -1)
+    distances[centres[order]] = lengths[order]
+    neighbours[centres[order]] = others[order]
+    return distances, neighbours
+
+
+def _require_bond_lengths(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:
+    """Compare nearest-neighbour distances with the sum of both covalent radii."""
+    numbers = np.concatenate(dataset.numbers)
+    sizes = dataset.sizes
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    partners = numbers[starts + np.maximum(neighbours, 0)]
+    bonded = np.isfinite(distances) & ~np.isin(numbers, _NOBLE_GASES) & ~np.isin(partners, _NOBLE_GASES)
+    if not bonded.any():
+        return
+    ratio = distances[bonded] / (covalent_radii[numbers[bonded]] + covalent_radii[partners[bonded]])
+    typical = float(np.median(ratio))
+    found = (
+        f"in {dataset.name!r} neighbouring atoms are {np.median(distances[bonded]):.3g} Å apart, "
+        f"{typical:.2f} times a bond length"
+    )
+    if np.quantile(ratio, 0.1) > 1.5:
+        raise ValueError(f"{found}; positions are probably in bohr: pass length_unit='bohr'")
+    if typical < 0.65:
+        raise ValueError(
+            f"{found}; positions were probably read in the wrong unit: check length_unit "
+            f"(0.53 times: they are in angstrom already; 0.1 times: they are in nm)"
+        )
+
+
+def _require_atoms_apart(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:
+    close = np.flatnonzero(distances < CLOSEST)
+    if not close.size:
+        return
+    row = int(close[np.argmin(distances[close])])
+    frame, atom = _frame_and_atom(dataset, row)
+    symbols = [chemical_symbols[dataset.numbers[frame][i]] for i in (atom, int(neighbours[row]))]
+    frames = {_frame_and_atom(dataset, int(i))[0] for i in close}
+    raise ValueError(
+        f"frame {frame}: atoms {atom} ({symbols[0]}) and {neighbours[row]} ({symbols[1]}) are {distances[row]:.3f} Å "
+        f"apart, nearer than {CLOSEST} Å ({len(frames)} such frames); remove duplicated atoms or these frames"
+    )
+
+
+def _require_force_scale(dataset: Dataset) -> None:
+    forces = np.concatenate(dataset.forces)
+    rms = float(np.sqrt(np.mean(forces**2)))
+    if rms == 0:
+        raise ValueError(f"forces of {dataset.name!r} are all zero; the file holds no reference forces")
+    norms = np.linalg.norm(forces, axis=1)
+    worst = int(np.argmax(norms))
+    # One failed frame must not be taken for a wrong unit: the bulk decides about the unit.
+    if rms > LARGEST_FORCE_RMS and np.median(norms) > LARGEST_FORCE_RMS:
+        raise ValueError(
+            f"forces of {dataset.name!r} have an rms of {rms:.3g} eV/Å per component, above "
+            f"{LARGEST_FORCE_RMS:g}; check energy_unit and length_unit "
+            f"(read as kcal/mol/Å it would be {rms * units.kcal_per_mol:.3g} eV/Å)"
+        )
+    if norms[worst] > LARGEST_FORCE:
+        frame, atom = _frame_and_atom(dataset, worst)
+        raise ValueError(
+            f"frame {frame}: the force on atom {atom} is {norms[worst]:.3g} eV/Å, above {LARGEST_FORCE:g}; "
+            f"remove this frame, its reference calculation probably failed"
+        )
+
+
+def _require_energy_scale(dataset: Dataset) -> None:
+    ratio = dataset.energies / _per_molecule(dataset, _atoms_energy)
+    frame = int(np.argmax(ratio))
+    if ratio[frame] > LOWEST_ENERGY_RATIO:
+        raise ValueError(
+            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {ratio[frame]:.1f} times the total energy "
+            f"of its atoms, lower than any theory gives; check energy_unit"
+            + (" (the numbers look like kcal/mol)" if 20 < ratio[frame] < 26 else "")
+        )
+    shifts = energy_shifts(dataset)
+    expected = _per_molecule(dataset, lambda numbers: sum(shifts[int(z)] for z in numbers))
+    scatter = np.abs(dataset.energies - expected) / dataset.sizes
+    frame = int(np.argmax(scatter))
+    if scatter[frame] > LARGEST_ENERGY_SCATTER:
+        raise ValueError(
+            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {scatter[frame]:.3g} eV per atom away from "
+            f"the {expected[frame]:.6g} eV that its composition has on average, more than "
+            f"{LARGEST_ENERGY_SCATTER:g}; remove this frame, or check that all energies have one unit"
+        )
+
+
+def _per_molecule(dataset: Dataset, function: Callable[[np.ndarray], float]) -> Float[np.ndarray, " frames"]:
+    """``function`` of each frame's atomic numbers, computed once where frames share them."""
+    values: dict[int, float] = {}
+    for numbers in dataset.numbers:
+        if id(numbers) not in values:
+            values[id(numbers)] = function(numbers)
+    return np.array([values[id(numbers)] for numbers in dataset.numbers])
+
+
+def _atoms_energy(numbers: np.ndarray) -> float:
+    r"""Non-relativistic total energy of the separate atoms in eV, good to a few percent.
+
+    .. math:: E(Z) = -0.7687\,Z^{7/3} + \tfrac12 Z^2 - 0.2699\,Z^{5/3} \quad \text{(hartree)}
+
+    Thomas-Fermi with Scott's and Schwinger's corrections (Schwinger 1981, Phys. Rev. A 24, 2353).
+    """
+    z = numbers.astype(float)
+    return float(np.sum(-0.7687 * z ** (7 / 3) + 0.5 * z**2 - 0.2699 * z ** (5 / 3)) * units.hartree)
+
+
+def _frame_and_atom(dataset: Dataset, row: int) -> tuple[int, int]:
+    """Frame and atom of a row of all atoms concatenated."""
+    ends = np.cumsum(dataset.sizes)
+    frame = int(np.searchsorted(ends, row, side="right"))
+    return frame, row - int(ends[frame] - dataset.sizes[frame])

@@ -1,0 +1,258 @@
+"""How the arrays of a file become a Dataset: NumPy archives, HDF5 files, ASE databases, and all ASE reads."""
+
+import json
+import lzma
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from so3lab.datasets.ase_readers import read_with_ase
+from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
+
+QUANTITIES = ("numbers", "positions", "energies", "forces")
+"""What every frame needs, and the keys of the ``keys`` argument."""
+
+_KNOWN_KEYS: dict[str, tuple[str, ...]] = {
+    "numbers": ("z", "Z", "nuclear_charges", "numbers", "atomic_numbers", "atNUM"),
+    "positions": ("R", "coords", "positions", "coordinates", "atXYZ"),
+    "energies": ("E", "energies", "energy", "ePBE0+MBD"),
+    "forces": ("F", "forces", "totFOR"),
+    "atom_counts": ("N",),
+    "total_charges": ("Q", "total_charges", "total_charge", "charge"),
+    "cells": ("cells", "cell", "lattice"),
+    "pbc": ("pbc",),
+}
+
+
+def read(
+    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str] | None
+) -> Dataset:
+    """Read a file by its ending, in eV and Å; see `so3lab.datasets.load`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file cannot be understood; the sentence says what to do.
+    """
+    unknown = sorted(set(keys or {}) - set(QUANTITIES))
+    if unknown:
+        raise ValueError(f"keys may name {', '.join(QUANTITIES)}, got {', '.join(unknown)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    keys = dict(keys or {})
+    if path.suffix == ".npz":
+        return _read_npz(path, energy_unit, length_unit, keys)
+    if path.suffix in (".hdf5", ".h5"):
+        return _read_hdf5(path, path, energy_unit, length_unit, keys)
+    if path.suffix == ".xz":
+        with tempfile.TemporaryDirectory() as folder:
+            unpacked = Path(folder) / "unpacked.hdf5"
+            unpack_xz(path, unpacked)
+            return _read_hdf5(unpacked, path, energy_unit, length_unit, keys)
+    return read_with_ase(path, energy_unit, length_unit, keys)
+
+
+def unpack_xz(source: Path, target: Path) -> None:
+    """Decompress ``source`` into ``target``.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        with lzma.open(source) as packed, target.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"{source} is damaged ({error}); delete it and download it again") from None
+
+
+def _read_npz(
+    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
+) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: _member(archive, key, path) for key in archive.files}
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} is no NumPy archive or is damaged ({error}); download or write it again"
+        ) from None
+    found = {q: _pick(arrays, q, keys, str(path)) for q in QUANTITIES}
+    optional = {q: _pick_optional(arrays, q) for q in _KNOWN_KEYS if q not in QUANTITIES}
+    used = {id(value) for value in (*found.values(), *optional.values()) if value is not None}
+    fields = {key: value for key, value in arrays.items() if id(value) not in used}
+    documented = "QM7-X" if "ePBE0+MBD" in arrays else ""
+    read_units = file_units(stated_fields(fields), energy_unit, length_unit, str(path), documented)
+    frames = len(found["positions"])
+    labels = {
+        key: value
+        for key, value in fields.items()
+        if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None
+    }
+    meta = {"source": path.name, **_description(fields), **read_units.record}
+    return _assemble(path.stem, found, optional, labels, read_units, meta)
+
+
+def _member(archive: Any, key: str, path: Path) -> np.ndarray:
+    try:
+        return archive[key]
+    except ValueError:
+        raise ValueError(
+            f"{path}: {key!r} holds Python objects, probably arrays of different lengths, and is not read because "
+            f"unpickling can run code; store frames of different sizes as extxyz, or padded with 0 and their "
+            f"atom counts as N"
+        ) from None
+
+
+def _pick(arrays: Mapping[str, Any], quantity: str, keys: Mapping[str, str], what: str) -> Any:
+    for name in _names(quantity, keys):
+        if name in arrays:
+            return arrays[name]
+    raise ValueError(
+        f"{what} has no {quantity} under {' or '.join(map(repr, _names(quantity, keys)))}; it has "
+        f"{', '.join(map(repr, sorted(arrays)))}: pass keys={{{quantity!r}: '...'}} with the right one"
+    )
+
+
+def _pick_optional(arrays: Mapping[str, Any], quantity: str) -> Any:
+    return next((arrays[name] for name in _KNOWN_KEYS[quantity] if name in arrays), None)
+
+
+def _description(fields: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What the file says about itself: a JSON ``meta``, and single texts such as ``theory``."""
+    result: dict[str, Any] = {}
+    for key, value in fields.items():
+        content = text(value)
+        if content is None or "unit" in key.lower():
+            continue
+        if content.startswith("{"):
+            try:
+                result |= json.loads(content)
+                continue
+            except ValueError:
+                pass
+        result[{"theory": "level_of_theory"}.get(key, key)] = content
+    return result
+
+
+def _assemble(
+    name: str,
+    found: Mapping[str, np.ndarray],
+    optional: Mapping[str, Any],
+    labels: Mapping[str, np.ndarray],
+    units: FileUnits,
+    meta: Mapping[str, Any],
+) -> Dataset:
+    """A Dataset from stacked arrays, one row per frame."""
+    positions, forces = (np.asarray(found[q]) for q in ("positions", "forces"))
+    energies, numbers = np.asarray(found["energies"]), np.asarray(found["numbers"])
+    if positions.ndim != 3 or positions.shape[-1] != 3:
+        raise ValueError(f"positions of {name!r} must have shape (frames, atoms, 3), got {positions.shape}")
+    frames = len(positions)
+    if forces.shape != positions.shape:
+        raise ValueError(
+            f"forces of {name!r} must have the positions' shape {positions.shape}, got {forces.shape}"
+        )
+    if energies.size != frames:
+        raise ValueError(
+            f"energies of {name!r} must be one for each of {frames} frames, got shape {energies.shape}"
+        )
+    charges, cells, pbc = optional["total_charges"], optional["cells"], optional["pbc"]
+    if cells is not None:
+        cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
+    if pbc is not None:
+        pbc = np.broadcast_to(np.asarray(pbc, bool), (frames, 3))
+    scaled = positions.astype(np.float64) * units.length, forces.astype(np.float64) * units.force
+    split_at = optional["atom_counts"]
+    if numbers.ndim == 2 and split_at is not None:
+        counts = np.asarray(split_at).reshape(-1)
+        return Dataset(
+            name,
+            tuple(z[:n] for z, n in zip(numbers, counts, strict=True)),
+            tuple(r[:n] for r, n in zip(scaled[0], counts, strict=True)),
+            energies.reshape(frames).astype(np.float64) * units.energy,
+            tuple(f[:n] for f, n in zip(scaled[1], counts, strict=True)),
+            cells, pbc, _charges(charges, frames), labels, meta,
+        )  # fmt: skip
+    return Dataset(
+        name, numbers, scaled[0], energies.reshape(frames).astype(np.float64) * units.energy, scaled[1],
+        cells, pbc, _charges(charges, frames), labels, meta,
+    )  # fmt: skip
+
+
+def _charges(charges: Any, frames: int) -> np.ndarray | None:
+    if charges is None:
+        return None
+    charges = np.asarray(charges, dtype=float)
+    return np.full(frames, float(charges.reshape(()))) if charges.size == 1 else charges.reshape(-1)
+
+
+def _read_hdf5(
+    path: Path, original: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
+) -> Dataset:
+    """Groups at any depth, each with the frames of one molecule: one frame as in QM7-X, or several."""
+    columns: dict[str, list[Any]] = {q: [] for q in (*QUANTITIES, "id", "molecule")}
+    documented = ""
+    try:
+        with h5py.File(path, "r") as file:
+            stated = stated_fields(dict(file.attrs))
+            for group in _groups(file):
+                if any(name in group for name in _names("positions", keys)):
+                    _append_group(columns, group, keys, original)
+                    documented = "QM7-X" if "ePBE0+MBD" in group else documented
+    except OSError as error:
+        raise ValueError(
+            f"{original} is no HDF5 file or is damaged ({error}); download or write it again"
+        ) from None
+    if not columns["id"]:
+        raise ValueError(
+            f"{original} has no group with positions under {' or '.join(map(repr, _names('positions', keys)))}; "
+            f"pass keys={{'positions': '...'}} with the name that it uses"
+        )
+    units = file_units(stated, energy_unit, length_unit, str(original), documented)
+    return Dataset(
+        name=original.stem,
+        numbers=tuple(columns["numbers"]),
+        positions=tuple(r * units.length for r in columns["positions"]),
+        energies=np.array(columns["energies"]) * units.energy,
+        forces=tuple(f * units.force for f in columns["forces"]),
+        labels={"id": np.array(columns["id"]), "molecule": np.array(columns["molecule"])},
+        meta={"source": original.name, **units.record},
+    )
+
+
+def _append_group(
+    columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path
+) -> None:
+    where = f"{original}, group {group.name}"
+    values = {q: np.asarray(_pick(group, q, keys, where)) for q in QUANTITIES}
+    positions, forces = (values[q].astype(np.float64) for q in ("positions", "forces"))
+    if positions.ndim == 2:
+        positions, forces = positions[None], forces[None]
+    energies = values["energies"].astype(np.float64).reshape(-1)
+    if positions.shape != forces.shape or len(positions) != len(energies):
+        raise ValueError(
+            f"{where}: shapes disagree: positions {positions.shape}, forces {forces.shape}, energies {energies.shape}"
+        )
+    columns["numbers"] += [values["numbers"]] * len(positions)
+    columns["positions"] += list(positions)
+    columns["forces"] += list(forces)
+    columns["energies"] += energies.tolist()
+    columns["id"] += [group.name.rsplit("/", 1)[-1]] * len(positions)
+    columns["molecule"] += [group.parent.name if len(positions) == 1 else group.name] * len(positions)
+
+
+def _names(quantity: str, keys: Mapping[str, str]) -> tuple[str, ...]:
+    return (keys[quantity],) if quantity in keys else _KNOWN_KEYS[quantity]
+
+
+def _groups(group: h5py.Group) -> Iterator[h5py.Group]:
+    """The group and all groups inside it."""
+    yield group
+    for item in group.values():
+        if isinstance(item, h5py.Group):
+            yield from _groups(item)
