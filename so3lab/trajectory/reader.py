@@ -1,0 +1,203 @@
+"""How frames are read back: a lazy sequence of ASE atoms, and the run's numbers as a table."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, overload
+
+import h5py
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from jaxtyping import Float, Integer
+
+from so3lab.trajectory import layout as _layout
+from so3lab.trajectory.recovery import open_readable
+
+_BLOCK = 64
+
+
+class Trajectory(Sequence[Atoms]):
+    """A trajectory file as a sequence of :class:`ase.Atoms`; nothing is read before it is asked for.
+
+    Each frame carries velocities, energy and forces (of a ``SinglePointCalculator``), and ``step``
+    and ``time_fs`` in ``info``. A slice is a trajectory too, on the same open file. Files that were
+    killed or are being written open as well; the length is that at opening, until :meth:`refresh`.
+
+    Args:
+        path: File written by :class:`TrajectoryWriter`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a so3lab trajectory, or is damaged.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self._file: h5py.File = open_readable(self.path)
+        self._layout = _layout.read_layout(self._file)
+        self._columns = self._layout.columns()
+        self._datasets = _layout.growing_datasets(self._file, self._layout)
+        self._count = self._file[f"{_layout.PRIVATE}/frames"]
+        self._frames = range(int(self._count[()]))
+        try:
+            self._read_last()
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Atoms: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Trajectory": ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            view = object.__new__(type(self))
+            view.__dict__.update(self.__dict__, _frames=self._frames[index])
+            return view
+        frame = self._frames[index]
+        return next(self._atoms(range(frame, frame + 1)))
+
+    def __iter__(self) -> Iterator[Atoms]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self._atoms(self._frames[start : start + _BLOCK])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; slices of this trajectory close with it."""
+        self._file.close()
+
+    def refresh(self) -> int:
+        """Look again how many frames a file that is being written has; returns the new length.
+
+        A slice keeps its frames.
+        """
+        if self._frames == range(len(self._frames)):
+            self._count.refresh()
+            frames = int(self._count[()])
+            for dataset in self._datasets.values():
+                dataset.refresh()
+            self._frames = range(frames)
+        return len(self)
+
+    @property
+    def atomic_numbers(self) -> Integer[np.ndarray, " atoms"]:
+        """Elements."""
+        return self._layout.atomic_numbers
+
+    @property
+    def masses(self) -> Float[np.ndarray, " atoms"]:
+        """Masses in amu."""
+        return self._layout.masses
+
+    @property
+    def pbc(self) -> tuple[bool, bool, bool]:
+        """Which cell vectors repeat."""
+        return self._layout.pbc
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Settings and provenance of the run."""
+        return self._layout.meta
+
+    @property
+    def steps(self) -> Integer[np.ndarray, " frames"]:
+        """Number of the time step of each frame."""
+        return self._read("step", self._frames)
+
+    @property
+    def times_fs(self) -> Float[np.ndarray, " frames"]:
+        """Time of each frame in fs."""
+        return self._read("time_fs", self._frames)
+
+    def positions(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames atoms 3"]:
+        """Positions in Å of one frame or of a range of frames, as stored."""
+        return self._select("positions", frames)
+
+    def velocities(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames atoms 3"]:
+        """Velocities in Å per ASE time unit."""
+        return self._select("velocities", frames)
+
+    def forces(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames atoms 3"]:
+        """Forces in eV/Å."""
+        return self._select("forces", frames)
+
+    def cells(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames 3 3"]:
+        """Cells in Å, rows are lattice vectors; zeros for a free molecule."""
+        if self._layout.has_cell:
+            return self._select("cell", frames)
+        count = () if isinstance(frames, int) else (len(self._frames[frames]),)
+        return np.zeros((*count, 3, 3))
+
+    def table(self) -> pd.DataFrame:
+        """One row per frame: step, time_fs, the observables in eV and K, and their total_energy."""
+        columns = {"step": self.steps, "time_fs": self.times_fs}
+        for name in self._layout.observables:
+            columns[name] = self._read(name, self._frames)
+            if name == "kinetic_energy" and "potential_energy" in columns:
+                columns["total_energy"] = columns["potential_energy"] + columns[name]
+        return pd.DataFrame(columns).rename_axis("frame")
+
+    def restart_state(self) -> dict[str, np.ndarray] | None:
+        """Arrays of the last good restart state, ``None`` if there is none."""
+        saved = _layout.read_state(self._file)
+        return None if saved is None else saved[2]
+
+    def _select(self, name: str, frames: int | slice) -> np.ndarray:
+        if isinstance(frames, slice):
+            return self._read(name, self._frames[frames])
+        frame = self._frames[frames]
+        return self._read(name, range(frame, frame + 1))[0]
+
+    def _read(self, name: str, frames: range) -> np.ndarray:
+        """Values of some frames, in so3lab's units."""
+        dataset = self._datasets[name]
+        ascending = frames if frames.step > 0 else frames[::-1]
+        try:
+            values = dataset[ascending.start : ascending.stop : ascending.step] if frames else dataset[:0]
+        except (OSError, RuntimeError) as error:
+            if not self._file:
+                raise ValueError(f"the trajectory {self.path} is closed; open it again") from None
+            raise ValueError(
+                f"{self.path} is damaged: {name} of frames {ascending.start} to {ascending[-1]} cannot be "
+                "read; so3lab.trajectory.salvage(path, new_path) saves the frames before"
+            ) from error
+        if frames.step < 0:
+            values = values[::-1]
+        factor = self._columns[name].factor if name in self._columns else 1.0
+        return values if factor == 1.0 else values / np.asarray(factor, values.dtype)
+
+    def _read_last(self) -> None:
+        """A file that lost its end shows it here, not in the middle of an analysis."""
+        for name in self._datasets:
+            self._read(name, self._frames[-1:])
+
+    def _atoms(self, frames: range) -> Iterator[Atoms]:
+        blocks = {name: self._read(name, frames) for name in self._datasets}
+        free = Atoms(numbers=self.atomic_numbers, pbc=self.pbc)
+        if not np.allclose(free.get_masses(), self.masses, rtol=1e-12):
+            free.set_masses(self.masses)
+        for row in range(len(frames)):
+            atoms = free.copy()
+            atoms.positions = blocks["positions"][row]
+            if self._layout.has_cell:
+                atoms.cell = blocks["cell"][row]
+            atoms.set_velocities(blocks["velocities"][row].astype(np.float64))
+            results: dict[str, Any] = {"forces": blocks["forces"][row].astype(np.float64)}
+            if "potential_energy" in blocks:
+                results["energy"] = float(blocks["potential_energy"][row])
+            atoms.calc = SinglePointCalculator(atoms, **results)
+            atoms.info.update(step=int(blocks["step"][row]), time_fs=float(blocks["time_fs"][row]))
+            yield atoms

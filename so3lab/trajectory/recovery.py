@@ -1,0 +1,233 @@
+"""How trajectory files are made, opened, and brought back to order after a kill or a damage."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from so3lab.trajectory import layout as _layout
+from so3lab.trajectory.files import FileLock
+from so3lab.trajectory.layout import Layout
+
+
+class SavedState(NamedTuple):
+    """A restart state and its place in the run."""
+
+    counter: int
+    frames: int
+    arrays: dict[str, np.ndarray]
+
+
+def create_new(path: Path, layout: Layout) -> None:
+    """Make an empty trajectory file under a name that must be free.
+
+    The file is complete before it gets its name, so a kill never leaves half a header there.
+
+    Raises:
+        FileExistsError: If ``path`` exists.
+        FileNotFoundError: If its folder does not.
+    """
+    taken = FileExistsError(
+        errno.EEXIST,
+        f"{path} exists and is not overwritten; continue it with TrajectoryWriter.resume "
+        "(--resume on the command line) or choose another name",
+    )
+    if path.exists():
+        raise taken
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"the folder of {path} does not exist; make it with: mkdir -p {path.parent}"
+        )
+    with _temporary_beside(path) as temporary:
+        _layout.create(temporary, layout)
+        try:
+            os.link(temporary, path)  # unlike a rename, this fails if somebody took the name
+        except FileExistsError:
+            raise taken from None
+        except OSError:  # a file system without hard links
+            os.replace(temporary, path)
+
+
+def open_readable(path: Path) -> h5py.File:
+    """Open a trajectory file that is closed, killed, or being written right now.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not HDF5, is damaged, or was not written by so3lab.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path}")
+    try:
+        file = h5py.File(path, "r", swmr=True, locking=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        if not h5py.is_hdf5(path):
+            raise ValueError(f"{path} is not an HDF5 file, so it is not a so3lab trajectory") from None
+        raise ValueError(
+            f"{path} cannot be opened ({_first_line(error)}): it is damaged at its beginning, or was "
+            "not written by so3lab; copy it again from where it came"
+        ) from error
+    try:
+        found = file[_layout.PRIVATE].attrs["format"]
+    except (KeyError, OSError, RuntimeError):
+        file.close()
+        raise ValueError(
+            f"{path} is an HDF5 file but not a so3lab trajectory, or is damaged; other H5MD files "
+            "open in MDAnalysis"
+        ) from None
+    if found > _layout.FORMAT:
+        file.close()
+        raise ValueError(f"{path} was written by a newer so3lab (format {found}); update so3lab")
+    return file
+
+
+def open_appendable(path: Path) -> h5py.File:
+    """Open a cleanly closed file as its single writer; a kill from here on leaves it readable."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_file_locking(False, True)  # FileLock holds the file already
+    flags = h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE
+    return h5py.File(h5py.h5f.open(os.fsencode(path), flags, access))
+
+
+def reopen(path: Path) -> tuple[h5py.File, SavedState, FileLock]:
+    """Open a closed or killed file for appending behind its last good restart state.
+
+    A file that was killed, or has frames younger than the state, or is being read by this very
+    process (HDF5 then refuses to write) is copied up to the state and replaced in one step.
+
+    Raises:
+        FileNotFoundError, BlockingIOError, ValueError: As ``TrajectoryWriter.resume`` says.
+        OSError: If there is no room for the copy.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path} to resume")
+    lock = FileLock(path)
+    try:
+        with open_readable(path) as file:
+            saved = _last_state(file, path)
+        try:
+            if _is_closed_behind(path, saved.frames):
+                return open_appendable(path), saved, lock
+        except OSError:
+            pass
+        with _temporary_beside(path) as temporary:
+            copied = _copy(path, temporary, saved.frames)
+            if copied < saved.frames:
+                raise ValueError(
+                    f"{path} is damaged: its restart state belongs behind frame {saved.frames}, but only "
+                    f"{copied} frames can be read; so3lab.trajectory.salvage(path, new_path) saves those"
+                )
+            with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
+                _layout.write_state(file, saved.counter, saved.frames, saved.arrays)
+            os.replace(temporary, path)
+        lock.release()
+        lock = FileLock(path)
+        return open_appendable(path), saved, lock
+    except BaseException:
+        lock.release()
+        raise
+
+
+def salvage(path: str | os.PathLike, new_path: str | os.PathLike) -> int:
+    """Copy all frames that can be read from a damaged file into a new one.
+
+    Args:
+        path: The damaged trajectory; it is not touched.
+        new_path: File to make. It opens like any trajectory; it can be resumed only if the restart
+            state belongs to frames that were saved.
+
+    Returns:
+        How many frames were saved.
+
+    Raises:
+        FileExistsError: If ``new_path`` exists.
+        ValueError: If not even the beginning of the file can be read.
+    """
+    path, new_path = Path(path), Path(new_path)
+    with open_readable(path) as file:
+        frames, layout = int(file[_layout.PRIVATE]["frames"][()]), _layout.read_layout(file)
+        saved = _layout.read_state(file)
+    create_new(new_path, layout)
+    with _temporary_beside(new_path) as temporary:
+        copied = _copy(path, temporary, frames)
+        if saved is not None and saved[1] <= copied:
+            with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
+                _layout.write_state(file, *saved)
+        os.replace(temporary, new_path)
+    return copied
+
+
+def _last_state(file: h5py.File, path: Path) -> SavedState:
+    saved = _layout.read_state(file)
+    if saved is None:
+        raise ValueError(
+            f"{path} holds no complete restart state (the run ended before it saved one, or the file is "
+            "damaged), so it cannot be resumed; start again under another name"
+        )
+    return SavedState(*saved)
+
+
+def _is_closed_behind(path: Path, frames: int) -> bool:
+    """Whether the file was closed in good order and ends with exactly so many frames."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            datasets = _layout.growing_datasets(file, _layout.read_layout(file))
+            lengths = {len(dataset) for dataset in datasets.values()}
+            return lengths == {frames} and int(file[_layout.PRIVATE]["frames"][()]) == frames
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _copy(path: Path, new_path: Path, frames: int) -> int:
+    """Copy the first ``frames`` frames, or as many as can be read, into a new closed file."""
+    room = shutil.disk_usage(new_path.parent).free
+    if room < path.stat().st_size:
+        raise OSError(
+            errno.ENOSPC,
+            f"putting {path} in order needs {path.stat().st_size / 1e6:.0f} MB beside it, "
+            f"{room / 1e6:.0f} MB are free; make room and try again",
+        )
+    with open_readable(path) as old:
+        layout = _layout.read_layout(old)
+        _layout.create(new_path, layout)
+        with h5py.File(new_path, "r+", libver=_layout.LIBVER) as new:
+            source = _layout.growing_datasets(old, layout)
+            target = _layout.growing_datasets(new, layout)
+            for name in source:
+                frames = _copy_dataset(source[name], target[name], frames)
+            for dataset in target.values():
+                dataset.resize(frames, axis=0)
+            new[_layout.PRIVATE]["frames"][...] = frames
+    return frames
+
+
+def _copy_dataset(source: h5py.Dataset, target: h5py.Dataset, frames: int) -> int:
+    """Copy rows chunk by chunk until the end, or the first chunk that cannot be read."""
+    rows, frames = source.chunks[0], min(frames, len(source))
+    target.resize(frames, axis=0)
+    for start in range(0, frames, rows):
+        stop = min(start + rows, frames)
+        try:
+            target[start:stop] = source[start:stop]
+        except (OSError, RuntimeError):
+            return start
+    return frames
+
+
+@contextlib.contextmanager
+def _temporary_beside(path: Path) -> Iterator[Path]:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
