@@ -87,6 +87,12 @@ def network_definition(settings: ModelSettings) -> nnx.GraphDef:
     return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))[0]
 
 
+@functools.partial(jax.jit, static_argnames="settings")
+def _initial_parameters(settings: ModelSettings, seed) -> nnx.State:
+    """Random weights; compiled as one program, which is several times faster than one initializer after another."""
+    return nnx.split(So3krates(settings, rngs=nnx.Rngs(jax.random.key(seed))))[1]
+
+
 def run_network(
     settings: ModelSettings, parameters: nnx.State, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
 ) -> NetworkOutput:
@@ -158,7 +164,7 @@ class Potential:
     def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
         """An untrained potential with random weights."""
         with numerics("float32"):
-            parameters = nnx.split(So3krates(settings, rngs=nnx.Rngs(seed)))[1]
+            parameters = _initial_parameters(settings, seed)
         return cls(settings, parameters, **more).astype(dtype)
 
     def astype(self, dtype: Dtype) -> "Potential":

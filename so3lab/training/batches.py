@@ -1,0 +1,120 @@
+"""How a dataset becomes device arrays of one shape, and how a few of its frames become a batch."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from so3lab.datasets import Dataset
+from so3lab.graph import Graph, centred_positions, structure_pairs
+from so3lab.neighbors import complete_cell
+
+
+class Frames(NamedTuple):
+    """Labelled structures padded to the largest one; everything a training step reads."""
+
+    positions: Float[Array, "frames atoms 3"]  # Å
+    atomic_numbers: Int[Array, "frames atoms"]
+    atom_mask: Bool[Array, "frames atoms"]
+    receivers: Int[Array, "frames pairs"]
+    senders: Int[Array, "frames pairs"]
+    pair_mask: Bool[Array, "frames pairs"]
+    total_charges: Float[Array, " frames"]
+    energies: Float[Array, " frames"]  # eV, relative to the element shifts
+    forces: Float[Array, "frames atoms 3"]  # eV/Å
+    images: Int[Array, "frames pairs 3"] | None = None
+    cells: Float[Array, "frames 3 3"] | None = None
+
+
+def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.ndarray, " frames"]:
+    """Energies in eV relative to the element shifts, in float64.
+
+    Raises:
+        ValueError: If a frame holds an element that has no shift.
+    """
+    missing = sorted(set(dataset.elements) - set(shifts))
+    if missing:
+        raise ValueError(f"elements with atomic numbers {missing} occur in {dataset.name!r} but not in the training data")
+    sums = [sum(shifts[int(z)] for z in numbers) for numbers in dataset.numbers]
+    return np.asarray(dataset.energies, np.float64) - np.array(sums)
+
+
+def frames_from(
+    dataset: Dataset,
+    shifts: dict[int, float],
+    cutoff: float,
+    dtype: str = "float32",
+    periodic: bool | None = None,
+) -> Frames:
+    """Arrays of a dataset with the pairs of every frame below the cutoff.
+
+    Args:
+        dataset: Labelled frames, of any sizes.
+        shifts: Element shifts in eV that are subtracted from the energies.
+        cutoff: Å.
+        dtype: Type of the real numbers.
+        periodic: Whether to carry cells; default: if any frame has one.
+    """
+    structures = dataset.to_atoms()
+    pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
+    frames, atoms_room = len(structures), dataset.max_atoms
+    pairs_room = max(8, *(len(p.receivers) for p in pairs))
+    periodic = any(atoms.pbc.any() for atoms in structures) if periodic is None else periodic
+
+    def padded(rows, room: int, kind: str, tail: tuple[int, ...] = ()) -> np.ndarray:
+        result = np.zeros((frames, room, *tail), kind)
+        for frame, row in enumerate(rows):
+            result[frame, : len(row)] = row
+        return result
+
+    sizes = np.array([len(atoms) for atoms in structures])
+    counts = np.array([len(p.receivers) for p in pairs])
+    cells = [complete_cell(np.asarray(a.cell), a.pbc) if a.pbc.any() else np.eye(3) for a in structures]
+    return Frames(
+        positions=padded([centred_positions(atoms) for atoms in structures], atoms_room, dtype, (3,)),
+        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_room, "int32"),
+        atom_mask=np.arange(atoms_room) < sizes[:, None],
+        receivers=padded([p.receivers for p in pairs], pairs_room, "int32"),
+        senders=padded([p.senders for p in pairs], pairs_room, "int32"),
+        pair_mask=np.arange(pairs_room) < counts[:, None],
+        total_charges=np.asarray(dataset.total_charges, dtype),
+        energies=shifted_energies(dataset, shifts).astype(dtype),
+        forces=padded(dataset.forces, atoms_room, dtype, (3,)),
+        images=padded([p.images for p in pairs], pairs_room, "int32", (3,)) if periodic else None,
+        cells=np.array(cells, dtype) if periodic else None,
+    )
+
+
+def mean_neighbors(frames: Frames) -> float:
+    """Mean number of neighbours of an atom within the cutoff; at least 1."""
+    return max(1.0, 2.0 * float(np.sum(frames.pair_mask)) / float(np.sum(frames.atom_mask)))
+
+
+def batch_graph(frames: Frames) -> Graph:
+    """A batch of frames as one graph; for compiled code."""
+    count, atoms = frames.atomic_numbers.shape
+    offsets = (atoms * jnp.arange(count, dtype=jnp.int32))[:, None]
+    flat = lambda array: array.reshape(-1, *array.shape[2:])  # noqa: E731
+    return Graph(
+        positions=flat(frames.positions),
+        atomic_numbers=flat(frames.atomic_numbers),
+        structure_index=jnp.repeat(jnp.arange(count, dtype=jnp.int32), atoms),
+        atom_mask=flat(frames.atom_mask),
+        receivers=flat(frames.receivers + offsets),
+        senders=flat(frames.senders + offsets),
+        pair_mask=flat(frames.pair_mask),
+        total_charges=frames.total_charges,
+        unpaired_electrons=jnp.zeros_like(frames.total_charges),
+        images=None if frames.images is None else flat(frames.images),
+        cells=frames.cells,
+    )
+
+
+def batch_order(frames: int, batch_size: int, first_step: int, steps: int, seed: int) -> Int[np.ndarray, "steps batch"]:
+    """Which frames each step sees: one permutation after another, without gaps, a function of the seed alone."""
+    first, last = first_step * batch_size, (first_step + steps) * batch_size
+    passes = range(first // frames, -(-last // frames))
+    stream = np.concatenate([np.random.default_rng((seed, number)).permutation(frames) for number in passes])
+    start = first - passes[0] * frames
+    return stream[start : start + steps * batch_size].reshape(steps, batch_size).astype(np.int32)

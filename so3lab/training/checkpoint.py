@@ -1,0 +1,89 @@
+"""Training checkpoints: everything a run needs to go on exactly where it was, in an Orbax folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from so3lab.training.step import TrainState
+
+
+class Progress(NamedTuple):
+    """What the loop remembers beside the arrays; plain values."""
+
+    epoch: int
+    seconds: float
+    best_loss: float
+    best_epoch: int
+    history: list[dict[str, float]]
+
+
+class Checkpoint(NamedTuple):
+    """A saved moment at the end of an epoch."""
+
+    state: TrainState
+    best: Any  # weight vector
+    progress: Progress
+
+
+class Checkpoints:
+    """The newest two checkpoints of a run, in a folder.
+
+    A checkpoint appears complete or not at all; the fingerprint keeps runs with other data or settings
+    from being continued by mistake.
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: dict[str, Any]):
+        self.folder = Path(folder).resolve()
+        self._fingerprint = json.loads(json.dumps(fingerprint))
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write in the background; returns as soon as the arrays are copied."""
+        about = {"fingerprint": self._fingerprint, "progress": checkpoint.progress._asdict()}
+        arrays = {"state": checkpoint.state, "best": checkpoint.best}
+        items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))
+        self._manager.save(checkpoint.progress.epoch, args=items)
+
+    def restore(self, template: Callable[[], tuple[TrainState, Any]]) -> Checkpoint | None:
+        """The newest checkpoint, or None.
+
+        Args:
+            template: Gives a state and weights of the right shapes.
+
+        Raises:
+            ValueError: If the folder belongs to a run with other settings or data.
+        """
+        epoch = self._manager.latest_step()
+        if epoch is None:
+            return None
+        about = self._manager.restore(epoch, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        changed = [key for key in self._fingerprint if about["fingerprint"].get(key) != self._fingerprint[key]]
+        if changed:
+            raise ValueError(
+                f"{self.folder} belongs to a run with other {', '.join(changed)}; "
+                "resume with the same settings and data, or start anew with another output name"
+            )
+        state, best = template()
+        target = ocp.args.StandardRestore({"state": state, "best": best})
+        arrays = self._manager.restore(epoch, args=ocp.args.Composite(arrays=target))["arrays"]
+        return Checkpoint(TrainState(*arrays["state"]), arrays["best"], Progress(**about["progress"]))
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short hash of arrays, to tell one dataset from another."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]

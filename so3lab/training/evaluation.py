@@ -1,0 +1,159 @@
+"""How well a potential reproduces labelled frames: errors in total, per element and per structure."""
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+
+from so3lab import units
+from so3lab.datasets import Dataset
+from so3lab.potential import Potential, energy_and_forces, energy_function, numerics
+from so3lab.settings import ModelSettings
+from so3lab.training.batches import Frames, batch_graph, frames_from
+
+_MEV = 1000.0
+_KCAL = 1.0 / units.kcal_per_mol
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Tables of errors; energies in eV unless a column says otherwise, forces likewise."""
+
+    summary: pd.DataFrame
+    """One row per quantity (energy, energy per atom, forces): MAE and RMSE in meV and kcal/mol (per Å)."""
+    elements: pd.DataFrame
+    """One row per element: force MAE and RMSE."""
+    structures: pd.DataFrame
+    """One row per frame: energies, energy error, force MAE, RMSE and largest error."""
+    forces: pd.DataFrame
+    """One row per force component: frame, atom, element, axis, reference, predicted (eV/Å)."""
+
+    def parity(self) -> pd.DataFrame:
+        """Reference against prediction: columns kind, element, reference, predicted."""
+        energies = pd.DataFrame(
+            {
+                "kind": "energy",
+                "element": "",
+                "reference": self.structures["reference_energy"],
+                "predicted": self.structures["predicted_energy"],
+            }
+        )
+        forces = self.forces[["element", "reference", "predicted"]].assign(kind="force")
+        return pd.concat([energies, forces], ignore_index=True)
+
+
+def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
+    """Errors of a potential on labelled frames.
+
+    Args:
+        potential: The potential; energies are compared relative to its element shifts.
+        dataset: Frames with reference energies and forces.
+
+    Raises:
+        ValueError: If a frame holds an element that the potential was not trained on.
+    """
+    shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
+    frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype)
+    energies, forces = _predict_all(potential, frames)
+    offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
+    components = _components(dataset, forces)
+    structures = _per_structure(dataset, energies + offset, components)
+    return Evaluation(_summary(structures, components), _per_element(components), structures, components)
+
+
+@functools.partial(jax.jit, static_argnames="settings")
+def _predict_batches(settings: ModelSettings, parameters, frames: Frames, order):
+    energy = energy_function(settings)
+
+    def one(indices):
+        chosen = jax.tree.map(lambda array: array[indices], frames)
+        prediction = energy_and_forces(energy, parameters, batch_graph(chosen))
+        return prediction.energies, prediction.forces.reshape(chosen.forces.shape)
+
+    return jax.lax.map(one, order)
+
+
+def _predict_all(potential: Potential, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (frames,) relative to shifts and forces (frames, atoms, 3), float64."""
+    count = len(frames.energies)
+    size = min(BATCH, count)
+    order = (np.arange(-(-count // size) * size) % count).reshape(-1, size).astype(np.int32)
+    with numerics(potential.dtype):
+        energies, forces = _predict_batches(potential.settings, potential.parameters, frames, order)
+    energies, forces = np.asarray(energies, np.float64), np.asarray(forces, np.float64)
+    return energies.reshape(-1)[:count], forces.reshape(-1, *forces.shape[2:])[:count]
+
+
+def _components(dataset: Dataset, predicted: np.ndarray) -> pd.DataFrame:
+    sizes = np.array([len(numbers) for numbers in dataset.numbers])
+    numbers = np.concatenate(dataset.numbers)
+    symbols = np.array(chemical_symbols)[numbers]
+    return pd.DataFrame(
+        {
+            "frame": np.repeat(np.arange(len(dataset)), 3 * sizes),
+            "atom": np.repeat(np.concatenate([np.arange(size) for size in sizes]), 3),
+            "element": np.repeat(symbols, 3),
+            "axis": np.tile(list("xyz"), sizes.sum()),
+            "reference": np.concatenate(dataset.forces).ravel(),
+            "predicted": np.concatenate([row[:n] for row, n in zip(predicted, sizes, strict=True)]).ravel(),
+        }
+    )
+
+
+def _per_structure(dataset: Dataset, predicted: np.ndarray, components: pd.DataFrame) -> pd.DataFrame:
+    reference = np.asarray(dataset.energies)
+    atoms = np.array([len(numbers) for numbers in dataset.numbers])
+    error = (components["predicted"] - components["reference"]).groupby(components["frame"])
+    mae, rmse = error.apply(_mae), error.apply(_rmse)
+    return pd.DataFrame(
+        {
+            "frame": np.arange(len(dataset)),
+            "atoms": atoms,
+            "reference_energy": reference,
+            "predicted_energy": predicted,
+            "energy_error_meV": _MEV * (predicted - reference),
+            "energy_error_kcal_mol": _KCAL * (predicted - reference),
+            "force_mae_meV_A": _MEV * mae.to_numpy(),
+            "force_rmse_meV_A": _MEV * rmse.to_numpy(),
+            "force_mae_kcal_mol_A": _KCAL * mae.to_numpy(),
+            "largest_force_error_meV_A": _MEV * error.apply(lambda e: e.abs().max()).to_numpy(),
+        }
+    )
+
+
+def _per_element(components: pd.DataFrame) -> pd.DataFrame:
+    error = components["predicted"] - components["reference"]
+    rows = [_row(symbol, error[components["element"] == symbol]) for symbol in components["element"].unique()]
+    return pd.DataFrame(rows).rename(columns={"quantity": "element", "mae_meV": "force_mae_meV_A"}).rename(
+        columns={"rmse_meV": "force_rmse_meV_A", "mae_kcal_mol": "force_mae_kcal_mol_A"}
+    ).rename(columns={"rmse_kcal_mol": "force_rmse_kcal_mol_A"})  # fmt: skip
+
+
+def _summary(structures: pd.DataFrame, components: pd.DataFrame) -> pd.DataFrame:
+    energy = structures["predicted_energy"] - structures["reference_energy"]
+    forces = components["predicted"] - components["reference"]
+    rows = [_row("energy", energy), _row("energy per atom", energy / structures["atoms"]), _row("force (per Å)", forces)]
+    return pd.DataFrame(rows)
+
+
+def _row(quantity: str, errors: pd.Series) -> dict[str, object]:
+    return {
+        "quantity": quantity,
+        "count": len(errors),
+        "mae_meV": _MEV * _mae(errors),
+        "rmse_meV": _MEV * _rmse(errors),
+        "mae_kcal_mol": _KCAL * _mae(errors),
+        "rmse_kcal_mol": _KCAL * _rmse(errors),
+    }
+
+
+def _mae(errors: pd.Series) -> float:
+    return float(errors.abs().mean())
+
+
+def _rmse(errors: pd.Series) -> float:
+    return float(np.sqrt((errors**2).mean()))

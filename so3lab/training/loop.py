@@ -1,0 +1,265 @@
+"""Training as a generator: it yields a report after every epoch, and the caller decides when to stop."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+
+from so3lab import datasets
+from so3lab.datasets import Dataset
+from so3lab.potential import Dtype, Potential, energy_function, numerics
+from so3lab.settings import ModelSettings
+from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
+from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
+from so3lab.training.settings import TrainingSettings
+from so3lab.training.step import Errors, TrainState, compile_functions, loss_of
+
+STEPS_PER_EPOCH = 2000
+"""An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
+SECONDS_BETWEEN_CHECKPOINTS = 5.0
+EVALUATION_BATCH = 16
+
+
+class EpochReport(NamedTuple):
+    """What happened in one epoch. Errors are those of the averaged weights on the validation frames."""
+
+    epoch: int
+    steps: int
+    seconds: float
+    """Since the start of the run, earlier parts of a resumed run included."""
+    progress: float
+    """Share of the run that is done, 0 to 1."""
+    train_loss: float
+    valid_loss: float
+    valid_energy_mae_meV: float
+    valid_force_mae_meV_A: float
+    learning_rate: float
+    improved: bool
+    """Whether these are the best weights so far."""
+    best: Potential
+    """The potential with the best weights so far."""
+
+    def row(self) -> dict[str, float]:
+        """The numbers alone, for a table."""
+        return {name: value for name, value in self._asdict().items() if name != "best"}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same during a run."""
+
+    untrained: Potential
+    settings: TrainingSettings
+    train: Frames
+    valid: Frames
+    metadata: dict[str, Any]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return min(max(1, len(self.train.energies) // self.settings.batch_size), STEPS_PER_EPOCH)
+
+
+def train(
+    train_data: Dataset,
+    valid_data: Dataset,
+    model: ModelSettings,
+    settings: TrainingSettings,
+    *,
+    checkpoint: str | Path | None = None,
+    dtype: Dtype = "float32",
+) -> Iterator[EpochReport]:
+    """Train a network from scratch and report after every epoch.
+
+    Args:
+        train_data: Frames to learn from.
+        valid_data: Frames that decide which weights are best; not learned from.
+        model: The network; ``mean_neighbors`` is set from the data.
+        settings: How to train.
+        checkpoint: Folder for checkpoints. When it holds one of the same run, the run goes on from there,
+            and with ``epochs`` ends with the weights it would have had without the interruption.
+        dtype: Precision to train in.
+
+    Yields:
+        One report per epoch; ``report.best`` is the potential to keep.
+
+    Raises:
+        ValueError: If the data do not fit the settings, or the checkpoint belongs to another run.
+        FloatingPointError: If the loss stops being a number.
+    """
+    run = _prepare(train_data, valid_data, model, settings, dtype)
+    with contextlib.ExitStack() as stack:
+        keeper = None
+        if checkpoint is not None:
+            identity = _identity(run, train_data, valid_data)
+            with numerics(dtype):
+                keeper = Checkpoints(checkpoint, identity)
+            stack.callback(keeper.close)
+        yield from _epochs(run, keeper)
+
+
+def _prepare(train_data: Dataset, valid_data: Dataset, model: ModelSettings, settings: TrainingSettings, dtype: Dtype):
+    if len(train_data) < settings.batch_size:
+        raise ValueError(f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}")
+    shifts = datasets.energy_shifts(train_data)
+    periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))
+    train_frames = frames_from(train_data, shifts, model.cutoff, dtype, periodic)
+    valid_frames = frames_from(valid_data, shifts, model.cutoff, dtype, periodic)
+    model = replace(model, mean_neighbors=mean_neighbors(train_frames))
+    metadata = {
+        "dataset": train_data.name,
+        "dataset_meta": dict(train_data.meta),
+        "train_frames": len(train_data),
+        "valid_frames": len(valid_data),
+        "training": settings.to_dict(),
+    }
+    untrained = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
+    return _Run(_scaled_to(untrained, train_frames), settings, train_frames, valid_frames, metadata)
+
+
+def _scaled_to(potential: Potential, frames: Frames) -> Potential:
+    """Start atomic energies on the scale of the data: the root mean square force times 1 Å."""
+    if not potential.settings.learn_atomic_scales:
+        return potential
+    scale = float(np.sqrt(np.mean(np.asarray(frames.forces)[np.asarray(frames.atom_mask)] ** 2)))
+    network = potential.network
+    with numerics(potential.dtype):
+        network.energy.scales[...] = jnp.full_like(network.energy.scales[...], scale)
+        from flax import nnx
+
+        return replace(potential, parameters=nnx.split(network)[1])
+
+
+def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, Any]:
+    return {
+        "model settings": run.untrained.settings.to_dict(),
+        "training settings": run.settings.to_dict(),
+        "training data": fingerprint(train_data.energies, *train_data.positions),
+        "validation data": fingerprint(valid_data.energies, *valid_data.positions),
+        "precision": run.untrained.dtype,
+    }
+
+
+def _epochs(run: _Run, keeper: Checkpoints | None) -> Iterator[EpochReport]:
+    started = saved = time.monotonic()
+    settings, dtype = run.settings, run.untrained.dtype
+    with numerics(dtype):
+        weights, unravel = ravel_pytree(run.untrained.parameters)
+        functions = compile_functions(energy_function(run.untrained.settings), unravel, settings)
+        state, best = functions.init(weights), weights
+        train_frames, valid_frames = jax.device_put((run.train, run.valid))
+    progress = Progress(0, 0.0, float("inf"), 0, [])
+    if keeper is not None:
+        with numerics(dtype):
+            found = keeper.restore(lambda: (state, best))
+        if found is not None:
+            state, best, progress = found
+    earlier, last_seconds = progress.seconds, 0.0
+    while not _finished(settings, progress):
+        epoch_started = time.monotonic()
+        before = _share(settings, progress.epoch, progress.seconds)
+        after = _share(settings, progress.epoch + 1, progress.seconds + last_seconds)
+        rates = learning_rates(settings, before, after, progress.epoch * run.steps_per_epoch, run.steps_per_epoch)
+        order = batch_order(
+            len(run.train.energies), settings.batch_size, progress.epoch * run.steps_per_epoch, run.steps_per_epoch,
+            settings.seed,
+        )  # fmt: skip
+        with numerics(dtype):
+            state, losses = functions.epoch(state, train_frames, order, rates.astype(dtype))
+            errors = _evaluate(functions.evaluate, state.average, valid_frames)
+        train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
+        _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
+        improved = valid_loss < progress.best_loss
+        best = jnp.array(state.average) if improved else best
+        seconds = earlier + time.monotonic() - started
+        last_seconds = time.monotonic() - epoch_started
+        row = {
+            "epoch": progress.epoch + 1,
+            "steps": (progress.epoch + 1) * run.steps_per_epoch,
+            "seconds": seconds,
+            "progress": _share(settings, progress.epoch + 1, seconds),
+            "train_loss": train_loss,
+            "valid_loss": valid_loss,
+            "valid_energy_mae_meV": 1000.0 * float(errors.energy_absolute / errors.frames),
+            "valid_force_mae_meV_A": 1000.0 * float(errors.force_absolute / errors.components),
+            "learning_rate": float(rates[-1]),
+            "improved": improved,
+        }
+        progress = Progress(
+            progress.epoch + 1,
+            seconds,
+            valid_loss if improved else progress.best_loss,
+            progress.epoch + 1 if improved else progress.best_epoch,
+            [*progress.history, row],
+        )
+        done = _finished(settings, progress)
+        if keeper is not None and (done or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
+            with numerics(dtype):
+                keeper.save(Checkpoint(state, best, progress))
+            saved = time.monotonic()
+        yield EpochReport(**row, best=_potential(run, unravel, best, progress))
+
+
+def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
+    best = progress.history[progress.best_epoch - 1]
+    metadata = {
+        **run.metadata,
+        "epoch": progress.best_epoch,
+        "epochs_run": progress.epoch,
+        "seconds": round(progress.seconds, 1),
+        "valid_energy_mae_meV": best["valid_energy_mae_meV"],
+        "valid_force_mae_meV_A": best["valid_force_mae_meV_A"],
+    }
+    with numerics(run.untrained.dtype):
+        return replace(run.untrained, parameters=unravel(weights), metadata=metadata)
+
+
+def _evaluate(evaluate, weights, frames: Frames) -> Errors:
+    """Errors over all frames, in batches of one size; the last is filled with frames that do not count."""
+    count = frames.energies.shape[0]
+    size = min(EVALUATION_BATCH, count)
+    rows = -(-count // size)
+    order = np.arange(rows * size)
+    counted = (order < count).astype(frames.energies.dtype).reshape(rows, size)
+    return evaluate(weights, frames, (order % count).astype(np.int32).reshape(rows, size), counted)
+
+
+def _share(settings: TrainingSettings, epoch: int, seconds: float) -> float:
+    """How much of the run is done."""
+    share = epoch / settings.epochs if settings.epochs else seconds / (60.0 * settings.minutes)
+    return min(1.0, share)
+
+
+def _finished(settings: TrainingSettings, progress: Progress) -> bool:
+    if settings.patience_epochs and progress.epoch - progress.best_epoch >= settings.patience_epochs:
+        return True
+    return _share(settings, progress.epoch, progress.seconds) >= 1.0
+
+
+def learning_rates(
+    settings: TrainingSettings, before: float, after: float, first_step: int, steps: int
+) -> Float[np.ndarray, " steps"]:
+    """Learning rate of each step of an epoch: linear warm-up times a cosine over the share of the run."""
+    share = np.linspace(before, after, steps, endpoint=False)
+    peak, final = settings.learning_rate, settings.final_learning_rate
+    decayed = final + 0.5 * (peak - final) * (1.0 + np.cos(np.pi * share))
+    number = first_step + np.arange(steps)
+    return decayed * np.minimum(1.0, (number + 1.0) / max(settings.warmup_steps, 1))
+
+
+def _require_finite(train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings) -> None:
+    if np.isfinite(train_loss) and np.isfinite(valid_loss):
+        return
+    bad = np.flatnonzero(~np.isfinite(losses))
+    where = f"step {bad[0] + 1} of epoch {epoch}" if len(bad) else f"the validation after epoch {epoch}"
+    raise FloatingPointError(
+        f"the loss stopped being a finite number at {where}; the best weights so far are kept. "
+        f"Try a learning_rate below {settings.learning_rate}, a smaller gradient_clip, or look for wrong labels"
+    )

@@ -1,0 +1,63 @@
+"""The choices that define a training run."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+Optimizer = Literal["amsgrad", "adamw"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a network is trained; give either ``epochs`` or ``minutes``.
+
+    A run by ``epochs`` is reproducible bit for bit on the same device; one by ``minutes`` lets the
+    learning rate follow the clock and uses whatever speed the machine has.
+    """
+
+    epochs: int | None = None
+    """Passes over the training frames."""
+    minutes: float | None = None
+    """Wall-clock time to use, compilation included."""
+    batch_size: int = 5
+    """Structures per step."""
+    learning_rate: float = 2e-3
+    """Peak learning rate, reached after the warm-up."""
+    final_learning_rate: float = 2e-5
+    """Learning rate at the end of the cosine decay."""
+    warmup_steps: int = 100
+    optimizer: Optimizer = "amsgrad"
+    weight_decay: float = 0.0
+    """Decoupled weight decay per unit of learning rate."""
+    energy_weight: float = 0.05
+    """Weight of the squared error of the energy, in (eV)² per atom."""
+    force_weight: float = 0.95
+    """Weight of the mean squared error of the force components, in (eV/Å)²."""
+    gradient_clip: float = 10.0
+    """Largest global norm of the gradient, in units of its running norm at the start of training."""
+    ema_decay: float = 0.995
+    """Decay per step of the running average of the weights, on which validation is done."""
+    patience_epochs: int | None = None
+    """Stop when the validation loss has not improved for so many epochs; None never stops."""
+    seed: int = 0
+    """Of the initial weights and the order of frames."""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.minutes is None):
+            raise ValueError(f"give either epochs or minutes, got epochs={self.epochs} and minutes={self.minutes}")
+        for name in ("epochs", "minutes", "batch_size", "learning_rate", "gradient_clip", "patience_epochs"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        for name in ("final_learning_rate", "warmup_steps", "weight_decay", "energy_weight", "force_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if not self.energy_weight + self.force_weight > 0:
+            raise ValueError("energy_weight and force_weight must not both be 0")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
+        if self.optimizer not in get_args(Optimizer):
+            raise ValueError(f"optimizer must be one of {get_args(Optimizer)}, got {self.optimizer!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)

@@ -1,0 +1,116 @@
+"""One training step and one epoch as compiled functions: loss, optimizer, running average."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from so3lab.potential import energy_and_forces
+from so3lab.training.batches import Frames, batch_graph
+from so3lab.training.settings import TrainingSettings
+
+
+class TrainState(NamedTuple):
+    """Everything a step changes. Weights are one flat vector: a handful of large operations instead of
+    hundreds of small ones."""
+
+    weights: Float[Array, " weights"]
+    average: Float[Array, " weights"]
+    optimizer: optax.OptState
+    step: Int[Array, ""]
+
+
+class Errors(NamedTuple):
+    """Sums over frames that errors and losses are made of."""
+
+    energy_square_per_atom: Float[Array, ""]
+    energy_absolute: Float[Array, ""]
+    force_square: Float[Array, ""]
+    force_absolute: Float[Array, ""]
+    frames: Float[Array, ""]
+    components: Float[Array, ""]
+
+
+def batch_errors(energy: Callable, parameters, frames: Frames, counted: Float[Array, " frames"]) -> Errors:
+    """Summed errors of a batch; frames with ``counted`` 0 do not count."""
+    graph = batch_graph(frames)
+    prediction = energy_and_forces(energy, parameters, graph)
+    atoms = frames.atom_mask.sum(axis=1)
+    energy_error = counted * (prediction.energies - frames.energies)
+    weight = (frames.atom_mask * counted[:, None])[:, :, None]
+    force_error = weight * (prediction.forces.reshape(frames.forces.shape) - frames.forces)
+    return Errors(
+        jnp.sum(energy_error**2 / jnp.maximum(atoms, 1)),
+        jnp.sum(jnp.abs(energy_error)),
+        jnp.sum(force_error**2),
+        jnp.sum(jnp.abs(force_error)),
+        counted.sum(),
+        3.0 * weight.sum(),
+    )
+
+
+def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""]:
+    """Weighted mean squared errors, energies in (eV)² per atom and force components in (eV/Å)²."""
+    energy = errors.energy_square_per_atom / errors.frames
+    return settings.energy_weight * energy + settings.force_weight * errors.force_square / errors.components
+
+
+def optimizer_of(settings: TrainingSettings) -> optax.GradientTransformation:
+    """Direction of a step; the learning rate and weight decay are applied outside."""
+    direction = optax.scale_by_amsgrad() if settings.optimizer == "amsgrad" else optax.scale_by_adam()
+    return optax.chain(optax.clip_by_global_norm(settings.gradient_clip), direction)
+
+
+class Functions(NamedTuple):
+    """The compiled functions of a run."""
+
+    init: Callable[[Float[Array, " weights"]], TrainState]
+    epoch: Callable  # (state, frames, order, learning_rates) -> (state, losses)
+    evaluate: Callable  # (weights, frames, order, counted) -> Errors
+
+
+def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSettings) -> Functions:
+    """Functions of one run.
+
+    Args:
+        energy: ``(parameters, graph, strain) -> energies``.
+        unravel: Turns the weight vector into parameters.
+        settings: Of the training.
+    """
+    optimizer = optimizer_of(settings)
+
+    def loss(weights, frames: Frames):
+        errors = batch_errors(energy, unravel(weights), frames, jnp.ones_like(frames.energies))
+        return loss_of(errors, settings)
+
+    def step(state: TrainState, frames: Frames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
+        value, gradient = jax.value_and_grad(loss)(state.weights, frames)
+        direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
+        weights = state.weights - learning_rate * (direction + settings.weight_decay * state.weights)
+        count = state.step.astype(weights.dtype)
+        decay = jnp.minimum(settings.ema_decay, (1.0 + count) / (10.0 + count))
+        average = decay * state.average + (1.0 - decay) * weights
+        return TrainState(weights, average, optimizer_state, state.step + 1), value
+
+    def epoch(state: TrainState, frames: Frames, order, learning_rates):
+        def one(state, inputs):
+            indices, learning_rate = inputs
+            return step(state, jax.tree.map(lambda array: array[indices], frames), learning_rate)
+
+        return jax.lax.scan(one, state, (order, learning_rates))
+
+    def evaluate(weights, frames: Frames, order, counted) -> Errors:
+        def one(inputs):
+            indices, mask = inputs
+            chosen = jax.tree.map(lambda array: array[indices], frames)
+            return batch_errors(energy, unravel(weights), chosen, mask)
+
+        return jax.tree.map(lambda rows: rows.sum(axis=0), jax.lax.map(one, (order, counted)))
+
+    def init(weights) -> TrainState:
+        return TrainState(weights, weights, optimizer.init(weights), jnp.zeros((), jnp.int32))
+
+    return Functions(jax.jit(init), jax.jit(epoch, donate_argnums=0), jax.jit(evaluate))
