@@ -1,4 +1,4 @@
-"""Which structures, energies and forces a model learns from: readers, catalogue, download, splits, statistics."""
+"""Which structures, energies and forces a model learns from, and how they get here."""
 
 from so3lab.datasets.ase_readers import from_atoms
 from so3lab.datasets.catalogue import catalogue

@@ -1,4 +1,4 @@
-"""How structures that ASE holds or reads become a Dataset: frames with calculators, any ASE format, ASE databases."""
+"""How structures that ASE holds or reads become a Dataset: atoms, files of any ASE format, databases."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -49,7 +49,7 @@ def from_atoms(
         cells=cells * length if cells.any() else None,
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
-        labels=_common_text(frames),
+        labels=_labels(frames, {*_CHARGE_KEYS, *keys.values(), "energy"}),
         meta=dict(meta or {}),
     )
 
@@ -71,24 +71,28 @@ def _atoms_value(atoms: Atoms, frame: int, quantity: str, keys: Mapping[str, str
     other = sorted({*store, *results} - {"numbers", "positions"})
     raise ValueError(
         f"frame {frame} of {name} has {wanted}; it has {', '.join(map(repr, other)) or 'nothing else'}: "
-        f"if one of these holds the {quantity}, pass keys={{{quantity!r}: '...'}}, else add them or remove the frame"
+        f"if one of these holds the {quantity}, pass keys={{{quantity!r}: '...'}}, "
+        f"else add them or remove the frame"
     )
 
 
-def _common_text(frames: list[Atoms]) -> dict[str, np.ndarray]:
-    """Per-frame text that all frames carry, such as the trajectory a frame comes from."""
-    shared = set.intersection(*(set(atoms.info) for atoms in frames))
-    return {
-        key: np.array([atoms.info[key] for atoms in frames])
-        for key in sorted(shared)
-        if all(isinstance(atoms.info[key], str) for atoms in frames) and "unit" not in key
-    }
+def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
+    """Single values of ``info`` that every frame carries, such as the trajectory it comes from."""
+    shared = set.intersection(*(set(atoms.info) for atoms in frames)) - not_labels
+    labels = {}
+    for key in sorted(key for key in shared if "unit" not in key):
+        column = [atoms.info[key] for atoms in frames]
+        if all(isinstance(value, str | int | float | np.integer | np.floating) for value in column):
+            labels[key] = np.array(column)
+    return labels
 
 
 def read_with_ase(
     path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
 ) -> Dataset:
-    """Read an ASE database or any file that ASE reads; eV and Å unless the file or the caller says otherwise."""
+    """Read an ASE database or any file that ASE reads; eV and Å unless file or caller says otherwise."""
+    if foreign := sorted(set(keys) & {"numbers", "positions"}):
+        raise ValueError(f"keys may name 'energies' and 'forces' of files that ASE reads, got {foreign}")
     stated: dict[str, str] = {}
     if path.suffix == ".db":
         frames, stated = _read_database(path)

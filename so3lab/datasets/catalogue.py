@@ -1,4 +1,4 @@
-"""Which reference sets so3lab knows by name: the bundled ones and the public ones, with theory, licence, citation."""
+"""Which reference sets so3lab knows by name: bundled and public, with theory, licence and citation."""
 
 import difflib
 import json
@@ -69,16 +69,16 @@ _MD17 = {
     "uracil": (133_770, 12),
 }
 _RMD17 = {
-    "aspirin": 21,
-    "azobenzene": 24,
-    "benzene": 12,
-    "ethanol": 9,
-    "malonaldehyde": 9,
-    "naphthalene": 18,
-    "paracetamol": 20,
-    "salicylic": 16,
-    "toluene": 15,
-    "uracil": 12,
+    "aspirin": (100_000, 21),
+    "azobenzene": (99_988, 24),
+    "benzene": (100_000, 12),
+    "ethanol": (100_000, 9),
+    "malonaldehyde": (100_000, 9),
+    "naphthalene": (100_000, 18),
+    "paracetamol": (100_000, 20),
+    "salicylic": (100_000, 16),
+    "toluene": (100_000, 15),
+    "uracil": (100_000, 12),
 }
 _MD22 = {
     "Ac-Ala3-NHMe": (85_109, 42),
@@ -112,27 +112,27 @@ def public_sets() -> dict[str, PublicSet]:
     ]  # fmt: skip
     sets += [
         PublicSet(
-            f"rmd17-{molecule}", f"rmd17_{molecule}.npz", _RMD17_ARCHIVE, 99_988 if atoms == 24 else 100_000, atoms,
+            f"rmd17-{molecule}", f"rmd17_{molecule}.npz", _RMD17_ARCHIVE, frames, atoms,
             "PBE/def2-SVP", "kcal/mol", "CC0-1.0",
             "Christensen and von Lilienfeld, Mach. Learn.: Sci. Technol. 1, 045018 (2020)",
             member=f"rmd17/npz_data/rmd17_{molecule}.npz",
             checksum="md5:cb1a927628d96f2e966025da4fb63d18",
             download_bytes=1_066_301_513,
         )
-        for molecule, atoms in _RMD17.items()
+        for molecule, (frames, atoms) in _RMD17.items()
     ]  # fmt: skip
     sets += [
         PublicSet(
-            f"md22-{molecule.lower().replace('_', '-')}", f"md22_{molecule}.npz", f"{_MD22_SITE}md22_{molecule}.npz",
-            frames, atoms, "PBE+MBD", "kcal/mol", _NOT_STATED,
+            f"md22-{molecule.lower().replace('_', '-')}", f"md22_{molecule}.npz",
+            f"{_MD22_SITE}md22_{molecule}.npz", frames, atoms, "PBE+MBD", "kcal/mol", _NOT_STATED,
             "Chmiela et al., Science Advances 9, eadf0873 (2023)",
         )
         for molecule, (frames, atoms) in _MD22.items()
     ]  # fmt: skip
     sets += [
         PublicSet(
-            f"qm7x-{part}", f"{part}.hdf5", f"{_QM7X_SITE}{part}.xz", 0, 0, "PBE0+MBD", "eV", "CC-BY-4.0",
-            "Hoja et al., Scientific Data 8, 43 (2021)", checksum=f"md5:{md5}",
+            f"qm7x-{part}", f"qm7x_{part}.hdf5", f"{_QM7X_SITE}{part}.xz", 0, 0,
+            "PBE0+MBD", "eV", "CC-BY-4.0", "Hoja et al., Scientific Data 8, 43 (2021)", checksum=f"md5:{md5}",
         )
         for part, md5 in _QM7X_MD5.items()
     ]  # fmt: skip

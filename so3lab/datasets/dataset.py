@@ -1,4 +1,4 @@
-"""What a set of labelled structures is: positions, energies and forces of many frames, and their statistics."""
+"""What a set of labelled structures is: positions, energies and forces of many frames; its statistics."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +11,19 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from jaxtyping import Bool, Float, Integer
 
-HEAVIEST = 118
-"""Largest atomic number that has a name."""
+from so3lab.datasets.frames import (
+    copied,
+    floats,
+    label_per_frame,
+    numbers_per_frame,
+    read_only,
+    require_cells,
+    require_elements,
+    require_finite,
+    require_same_atoms,
+    shaped,
+    vectors_per_frame,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,39 +64,38 @@ class Dataset:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        energies = _read_only(_floats(self.energies, "energies"))
+        energies = read_only(floats(self.energies, "energies"))
         if energies.ndim != 1 or len(energies) == 0:
             raise ValueError(
                 f"energies must have shape (frames,) with at least one frame, got {energies.shape}"
             )
         frames = len(energies)
-        positions = _vectors_per_frame(self.positions, "positions", frames)
-        numbers = _numbers_per_frame(self.numbers, frames)
-        forces = _vectors_per_frame(self.forces, "forces", frames)
-        _require_same_atoms(numbers, positions, forces)
-        _require_finite(energies, positions, forces)
-        _require_elements(numbers)
+        positions = vectors_per_frame(self.positions, "positions", frames)
+        numbers = numbers_per_frame(self.numbers, frames)
+        forces = vectors_per_frame(self.forces, "forces", frames)
+        require_same_atoms(numbers, positions, forces)
+        require_finite(energies, positions, forces)
+        require_elements(numbers)
         cells, pbc = self.cells, self.pbc
         if cells is not None:
-            cells = _read_only(_shaped(_floats(cells, "cells"), "cells", (frames, 3, 3)))
+            cells = read_only(shaped(floats(cells, "cells"), "cells", (frames, 3, 3)))
         pbc = np.zeros((frames, 3), bool) if pbc is None else np.asarray(pbc, bool)
         charges = np.zeros(frames) if self.total_charges is None else self.total_charges
+        pbc = read_only(shaped(pbc, "pbc", (frames, 3)))
+        require_cells(cells, pbc)
         values = {
             "numbers": numbers,
             "positions": positions,
             "energies": energies,
             "forces": forces,
             "cells": cells,
-            "pbc": _read_only(_shaped(pbc, "pbc", (frames, 3))),
-            "total_charges": _read_only(
-                _shaped(_floats(charges, "total_charges"), "total_charges", (frames,))
-            ),
-            "labels": {key: _label(key, value, frames) for key, value in self.labels.items()},
+            "pbc": pbc,
+            "total_charges": read_only(shaped(floats(charges, "total_charges"), "total_charges", (frames,))),
+            "labels": {key: label_per_frame(key, value, frames) for key, value in self.labels.items()},
             "meta": dict(self.meta),
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
-        _require_cells(self)
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -123,7 +133,7 @@ class Dataset:
         """
         index = np.arange(len(self))[indices] if isinstance(indices, slice) else np.asarray(indices)
         if index.dtype == bool:
-            index = np.flatnonzero(_shaped(index, "indices (a mask)", (len(self),)))
+            index = np.flatnonzero(shaped(index, "indices (a mask)", (len(self),)))
         if index.size == 0:
             raise ValueError("indices must select at least one frame, got none")
         if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
@@ -135,9 +145,9 @@ class Dataset:
         return Dataset(
             name=self.name,
             numbers=tuple(self.numbers[i] for i in index),
-            positions=_copied([self.positions[i] for i in index]),
+            positions=copied([self.positions[i] for i in index]),
             energies=self.energies[index],
-            forces=_copied([self.forces[i] for i in index]),
+            forces=copied([self.forces[i] for i in index]),
             cells=None if self.cells is None else self.cells[index],
             pbc=self.pbc[index],
             total_charges=self.total_charges[index],
@@ -245,144 +255,3 @@ def energy_shifts(dataset: Dataset) -> dict[int, float]:
 def _distinct(numbers: Iterable[np.ndarray]) -> list[np.ndarray]:
     """The arrays without repetition; frames of one molecule share one array object."""
     return list({id(array): array for array in numbers}.values())
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _floats(values: Any, what: str) -> np.ndarray:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} must be a regular array of numbers: {error}") from None
-
-
-def _shaped(array: np.ndarray, what: str, shape: tuple[int, ...]) -> np.ndarray:
-    if array.shape != shape:
-        raise ValueError(f"{what} must have shape {shape}, got {array.shape}")
-    return array
-
-
-def _label(key: str, values: Any, frames: int) -> np.ndarray:
-    array = np.asarray(values)
-    if array.ndim == 0 or len(array) != frames:
-        raise ValueError(
-            f"label {key!r} must have one value for each of {frames} frames, got shape {array.shape}"
-        )
-    return _read_only(array)
-
-
-def _copied(arrays: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """Copies, so that a small selection does not keep a large file in memory."""
-    if len({len(array) for array in arrays}) == 1:
-        return tuple(_read_only(np.stack(arrays)))
-    return tuple(_read_only(array.copy()) for array in arrays)
-
-
-def _vectors_per_frame(values: Any, what: str, frames: int) -> tuple[np.ndarray, ...]:
-    """``(atoms, 3)`` float64 arrays, one per frame, as read-only views where possible."""
-    if values is None:
-        raise ValueError(f"{what} are missing; a dataset needs them for every frame")
-    if len(values) != frames:
-        raise ValueError(f"{what} must have one entry for each of {frames} energies, got {len(values)}")
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        arrays: tuple[np.ndarray, ...] = tuple(_read_only(_floats(values, what)))
-    else:
-        arrays = tuple(_read_only(_floats(v, f"{what} of frame {i}")) for i, v in enumerate(values))
-    for i, array in enumerate(arrays):
-        if array.ndim != 2 or array.shape[1] != 3 or len(array) == 0:
-            raise ValueError(f"frame {i}: {what} must have shape (atoms, 3), got {array.shape}")
-    return arrays
-
-
-def _numbers_per_frame(values: Any, frames: int) -> tuple[np.ndarray, ...]:
-    """``(atoms,)`` integer arrays, one per frame; equal frames share one array object."""
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
-        return (_whole_numbers(values, 0),) * frames
-    if len(values) != frames:
-        raise ValueError(
-            f"numbers must be one (atoms,) array or one per frame: {frames} energies, {len(values)} entries"
-        )
-    seen: dict[bytes, np.ndarray] = {}
-    same_object: dict[int, np.ndarray] = {}
-    result = []
-    for i, value in enumerate(values):
-        if id(value) not in same_object:
-            array = _whole_numbers(np.asarray(value), i)
-            shared = seen.setdefault(array.tobytes(), array)
-            if not isinstance(values, tuple):  # rows of an array are new objects, whose ids repeat
-                result.append(shared)
-                continue
-            same_object[id(value)] = shared
-        result.append(same_object[id(value)])
-    return tuple(result)
-
-
-def _whole_numbers(array: np.ndarray, frame: int) -> np.ndarray:
-    if array.ndim != 1 or array.dtype.kind not in "iuf" or (array != np.round(array)).any():
-        raise ValueError(
-            f"frame {frame}: atomic numbers must be whole numbers of shape (atoms,), "
-            f"got {array.dtype} {array.shape}"
-        )
-    return _read_only(array.astype(np.int64))
-
-
-def _require_same_atoms(
-    numbers: tuple[np.ndarray, ...], positions: tuple[np.ndarray, ...], forces: tuple[np.ndarray, ...]
-) -> None:
-    for i, (z, r, f) in enumerate(zip(numbers, positions, forces, strict=True)):
-        if not len(z) == len(r) == len(f):
-            raise ValueError(
-                f"frame {i}: atoms disagree: {len(z)} atomic numbers, {len(r)} positions, {len(f)} forces; "
-                f"correct or remove this frame"
-            )
-
-
-def _require_finite(
-    energies: np.ndarray, positions: tuple[np.ndarray, ...], forces: tuple[np.ndarray, ...]
-) -> None:
-    bad = np.flatnonzero(~np.isfinite(energies))
-    if bad.size:
-        raise ValueError(_not_finite(int(bad[0]), "its energy", energies[bad[0]], bad.size))
-    for what, arrays in (("a position", positions), ("a force", forces)):
-        finite = np.isfinite(np.concatenate(arrays))
-        if not finite.all():
-            frame_of = np.repeat(np.arange(len(arrays)), [len(a) for a in arrays])
-            bad = np.unique(frame_of[~finite.all(axis=1)])
-            array = arrays[bad[0]]
-            raise ValueError(_not_finite(int(bad[0]), what, array[~np.isfinite(array)][0], bad.size))
-
-
-def _not_finite(frame: int, what: str, value: float, count: int) -> str:
-    return (
-        f"frame {frame}: {what} is {value} ({count} such frames); every number must be finite: "
-        f"remove these frames, their reference calculation probably failed"
-    )
-
-
-def _require_elements(numbers: tuple[np.ndarray, ...]) -> None:
-    known: set[int] = set()
-    for i, z in enumerate(numbers):
-        if id(z) in known:
-            continue
-        known.add(id(z))
-        if z.min() < 1 or z.max() > HEAVIEST:
-            wrong = z[(z < 1) | (z > HEAVIEST)][0]
-            raise ValueError(
-                f"frame {i}: atomic number {wrong} is no element (1 to {HEAVIEST}); "
-                f"if it pads smaller molecules, store the atom counts as N beside it"
-            )
-
-
-def _require_cells(dataset: Dataset) -> None:
-    if not dataset.pbc.any():
-        return
-    if dataset.cells is None:
-        raise ValueError("pbc is set, but there are no cells; pass cells of shape (frames, 3, 3) in Å")
-    flat = np.abs(np.linalg.det(dataset.cells)) < 1e-6
-    bad = np.flatnonzero(flat & dataset.pbc.all(axis=1))
-    if bad.size:
-        raise ValueError(f"frame {bad[0]}: periodic in all directions, but its cell has no volume")

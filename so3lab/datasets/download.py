@@ -1,4 +1,4 @@
-"""How a public set reaches this machine: resumed after interruptions, checked, and complete or not there at all."""
+"""How a public set reaches this machine: resumed after interruptions, checked, complete or not at all."""
 
 import contextlib
 import datetime
@@ -70,18 +70,17 @@ def fetch(
     entry = public_sets()[spelled]
     target_folder = Path(folder).expanduser() if folder is not None else download_folder()
     target = target_folder / entry.file
-    if target.is_file():
+    archive = target_folder / entry.download
+    if target.is_file() and (archive != target or _known(target)):
         return target
     target_folder.mkdir(parents=True, exist_ok=True)
     with _only_one(target_folder / f"{entry.download}.lock"):
-        if target.is_file():  # the other process was faster
-            return target
-        archive = target_folder / entry.download
         if not archive.is_file():
             _download(entry, archive, progress, base_url or os.environ.get("SO3LAB_DATA_URL"))
         elif not _known(archive):  # placed by hand
             _require_checksum(entry, archive, archive)
-        _unpack(entry, archive, target)
+        if not target.is_file():
+            _unpack(entry, archive, target)
     return target
 
 
@@ -104,8 +103,8 @@ def _download(entry: PublicSet, target: Path, progress: Progress | None, base_ur
 
 def _sorry(entry: PublicSet, target: Path, url: str, reason: str) -> str:
     return (
-        f"{entry.name!r} could not be downloaded from {url}: {reason}. Run it again to go on where it stopped, or "
-        f"download that address with another program or machine and place it as {target}"
+        f"{entry.name!r} could not be downloaded from {url}: {reason}. Run it again to go on where it "
+        f"stopped, or download that address with another program or machine and place it as {target}"
     )
 
 
@@ -119,15 +118,16 @@ def _transfer(url: str, part: Path, progress: Progress | None) -> None:
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
-        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not have:
             raise
-        # Either complete already or not our file: begin again.
-        part.unlink()
+        part.unlink()  # nothing is left to send: the file changed, or we died before using it
         return _transfer(url, part, progress)
     with response:
         if response.status not in (http.client.OK, http.client.PARTIAL_CONTENT):
             raise OSError(f"the server answered {response.status} and sent no file")
         resumed = response.status == http.client.PARTIAL_CONTENT
+        if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            raise OSError(f"the server sent another part than asked: {response.headers.get('Content-Range')}")
         done = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = done + int(length) if length is not None else None
@@ -156,28 +156,24 @@ def _validator(part: Path) -> Path:
 def _require_checksum(entry: PublicSet, file: Path, target: Path) -> None:
     """Compare with the published checksum, or with the one recorded for ``target`` first; then record."""
     digests = _digests(file)
-    recorded = _recorded(target.parent).get(target.name, {}).get("sha256")
-    published = entry.checksum or (f"sha256:{recorded}" if recorded else None)
-    if published is not None:
-        method, _, expected = published.partition(":")
-        if digests[method] != expected:
-            source = (
-                "its publisher states"
-                if entry.checksum
-                else f"the first download had ({target.parent / CHECKSUMS})"
-            )
-            if file != target:
-                file.unlink()
-            raise DownloadError(
-                f"{target.name} has {method} {digests[method]}, but {source} {expected}: the file is damaged or "
-                f"another one. Download it again"
-                + (
-                    ""
-                    if entry.checksum
-                    else f"; if its publisher replaced it, remove {target.name!r} from {CHECKSUMS}"
-                )
-                + (f"; delete {target} first" if file == target else "")
-            )
+    if entry.checksum is not None:
+        method, _, expected = entry.checksum.partition(":")
+        source, remedy = "its publisher states", ""
+    else:
+        method = "sha256"
+        expected = str(_recorded(target.parent).get(target.name, {}).get("sha256", digests["sha256"]))
+        source = "its first download had"
+        remedy = f"; if its publisher replaced it, remove its entry from {target.parent / CHECKSUMS}"
+    if digests[method] != expected:
+        if file != target:
+            file.unlink()
+            _validator(file).unlink(missing_ok=True)
+        else:
+            remedy += f"; delete {target} first"
+        raise DownloadError(
+            f"{target.name} has {method} {digests[method]}, but {source} {expected}: it is damaged or "
+            f"another file. Download it again{remedy}"
+        )
     _record(target, digests["sha256"], file.stat().st_size, entry.url)
 
 
@@ -207,9 +203,8 @@ def _record(target: Path, sha256: str, size: int, url: str) -> None:
     folder = target.parent
     with _only_one(folder / f"{CHECKSUMS}.lock"):
         today = datetime.date.today().isoformat()
-        entries = _recorded(folder) | {
-            target.name: {"sha256": sha256, "bytes": size, "url": url, "date": today}
-        }
+        entry = {"sha256": sha256, "bytes": size, "url": url, "date": today}
+        entries = _recorded(folder) | {target.name: entry}
         with _completed(folder / CHECKSUMS) as file:
             file.write_text(json.dumps(entries, indent=1, sort_keys=True))
 
@@ -224,7 +219,7 @@ def _unpack(entry: PublicSet, archive: Path, target: Path) -> None:
                 unpack_xz(archive, unpacked)
             else:
                 _extract_member(archive, str(entry.member), unpacked)
-    except (ValueError, tarfile.TarError, EOFError) as error:
+    except (ValueError, tarfile.TarError, EOFError, OSError) as error:
         raise DownloadError(
             f"{archive} could not be unpacked ({error}); delete it and run it again"
         ) from error

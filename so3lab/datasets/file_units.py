@@ -1,4 +1,4 @@
-"""Which units a data file is in: names of units, the fields that files state them in, and factors to eV and Å."""
+"""Which units a data file is in: names of units, fields that state them, and factors to eV and Å."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -7,9 +7,9 @@ from typing import Any
 
 from so3lab.datasets.catalogue import (
     BUNDLED,
+    PublicSet,
     bundled_file,
     canonical,
-    catalogue,
     download_folder,
     public_sets,
     unknown_name,
@@ -84,23 +84,16 @@ def describe(
     Returns:
         Plain values that JSON can hold: ``name``, ``where`` (``"bundled"``, ``"cached"``,
         ``"remote"`` or ``"file"``), ``frames``, ``atoms`` (in the largest frame), ``level_of_theory``,
-        ``licence``, ``citation``, and unless remote ``elements``, ``periodic``, ``labels``, ``meta``
-        and ``statistics`` (the rows of `statistics`, each with its ``element``).
+        ``licence``, ``citation``. A set that is here has ``elements``, ``periodic``, ``labels``,
+        ``meta`` and ``statistics`` (the rows of `statistics`, each with its ``element``); one that is
+        not has ``url``, ``download_MB`` and ``folder``.
     """
     name = canonical(name_or_path) if isinstance(name_or_path, str) else None
     where = "file"
     if name is not None:
-        table = catalogue().set_index("name")
-        if name in BUNDLED:
-            bundled_file(name)
-        row = table.loc[name]
-        where = str(row["where"])
-        if where == "remote":
-            missing = row.isna()
-            facts = {key: None if missing[key] else row[key] for key in row.index}
-            for key in ("frames", "atoms"):
-                facts[key] = None if facts[key] is None else int(facts[key])
-            return {"name": name, **facts, "folder": str(download_folder())}
+        where = "bundled" if name in BUNDLED else "cached"
+        if where == "cached" and not (download_folder() / public_sets()[name].file).is_file():
+            return _remote_facts(public_sets()[name])
     dataset = load(name_or_path, energy_unit=energy_unit, length_unit=length_unit)
     rows = dataset.statistics().rename_axis("element").reset_index().to_dict("records")
     return {
@@ -116,4 +109,19 @@ def describe(
         "statistics": [
             {key: None if value != value else value for key, value in row.items()} for row in rows
         ],
+    }
+
+
+def _remote_facts(entry: PublicSet) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "where": "remote",
+        "frames": entry.frames or None,
+        "atoms": entry.atoms or None,
+        "level_of_theory": entry.level_of_theory,
+        "licence": entry.licence,
+        "citation": entry.citation,
+        "url": entry.url,
+        "download_MB": entry.download_bytes / 1e6 or None,
+        "folder": str(download_folder()),
     }

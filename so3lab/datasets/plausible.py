@@ -1,4 +1,4 @@
-"""Whether numbers can be what they claim to be: atoms apart, bonds of bond length, forces and energies in eV and Å."""
+"""Whether numbers can be what they claim: atoms apart, bond lengths in Å, energies in eV, forces in eV/Å."""
 
 from collections.abc import Callable
 
@@ -121,8 +121,9 @@ def _require_atoms_apart(dataset: Dataset, distances: np.ndarray, neighbours: np
     symbols = [chemical_symbols[dataset.numbers[frame][i]] for i in (atom, int(neighbours[row]))]
     frames = {_frame_and_atom(dataset, int(i))[0] for i in close}
     raise ValueError(
-        f"frame {frame}: atoms {atom} ({symbols[0]}) and {neighbours[row]} ({symbols[1]}) are {distances[row]:.3f} Å "
-        f"apart, nearer than {CLOSEST} Å ({len(frames)} such frames); remove duplicated atoms or these frames"
+        f"frame {frame}: atoms {atom} ({symbols[0]}) and {neighbours[row]} ({symbols[1]}) are "
+        f"{distances[row]:.3f} Å apart, nearer than {CLOSEST} Å ({len(frames)} such frames); "
+        f"remove duplicated atoms or these frames"
     )
 
 
@@ -153,8 +154,8 @@ def _require_energy_scale(dataset: Dataset) -> None:
     frame = int(np.argmax(ratio))
     if ratio[frame] > LOWEST_ENERGY_RATIO:
         raise ValueError(
-            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {ratio[frame]:.1f} times the total energy "
-            f"of its atoms, lower than any theory gives; check energy_unit"
+            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {ratio[frame]:.1f} times the "
+            f"total energy of its atoms, lower than any theory gives; check energy_unit"
             + (" (the numbers look like kcal/mol)" if 20 < ratio[frame] < 26 else "")
         )
     shifts = energy_shifts(dataset)
@@ -163,8 +164,8 @@ def _require_energy_scale(dataset: Dataset) -> None:
     frame = int(np.argmax(scatter))
     if scatter[frame] > LARGEST_ENERGY_SCATTER:
         raise ValueError(
-            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {scatter[frame]:.3g} eV per atom away from "
-            f"the {expected[frame]:.6g} eV that its composition has on average, more than "
+            f"frame {frame}: energy {dataset.energies[frame]:.6g} eV is {scatter[frame]:.3g} eV per atom "
+            f"away from the {expected[frame]:.6g} eV that its composition has on average, more than "
             f"{LARGEST_ENERGY_SCATTER:g}; remove this frame, or check that all energies have one unit"
         )
 

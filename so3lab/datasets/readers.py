@@ -102,9 +102,9 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray:
         return archive[key]
     except ValueError:
         raise ValueError(
-            f"{path}: {key!r} holds Python objects, probably arrays of different lengths, and is not read because "
-            f"unpickling can run code; store frames of different sizes as extxyz, or padded with 0 and their "
-            f"atom counts as N"
+            f"{path}: {key!r} holds Python objects, probably arrays of different lengths, and is not read "
+            f"because unpickling can run code; store frames of different sizes as extxyz, or padded with 0 "
+            f"and their atom counts as N"
         ) from None
 
 
@@ -114,7 +114,8 @@ def _pick(arrays: Mapping[str, Any], quantity: str, keys: Mapping[str, str], wha
             return arrays[name]
     raise ValueError(
         f"{what} has no {quantity} under {' or '.join(map(repr, _names(quantity, keys)))}; it has "
-        f"{', '.join(map(repr, sorted(arrays)))}: pass keys={{{quantity!r}: '...'}} with the right one"
+        f"{', '.join(map(repr, sorted(arrays)))}: if one of these holds the {quantity}, pass "
+        f"keys={{{quantity!r}: '...'}}; a set without {quantity} cannot be used"
     )
 
 
@@ -153,6 +154,11 @@ def _assemble(
     if positions.ndim != 3 or positions.shape[-1] != 3:
         raise ValueError(f"positions of {name!r} must have shape (frames, atoms, 3), got {positions.shape}")
     frames = len(positions)
+    if numbers.shape not in (positions.shape[1:2], positions.shape[:2]):
+        raise ValueError(
+            f"atomic numbers of {name!r} must have shape {positions.shape[1:2]} or {positions.shape[:2]} "
+            f"as the positions have, got {numbers.shape}"
+        )
     if forces.shape != positions.shape:
         raise ValueError(
             f"forces of {name!r} must have the positions' shape {positions.shape}, got {forces.shape}"
@@ -161,34 +167,34 @@ def _assemble(
         raise ValueError(
             f"energies of {name!r} must be one for each of {frames} frames, got shape {energies.shape}"
         )
-    charges, cells, pbc = optional["total_charges"], optional["cells"], optional["pbc"]
+    cells = optional["cells"]
     if cells is not None:
         cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
-    if pbc is not None:
-        pbc = np.broadcast_to(np.asarray(pbc, bool), (frames, 3))
-    scaled = positions.astype(np.float64) * units.length, forces.astype(np.float64) * units.force
-    split_at = optional["atom_counts"]
-    if numbers.ndim == 2 and split_at is not None:
-        counts = np.asarray(split_at).reshape(-1)
-        return Dataset(
-            name,
-            tuple(z[:n] for z, n in zip(numbers, counts, strict=True)),
-            tuple(r[:n] for r, n in zip(scaled[0], counts, strict=True)),
-            energies.reshape(frames).astype(np.float64) * units.energy,
-            tuple(f[:n] for f, n in zip(scaled[1], counts, strict=True)),
-            cells, pbc, _charges(charges, frames), labels, meta,
-        )  # fmt: skip
+    pbc = np.broadcast_to(
+        np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3)
+    )
+    charges = np.asarray(0.0 if optional["total_charges"] is None else optional["total_charges"], float)
+    molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
+    placed = tuple(positions.astype(np.float64) * units.length)
+    pulled = tuple(forces.astype(np.float64) * units.force)
+    if numbers.ndim == 2 and optional["atom_counts"] is not None:
+        counts = np.broadcast_to(optional["atom_counts"].reshape(-1), frames)
+        molecules, placed, pulled = (
+            tuple(row[:n] for row, n in zip(rows, counts, strict=True))
+            for rows in (molecules, placed, pulled)
+        )
     return Dataset(
-        name, numbers, scaled[0], energies.reshape(frames).astype(np.float64) * units.energy, scaled[1],
-        cells, pbc, _charges(charges, frames), labels, meta,
-    )  # fmt: skip
-
-
-def _charges(charges: Any, frames: int) -> np.ndarray | None:
-    if charges is None:
-        return None
-    charges = np.asarray(charges, dtype=float)
-    return np.full(frames, float(charges.reshape(()))) if charges.size == 1 else charges.reshape(-1)
+        name=name,
+        numbers=molecules,
+        positions=placed,
+        energies=energies.reshape(frames).astype(np.float64) * units.energy,
+        forces=pulled,
+        cells=cells,
+        pbc=pbc,
+        total_charges=np.broadcast_to(charges.reshape(-1), frames),
+        labels=labels,
+        meta=meta,
+    )
 
 
 def _read_hdf5(
@@ -210,8 +216,9 @@ def _read_hdf5(
         ) from None
     if not columns["id"]:
         raise ValueError(
-            f"{original} has no group with positions under {' or '.join(map(repr, _names('positions', keys)))}; "
-            f"pass keys={{'positions': '...'}} with the name that it uses"
+            f"{original} has no group with positions under "
+            f"{' or '.join(map(repr, _names('positions', keys)))}; pass "
+            f"keys={{'positions': '...'}} with the name that it uses"
         )
     units = file_units(stated, energy_unit, length_unit, str(original), documented)
     return Dataset(
@@ -236,7 +243,8 @@ def _append_group(
     energies = values["energies"].astype(np.float64).reshape(-1)
     if positions.shape != forces.shape or len(positions) != len(energies):
         raise ValueError(
-            f"{where}: shapes disagree: positions {positions.shape}, forces {forces.shape}, energies {energies.shape}"
+            f"{where}: shapes disagree: positions {positions.shape}, forces {forces.shape}, "
+            f"energies {energies.shape}; correct or remove this group"
         )
     columns["numbers"] += [values["numbers"]] * len(positions)
     columns["positions"] += list(positions)

@@ -1,4 +1,4 @@
-"""Which frames train, which validate, which test: reproducible, and on request without splitting a trajectory."""
+"""Which frames train, which validate, which test: reproducible, without splitting groups if asked."""
 
 from typing import NamedTuple
 
@@ -63,7 +63,8 @@ def split(
     valid_start, back = _from_back(edges, back, valid)
     if front > back:
         raise ValueError(
-            f"{wanted} frames of whole groups do not fit into the {len(edges) - 1} groups of {dataset.name!r}; "
+            f"{total} frames in parts of whole groups do not fit into the {len(edges) - 1} groups of "
+            f"{dataset.name!r} (train {train}, valid {valid}, test {test}); "
             f"ask for fewer frames or use smaller groups"
         )
     chosen_test = order[test_start : test_start + wanted["test"]] if test is not None else order[front:back]
