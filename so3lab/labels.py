@@ -242,6 +242,7 @@ def _results(
     if processes is None or processes < 1:
         raise ValueError(f"processes must be at least 1, or None for one per core, got {processes}")
     if executor is None and processes == 1:
+        _local.factory = None  # start afresh: labels must not depend on an earlier call
         yield from (_label_one(job, factory) for job in jobs)
         return
     owned = executor is None

@@ -180,13 +180,13 @@ def make(name: str, out: Path, work: Path, processes: int) -> Iterator[str]:
 def _sample_runs(recipe: Recipe, work: Path) -> Iterator[str]:
     """Sample every run that an earlier call has not finished."""
     molecule = sampling.molecule(recipe.smiles)
-    calculator = reference_methods.gfn2(SAMPLING_ACCURACY)
     runs = recipe.runs()
     for k, run in enumerate(runs):
         file = work / f"{recipe.name}_run{k:03d}.npz"
         if file.exists():
             continue
-        sampled = sampling.sample(molecule, run, calculator)
+        # a new calculator for each run: the result must not depend on what ran before
+        sampled = sampling.sample(molecule, run, reference_methods.gfn2(SAMPLING_ACCURACY))
         partial = file.with_suffix(".partial.npz")
         np.savez(partial, positions=sampled.positions, dropped=sampled.dropped)
         partial.replace(file)

@@ -10,7 +10,6 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from jaxtyping import Bool, Float, Int
 
 from so3lab import units
@@ -101,7 +100,7 @@ def sample(
     atoms.set_masses(np.where(molecule.atomic_numbers == 1, HYDROGEN_MASS, atoms.get_masses()))
     atoms.calc = calculator
     rng = np.random.default_rng(run.seed)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_K, rng=rng)
+    _thermalize(atoms, run.temperature_K, rng)
     dynamics = Langevin(
         atoms,
         timestep_fs * units.fs,
@@ -123,7 +122,7 @@ def sample(
         if dropped > MAX_DROPPED:
             raise RuntimeError(f"at most {MAX_DROPPED} frames may lose a bond, and {run} lost more; cool it")
         atoms.set_positions(last)
-        MaxwellBoltzmannDistribution(atoms, temperature_K=run.temperature_K, rng=rng)
+        _thermalize(atoms, run.temperature_K, rng)
     return Sampled(np.array(kept), dropped)
 
 
@@ -133,7 +132,7 @@ def distorted(
     """Frames with compressed or stretched bonds (±20 %) and close contacts, made from given ones.
 
     Half of them get one bond scaled by 0.8 to 1.2, with everything on its far side moved along; half
-    get two atoms three or more bonds apart moved towards each other to 65 to 90 % of their distance.
+    get two atoms three or more bonds apart moved towards each other to 75 to 95 % of their distance.
     """
     rng = np.random.default_rng(seed)
     apart = _topological_distances(molecule)
@@ -142,13 +141,13 @@ def distorted(
     for positions in frames[rng.choice(len(frames), count, replace=False)]:
         moved = positions - positions.mean(axis=0)
         if len(made) % 2 == 0:
-            i, j = molecule.bonds[rng.integers(len(molecule.bonds))]
+            i, j = map(int, molecule.bonds[rng.integers(len(molecule.bonds))])
             side = _far_side(apart, i, j)
             moved[side] += (rng.uniform(0.8, 1.2) - 1) * (moved[j] - moved[i])
         else:
             close = far_pairs[_lengths(moved, far_pairs) < 4.0]
             i, j = close[rng.integers(len(close))]
-            step = 0.5 * (1 - rng.uniform(0.65, 0.9)) * (moved[j] - moved[i])
+            step = 0.5 * (1 - rng.uniform(0.75, 0.95)) * (moved[j] - moved[i])
             moved[i] += step
             moved[j] -= step
         made.append(representable(moved))
@@ -193,6 +192,12 @@ def dihedral_degrees(
     first, second = np.cross(b - a, axis), np.cross(axis, d - c)
     sine = np.einsum("fx,fx->f", np.cross(first, second), axis) / np.linalg.norm(axis, axis=1)
     return np.degrees(np.arctan2(sine, np.einsum("fx,fx->f", first, second)))
+
+
+def _thermalize(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:
+    """Draw momenta from Maxwell and Boltzmann's distribution."""
+    width = np.sqrt(atoms.get_masses() * units.kB * temperature_K)
+    atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * width[:, None])
 
 
 def _rdkit_molecule(smiles: str) -> Any:

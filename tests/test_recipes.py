@@ -1,0 +1,184 @@
+"""The bundled sets are what data/README.md says, and their recipe gives them again."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import read
+
+from so3lab import labels, recipes, reference_methods, sampling
+from so3lab.resources import bundled
+
+NAMES = ["ethanol", "ala2", "ala3"]
+ATOMS = {"ethanol": 9, "ala2": 22, "ala3": 42}
+AT_LEAST = {"ethanol": 1000, "ala2": 3000, "ala3": 2000}
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def bundled_set(request):
+    path = bundled("data") / f"{request.param}.npz"
+    with np.load(path) as file:
+        return request.param, {key: file[key] for key in file.files}
+
+
+def test_bundled_files_match_their_checksums():
+    sums = json.loads((bundled("data") / "checksums.json").read_text())
+    for name in NAMES:
+        for file in (f"{name}.npz", f"{name}.xyz"):
+            assert hashlib.sha256((bundled("data") / file).read_bytes()).hexdigest() == sums[file], file
+
+
+def test_bundled_sets_are_complete_and_finite(bundled_set):
+    name, data = bundled_set
+    frames = len(data["E"])
+    assert frames >= AT_LEAST[name]
+    assert data["R"].shape == data["F"].shape == (frames, ATOMS[name], 3)
+    assert data["origin"].shape == data["trajectory"].shape == (frames,)
+    assert (str(data["energy_unit"]), str(data["length_unit"])) == ("eV", "angstrom")
+    assert data["E"].dtype == np.float64
+    assert all(np.isfinite(data[key]).all() for key in "REF")
+    meta = json.loads(str(data["meta"]))
+    assert {"level_of_theory", "engine", "seed", "command", "licence", "citation"} <= set(meta)
+
+
+def test_bundled_forces_neither_push_nor_turn_the_molecule(bundled_set):
+    _, data = bundled_set
+    balance = [
+        labels.net_force_and_torque(positions.astype(float), forces.astype(float))
+        for positions, forces in zip(data["R"], data["F"], strict=True)
+    ]
+    assert np.max(balance, axis=0)[0] < labels.NET_FORCE_LIMIT
+    assert np.max(balance, axis=0)[1] < labels.NET_TORQUE_LIMIT
+
+
+def test_bundled_frames_are_decorrelated_and_apart(bundled_set):
+    _, data = bundled_set
+    md = data["origin"] == "md"
+    assert sampling.energy_autocorrelation(data["E"][md], data["trajectory"][md]) < 0.3
+    assert len(np.unique(data["R"].reshape(len(data["R"]), -1), axis=0)) == len(data["R"])
+
+
+def test_bundled_frames_keep_their_bonds_and_few_are_distorted(bundled_set):
+    name, data = bundled_set
+    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
+    molecule = sampling.molecule(recipes.RECIPES[name].smiles)
+    assert (molecule.atomic_numbers == data["z"]).all()
+    regular = data["R"][data["origin"] != "distorted"].astype(float)
+    assert all(sampling.intact(molecule, positions) for positions in regular[::5])
+    assert 0.02 < np.mean(data["origin"] == "distorted") < 0.05
+
+
+@pytest.mark.parametrize("name", ["ala2", "ala3"])
+def test_bundled_gfn2_labels_are_computed_again(name):
+    pytest.importorskip("tblite", reason="needs the extra 'labels'")
+    data = np.load(bundled("data") / f"{name}.npz")
+    for i in np.linspace(0, len(data["E"]) - 1, 4).astype(int):
+        atoms = Atoms(data["z"], data["R"][i].astype(float), calculator=reference_methods.gfn2())
+        assert atoms.get_potential_energy() == pytest.approx(data["E"][i], abs=1e-5)
+        assert np.abs(atoms.get_forces() - data["F"][i]).max() < 1e-4
+
+
+def test_start_structures_are_minima_at_the_level_of_their_set(bundled_set):
+    name, data = bundled_set
+    start = read(bundled("data") / f"{name}.xyz")
+    assert (start.numbers == data["z"]).all()
+    assert np.abs(start.get_forces()).max() < 5e-3
+    assert start.get_potential_energy() < data["E"].min()
+
+
+def test_ethanol_covers_trans_and_both_gauche_wells():
+    data = np.load(bundled("data") / "ethanol.npz")
+    angles = sampling.dihedral_degrees(data["R"].astype(float), (0, 1, 2, 8))
+    wells = [
+        np.mean(np.cos(np.radians(angles - centre)) > np.cos(np.radians(40))) for centre in (60, 180, -60)
+    ]
+    assert min(wells) > 0.1
+
+
+def test_alanine_dipeptide_covers_the_ramachandran_map():
+    data = np.load(bundled("data") / "ala2.npz")
+    phi, psi = (sampling.dihedral_degrees(data["R"].astype(float), atoms) for atoms in recipes.backbone(0))
+    counts = np.histogram2d(phi, psi, bins=12, range=[[-180, 180]] * 2)[0]
+    assert (counts > 0).mean() > 0.8
+    c7ax = (abs(phi - 72) < 40) & (abs(psi + 62) < 40)
+    assert c7ax.sum() > 100
+    assert (data["origin"] == "cis").sum() > 50
+
+
+def test_dihedrals_have_the_sign_of_ase():
+    atoms = Atoms("H4", np.random.default_rng(0).normal(size=(4, 3)))
+    ours = sampling.dihedral_degrees(atoms.positions[None], (0, 1, 2, 3))[0]
+    assert ours % 360 == pytest.approx(atoms.get_dihedral(0, 1, 2, 3))
+
+
+def test_autocorrelation_of_a_known_process():
+    rng = np.random.default_rng(0)
+    series = np.zeros((4, 5000))
+    for t in range(1, 5000):
+        series[:, t] = 0.6 * series[:, t - 1] + rng.normal(size=4)
+    trajectory = np.repeat(np.arange(4), 5000)
+    offsets = np.repeat([0.0, 50.0, -20.0, 7.0], 5000)  # a constant in each trajectory is no correlation
+    assert sampling.energy_autocorrelation(series.ravel() + offsets, trajectory) == pytest.approx(
+        0.6, abs=0.03
+    )
+
+
+def test_representable_positions_survive_float32():
+    positions = np.random.default_rng(0).normal(scale=5.0, size=(40, 3))
+    rounded = sampling.representable(positions)
+    assert (rounded.astype(np.float32) == rounded).all()
+    assert np.abs(rounded - (positions - positions.mean(axis=0))).max() <= 2.0**-17
+
+
+@pytest.fixture(scope="module")
+def ethanol():
+    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
+    return sampling.molecule("CCO")
+
+
+def test_conformers_have_the_dihedral_asked_for(ethanol):
+    for angle in (180.0, 60.0, -60.0, 0.0):
+        atoms = sampling.conformer(ethanol, 1, [((0, 1, 2, 8), angle)])
+        assert np.cos(np.radians(atoms.get_dihedral(0, 1, 2, 8) - angle)) > 0.999
+        assert sampling.intact(ethanol, atoms.positions)
+
+
+def test_broken_and_new_bonds_are_noticed(ethanol):
+    positions = sampling.conformer(ethanol, 1).positions
+    broken, formed = positions.copy(), positions.copy()
+    broken[8] += 0.6 * (positions[8] - positions[2])
+    formed[8] = positions[1] + 0.5 * (positions[8] - positions[1])
+    assert not sampling.intact(ethanol, broken)
+    assert not sampling.intact(ethanol, formed)
+
+
+def test_distorted_frames_compress_and_stretch_bonds_by_at_most_a_fifth(ethanol):
+    frame = sampling.conformer(ethanol, 1).positions
+    frames = np.repeat(frame[None], 60, axis=0)
+    made = sampling.distorted(ethanol, frames, 60, seed=0)[::2]
+    i, j = ethanol.bonds.T
+    scale = np.linalg.norm(made[:, i] - made[:, j], axis=2) / np.linalg.norm(frame[i] - frame[j], axis=1)
+    assert (abs(scale - 1) > 1e-3).sum(axis=1).max() == 1  # one bond, the others keep their length
+    assert 0.8 - 1e-3 < scale.min() < 0.9
+    assert 1.1 < scale.max() < 1.2 + 1e-3
+
+
+def test_a_recipe_gives_the_same_set_again_and_continues_unfinished_work(tmp_path, monkeypatch):
+    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
+    pytest.importorskip("tblite", reason="needs the extra 'labels'")
+    runs = [sampling.Run("md", seed, 20, 500.0, 10.0, 20.0) for seed in (1, 2)]
+    short = recipes.RECIPES["ethanol"]._replace(level="gfn2", runs=lambda: runs)
+    monkeypatch.setitem(recipes.RECIPES, "ethanol", short)
+    list(recipes.make("ethanol", tmp_path / "a", tmp_path / "work_a", 1))
+    (tmp_path / "work_a" / "ethanol_run001.npz").unlink()  # as if killed during the second run
+    (tmp_path / "work_a" / "ethanol_labels.jsonl").unlink()
+    list(recipes.make("ethanol", tmp_path / "b", tmp_path / "work_a", 1))
+    one, two = (np.load(tmp_path / folder / "ethanol.npz") for folder in "ab")
+    assert len(one["E"]) == 41
+    different = [
+        key for key in ("z", "R", "E", "F", "origin", "trajectory") if not np.array_equal(one[key], two[key])
+    ]
+    assert different == []
+    assert set(json.loads((tmp_path / "a" / "checksums.json").read_text())) == {"ethanol.npz", "ethanol.xyz"}
