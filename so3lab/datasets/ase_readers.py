@@ -93,24 +93,24 @@ def read_with_ase(
     """Read an ASE database or any file that ASE reads; eV and Å unless file or caller says otherwise."""
     if foreign := sorted(set(keys) & {"numbers", "positions"}):
         raise ValueError(f"keys may name 'energies' and 'forces' of files that ASE reads, got {foreign}")
-    stated: dict[str, str] = {}
-    if path.suffix == ".db":
-        frames, stated = _read_database(path)
-    else:
-        try:
-            read_frames = ase.io.read(path, index=":")
-        except Exception as error:  # ASE's readers raise whatever their format provokes
-            raise ValueError(
-                f"{path} could not be read ({type(error).__name__}: {error}); "
-                f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
-            ) from error
-        frames = read_frames if isinstance(read_frames, list) else [read_frames]
-        if frames:
-            stated = stated_fields({k: v for k, v in frames[0].info.items() if isinstance(v, str)})
+    try:
+        frames, stated = _read_database(path) if path.suffix == ".db" else _read_frames(path)
+    except Exception as error:  # ASE's readers raise whatever their format provokes
+        raise ValueError(
+            f"{path} could not be read ({type(error).__name__}: {error}); "
+            f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
+        ) from error
     read_units = file_units(stated, energy_unit, length_unit, str(path), documented="ASE's convention")
     return from_atoms(
         frames, path.stem, keys=keys, units=read_units, meta={"source": path.name, **read_units.record}
     )
+
+
+def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:
+    """Frames of any file that ASE reads, and the units that their comment lines state."""
+    frames = ase.io.read(path, index=":")
+    frames = frames if isinstance(frames, list) else [frames]
+    return frames, stated_fields(frames[0].info) if frames else {}
 
 
 def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Float, Integer
 
 from so3lab.datasets.frames import (
     copied,
@@ -31,8 +31,8 @@ class Dataset:
     """Structures with reference energies and forces; frames may differ in size and composition.
 
     Every per-frame field is indexed by frame first: ``dataset.positions[7]`` has shape
-    ``(atoms of frame 7, 3)``. The constructor also takes one shared ``(atoms,)`` array of atomic
-    numbers and stacked ``(frames, atoms, 3)`` arrays. Arrays are read-only; ``np.array(...)`` copies.
+    ``(atoms of frame 7, 3)``. Arrays are read-only; ``np.array(...)`` copies. For frames of one
+    molecule see `from_arrays`.
 
     Args:
         name: What to call the set.
@@ -53,13 +53,14 @@ class Dataset:
     """
 
     name: str
-    numbers: tuple[Integer[np.ndarray, " _"], ...]
-    positions: tuple[Float[np.ndarray, "_ 3"], ...]
-    energies: Float[np.ndarray, " frames"]
-    forces: tuple[Float[np.ndarray, "_ 3"], ...]
-    cells: Float[np.ndarray, "frames 3 3"] | None = None
-    pbc: Bool[np.ndarray, "frames 3"] = None  # type: ignore[assignment]  # filled in below
-    total_charges: Float[np.ndarray, " frames"] = None  # type: ignore[assignment]
+    # Shapes are checked below and not by annotations: here data of users enter, who need sentences.
+    numbers: Sequence[np.ndarray]
+    positions: Sequence[np.ndarray]
+    energies: np.ndarray
+    forces: Sequence[np.ndarray]
+    cells: np.ndarray | None = None
+    pbc: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    total_charges: np.ndarray = None  # type: ignore[assignment]
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,6 +97,20 @@ class Dataset:
         }
         for key, value in values.items():
             object.__setattr__(self, key, value)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        name: str,
+        numbers: Integer[np.ndarray, " atoms"],
+        positions: Float[np.ndarray, "frames atoms 3"],
+        energies: Float[np.ndarray, " frames"],
+        forces: Float[np.ndarray, "frames atoms 3"],
+        **rest: Any,
+    ) -> "Dataset":
+        """A set whose frames all hold the same atoms, from stacked arrays (Å, eV, eV/Å)."""
+        frames = len(positions)
+        return cls(name, (numbers,) * frames, tuple(positions), energies, tuple(forces), **rest)
 
     def __len__(self) -> int:
         return len(self.energies)

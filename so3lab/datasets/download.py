@@ -12,7 +12,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from so3lab.datasets.catalogue import (
+from so3lab.datasets.readers import unpack_xz
+from so3lab.datasets.sources import (
     BUNDLED,
     PublicSet,
     bundled_file,
@@ -21,7 +22,6 @@ from so3lab.datasets.catalogue import (
     public_sets,
     unknown_name,
 )
-from so3lab.datasets.readers import unpack_xz
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60.0

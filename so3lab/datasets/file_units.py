@@ -98,7 +98,7 @@ def stated_fields(fields: Mapping[str, Any]) -> dict[str, str]:
                 inner = json.loads(content)
             except ValueError:
                 continue
-            units_inside = inner.get("units")
+            units_inside = inner if key in ("unit", "units") else inner.get("units")
             found |= {str(k): str(v) for k, v in inner.items() if "unit" in str(k) and isinstance(v, str)}
             if isinstance(units_inside, dict):
                 found |= {str(k): str(v) for k, v in units_inside.items()}

@@ -5,7 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from so3lab.datasets.catalogue import (
+from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.download import fetch
+from so3lab.datasets.plausible import require_plausible
+from so3lab.datasets.readers import read
+from so3lab.datasets.sources import (
     BUNDLED,
     PublicSet,
     bundled_file,
@@ -14,10 +18,6 @@ from so3lab.datasets.catalogue import (
     public_sets,
     unknown_name,
 )
-from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.download import fetch
-from so3lab.datasets.plausible import require_plausible
-from so3lab.datasets.readers import read
 
 
 def load(

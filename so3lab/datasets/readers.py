@@ -5,6 +5,7 @@ import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,7 @@ def unpack_xz(source: Path, target: Path) -> None:
 def _read_npz(
     path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
 ) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: _member(archive, key, path) for key in archive.files}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is no NumPy archive or is damaged ({error}); download or write it again"
-        ) from None
+    arrays = _archive(path)
     found = {q: _pick(arrays, q, keys, str(path)) for q in QUANTITIES}
     optional = {q: _pick_optional(arrays, q) for q in _KNOWN_KEYS if q not in QUANTITIES}
     used = {id(value) for value in (*found.values(), *optional.values()) if value is not None}
@@ -95,6 +90,22 @@ def _read_npz(
     }
     meta = {"source": path.name, **_description(fields), **read_units.record}
     return _assemble(path.stem, found, optional, labels, read_units, meta)
+
+
+def _archive(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive, none of them unpickled."""
+    damaged = f"{path} is no NumPy archive or is damaged"
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise ValueError(f"{damaged} ({error}); download or write it again") from None
+    with archive:
+        try:
+            return {key: _member(archive, key, path) for key in archive.files}
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+            raise ValueError(f"{damaged} ({error}); download or write it again") from None
 
 
 def _member(archive: Any, key: str, path: Path) -> np.ndarray:

@@ -1,0 +1,508 @@
+"""Every format arrives as the same numbers in eV and Å, and every bad file gets a sentence."""
+
+import json
+import lzma
+import re
+from pathlib import Path
+
+import ase.db
+import ase.io
+import h5py
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from so3lab import datasets, resources
+from so3lab.datasets import Dataset
+from so3lab.units import bohr as BOHR
+from so3lab.units import hartree as HARTREE
+from so3lab.units import kcal_per_mol as KCAL_PER_MOL
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "public_data"
+needs_public_files = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="../shared/public_data with published frames is not beside this repository"
+)
+ETHANOL = molecule("CH3CH2OH")
+
+
+def reference(frames=12):
+    """Ethanol frames with energies and forces of a plausible size, eV and Å."""
+    rng = np.random.default_rng(0)
+    positions = ETHANOL.positions + 0.02 * rng.normal(size=(frames, 9, 3))
+    return Dataset.from_arrays(
+        "ethanol", ETHANOL.numbers, positions, -4209.6 + 0.2 * rng.normal(size=frames),
+        rng.normal(size=positions.shape),
+    )  # fmt: skip
+
+
+def md17_arrays(energy=1.0, length=1.0, **extra):
+    """The reference in MD17's keys, in units of ``energy`` eV and ``length`` Å."""
+    numbers, positions, forces = reference().stacked()
+    e, r = reference().energies / energy, positions / length
+    return {"z": numbers.copy(), "R": r, "E": e, "F": forces / energy * length} | extra
+
+
+def save(path, arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def assert_same(dataset, rtol=1e-6):
+    expected = reference()
+    assert len(dataset) == len(expected)
+    np.testing.assert_allclose(dataset.energies, expected.energies, rtol=1e-8)
+    for field in ("numbers", "positions", "forces"):
+        for ours, theirs in zip(getattr(dataset, field), getattr(expected, field), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=1e-7)
+
+
+def test_units_are_the_si_ones():
+    assert pytest.approx(4184 / 6.02214076e23 / 1.602176634e-19, rel=1e-6) == KCAL_PER_MOL
+    assert pytest.approx(27.211386245988, rel=1e-7) == HARTREE
+    assert pytest.approx(0.529177210903, rel=1e-7) == BOHR
+
+
+# --- formats -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"),
+    [("kcal/mol", KCAL_PER_MOL), ("eV", 1.0), ("hartree", HARTREE), ("kJ/mol", KCAL_PER_MOL / 4.184)],
+)
+def test_md17_files_are_converted_from_the_unit_given(tmp_path, unit, value):
+    path = save(tmp_path / "md17.npz", md17_arrays(value))
+    dataset = datasets.load(path, energy_unit=unit)
+    assert_same(dataset)
+    assert dataset.meta["energy_unit_read"] == unit
+    assert dataset.meta["energy_unit_known_from"] == "argument energy_unit"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"e_unit": "kcal/mol", "r_unit": "Ang"},
+        {"e_unit": np.array(b"kcal/mol"), "r_unit": np.array(b"Ang")},
+        {"energy_unit": np.array(["kcal/mol"])},
+        {"E_unit": "kcal/mol"},
+        {"unit": "kcal/mol"},
+        {"units": "kcal/mol, Angstrom"},
+        {"units": json.dumps({"E": "kcal/mol", "R": "Angstrom", "F": "kcal/mol/Angstrom"})},
+        {"meta": json.dumps({"units": {"energy": "kcal/mol", "forces": "kcal/mol/Ang"}})},
+        {"meta": json.dumps({"energy_unit": "kcal/mol"})},
+    ],
+)
+def test_the_file_may_state_its_unit_itself(tmp_path, field):
+    dataset = datasets.load(save(tmp_path / "md22.npz", md17_arrays(KCAL_PER_MOL, **field)))
+    assert_same(dataset)
+    assert "of the file" in dataset.meta["energy_unit_known_from"]
+
+
+def test_lengths_in_bohr_convert_positions_and_forces(tmp_path):
+    arrays = md17_arrays(HARTREE, BOHR)
+    assert_same(datasets.load(save(tmp_path / "a.npz", arrays), energy_unit="hartree", length_unit="bohr"))
+    arrays |= {"energy_unit": "hartree", "length_unit": "bohr"}
+    assert_same(datasets.load(save(tmp_path / "b.npz", arrays)))
+
+
+def test_forces_may_have_a_unit_of_their_own(tmp_path):
+    arrays = md17_arrays(e_unit="hartree", f_unit="eV/Ang")
+    arrays["E"] = arrays["E"] / HARTREE
+    assert_same(datasets.load(save(tmp_path / "a.npz", arrays)))
+
+
+def test_rmd17_keys(tmp_path):
+    a = md17_arrays(KCAL_PER_MOL)
+    arrays = {"nuclear_charges": a["z"], "coords": a["R"], "energies": a["E"], "forces": a["F"]}
+    arrays["old_indices"] = np.arange(12)[::-1]
+    dataset = datasets.load(save(tmp_path / "rmd17.npz", arrays), energy_unit="kcal/mol")
+    assert_same(dataset)
+    np.testing.assert_array_equal(dataset.labels["old_indices"], np.arange(12)[::-1])
+
+
+def test_energies_in_a_column_and_bytes_beside_them(tmp_path):
+    arrays = md17_arrays(theory=np.array(b"PBE+MBD"), name=np.array(b"ethanol"))
+    arrays["E"] = arrays["E"][:, None]
+    dataset = datasets.load(save(tmp_path / "md22.npz", arrays), energy_unit="eV")
+    assert_same(dataset)
+    assert dataset.meta["level_of_theory"] == "PBE+MBD"
+
+
+def test_labels_and_meta_survive(tmp_path):
+    origin = np.array(["md", "distorted"] * 6)
+    arrays = md17_arrays(origin=origin, energy_unit="eV", length_unit="angstrom")
+    arrays["meta"] = json.dumps({"licence": "CC0-1.0", "seed": 3})
+    dataset = datasets.load(save(tmp_path / "ours.npz", arrays))
+    assert list(dataset.labels["origin"]) == list(origin)
+    assert dataset.meta["licence"] == "CC0-1.0"
+    assert dataset.meta["seed"] == 3
+
+
+def test_padded_archives_with_atom_counts(tmp_path):
+    water = molecule("H2O")
+    numbers = np.zeros((2, 9), int)
+    positions, forces = np.zeros((2, 9, 3)), np.zeros((2, 9, 3))
+    for i, atoms in enumerate((ETHANOL, water)):
+        numbers[i, : len(atoms)] = atoms.numbers
+        positions[i, : len(atoms)] = atoms.positions
+        forces[i, : len(atoms)] = 0.5
+    arrays = {
+        "Z": numbers,
+        "R": positions,
+        "E": np.array([-4209.0, -2078.0]),
+        "F": forces,
+        "N": np.array([9, 3]),
+    }
+    dataset = datasets.load(
+        save(tmp_path / "padded.npz", arrays | {"Q": np.array([0, 1.0])}), energy_unit="eV"
+    )
+    assert [len(z) for z in dataset.numbers] == [9, 3]
+    assert dataset.total_charges.tolist() == [0, 1]
+    del arrays["N"]
+    with pytest.raises(ValueError, match=r"frame 1: atomic number 0 is no element.*atom counts as N"):
+        datasets.load(save(tmp_path / "no_counts.npz", arrays), energy_unit="eV")
+
+
+def write_qm7x(path):
+    with h5py.File(path, "w") as file:
+        for i, atoms in enumerate(reference()):
+            group = file.create_group(f"{i // 6}/Geom-m{i // 6}-i1-c1-d{i}")
+            group["atNUM"] = atoms.numbers
+            group["atXYZ"] = atoms.positions
+            group["ePBE0+MBD"] = [atoms.get_potential_energy()]
+            group["totFOR"] = atoms.get_forces()
+            group["hCHG"] = np.zeros(9)
+
+
+def test_qm7x_files_packed_and_unpacked(tmp_path):
+    plain, packed = tmp_path / "1000.hdf5", tmp_path / "1000.xz"
+    write_qm7x(plain)
+    packed.write_bytes(lzma.compress(plain.read_bytes()))
+    for path in (plain, packed):
+        dataset = datasets.load(path)
+        assert sorted(dataset.labels["id"])[0] == "Geom-m0-i1-c1-d0"
+        assert set(dataset.labels["molecule"]) == {"/0", "/1"}
+        order = np.argsort([int(name.rsplit("-d")[-1]) for name in dataset.labels["id"]])
+        assert_same(dataset.select(order))
+        assert dataset.meta["energy_unit_known_from"] == "QM7-X"
+
+
+def test_hdf5_groups_with_several_frames(tmp_path):
+    arrays = md17_arrays(KCAL_PER_MOL)
+    with h5py.File(tmp_path / "sets.h5", "w") as file:
+        for key, value in arrays.items():
+            file[f"ethanol/{key}"] = value
+    assert_same(datasets.load(tmp_path / "sets.h5", energy_unit="kcal/mol"))
+    with pytest.raises(ValueError, match="does not state its energy unit"):
+        datasets.load(tmp_path / "sets.h5")
+
+
+@pytest.mark.parametrize("name", ["a.extxyz", "a.xyz", "a.traj", "a.db"])
+def test_files_that_ase_reads(tmp_path, name):
+    ase.io.write(tmp_path / name, reference().to_atoms())
+    dataset = datasets.load(tmp_path / name)
+    assert_same(dataset)
+    assert dataset.meta["energy_unit_known_from"] == "ASE's convention"
+
+
+def test_ase_files_in_other_units(tmp_path):
+    frames = []
+    for atoms in reference():
+        copy = atoms.copy()
+        energy, forces = atoms.get_potential_energy() / KCAL_PER_MOL, atoms.get_forces() / KCAL_PER_MOL
+        copy.calc = SinglePointCalculator(copy, energy=energy, forces=forces)
+        frames.append(copy)
+    ase.io.write(tmp_path / "kcal.extxyz", frames)
+    assert_same(datasets.load(tmp_path / "kcal.extxyz", energy_unit="kcal/mol"))
+    for copy in frames:
+        copy.info["energy_unit"] = "kcal/mol"
+    ase.io.write(tmp_path / "stated.extxyz", frames)
+    assert_same(datasets.load(tmp_path / "stated.extxyz"))
+
+
+def test_ase_files_with_names_of_their_own(tmp_path):
+    frames = []
+    for i, atoms in enumerate(reference()):
+        copy = atoms.copy()
+        copy.info |= {"REF_energy": atoms.get_potential_energy(), "trajectory": f"run{i // 4}", "charge": 1}
+        copy.arrays["REF_forces"] = atoms.get_forces()
+        frames.append(copy)
+    ase.io.write(tmp_path / "mace.extxyz", frames)
+    dataset = datasets.load(tmp_path / "mace.extxyz", keys={"energies": "REF_energy", "forces": "REF_forces"})
+    assert_same(dataset)
+    assert list(dataset.labels) == ["trajectory"]
+    assert (dataset.total_charges == 1).all()
+    with pytest.raises(
+        ValueError, match=r"frame 0 of mace has no energies; it has .*'REF_energy'.*pass keys="
+    ):
+        datasets.load(tmp_path / "mace.extxyz")
+    with pytest.raises(ValueError, match="nothing called 'DFT_energy'"):
+        datasets.load(tmp_path / "mace.extxyz", keys={"energies": "DFT_energy"})
+
+
+def test_ase_databases_with_arrays_beside_the_rows(tmp_path):
+    with ase.db.connect(tmp_path / "schnet.db") as database:
+        for atoms in reference():
+            forces = atoms.get_forces() / KCAL_PER_MOL
+            data = {"energy": np.array([atoms.get_potential_energy() / KCAL_PER_MOL]), "forces": forces}
+            database.write(atoms.copy(), data=data)
+        database.metadata = {
+            "_property_unit_dict": {"energy": "kcal/mol", "forces": "kcal/mol/Ang"},
+            "_distance_unit": "Ang",
+        }
+    assert_same(datasets.load(tmp_path / "schnet.db"))
+
+
+def test_periodic_frames_keep_their_cells(tmp_path):
+    frames = []
+    for i in range(3):
+        atoms = bulk("Cu", cubic=True) * (2, 1, 1)
+        atoms.rattle(0.05, seed=i)
+        atoms.calc = SinglePointCalculator(atoms, energy=-30.0 - i, forces=np.full((8, 3), 0.1))
+        frames.append(atoms)
+    ase.io.write(tmp_path / "cu.extxyz", frames)
+    dataset = datasets.load(tmp_path / "cu.extxyz")
+    assert dataset.pbc.all()
+    np.testing.assert_allclose(dataset.cells[1], frames[1].cell)
+    assert datasets.describe(tmp_path / "cu.extxyz")["periodic"]
+
+
+# --- the real ones -----------------------------------------------------------------------------
+
+
+@needs_public_files
+@pytest.mark.parametrize(
+    ("name", "frames", "atoms", "unit"),
+    [
+        ("ethanol_pbe_rmd17", 2000, 9, "eV"),
+        ("aspirin_pbe_rmd17", 3000, 21, None),
+        ("acac_pbe_d3", 2300, 15, "eV"),
+        ("md22_ala3_5frames", 5, 42, "eV"),
+    ],
+)
+def test_published_sets_are_read_and_plausible(name, frames, atoms, unit):
+    dataset = datasets.load(SHARED / f"{name}.npz", energy_unit=unit)
+    assert (len(dataset), dataset.max_atoms) == (frames, atoms)
+    assert 0.3 < dataset.statistics().loc["all", "force_rms"] < 2
+
+
+@needs_public_files
+@pytest.mark.parametrize("wrong", [{"energy_unit": "eV"}, {"energy_unit": "kcal/mol", "length_unit": "bohr"}])
+def test_published_sets_in_the_wrong_unit_are_refused(tmp_path, wrong):
+    with np.load(SHARED / "ethanol_pbe_rmd17.npz") as file:
+        arrays = {
+            "z": file["z"],
+            "R": file["R"],
+            "E": file["E"] / KCAL_PER_MOL,
+            "F": file["F"] / KCAL_PER_MOL,
+        }
+    assert len(datasets.load(save(tmp_path / "e.npz", arrays), energy_unit="kcal/mol")) == 2000
+    with pytest.raises(ValueError, match=r"check energy_unit|check length_unit"):
+        datasets.load(tmp_path / "e.npz", **wrong)
+
+
+@pytest.mark.parametrize("name", ["ethanol", "ala2", "ala3"])
+def test_bundled_sets_load_by_name(name):
+    if not (resources.bundled("data") / f"{name}.npz").is_file():
+        pytest.skip(f"data/{name}.npz has not been computed yet")
+    dataset = datasets.load(name)
+    row = datasets.catalogue().set_index("name").loc[name]
+    assert row["where"] == "bundled"
+    assert row["frames"] == len(dataset)
+    assert row["atoms"] == dataset.max_atoms
+    assert dataset.name == name
+    assert dataset.meta["licence"]
+    assert datasets.describe(name)["where"] == "bundled"
+
+
+# --- bad input ---------------------------------------------------------------------------------
+
+
+def refused(path, sentence, **arguments):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        datasets.load(path, **arguments)
+    assert re.search(r"[a-z]", str(caught.value))
+
+
+def test_units_are_never_guessed(tmp_path):
+    path = save(tmp_path / "a.npz", md17_arrays())
+    refused(path, r"a\.npz does not state its energy unit; pass energy_unit='kcal/mol' .* or another of")
+
+
+@pytest.mark.parametrize(
+    ("fields", "arguments", "sentence"),
+    [
+        ({}, {"energy_unit": "kcal"}, None),
+        ({}, {"energy_unit": "furlong"}, "energy_unit must be one of eV, .*, got 'furlong'"),
+        (
+            {},
+            {"energy_unit": "eV", "length_unit": "mile"},
+            "length_unit must be one of angstrom, .*, got 'mile'",
+        ),
+        ({"e_unit": "furlong"}, {}, "states e_unit='furlong', which is none of"),
+        (
+            {"e_unit": "eV"},
+            {"energy_unit": "kcal/mol"},
+            "'kcal/mol' was given, but field 'e_unit' of the file says 'eV'",
+        ),
+        ({"e_unit": "eV", "f_unit": "newton"}, {}, "f_unit='newton', which is no known force unit"),
+    ],
+)
+def test_unit_names_are_checked(tmp_path, fields, arguments, sentence):
+    path = save(tmp_path / "a.npz", md17_arrays(KCAL_PER_MOL if sentence is None else 1.0, **fields))
+    if sentence is None:
+        assert_same(datasets.load(path, **arguments))
+    else:
+        refused(path, sentence, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"F": None}, r"has no forces under 'F' or .*; it has 'E', 'R', 'z': .*keys=\{'forces'"),
+        ({"z": None}, "has no numbers under 'z'"),
+        (
+            {"F": np.ones((12, 8, 3))},
+            r"forces of 'bad' must have the positions' shape \(12, 9, 3\), got \(12, 8, 3\)",
+        ),
+        ({"E": np.ones(11)}, "energies of 'bad' must be one for each of 12 frames"),
+        ({"R": np.ones((12, 27))}, r"positions of 'bad' must have shape \(frames, atoms, 3\)"),
+        ({"z": np.ones(8, int)}, r"atomic numbers of 'bad' must have shape \(9,\) or \(12, 9\)"),
+        ({"F": np.zeros((12, 9, 3))}, "forces of 'bad' are all zero"),
+    ],
+)
+def test_archives_that_do_not_fit_together(tmp_path, change, sentence):
+    arrays = {key: value for key, value in (md17_arrays() | change).items() if value is not None}
+    refused(save(tmp_path / "bad.npz", arrays), sentence, energy_unit="eV")
+
+
+def test_ragged_archives_are_not_unpickled(tmp_path):
+    ragged = np.array([np.zeros((3, 3)), np.zeros((2, 3))], dtype=object)
+    path = save(tmp_path / "a.npz", md17_arrays(F=ragged))
+    refused(path, "'F' holds Python objects, probably arrays of different lengths.*extxyz", energy_unit="eV")
+
+
+def broken(change):
+    arrays = md17_arrays()
+    change(arrays)
+    return arrays
+
+
+def set_value(key, index, value):
+    return lambda arrays: arrays[key].__setitem__(index, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (set_value("E", 7, np.nan), "frame 7: its energy is nan"),
+        (set_value("F", (5, 0, 0), np.inf), "frame 5: a force is inf"),
+        (
+            set_value("R", (3, 0), ETHANOL.positions[1]),
+            r"frame 3: atoms 0 \(C\) and 1|frame 3: atoms 1 .* and 0",
+        ),
+        (
+            set_value("F", (2, 4), [3000.0, 0, 0]),
+            "frame 2: the force on atom 4 is 3e.03 eV/Å.*remove this frame",
+        ),
+        (set_value("E", 6, 0.0), "frame 6: energy 0 eV is .* eV per atom away from"),
+        (set_value("z", 0, 0), "atomic number 0 is no element"),
+        (set_value("z", 0, -6), "atomic number -6 is no element"),
+    ],
+)
+def test_bad_frames_are_named(tmp_path, change, sentence):
+    path = save(tmp_path / "a.npz", broken(change))
+    refused(path, sentence, energy_unit="eV")
+
+
+def test_kcal_taken_for_ev_is_noticed_by_the_forces(tmp_path):
+    arrays = md17_arrays(KCAL_PER_MOL)
+    refused(
+        save(tmp_path / "a.npz", arrays),
+        r"rms of 22.8 eV/Å per component.*check energy_unit",
+        energy_unit="eV",
+    )
+
+
+def test_kcal_taken_for_ev_is_noticed_by_total_energies_near_minima(tmp_path):
+    arrays = md17_arrays(KCAL_PER_MOL)
+    arrays["F"] *= 0.01
+    sentence = r"frame \d+: energy .* eV is 23.* times the total energy of its atoms.*look like kcal/mol"
+    refused(save(tmp_path / "a.npz", arrays), sentence, energy_unit="eV")
+
+
+def test_bohr_taken_for_angstrom_is_noticed_by_the_bonds(tmp_path):
+    arrays = md17_arrays(1.0, BOHR)
+    refused(save(tmp_path / "a.npz", arrays), "probably in bohr: pass length_unit='bohr'", energy_unit="eV")
+
+
+@pytest.mark.parametrize("unit", ["bohr", "nm"])
+def test_angstrom_taken_for_another_unit_is_noticed_by_the_bonds(tmp_path, unit):
+    path = save(tmp_path / "a.npz", md17_arrays())
+    sentence = "check length_unit" if unit == "bohr" else "probably in bohr"  # either way: not this unit
+    refused(path, sentence, energy_unit="eV", length_unit=unit)
+
+
+def test_periodic_images_on_top_of_each_other_are_noticed(tmp_path):
+    atoms = bulk("Cu", cubic=True)
+    atoms.append("Cu")
+    atoms.positions[-1] = [0, 0, atoms.cell[2, 2] - 0.05]
+    atoms.calc = SinglePointCalculator(atoms, energy=-15.0, forces=np.full((5, 3), 0.1))
+    ase.io.write(tmp_path / "cu.extxyz", atoms)
+    refused(tmp_path / "cu.extxyz", "frame 0: atoms . .Cu. and . .Cu. are 0.050 Å apart")
+
+
+def test_checks_can_be_left_out(tmp_path):
+    path = save(tmp_path / "a.npz", broken(set_value("E", 6, 0.0)))
+    assert len(datasets.load(path, energy_unit="eV", check=False)) == 12
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.hdf5", "a.xz", "a.extxyz", "a.db", "a.zzz"])
+def test_files_of_rubbish_get_a_sentence(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x00rubbish" * 100)
+    refused(tmp_path / name, re.escape(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.hdf5", "a.extxyz"])
+def test_files_that_break_off_get_a_sentence(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("npz"):
+        save(path, md17_arrays())
+    elif name.endswith("hdf5"):
+        write_qm7x(path)
+    else:
+        ase.io.write(path, reference().to_atoms())
+    path.write_bytes(path.read_bytes()[:1500])
+    refused(path, re.escape(name), energy_unit="eV")
+
+
+def test_hdf5_files_without_frames(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x/y"] = [1.0]
+    refused(tmp_path / "a.h5", "has no group with positions")
+
+
+def test_keys_are_checked(tmp_path):
+    path = save(tmp_path / "a.npz", md17_arrays())
+    refused(path, "keys may name numbers, positions, energies, forces, got charges", keys={"charges": "Q"})
+    renamed = md17_arrays(dft=md17_arrays()["E"])
+    del renamed["E"]
+    path = save(tmp_path / "b.npz", renamed)
+    refused(path, r"has no energies .* it has .*'dft'", energy_unit="eV")
+    assert_same(datasets.load(path, energy_unit="eV", keys={"energies": "dft"}))
+
+
+def test_names_that_are_nothing_get_suggestions(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"'rmd17-etanol' is neither .* did you mean 'rmd17-ethanol'"):
+        datasets.load("rmd17-etanol")
+    with pytest.raises(FileNotFoundError, match="neither a file nor a set"):
+        datasets.load(tmp_path / "missing.npz")
+
+
+def test_description_is_plain_json(tmp_path):
+    path = save(tmp_path / "a.npz", md17_arrays(energy_unit="eV", meta=json.dumps({"licence": "CC0-1.0"})))
+    facts = datasets.describe(path)
+    assert json.loads(json.dumps(facts)) == facts
+    assert (facts["frames"], facts["atoms"], facts["elements"]) == (12, 9, [1, 6, 8])
+    assert (facts["where"], facts["licence"]) == ("file", "CC0-1.0")
+    assert [row["element"] for row in facts["statistics"]] == ["all", "H", "C", "O"]
