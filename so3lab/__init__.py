@@ -43,7 +43,9 @@ def __getattr__(name: str) -> Any:
         try:
             return importlib.import_module("so3lab_widgets")
         except ImportError as error:
-            raise ImportError(f"so3lab.widgets needs the notebook packages ({error}); pip install so3lab") from error
+            raise ImportError(
+                f"so3lab.widgets needs the notebook packages ({error}); pip install so3lab"
+            ) from error
     raise AttributeError(f"module 'so3lab' has no attribute {name!r}")
 
 

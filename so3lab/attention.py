@@ -43,7 +43,13 @@ def attention_table(potential: Potential, atoms: ase.Atoms) -> pd.DataFrame:
             both = np.asarray(getattr(weights, kind)[layer])[:, real, number]
             tables.append(
                 pd.DataFrame(
-                    {"layer": layer + 1, "kind": kind, "head_or_degree": name, **pairs, "weight": both.reshape(-1)}
+                    {
+                        "layer": layer + 1,
+                        "kind": kind,
+                        "head_or_degree": name,
+                        **pairs,
+                        "weight": both.reshape(-1),
+                    }
                 )
             )
     return pd.concat(tables, ignore_index=True)

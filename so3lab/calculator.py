@@ -23,7 +23,9 @@ class So3labCalculator(Calculator):
         self.potential = potential
         self._room = 0
 
-    def calculate(self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
+    def calculate(
+        self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)
+    ):
         """Fill ``results`` for a structure."""
         super().calculate(atoms, properties, system_changes)
         self._room = self._pair_room(self.atoms)

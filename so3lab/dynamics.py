@@ -52,7 +52,9 @@ class Control:
 
     def __setattr__(self, name: str, value: float) -> None:
         if name not in {field.name for field in fields(self)}:
-            raise AttributeError(f"Control has no knob {name!r}; it has {[field.name for field in fields(self)]}")
+            raise AttributeError(
+                f"Control has no knob {name!r}; it has {[field.name for field in fields(self)]}"
+            )
         value = float(value)
         if not np.isfinite(value) or value < 0 or (name == "timestep_fs" and value == 0):
             raise ValueError(f"{name} must be a positive finite number, got {value}")
@@ -123,13 +125,17 @@ def _force_function(energy, cutoff: float, capacity: int, parameters, system: _S
 
 
 @functools.partial(jax.jit, static_argnames=("energy", "cutoff", "capacity", "ensemble"))
-def _initial_state(energy, cutoff, capacity, ensemble, parameters, system: _System, positions, velocities, seed):
+def _initial_state(
+    energy, cutoff, capacity, ensemble, parameters, system: _System, positions, velocities, seed
+):
     force_fn = _force_function(energy, cutoff, capacity, parameters, system)
     return INTEGRATORS[ensemble](force_fn, system.masses).init(positions, velocities, seed)
 
 
 @functools.partial(jax.jit, static_argnames=("energy", "cutoff", "capacity", "ensemble"))
-def _run_chunk(energy, cutoff, capacity, ensemble, parameters, system: _System, state: MDState, knobs, frames, interval):
+def _run_chunk(
+    energy, cutoff, capacity, ensemble, parameters, system: _System, state: MDState, knobs, frames, interval
+):
     """``frames`` times ``interval`` steps; both are arguments, so that any number runs without compiling."""
     force_fn = _force_function(energy, cutoff, capacity, parameters, system)
     step = INTEGRATORS[ensemble](force_fn, system.masses).step
@@ -185,7 +191,11 @@ class Simulation:
         velocities = atoms.get_velocities()
         if not np.any(velocities):
             velocities = thermal_velocities(
-                atoms.positions, atoms.get_masses(), self.control.temperature_K, seed=seed, periodic=atoms.pbc.any()
+                atoms.positions,
+                atoms.get_masses(),
+                self.control.temperature_K,
+                seed=seed,
+                periodic=atoms.pbc.any(),
             )
         self.state = self._start(atoms.positions, velocities, key_data(seed))
 
@@ -206,7 +216,8 @@ class Simulation:
         """The present moment as a chunk of one frame."""
         one = jax.tree.map(lambda row: np.asarray(row)[None], self.state)
         return self._chunk(
-            _Buffers(one.positions, one.velocities, one.forces, one.energy, one.step), np.array([self.time_fs])
+            _Buffers(one.positions, one.velocities, one.forces, one.energy, one.step),
+            np.array([self.time_fs]),
         )
 
     def advance(self, frames: int, interval: int) -> Chunk:
@@ -219,7 +230,9 @@ class Simulation:
             SimulationError: If energy or positions stop being finite; ``error.chunk`` holds the good frames.
         """
         if not 1 <= frames <= FRAMES_PER_CHUNK or interval < 1:
-            raise ValueError(f"frames must be 1 to {FRAMES_PER_CHUNK} and interval positive, got {frames}, {interval}")
+            raise ValueError(
+                f"frames must be 1 to {FRAMES_PER_CHUNK} and interval positive, got {frames}, {interval}"
+            )
         knobs, timestep_fs = self.control.knobs(), self.control.timestep_fs
         while True:
             with numerics(self._field.dtype):
@@ -259,7 +272,9 @@ class Simulation:
                 break
             self._grow()
         if not np.isfinite(float(state.energy)):
-            raise SimulationError("the energy of the start structure is not a finite number; are atoms on top of each other?")
+            raise SimulationError(
+                "the energy of the start structure is not a finite number; are atoms on top of each other?"
+            )
         return state
 
     def _first_capacity(self, atoms: ase.Atoms) -> int:

@@ -37,7 +37,9 @@ class Graph(NamedTuple):
         return self.total_charges.shape[0]
 
 
-def displacements(graph: Graph, strain: Float[Array, "structures 3 3"] | None = None) -> Float[Array, "pairs 3"]:
+def displacements(
+    graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
+) -> Float[Array, "pairs 3"]:
     """Vectors from receiver to sender, ``R_j - R_i + n @ cell`` in Å; padding gets (1, 1, 1).
 
     Args:
@@ -48,7 +50,9 @@ def displacements(graph: Graph, strain: Float[Array, "structures 3 3"] | None = 
     vectors = graph.positions[graph.senders] - graph.positions[graph.receivers]
     structure = graph.structure_index[graph.receivers]
     if graph.cells is not None and graph.images is not None:
-        vectors = vectors + jnp.einsum("pi,pij->pj", graph.images.astype(vectors.dtype), graph.cells[structure])
+        vectors = vectors + jnp.einsum(
+            "pi,pij->pj", graph.images.astype(vectors.dtype), graph.cells[structure]
+        )
     if strain is not None:
         vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[structure])
     return masked(graph.pair_mask, vectors, 1.0)

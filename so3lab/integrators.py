@@ -60,10 +60,14 @@ ForceFunction = Callable[[Float[Array, "atoms 3"]], Forces]
 
 def _start(force_fn: ForceFunction, positions, velocities, seed) -> MDState:
     found = force_fn(positions)
-    return MDState(positions, velocities, found.forces, found.energy, seed, jnp.zeros((), jnp.int32), found.overflow)
+    return MDState(
+        positions, velocities, found.forces, found.energy, seed, jnp.zeros((), jnp.int32), found.overflow
+    )
 
 
-def _finish(state: MDState, positions, velocities, inverse_masses, timestep, force_fn: ForceFunction) -> MDState:
+def _finish(
+    state: MDState, positions, velocities, inverse_masses, timestep, force_fn: ForceFunction
+) -> MDState:
     """Forces at the new positions and the last half kick."""
     found = force_fn(positions)
     velocities = velocities + 0.5 * timestep * inverse_masses * found.forces

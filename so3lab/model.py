@@ -23,7 +23,7 @@ from so3lab.pairwise import ShortRangeRepulsion
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.safe import safe_norm
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.spherical import contract, num_orders, order_to_degree, parity, spherical_harmonics
+from so3lab.spherical import contract, order_to_degree, parity, spherical_harmonics
 
 ACTIVATIONS = {"silu": jax.nn.silu, "identity": lambda x: x}
 
@@ -73,7 +73,9 @@ def head_matrix(features: int, heads: int) -> np.ndarray:
 class Mlp(nnx.Module):
     """Two dense layers with silu between."""
 
-    def __init__(self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: nnx.Rngs):
+    def __init__(
+        self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: nnx.Rngs
+    ):
         init = {"kernel_init": nnx.initializers.zeros_init()} if zero_out else {}
         self.first = nnx.Linear(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
         self.second = nnx.Linear(sizes[1], sizes[2], use_bias=use_bias, rngs=rngs, **init)
@@ -120,7 +122,9 @@ class Filter(nnx.Module):
     ) -> Float[Array, "pairs features"]:
         """``invariants`` None means all zero: the geometric part is then one vector for all pairs."""
         if invariants is None:
-            return self.radial(basis) + self.geometric(jnp.zeros((1, self.geometric.first.in_features), basis.dtype))
+            return self.radial(basis) + self.geometric(
+                jnp.zeros((1, self.geometric.first.in_features), basis.dtype)
+            )
         return self.radial(basis) + self.geometric(invariants)
 
 

@@ -45,7 +45,9 @@ def complete_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"]) -
     cell = np.array(cell, dtype=np.float64)
     lengths = np.linalg.norm(cell, axis=1)
     if np.any(pbc & (lengths < 1e-8)):
-        raise ValueError(f"cell must have a lattice vector along every periodic direction, got {cell.tolist()}")
+        raise ValueError(
+            f"cell must have a lattice vector along every periodic direction, got {cell.tolist()}"
+        )
     for missing in np.flatnonzero(lengths < 1e-8):
         others = cell[np.linalg.norm(cell, axis=1) > 1e-8]
         _, _, basis = np.linalg.svd(np.vstack([others, np.zeros((3, 3))]))
@@ -98,7 +100,10 @@ class Candidates(NamedTuple):
 
 
 def candidate_pairs(
-    atoms: int, cutoff: float, cell: Float[np.ndarray, "3 3"] | None = None, pbc: Bool[np.ndarray, " 3"] | None = None
+    atoms: int,
+    cutoff: float,
+    cell: Float[np.ndarray, "3 3"] | None = None,
+    pbc: Bool[np.ndarray, " 3"] | None = None,
 ) -> Candidates:
     """Every undirected pair that can come within the cutoff, whatever the positions.
 
@@ -116,8 +121,14 @@ def candidate_pairs(
         return Candidates(first, second, None)
     reach = image_reach(np.asarray(cell), np.asarray(pbc, bool), cutoff)
     half = [n for n in itertools.product(*(range(-r, r + 1) for r in reach)) if n > (0, 0, 0)]
-    i, j = (grid.ravel().astype(np.int32) for grid in np.meshgrid(np.arange(atoms), np.arange(atoms), indexing="ij"))
-    images = [np.zeros((len(first), 3), np.int32), np.repeat(np.array(half, np.int32).reshape(-1, 3), len(i), axis=0)]
+    i, j = (
+        grid.ravel().astype(np.int32)
+        for grid in np.meshgrid(np.arange(atoms), np.arange(atoms), indexing="ij")
+    )
+    images = [
+        np.zeros((len(first), 3), np.int32),
+        np.repeat(np.array(half, np.int32).reshape(-1, 3), len(i), axis=0),
+    ]
     receivers = np.concatenate([first, np.tile(i, len(half))])
     senders = np.concatenate([second, np.tile(j, len(half))])
     return Candidates(receivers, senders, np.concatenate(images))
@@ -160,10 +171,15 @@ def image_reach(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"], cut
     """How many images per direction can hold a neighbour of an atom in the cell: the cutoff over the height."""
     heights = 1.0 / np.linalg.norm(np.linalg.inv(complete_cell(cell, pbc)), axis=0)
     # Two atoms inside the cell differ by less than one lattice vector in each direction.
-    return [int(np.ceil(cutoff / height)) if periodic else 0 for height, periodic in zip(heights, pbc, strict=True)]
+    return [
+        int(np.ceil(cutoff / height)) if periodic else 0
+        for height, periodic in zip(heights, pbc, strict=True)
+    ]
 
 
-def wrap(positions: Float[Array, "atoms 3"], cell: Float[Array, "3 3"], pbc: Bool[Array, " 3"]) -> Float[Array, "atoms 3"]:
+def wrap(
+    positions: Float[Array, "atoms 3"], cell: Float[Array, "3 3"], pbc: Bool[Array, " 3"]
+) -> Float[Array, "atoms 3"]:
     """Positions moved by lattice vectors into the cell along its periodic directions."""
     fractions = jnp.linalg.solve(cell.T, positions.T).T
     return positions - jnp.where(pbc, jnp.floor(fractions), 0.0) @ cell

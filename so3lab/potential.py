@@ -94,7 +94,10 @@ def _initial_parameters(settings: ModelSettings, seed) -> nnx.State:
 
 
 def run_network(
-    settings: ModelSettings, parameters: nnx.State, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
+    settings: ModelSettings,
+    parameters: nnx.State,
+    graph: Graph,
+    strain: Float[Array, "structures 3 3"] | None = None,
 ) -> NetworkOutput:
     """The network as a pure function of its parameters; for compiled code."""
     return nnx.merge(network_definition(settings), parameters)(graph, strain)
@@ -110,7 +113,9 @@ def energy_function(settings: ModelSettings) -> Callable:
     return energy
 
 
-def energy_and_forces(energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False) -> EnergyForces:
+def energy_and_forces(
+    energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False
+) -> EnergyForces:
     """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
 
     Args:
@@ -161,7 +166,9 @@ class Potential:
     dtype: Dtype = "float32"
 
     @classmethod
-    def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
+    def initial(
+        cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any
+    ) -> "Potential":
         """An untrained potential with random weights."""
         with numerics("float32"):
             parameters = _initial_parameters(settings, seed)
@@ -288,11 +295,15 @@ class Potential:
                 about = json.loads((file.metadata() or {}).get("so3lab", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not a readable safetensors file ({error}); copy or train it again") from error
+            raise ValueError(
+                f"{path} is not a readable safetensors file ({error}); copy or train it again"
+            ) from error
         if about is None:
             raise ValueError(f"{path} holds tensors but is not a so3lab model: it lacks the settings")
         if about["format"] > _FORMAT:
-            raise ValueError(f"{path} was written by a newer so3lab (format {about['format']}); update so3lab")
+            raise ValueError(
+                f"{path} was written by a newer so3lab (format {about['format']}); update so3lab"
+            )
         settings = ModelSettings.from_dict(about["settings"])
         shifts = {int(z): float(value) for z, value in about["energy_shifts_eV"].items()}
         return cls(settings, _state_from(settings, tensors, path), shifts, about["metadata"]).astype(dtype)
@@ -309,10 +320,14 @@ def _state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], path: P
     flat = dict(nnx.to_flat_state(abstract))
     names = {".".join(str(part) for part in key): key for key in flat}
     if set(names) != set(tensors):
-        raise ValueError(f"{path} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra")
+        raise ValueError(
+            f"{path} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra"
+        )
     for name, key in names.items():
         if flat[key].shape != tensors[name].shape:
-            raise ValueError(f"{path} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}")
+            raise ValueError(
+                f"{path} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}"
+            )
         flat[key] = flat[key].replace(tensors[name])
     return nnx.from_flat_state(list(flat.items()))
 
@@ -345,5 +360,3 @@ def bundled_models() -> dict[str, Path]:
 
 def _symbols(numbers: Sequence[int]) -> str:
     return ", ".join(chemical_symbols[z] for z in numbers)
-
-

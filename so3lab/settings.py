@@ -67,7 +67,11 @@ class ModelSettings:
         for name in ("num_features", "num_layers", "num_heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a positive integer, got {getattr(self, name)}")
-        for divisor, what in ((4, "4"), (self.num_heads, "num_heads"), (len(self.degrees), "the number of degrees")):
+        for divisor, what in (
+            (4, "4"),
+            (self.num_heads, "num_heads"),
+            (len(self.degrees), "the number of degrees"),
+        ):
             if self.num_features % divisor:
                 raise ValueError(
                     f"num_features must be a multiple of {what} ({divisor}), got {self.num_features}; "
@@ -106,12 +110,16 @@ class ModelSettings:
         """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
-            raise ValueError(f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file")
+            raise ValueError(
+                f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file"
+            )
         return cls(**values)
 
 
 PRESETS: dict[str, ModelSettings] = {
-    "tiny": ModelSettings(num_features=24, num_layers=2, num_heads=2, degrees=(1, 2, 3), num_radial=16, energy_hidden=24),
+    "tiny": ModelSettings(
+        num_features=24, num_layers=2, num_heads=2, degrees=(1, 2, 3), num_radial=16, energy_hidden=24
+    ),
     "small": ModelSettings(),
     "paper": ModelSettings(num_features=128, num_layers=3, energy_hidden=128),
 }

@@ -23,7 +23,13 @@ class ArraysOnly(pickle.Unpickler):
     """Admits NumPy arrays and nothing else."""
 
     def find_class(self, module: str, name: str):
-        if module.startswith("numpy") and name in {"_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer"}:
+        if module.startswith("numpy") and name in {
+            "_reconstruct",
+            "ndarray",
+            "dtype",
+            "scalar",
+            "_frombuffer",
+        }:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name} is not an array")
 

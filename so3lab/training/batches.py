@@ -35,7 +35,9 @@ def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.nda
     """
     missing = sorted(set(dataset.elements) - set(shifts))
     if missing:
-        raise ValueError(f"elements with atomic numbers {missing} occur in {dataset.name!r} but not in the training data")
+        raise ValueError(
+            f"elements with atomic numbers {missing} occur in {dataset.name!r} but not in the training data"
+        )
     sums = [sum(shifts[int(z)] for z in numbers) for numbers in dataset.numbers]
     return np.asarray(dataset.energies, np.float64) - np.array(sums)
 
@@ -111,7 +113,9 @@ def batch_graph(frames: Frames) -> Graph:
     )
 
 
-def batch_order(frames: int, batch_size: int, first_step: int, steps: int, seed: int) -> Int[np.ndarray, "steps batch"]:
+def batch_order(
+    frames: int, batch_size: int, first_step: int, steps: int, seed: int
+) -> Int[np.ndarray, "steps batch"]:
     """Which frames each step sees: one permutation after another, without gaps, a function of the seed alone."""
     first, last = first_step * batch_size, (first_step + steps) * batch_size
     passes = range(first // frames, -(-last // frames))

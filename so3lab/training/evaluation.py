@@ -136,7 +136,11 @@ def _per_element(components: pd.DataFrame) -> pd.DataFrame:
 def _summary(structures: pd.DataFrame, components: pd.DataFrame) -> pd.DataFrame:
     energy = structures["predicted_energy"] - structures["reference_energy"]
     forces = components["predicted"] - components["reference"]
-    rows = [_row("energy", energy), _row("energy per atom", energy / structures["atoms"]), _row("force (per Å)", forces)]
+    rows = [
+        _row("energy", energy),
+        _row("energy per atom", energy / structures["atoms"]),
+        _row("force (per Å)", forces),
+    ]
     return pd.DataFrame(rows)
 
 

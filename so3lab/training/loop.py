@@ -20,7 +20,7 @@ from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
 from so3lab.training.settings import TrainingSettings
-from so3lab.training.step import Errors, TrainState, compile_functions, loss_of
+from so3lab.training.step import Errors, compile_functions, loss_of
 
 STEPS_PER_EPOCH = 2000
 """An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
@@ -105,9 +105,13 @@ def train(
         yield from _epochs(run, keeper)
 
 
-def _prepare(train_data: Dataset, valid_data: Dataset, model: ModelSettings, settings: TrainingSettings, dtype: Dtype):
+def _prepare(
+    train_data: Dataset, valid_data: Dataset, model: ModelSettings, settings: TrainingSettings, dtype: Dtype
+):
     if len(train_data) < settings.batch_size:
-        raise ValueError(f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}")
+        raise ValueError(
+            f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}"
+        )
     shifts = datasets.energy_shifts(train_data)
     periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))
     train_frames = frames_from(train_data, shifts, model.cutoff, dtype, periodic)
@@ -166,7 +170,9 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Iterator[EpochReport]:
         epoch_started = time.monotonic()
         before = _share(settings, progress.epoch, progress.seconds)
         after = _share(settings, progress.epoch + 1, progress.seconds + last_seconds)
-        rates = learning_rates(settings, before, after, progress.epoch * run.steps_per_epoch, run.steps_per_epoch)
+        rates = learning_rates(
+            settings, before, after, progress.epoch * run.steps_per_epoch, run.steps_per_epoch
+        )
         order = batch_order(
             len(run.train.energies), settings.batch_size, progress.epoch * run.steps_per_epoch, run.steps_per_epoch,
             settings.seed,
@@ -254,7 +260,9 @@ def learning_rates(
     return decayed * np.minimum(1.0, (number + 1.0) / max(settings.warmup_steps, 1))
 
 
-def _require_finite(train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings) -> None:
+def _require_finite(
+    train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings
+) -> None:
     if np.isfinite(train_loss) and np.isfinite(valid_loss):
         return
     bad = np.flatnonzero(~np.isfinite(losses))

@@ -1,0 +1,125 @@
+"""How commands talk: progress and remarks on standard error, results on standard output, as tables or JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 10.0
+"""Where the output is not a terminal, progress is a line now and then instead of a bar."""
+
+
+class Interrupted(Exception):
+    """The user stopped a command that has left everything in order; the message says how to go on."""
+
+
+class Console:
+    """Standard error for people, standard output for results."""
+
+    def __init__(self, json: bool = False):
+        self.json = json
+        self._remarks = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._results = RichConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    def say(self, text: str) -> None:
+        """A remark."""
+        self._remarks.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """A remark that should not be overlooked."""
+        self._remarks.print(text, style="yellow", markup=False)
+
+    def error(self, text: str) -> None:
+        """Why a command failed and what to do."""
+        self._remarks.print(f"so3lab: {text}", style="red", markup=False)
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line of results; silent with ``--json``."""
+        if not self.json:
+            self._results.print(text, style=style, markup=False)
+
+    def table(self, table: pd.DataFrame, title: str = "") -> None:
+        """A table of results; silent with ``--json``."""
+        if self.json:
+            return
+        drawn = Table(title=title or None, title_justify="left")
+        for name in table.columns:
+            numeric = pd.api.types.is_numeric_dtype(table[name])
+            drawn.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        for row in table.itertuples(index=False):
+            drawn.add_row(*(_shown(value) for value in row))
+        self._results.print(drawn)
+
+    def result(self, values: Mapping[str, Any]) -> None:
+        """The command's result as JSON, when that was asked for."""
+        if self.json:
+            print(json.dumps(_plain(values), indent=1))
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator["ProgressLine"]:
+        """A progress bar with remaining time, or lines now and then where there is no terminal."""
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[note]}"),
+        )  # fmt: skip
+        live = self._remarks.is_terminal
+        with Progress(*columns, console=self._remarks, disable=not live, transient=False) as bar:
+            yield ProgressLine(self, bar, what, live)
+
+
+class ProgressLine:
+    """One task's progress."""
+
+    def __init__(self, console: Console, bar: Progress, what: str, live: bool):
+        self._console, self._bar, self._what, self._live = console, bar, what, live
+        self._task = bar.add_task(what, total=1.0, note="")
+        self._started = time.monotonic()
+        self._next_line = 0.0
+
+    def update(self, share: float, note: str = "") -> None:
+        """Tell which share is done, 0 to 1, and a word about it."""
+        self._bar.update(self._task, completed=share, note=note)
+        now = time.monotonic()
+        if not self._live and (now >= self._next_line or share >= 1.0):
+            left = (now - self._started) * (1.0 - share) / share if share > 0 else float("nan")
+            remaining = "" if np.isnan(left) else f", {left:.0f} s left"
+            self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")
+            self._next_line = now + SECONDS_BETWEEN_LINES
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON knows."""
+    if isinstance(value, pd.DataFrame):
+        return [_plain(row) for row in value.to_dict("records")]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

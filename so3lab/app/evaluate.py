@@ -1,0 +1,42 @@
+"""``so3lab evaluate``: how well a model reproduces labelled frames."""
+
+import argparse
+from pathlib import Path
+
+from so3lab.app.console import Console
+from so3lab.app.inputs import add_data_arguments, load_data, prepare_machine
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "evaluate", parents=[common], help="errors of a model on labelled frames",
+        description="Energy and force MAE and RMSE in total, per element and per structure.",
+    )  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", help="a model file, or the name of a bundled model")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Evaluate and write tables."""
+    import so3lab
+    from so3lab.training import evaluate
+
+    prepare_machine()
+    potential = so3lab.load(options.model)
+    data = load_data(options)
+    found = evaluate(potential, data)
+    options.out.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name in ("summary", "elements", "structures"):
+        files[name] = options.out / f"evaluation_{name}.csv"
+        getattr(found, name).to_csv(files[name], index=False)
+    console.table(found.summary, f"{options.model} on {len(data)} frames of {data.name}")
+    console.table(found.elements, "forces by element")
+    console.line("written: " + ", ".join(str(path) for path in files.values()))
+    console.result({"summary": found.summary, "elements": found.elements, "files": files})
+    return 0

@@ -1,0 +1,148 @@
+"""``so3lab train``: from labelled frames to a model file, resumable at any moment."""
+
+import argparse
+from pathlib import Path
+
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.inputs import add_data_arguments, load_data, prepare_machine
+
+DEFAULT_MINUTES = 5.0
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train", parents=[common], help="train a model",
+        description="Train a SO3krates model. Checkpoints go to OUT.training; after a crash or Ctrl-C, the same "
+        "command with --resume goes on where it was.",
+    )  # fmt: skip
+    add_data_arguments(parser)
+    parser.add_argument("--out", required=True, type=Path, help="model file to write, NAME.so3.safetensors")
+    parser.add_argument(
+        "--train", type=int, metavar="N", help="training frames (default: what the others leave)"
+    )
+    parser.add_argument(
+        "--valid", type=int, metavar="N", help="validation frames (default: 5 %%, at least 20)"
+    )
+    parser.add_argument(
+        "--test", type=int, metavar="N", help="test frames (default: 10 %%, or all the rest with --train)"
+    )
+    parser.add_argument(
+        "--preset", default="small", choices=["tiny", "small", "paper"], help="size of the network"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help=f"how long to train (default: {DEFAULT_MINUTES:g})")
+    length.add_argument("--epochs", type=int, help="how many passes over the data; reproducible bit for bit")
+    parser.add_argument("--batch-size", type=int, help="structures per step")
+    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
+    parser.add_argument(
+        "--patience-epochs", type=int, help="stop early without improvement for so many epochs"
+    )
+    parser.add_argument("--cutoff", type=float, help="radius in Å within which atoms see each other")
+    parser.add_argument("--seed", type=int, default=0, help="of split, weights and order (default: 0)")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Train, save, test."""
+    import pandas as pd
+
+    from so3lab import datasets
+    from so3lab.settings import preset
+    from so3lab.training import TrainingSettings, evaluate, train
+
+    folder = options.out.with_name(options.out.name + ".training")
+    _require_new(options, folder)
+    prepare_machine()
+    data = load_data(options)
+    split = datasets.split(data, *_counts(options, len(data)), seed=options.seed)
+    changes = {} if options.cutoff is None else {"cutoff": options.cutoff}
+    model = preset(options.preset, **changes)
+    minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
+    given = {
+        name: getattr(options, name)
+        for name in ("batch_size", "learning_rate", "patience_epochs")
+        if getattr(options, name) is not None
+    }
+    settings = TrainingSettings(epochs=options.epochs, minutes=minutes, seed=options.seed, **given)
+    console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
+    reports = train(
+        data.select(split.train),
+        data.select(split.valid),
+        model,
+        settings,
+        checkpoint=folder,
+        dtype=options.dtype,
+    )
+    last, rows = None, []
+    try:
+        with console.progress("training") as progress:
+            progress.update(0.0, "compiling")
+            for last in reports:
+                rows.append(last.row())
+                progress.update(last.progress, _note(last))
+    except KeyboardInterrupt:
+        reports.close()
+        _save(last, options.out, console)
+        raise Interrupted(f"interrupted; the same command with --resume goes on from {folder}") from None
+    except FloatingPointError:
+        _save(last, options.out, console)
+        raise
+    if last is None:
+        console.warn(
+            f"the run in {folder} had already finished; give more --minutes or --epochs to a new one"
+        )
+        return 0
+    curve = options.out.with_name(options.out.name + ".curve.csv")
+    pd.DataFrame(rows).to_csv(curve, index=False)
+    result = {
+        "model": str(options.out),
+        "epochs": last.epoch,
+        "seconds": last.seconds,
+        "learning_curve": str(curve),
+    }
+    result |= {
+        "valid_force_mae_meV_A": last.best.metadata["valid_force_mae_meV_A"],
+        "valid_energy_mae_meV": last.best.metadata["valid_energy_mae_meV"],
+    }
+    if len(split.test):
+        summary = evaluate(last.best, data.select(split.test)).summary
+        last.best.metadata["test"] = summary.to_dict("records")
+        last.best.metadata["test_frames"] = len(split.test)
+        console.table(summary, f"errors on {len(split.test)} test frames")
+        result["test"] = summary
+    _save(last, options.out, console)
+    console.result(result)
+    return 0
+
+
+def _require_new(options: argparse.Namespace, folder: Path) -> None:
+    if not options.out.name.endswith(".safetensors"):
+        raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
+    if not options.resume and (options.out.exists() or folder.exists()):
+        found = folder if folder.exists() else options.out
+        raise FileExistsError(f"{found} exists; add --resume to go on with that run, or choose another --out")
+
+
+def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | None]:
+    """Numbers of training, validation and test frames; what is not given is chosen sensibly."""
+    valid = max(min(20, frames // 4), frames // 20) if options.valid is None else options.valid
+    if options.train is not None:
+        return options.train, valid, options.test
+    test = frames // 10 if options.test is None else options.test
+    if frames - valid - test < 1:
+        raise ValueError(f"--valid and --test leave no training frames of {frames}; ask for fewer")
+    return frames - valid - test, valid, test
+
+
+def _note(report) -> str:
+    force = report.valid_force_mae_meV_A
+    return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({force / 43.3641:.3f} kcal/mol/Å)"
+
+
+def _save(report, path: Path, console: Console) -> None:
+    if report is not None:
+        report.best.save(path)
+        console.say(f"saved {path}")
