@@ -100,7 +100,7 @@ def frame_shape(name: str, atoms: int) -> tuple[int, ...]:
 def make_layout(
     structure: Atoms | tuple,
     observables: tuple[str, ...],
-    state_template: dict[str, np.ndarray],
+    state_template: dict[str, Any],
     meta: dict[str, Any],
     precision: str,
     chunk_frames: int,
@@ -152,7 +152,7 @@ def create(path: Path, layout: Layout) -> None:
     with h5py.File(path, "w", libver=LIBVER) as file:
         _describe(file, layout)
         atoms = len(layout.atomic_numbers)
-        step = _growing(file, STEP, (), np.int64, layout, fill=-1)
+        step = _growing(file, STEP, (), np.int64, layout, fill=-1.0)
         time = _growing(file, TIME, (), np.float64, layout)
         time.attrs["unit"] = "fs"
         for name, column in layout.columns().items():

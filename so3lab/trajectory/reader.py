@@ -4,17 +4,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, overload
 
-import h5py
 import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float, Integer
 
-from so3lab.trajectory import layout as _layout
-from so3lab.trajectory.recovery import open_readable
+from so3lab.trajectory.source import Source, source_of
 
 _BLOCK = 64
 
@@ -36,17 +34,14 @@ class Trajectory(Sequence[Atoms]):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._file: h5py.File = open_readable(self.path)
-        self._layout = _layout.read_layout(self._file)
-        self._columns = self._layout.columns()
-        self._datasets = _layout.growing_datasets(self._file, self._layout)
-        self._count = self._file[f"{_layout.PRIVATE}/frames"]
-        self._frames = range(int(self._count[()]))
-        try:
-            self._read_last()
-        except BaseException:
-            self.close()
-            raise
+        self._open: Source | None = source_of(self.path)
+        self._frames = range(self._open.count())
+
+    @property
+    def _source(self) -> Source:
+        if self._open is None:
+            raise ValueError(f"the trajectory {self.path} is closed; open it again")
+        return self._open
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -67,7 +62,7 @@ class Trajectory(Sequence[Atoms]):
         for start in range(0, len(self), _BLOCK):
             yield from self._atoms(self._frames[start : start + _BLOCK])
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Trajectory":
         return self
 
     def __exit__(
@@ -76,51 +71,47 @@ class Trajectory(Sequence[Atoms]):
         self.close()
 
     def close(self) -> None:
-        """Close the file; slices of this trajectory close with it."""
-        self._file.close()
+        """Let go of the file; it closes when its slices and other readers have let go too."""
+        self._open = None
 
     def refresh(self) -> int:
         """Look again how many frames a file that is being written has; returns the new length.
 
-        A slice keeps its frames.
+        A file that a resumed run has replaced is found too. Slices keep their frames.
         """
-        if self._frames == range(len(self._frames)):
-            self._count.refresh()
-            frames = int(self._count[()])
-            for dataset in self._datasets.values():
-                dataset.refresh()
-            self._frames = range(frames)
+        self._open = source_of(self.path)
+        self._frames = range(self._open.count())
         return len(self)
 
     @property
     def atomic_numbers(self) -> Integer[np.ndarray, " atoms"]:
         """Elements."""
-        return self._layout.atomic_numbers
+        return self._source.layout.atomic_numbers
 
     @property
     def masses(self) -> Float[np.ndarray, " atoms"]:
         """Masses in amu."""
-        return self._layout.masses
+        return self._source.layout.masses
 
     @property
     def pbc(self) -> tuple[bool, bool, bool]:
         """Which cell vectors repeat."""
-        return self._layout.pbc
+        return self._source.layout.pbc
 
     @property
     def meta(self) -> dict[str, Any]:
         """Settings and provenance of the run."""
-        return self._layout.meta
+        return self._source.layout.meta
 
     @property
     def steps(self) -> Integer[np.ndarray, " frames"]:
         """Number of the time step of each frame."""
-        return self._read("step", self._frames)
+        return self._source.read("step", self._frames)
 
     @property
     def times_fs(self) -> Float[np.ndarray, " frames"]:
         """Time of each frame in fs."""
-        return self._read("time_fs", self._frames)
+        return self._source.read("time_fs", self._frames)
 
     def positions(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames atoms 3"]:
         """Positions in Å of one frame or of a range of frames, as stored."""
@@ -136,7 +127,7 @@ class Trajectory(Sequence[Atoms]):
 
     def cells(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames 3 3"]:
         """Cells in Å, rows are lattice vectors; zeros for a free molecule."""
-        if self._layout.has_cell:
+        if self._source.layout.has_cell:
             return self._select("cell", frames)
         count = () if isinstance(frames, int) else (len(self._frames[frames]),)
         return np.zeros((*count, 3, 3))
@@ -144,55 +135,31 @@ class Trajectory(Sequence[Atoms]):
     def table(self) -> pd.DataFrame:
         """One row per frame: step, time_fs, the observables in eV and K, and their total_energy."""
         columns = {"step": self.steps, "time_fs": self.times_fs}
-        for name in self._layout.observables:
-            columns[name] = self._read(name, self._frames)
+        for name in self._source.layout.observables:
+            columns[name] = self._source.read(name, self._frames)
             if name == "kinetic_energy" and "potential_energy" in columns:
                 columns["total_energy"] = columns["potential_energy"] + columns[name]
         return pd.DataFrame(columns).rename_axis("frame")
 
     def restart_state(self) -> dict[str, np.ndarray] | None:
         """Arrays of the last good restart state, ``None`` if there is none."""
-        saved = _layout.read_state(self._file)
-        return None if saved is None else saved[2]
+        return self._source.state()
 
     def _select(self, name: str, frames: int | slice) -> np.ndarray:
         if isinstance(frames, slice):
-            return self._read(name, self._frames[frames])
+            return self._source.read(name, self._frames[frames])
         frame = self._frames[frames]
-        return self._read(name, range(frame, frame + 1))[0]
-
-    def _read(self, name: str, frames: range) -> np.ndarray:
-        """Values of some frames, in so3lab's units."""
-        dataset = self._datasets[name]
-        ascending = frames if frames.step > 0 else frames[::-1]
-        try:
-            values = dataset[ascending.start : ascending.stop : ascending.step] if frames else dataset[:0]
-        except (OSError, RuntimeError) as error:
-            if not self._file:
-                raise ValueError(f"the trajectory {self.path} is closed; open it again") from None
-            raise ValueError(
-                f"{self.path} is damaged: {name} of frames {ascending.start} to {ascending[-1]} cannot be "
-                "read; so3lab.trajectory.salvage(path, new_path) saves the frames before"
-            ) from error
-        if frames.step < 0:
-            values = values[::-1]
-        factor = self._columns[name].factor if name in self._columns else 1.0
-        return values if factor == 1.0 else values / np.asarray(factor, values.dtype)
-
-    def _read_last(self) -> None:
-        """A file that lost its end shows it here, not in the middle of an analysis."""
-        for name in self._datasets:
-            self._read(name, self._frames[-1:])
+        return self._source.read(name, range(frame, frame + 1))[0]
 
     def _atoms(self, frames: range) -> Iterator[Atoms]:
-        blocks = {name: self._read(name, frames) for name in self._datasets}
+        blocks = {name: self._source.read(name, frames) for name in self._source.names}
         free = Atoms(numbers=self.atomic_numbers, pbc=self.pbc)
         if not np.allclose(free.get_masses(), self.masses, rtol=1e-12):
             free.set_masses(self.masses)
         for row in range(len(frames)):
             atoms = free.copy()
             atoms.positions = blocks["positions"][row]
-            if self._layout.has_cell:
+            if self._source.layout.has_cell:
                 atoms.cell = blocks["cell"][row]
             atoms.set_velocities(blocks["velocities"][row].astype(np.float64))
             results: dict[str, Any] = {"forces": blocks["forces"][row].astype(np.float64)}

@@ -63,15 +63,7 @@ def open_readable(path: Path) -> h5py.File:
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path}")
-    try:
-        file = h5py.File(path, "r", swmr=True, locking=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        if not h5py.is_hdf5(path):
-            raise ValueError(f"{path} is not an HDF5 file, so it is not a so3lab trajectory") from None
-        raise ValueError(
-            f"{path} cannot be opened ({_first_line(error)}): it is damaged at its beginning, or was "
-            "not written by so3lab; copy it again from where it came"
-        ) from error
+    file = _open_hdf5(path)
     try:
         found = file[_layout.PRIVATE].attrs["format"]
     except (KeyError, OSError, RuntimeError):
@@ -84,6 +76,30 @@ def open_readable(path: Path) -> h5py.File:
         file.close()
         raise ValueError(f"{path} was written by a newer so3lab (format {found}); update so3lab")
     return file
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    """Closed files are opened plainly: in SWMR mode HDF5 retries damaged metadata for minutes."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if not h5py.is_hdf5(path):
+            raise ValueError(f"{path} is not an HDF5 file, so it is not a so3lab trajectory") from None
+        problem: Exception = error
+    if is_marked_open(path):
+        try:
+            return h5py.File(path, "r", swmr=True, locking=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            problem = error
+    elif "truncated file" in str(problem):
+        raise ValueError(
+            f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
+            "frames that are there"
+        ) from problem
+    raise ValueError(
+        f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
+        "not written by so3lab; copy it again from where it came"
+    ) from problem
 
 
 def open_appendable(path: Path) -> h5py.File:
@@ -117,7 +133,7 @@ def reopen(path: Path) -> tuple[h5py.File, SavedState, FileLock]:
         except OSError:
             pass
         with _temporary_beside(path) as temporary:
-            copied = _copy(path, temporary, saved.frames)
+            copied = _copy(path, temporary, saved.frames, path.stat().st_size)
             if copied < saved.frames:
                 raise ValueError(
                     f"{path} is damaged: its restart state belongs behind frame {saved.frames}, but only "
@@ -150,17 +166,57 @@ def salvage(path: str | os.PathLike, new_path: str | os.PathLike) -> int:
         ValueError: If not even the beginning of the file can be read.
     """
     path, new_path = Path(path), Path(new_path)
-    with open_readable(path) as file:
-        frames, layout = int(file[_layout.PRIVATE]["frames"][()]), _layout.read_layout(file)
-        saved = _layout.read_state(file)
-    create_new(new_path, layout)
-    with _temporary_beside(new_path) as temporary:
-        copied = _copy(path, temporary, frames)
-        if saved is not None and saved[1] <= copied:
-            with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
-                _layout.write_state(file, *saved)
-        os.replace(temporary, new_path)
+    with _whole(path, new_path) as source:
+        with open_readable(source) as file:
+            frames, layout = int(file[_layout.PRIVATE]["frames"][()]), _layout.read_layout(file)
+            saved = _layout.read_state(file)
+        create_new(new_path, layout)
+        with _temporary_beside(new_path) as temporary:
+            copied = _copy(source, temporary, frames, path.stat().st_size)
+            if saved is not None and saved[1] <= copied:
+                with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
+                    _layout.write_state(file, *saved)
+            os.replace(temporary, new_path)
     return copied
+
+
+def is_on_disk(dataset: h5py.Dataset, row: int, file_size: int) -> bool:
+    """Whether a file of so many bytes reaches as far as a row of a growing dataset.
+
+    HDF5 does not look: behind the end of a file it reads zeros.
+    """
+    try:
+        chunk = dataset.id.get_chunk_info_by_coord((row, *(0 for _ in dataset.shape[1:])))
+    except (OSError, RuntimeError):
+        return False
+    if chunk.byte_offset is None:
+        return False
+    row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+    return chunk.byte_offset + (row % dataset.chunks[0] + 1) * row_bytes <= file_size
+
+
+@contextlib.contextmanager
+def _whole(path: Path, new_path: Path) -> Iterator[Path]:
+    """The file, or if its end is missing a copy as long as it should be, which HDF5 opens."""
+    if not path.is_file() or not h5py.is_hdf5(path) or is_marked_open(path):
+        yield path
+        return
+    with open(path, "rb") as file:
+        file.seek(28)  # version 3 of HDF5's superblock: where the file should end
+        end = int.from_bytes(file.read(8), "little")
+    if not path.stat().st_size < end < 1 << 50:
+        yield path
+        return
+    with _temporary_beside(new_path.with_name(f"{new_path.name}.whole")) as temporary:
+        shutil.copyfile(path, temporary)
+        os.truncate(temporary, end)
+        yield temporary
+
+
+def is_marked_open(path: Path) -> bool:
+    """The flag of HDF5's superblock (version 3, byte 11) that a writer sets and a kill leaves."""
+    with open(path, "rb") as file:
+        return file.read(12)[11] != 0
 
 
 def _last_state(file: h5py.File, path: Path) -> SavedState:
@@ -184,13 +240,13 @@ def _is_closed_behind(path: Path, frames: int) -> bool:
         return False
 
 
-def _copy(path: Path, new_path: Path, frames: int) -> int:
+def _copy(path: Path, new_path: Path, frames: int, size: int) -> int:
     """Copy the first ``frames`` frames, or as many as can be read, into a new closed file."""
     room = shutil.disk_usage(new_path.parent).free
-    if room < path.stat().st_size:
+    if room < size:
         raise OSError(
             errno.ENOSPC,
-            f"putting {path} in order needs {path.stat().st_size / 1e6:.0f} MB beside it, "
+            f"putting {path} in order needs {size / 1e6:.0f} MB beside it, "
             f"{room / 1e6:.0f} MB are free; make room and try again",
         )
     with open_readable(path) as old:
@@ -200,19 +256,21 @@ def _copy(path: Path, new_path: Path, frames: int) -> int:
             source = _layout.growing_datasets(old, layout)
             target = _layout.growing_datasets(new, layout)
             for name in source:
-                frames = _copy_dataset(source[name], target[name], frames)
+                frames = _copy_dataset(source[name], target[name], frames, size)
             for dataset in target.values():
                 dataset.resize(frames, axis=0)
             new[_layout.PRIVATE]["frames"][...] = frames
     return frames
 
 
-def _copy_dataset(source: h5py.Dataset, target: h5py.Dataset, frames: int) -> int:
+def _copy_dataset(source: h5py.Dataset, target: h5py.Dataset, frames: int, size: int) -> int:
     """Copy rows chunk by chunk until the end, or the first chunk that cannot be read."""
     rows, frames = source.chunks[0], min(frames, len(source))
     target.resize(frames, axis=0)
     for start in range(0, frames, rows):
         stop = min(start + rows, frames)
+        if not is_on_disk(source, stop - 1, size):
+            return start
         try:
             target[start:stop] = source[start:stop]
         except (OSError, RuntimeError):

@@ -2,11 +2,13 @@
 
 import atexit
 import contextlib
+import errno
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -62,7 +64,7 @@ class TrajectoryWriter:
         self._start(path, recovery.open_appendable(path), lock, frames=0, counter=0)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike) -> tuple[Self, dict[str, np.ndarray]]:
+    def resume(cls, path: str | os.PathLike) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
         """Reopen a closed or killed file behind its last good restart state.
 
         Frames younger than that state are cut: the continued run computes them again.
@@ -161,7 +163,7 @@ class TrajectoryWriter:
             self._file.close()
         self._lock.release()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrajectoryWriter":
         return self
 
     def __exit__(
@@ -188,7 +190,8 @@ class TrajectoryWriter:
                 f"frames for {self.path} must have the arrays {sorted(expected)}; "
                 f"missing {sorted(expected - given)}, unknown {sorted(given - expected)}"
             )
-        arrays = {name: np.asarray(frames[name]) for name in sorted(expected)}
+        # positions last: their number is what H5MD programs take for the number of frames
+        arrays = {name: np.asarray(frames[name]) for name in (*sorted(expected - {"positions"}), "positions")}
         count = np.shape(arrays["step"])[0] if arrays["step"].ndim else 0
         atoms = len(self._layout.atomic_numbers)
         for name, array in arrays.items():
@@ -215,10 +218,15 @@ class TrajectoryWriter:
             _leave_alone(self._file)
             self._lock.release()
             raise OSError(
-                getattr(error, "errno", None) or 0,
+                _errno(error),
                 f"could not write to {self.path}: {_reason(error)}. The file is readable up to frame "
                 f"{self.frames}; make room, then continue with TrajectoryWriter.resume",
             ) from error
+
+
+def _errno(error: BaseException) -> int:
+    found = re.search(r"errno = (\d+)", str(error))
+    return int(found[1]) if found else getattr(error, "errno", None) or errno.EIO
 
 
 def _reason(error: BaseException) -> str:
