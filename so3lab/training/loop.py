@@ -1,6 +1,7 @@
 """Training as a generator: it yields a report after every epoch, and the caller decides when to stop."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from so3lab.training.step import Errors, compile_functions, loss_of
 
 STEPS_PER_EPOCH = 2000
 """An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
-SECONDS_BETWEEN_CHECKPOINTS = 5.0
+SECONDS_BETWEEN_CHECKPOINTS = float(os.environ.get("SO3LAB_CHECKPOINT_SECONDS", "5"))
 EVALUATION_BATCH = 16
 
 

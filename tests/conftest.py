@@ -1,0 +1,39 @@
+"""What several test files share: where the shared reference numbers are, and small potentials."""
+
+from pathlib import Path
+
+import pytest
+from ase.build import molecule
+
+from so3lab.potential import Potential
+from so3lab.settings import ModelSettings
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+SMALL = ModelSettings(
+    num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=8,
+    mean_neighbors=6.0, repulsion=True,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of reference numbers that is not part of the product."""
+    if not (SHARED / "reference").is_dir():
+        pytest.skip(
+            "needs the shared reference numbers, which stand beside the repository in development only"
+        )
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def potential64() -> Potential:
+    """A small random potential in float64."""
+    return Potential.initial(SMALL, seed=3, dtype="float64")
+
+
+@pytest.fixture
+def ethanol():
+    """A slightly distorted ethanol molecule."""
+    atoms = molecule("CH3CH2OH")
+    atoms.rattle(0.05, seed=1)
+    return atoms

@@ -1,0 +1,219 @@
+"""Simulations conserve, thermostat, restart bit by bit, heal overflow and never compile again."""
+
+import signal
+import subprocess
+import sys
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from so3lab import dynamics, observables
+from so3lab.dynamics import Control, Simulation, SimulationError, run
+from so3lab.graph import displacements, sum_per_structure
+from so3lab.potential import ForceField, Potential
+from so3lab.safe import safe_norm
+from so3lab.settings import preset
+from so3lab.trajectory import Trajectory
+
+LJ_EPSILON, LJ_SIGMA, LJ_CUTOFF = 0.0104, 3.4, 9.0  # argon
+
+
+def lennard_jones(parameters, graph, strain=None):
+    """Any energy function of a graph can be simulated: argon, shifted so that the force is continuous."""
+    epsilon, sigma = parameters
+    d = jnp.where(graph.pair_mask, safe_norm(displacements(graph, strain)), LJ_CUTOFF)
+    u = lambda r: 4 * epsilon * ((sigma / r) ** 12 - (sigma / r) ** 6)  # noqa: E731
+    slope = 4 * epsilon * (-12 * (sigma / LJ_CUTOFF) ** 12 + 6 * (sigma / LJ_CUTOFF) ** 6) / LJ_CUTOFF
+    pair = jnp.where(d < LJ_CUTOFF, u(d) - u(LJ_CUTOFF) - slope * (d - LJ_CUTOFF), 0.0)
+    atomic = jnp.zeros(graph.positions.shape[0], d.dtype).at[graph.receivers].add(pair)
+    return sum_per_structure(atomic, graph)
+
+
+ARGON = ForceField(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float64")
+
+
+@pytest.fixture(scope="module")
+def potential():
+    return Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2, dtype="float64")
+
+
+def everything(chunks):
+    chunks = list(chunks)
+    return type(chunks[0])(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
+
+
+def test_constant_energy_is_kept(potential, ethanol):
+    """Relative drift of the total energy below 1e-5 per ps at 0.5 fs in float64."""
+    whole = everything(
+        run(potential, ethanol, steps=4000, ensemble="nve", temperature_K=300, timestep_fs=0.5)
+    )
+    drift = observables.energy_drift(whole.time_fs, whole.total_energy)
+    assert abs(drift) < 1e-5 * abs(whole.total_energy[0])
+    assert whole.kinetic_energy.std() > 1e-3
+
+
+def test_argon_crystal_keeps_energy_and_momentum_in_its_cell():
+    atoms = bulk("Ar", "fcc", a=5.26, cubic=True).repeat((2, 2, 2))
+    whole = everything(run(ARGON, atoms, steps=2000, ensemble="nve", temperature_K=60, timestep_fs=2.0))
+    assert np.ptp(whole.total_energy) < 2e-3 * np.ptp(whole.potential_energy)
+    np.testing.assert_allclose(whole.velocities.sum(axis=1), 0, atol=1e-10)
+    assert 15 < whole.temperature[-50:].mean() < 60
+
+
+def test_energies_and_forces_are_those_of_the_calculator(potential, ethanol):
+    whole = everything(run(potential, ethanol, steps=40, interval=20))
+    for k in range(3):
+        atoms = ethanol.copy()
+        atoms.positions = whole.positions[k]
+        result = potential(atoms)
+        assert whole.potential_energy[k] == pytest.approx(result.energy, abs=1e-9)
+        np.testing.assert_allclose(whole.forces[k], result.forces, atol=1e-9)
+
+
+def test_langevin_reaches_the_temperature():
+    atoms = bulk("Ar", "fcc", a=5.26, cubic=True).repeat((2, 2, 2))
+    whole = everything(
+        run(ARGON, atoms, steps=4000, temperature_K=50, timestep_fs=4.0, friction_per_ps=5.0, interval=10)
+    )
+    assert whole.temperature[100:].mean() == pytest.approx(50, rel=0.06)
+
+
+def test_knobs_act_at_once_and_compile_nothing(potential, ethanol):
+    control = Control(temperature_K=300, timestep_fs=0.5, friction_per_ps=50)
+    simulation = Simulation(potential, ethanol, control=control)
+    simulation.advance(1, 10)
+    compiled = dynamics._run_chunk._cache_size()
+    control.temperature_K, control.timestep_fs, control.friction_per_ps = 900, 0.25, 100
+    chunks = [simulation.advance(frames, interval) for frames, interval in ((3, 7), (40, 50), (64, 20))]
+    assert dynamics._run_chunk._cache_size() == compiled
+    assert chunks[-1].temperature.mean() > 500
+    assert chunks[0].time_fs[0] == pytest.approx(10 * 0.5 + 7 * 0.25)
+
+
+def test_length_of_chunks_changes_nothing(potential, ethanol):
+    one = Simulation(potential, ethanol, seed=5)
+    other = Simulation(potential, ethanol, seed=5)
+    first = one.advance(12, 5)
+    pieces = [other.advance(frames, 5) for frames in (1, 4, 7)]
+    np.testing.assert_array_equal(first.positions, np.concatenate([piece.positions for piece in pieces]))
+
+
+def test_overflow_is_healed_and_nothing_is_lost():
+    """A cloud of atoms that falls together needs more room than at the start; the result is that of a roomy run."""
+    random = np.random.default_rng(0)
+    atoms = ase.Atoms("Ar30", positions=random.uniform(-16, 16, size=(30, 3)))
+    atoms.positions += 0.0
+    atoms.set_velocities(-0.02 * atoms.positions)
+    tight, roomy = Simulation(ARGON, atoms, ensemble="nve"), Simulation(ARGON, atoms, ensemble="nve")
+    roomy._capacity = 435
+    before = tight._capacity
+    a, b = tight.advance(64, 20), roomy.advance(64, 20)
+    assert tight._capacity > before
+    np.testing.assert_allclose(a.positions, b.positions, atol=1e-9)
+
+
+def test_blow_up_stops_with_a_sentence_and_keeps_the_good_frames(tmp_path):
+    atoms = ase.Atoms("Ar2", positions=[[0, 0, 0], [3.0, 0, 0]])
+    atoms.set_velocities([[40.0, 0, 0], [-40.0, 0, 0]])
+
+    def explosive(parameters, graph, strain=None):
+        d = displacements(graph, strain)
+        return jnp.sum(jnp.sqrt(jnp.sum(d * d) - 1.0))[None]  # not a number below 1 Å
+
+    field = ForceField(explosive, (), 50.0, "float64")
+    out = tmp_path / "run.h5"
+    with pytest.raises(SimulationError, match=r"blew up.*step \d+.*Try a time step below 0.01 fs"):
+        list(run(field, atoms, steps=5000, ensemble="nve", timestep_fs=0.01, interval=1, out=out))
+    with Trajectory(out) as kept:
+        assert len(kept) > 1
+        assert np.isfinite(kept.positions()).all()
+
+
+def test_resumed_run_is_the_uninterrupted_one(potential, ethanol, tmp_path):
+    straight = everything(run(potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "a.h5"))
+    some = run(
+        potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "b.h5", seconds_per_chunk=0.02
+    )
+    for _ in range(4):
+        next(some)
+    some.close()
+    list(run(potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "b.h5", resume=True))
+    with Trajectory(tmp_path / "a.h5") as a, Trajectory(tmp_path / "b.h5") as b:
+        assert len(a) == len(b) == 61
+        np.testing.assert_array_equal(a.positions(), b.positions())
+        np.testing.assert_array_equal(a.velocities(), b.velocities())
+        np.testing.assert_array_equal(a.times_fs, b.times_fs)
+        np.testing.assert_allclose(a.positions()[-1], straight.positions[-1])
+
+
+KILLED = """
+import sys
+from ase.build import molecule
+from so3lab.dynamics import run
+from so3lab.potential import Potential
+from so3lab.settings import preset
+potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
+resume = sys.argv[2] == "resume"
+for chunk in run(potential, molecule("CH3CH2OH"), steps=int(sys.argv[3]), interval=10, seed=1, out=sys.argv[1], resume=resume,
+                 seconds_per_chunk=0.05):
+    print(chunk.step[-1], flush=True)
+"""
+
+
+def test_killed_run_resumes_bit_by_bit(tmp_path):
+    def command(file, mode, steps):
+        return [sys.executable, "-c", KILLED, str(tmp_path / file), mode, str(steps)]
+
+    process = subprocess.Popen(command("killed.h5", "new", 10**7), stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if int(line) > 2000:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with Trajectory(tmp_path / "killed.h5") as kept:
+        steps = int(kept.steps[-1]) + 500
+    subprocess.run(command("killed.h5", "resume", steps), check=True, capture_output=True)
+    subprocess.run(command("straight.h5", "new", steps), check=True, capture_output=True)
+    with Trajectory(tmp_path / "killed.h5") as a, Trajectory(tmp_path / "straight.h5") as b:
+        np.testing.assert_array_equal(a.steps, b.steps)
+        np.testing.assert_array_equal(a.positions(), b.positions())
+
+
+def test_start_velocities_are_used_when_there_are_any(potential, ethanol):
+    ethanol.set_velocities(np.full((9, 3), 0.01))
+    frame = Simulation(potential, ethanol, ensemble="nve").frame()
+    np.testing.assert_allclose(frame.velocities[0], 0.01)
+
+
+def test_bad_arguments_are_refused(potential, ethanol, tmp_path):
+    with pytest.raises(ValueError, match=r"ensemble must be one of .* got 'npt'"):
+        Simulation.__init__.__wrapped__(object.__new__(Simulation), potential, ethanol, ensemble="npt")
+    with pytest.raises(ValueError, match="timestep_fs must be a positive finite number, got 0"):
+        Control(timestep_fs=0)
+    with pytest.raises(AttributeError, match="Control has no knob 'pressure'"):
+        Control().pressure = 1.0
+    with pytest.raises(ValueError, match="steps and interval must be positive"):
+        next(run(potential, ethanol, steps=0))
+    with pytest.raises(ValueError, match="resume needs out"):
+        next(run(potential, ethanol, steps=10, resume=True))
+    (tmp_path / "there.h5").write_text("mine")
+    with pytest.raises(FileExistsError):
+        next(run(potential, ethanol, steps=10, out=tmp_path / "there.h5"))
+
+
+def test_atoms_on_top_of_each_other_are_refused_at_the_start():
+    field = ForceField(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float32")
+    with pytest.raises(SimulationError, match="start structure is not a finite number"):
+        Simulation(field, ase.Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 0]]))
+
+
+def test_present_atoms_go_on_in_ase(potential, ethanol):
+    simulation = Simulation(potential, ethanol)
+    chunk = simulation.advance(2, 5)
+    atoms = simulation.present_atoms()
+    np.testing.assert_allclose(atoms.positions, chunk.positions[-1])
+    np.testing.assert_allclose(atoms.get_velocities(), chunk.velocities[-1])
+    assert molecule("CH3CH2OH").get_chemical_symbols() == atoms.get_chemical_symbols()

@@ -1,0 +1,170 @@
+"""The network equals the reference code with its published weights, layer by layer."""
+
+import functools
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from so3lab.graph import build_graph
+from so3lab.potential import Potential, energy_and_forces
+from so3lab.settings import ModelSettings, preset
+from tests import so3lr_reference
+
+CASES = ("H2O", "NH3", "CH4", "ethanol", "nh4plus", "acetate", "dha")
+
+
+@functools.cache
+def reference_run(name: str):
+    """Our network with the published weights on a stored molecule: (stored arrays, graph, output)."""
+    stored = np.load(so3lr_reference.FOLDER / f"so3lr_{name}_f64.npz")
+    atoms = ase.Atoms(stored["numbers"], stored["positions"])
+    atoms.info["charge"] = float(stored["total_charge"])
+    graph = build_graph([atoms], 4.5, dtype="float64")
+    with jax.enable_x64(True):
+        definition, state = nnx.split(so3lr_reference.load())
+        state = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), state)
+        output = jax.jit(lambda state, graph: nnx.merge(definition, state)(graph))(state, graph)
+    return stored, graph, output
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_energy_equals_the_published_model(shared, name):
+    stored, _, output = reference_run(name)
+    expected = float(stored["E_learned"] + stored["E_zbl"])
+    assert abs(float(output.energies[0]) - expected) < 1e-7 * len(stored["numbers"])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_features_and_euclidean_variables_equal_the_published_model(shared, name):
+    stored, _, output = reference_run(name)
+    atoms = len(stored["numbers"])
+    np.testing.assert_allclose(output.features[:atoms], stored["x_layer2"], atol=2e-6)
+    # the reference does not use the last layer's Euclidean variables, but stores them
+    np.testing.assert_allclose(output.euclidean_variables[:atoms], stored["ev_layer2"], atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["ethanol", "nh4plus", "dha"])
+def test_attention_weights_equal_the_published_model(shared, name):
+    stored, graph, output = reference_run(name)
+    real = graph.pair_mask
+    i, j = graph.receivers[real], graph.senders[real]
+    place = {
+        pair: k for k, pair in enumerate(zip(stored["idx_i"].tolist(), stored["idx_j"].tolist(), strict=True))
+    }
+    forward = [place[pair] for pair in zip(i.tolist(), j.tolist(), strict=True)]
+    backward = [place[pair] for pair in zip(j.tolist(), i.tolist(), strict=True)]
+    for layer in range(3):
+        for ours, number in ((output.attention.features, 1), (output.attention.euclidean, 2)):
+            expected = stored[f"layer{layer}_alpha{number}_ij"]
+            np.testing.assert_allclose(ours[layer, 0][real], expected[forward], atol=1e-6)
+            np.testing.assert_allclose(ours[layer, 1][real], expected[backward], atol=1e-6)
+
+
+def variant(**changes) -> ModelSettings:
+    return preset("tiny", mean_neighbors=5.0, **changes)
+
+
+VARIANTS = {
+    "default": variant(),
+    "cosine, physnet, root of width": variant(
+        cutoff_function="cosine", radial_basis="physnet", normalization="sqrt_width"
+    ),
+    "exponential, bessel, none": variant(
+        cutoff_function="exponential", radial_basis="bessel", normalization="none"
+    ),
+    "polynomial, norms, both MLPs": variant(
+        cutoff_function="polynomial", layer_normalization=(True, True), residual_mlp=(True, True)
+    ),
+    "silu on queries and keys": variant(qk_activation="silu", residual_mlp=(False, False)),
+    "no hidden energy layer, charges, repulsion": variant(
+        energy_hidden=None,
+        charge_embedding=True,
+        spin_embedding=True,
+        repulsion=True,
+        learn_atomic_scales=False,
+    ),
+    "two even degrees": variant(degrees=(2, 4)),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_option_gives_exact_forces(name, ethanol):
+    """Forces equal central differences of the energy for every option."""
+    potential = Potential.initial(VARIANTS[name], seed=1, dtype="float64")
+    ethanol.info["charge"] = 1.0
+    result = potential(ethanol)
+    assert np.isfinite(result.forces).all()
+    assert np.abs(result.forces).max() > 1e-4
+    step = 1e-4
+    for atom, axis in ((0, 0), (2, 1), (5, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = ethanol.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(potential(moved).energy)
+        assert abs(-(energies[0] - energies[1]) / (2 * step) - result.forces[atom, axis]) < 2e-7
+
+
+def test_charge_changes_the_energy_only_with_the_charge_embedding(ethanol):
+    charged = ethanol.copy()
+    charged.info["charge"] = -1.0
+    blind = Potential.initial(variant(), dtype="float64")
+    seeing = Potential.initial(variant(charge_embedding=True), dtype="float64")
+    assert blind(ethanol).energy == blind(charged).energy
+    assert abs(seeing(ethanol).energy - seeing(charged).energy) > 1e-6
+
+
+def test_options_to_start_from_nothing(ethanol):
+    silent = Potential.initial(variant(zero_energy_at_init=True), dtype="float64")
+    assert np.abs(silent(ethanol).forces).max() == 0.0
+    identity = Potential.initial(variant(identity_at_init=True), dtype="float64")
+    same_element = identity(ethanol).atomic_energies[ethanol.numbers == 1]
+    np.testing.assert_allclose(same_element, same_element[0], rtol=1e-12)
+
+
+def test_energy_and_gradient_are_smooth_across_the_cutoff():
+    """Two atoms pulled apart: no jump in energy or force where they lose sight of each other."""
+    potential = Potential.initial(variant(), seed=2, dtype="float64")
+    cutoff = potential.settings.cutoff
+    found = [potential(ase.Atoms("CO", [[0, 0, 0], [0, 0, cutoff + d]])) for d in (-2e-4, -1e-4, 1e-4, 2e-4)]
+    energies = [result.energy for result in found]
+    assert max(abs(a - b) for a, b in zip(energies, energies[1:], strict=False)) < 1e-9
+    assert np.abs(found[1].forces).max() < 1e-6
+    assert np.abs(found[2].forces).max() == 0.0
+
+
+def test_attention_costs_nothing_when_nobody_asks(ethanol):
+    """The compiled program without attention has no output of its size."""
+    potential = Potential.initial(variant(), dtype="float32")
+    graph = build_graph([ethanol], potential.settings.cutoff)
+    energy = potential.force_field.energy
+    text = (
+        jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(potential.parameters, graph).as_text()
+    )
+    assert f"tensor<2x2x{graph.receivers.shape[0]}x" not in text.split("return")[-1]
+
+
+def test_settings_refuse_what_cannot_work():
+    with pytest.raises(
+        ValueError, match=r"num_features must be a multiple of num_heads \(5\), got 64; try 65"
+    ):
+        ModelSettings(num_heads=5)
+    with pytest.raises(ValueError, match=r"cutoff .* must be positive, got -1"):
+        ModelSettings(cutoff=-1.0)
+    with pytest.raises(ValueError, match="radial_basis must be one of"):
+        ModelSettings(radial_basis="wavelets")
+    with pytest.raises(ValueError, match=r"preset must be one of .* got 'huge'"):
+        preset("huge")
+    with pytest.raises(ValueError, match=r"unknown fields \['depth'\]"):
+        ModelSettings.from_dict({"depth": 3})
+
+
+def test_settings_survive_json():
+    import json
+
+    for settings in VARIANTS.values():
+        assert ModelSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings

@@ -1,0 +1,237 @@
+"""Training learns, reports, resumes exactly and stops with a sentence when it must."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.calculators.emt import EMT
+
+import so3lab
+from so3lab import datasets
+from so3lab.potential import Potential, flat_parameters
+from so3lab.settings import ModelSettings
+from so3lab.training import TrainingSettings, evaluate, train
+from so3lab.training.batches import batch_graph, batch_order, frames_from, mean_neighbors
+from so3lab.training.loop import learning_rates
+
+TINY = ModelSettings(
+    num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=16
+)
+
+
+def labelled(count: int = 60, formula: str = "CH3CH2OH", seed: int = 0) -> datasets.Dataset:
+    """Rattled molecules with ASE's EMT labels: cheap, smooth, and wrong about chemistry."""
+    frames = []
+    for k in range(count):
+        atoms = molecule(formula)
+        atoms.rattle(0.06, seed=seed + k)
+        atoms.calc = EMT()
+        atoms.get_forces()
+        frames.append(atoms)
+    return datasets.Dataset.from_arrays(
+        "emt",
+        frames[0].numbers,
+        np.stack([atoms.positions for atoms in frames]),
+        np.array([atoms.get_potential_energy() for atoms in frames]),
+        np.stack([atoms.get_forces() for atoms in frames]),
+    )
+
+
+@pytest.fixture(scope="module")
+def data():
+    whole = labelled()
+    return whole.select(slice(0, 48)), whole.select(slice(48, 60))
+
+
+@pytest.fixture(scope="module")
+def run(data):
+    """All reports of a short run."""
+    return list(train(*data, TINY, TrainingSettings(epochs=25, batch_size=4, learning_rate=5e-3)))
+
+
+def test_errors_fall_and_the_best_is_kept(run, data):
+    first, last = run[0], run[-1]
+    assert last.valid_force_mae_meV_A < 0.35 * first.valid_force_mae_meV_A
+    best = min(run, key=lambda report: report.valid_loss)
+    assert last.best.metadata["epoch"] == best.epoch
+    found = evaluate(last.best, data[1]).summary.set_index("quantity")
+    assert found.loc["force (per Å)", "mae_meV"] == pytest.approx(best.valid_force_mae_meV_A, rel=1e-4)
+    assert found.loc["energy", "mae_meV"] == pytest.approx(best.valid_energy_mae_meV, rel=1e-3)
+
+
+def test_every_epoch_reports_its_numbers(run):
+    assert [report.epoch for report in run] == list(range(1, 26))
+    assert run[-1].progress == 1.0
+    assert all(np.isfinite(list(report.row().values())).all() for report in run)
+    assert run[0].learning_rate > run[-1].learning_rate > 0
+
+
+def test_same_seed_same_weights(run, data):
+    again = list(train(*data, TINY, TrainingSettings(epochs=25, batch_size=4, learning_rate=5e-3)))[-1]
+    same_weights(again.best, run[-1].best)
+
+
+def same_weights(a: Potential, b: Potential) -> None:
+    a, b = flat_parameters(a.parameters), flat_parameters(b.parameters)
+    for name in a:
+        np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
+
+
+def test_one_compile_for_the_whole_run(data, caplog):
+    import jax
+
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        list(train(*data, TINY, TrainingSettings(epochs=3, batch_size=4)))
+    compiled = [
+        record.message
+        for record in caplog.records
+        if "Finished XLA compilation of jit(epoch)" in record.message
+    ]
+    assert len(compiled) == 1
+
+
+KILLED = """
+import sys
+from tests.test_training import TINY, TrainingSettings, labelled, train
+whole = labelled()
+settings = TrainingSettings(epochs=400, batch_size=4, learning_rate=5e-3)
+for report in train(whole.select(slice(0, 48)), whole.select(slice(48, 60)), TINY, settings, checkpoint=sys.argv[1]):
+    print(report.epoch, flush=True)
+report.best.save(sys.argv[2])
+"""
+
+
+def test_killed_and_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
+    """SIGKILL in the middle; the resumed run and an uninterrupted one agree bit by bit."""
+    environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(tmp_path / "checkpoint"),
+        str(tmp_path / "resumed.safetensors"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    for line in process.stdout:
+        if int(line) >= 40:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "resumed.safetensors").exists()
+    second = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    first_epoch = int(second.stdout.split()[0])
+    assert 1 < first_epoch, "the second run began anew"
+    command[-2:] = [str(tmp_path / "other"), str(tmp_path / "straight.safetensors")]
+    subprocess.run(command, capture_output=True, check=True, env=environment)
+    same_weights(*(so3lab.load(tmp_path / f"{name}.safetensors") for name in ("resumed", "straight")))
+
+
+def test_checkpoint_of_another_run_is_refused(data, tmp_path):
+    settings = TrainingSettings(epochs=1, batch_size=4)
+    list(train(*data, TINY, settings, checkpoint=tmp_path / "c"))
+    with pytest.raises(ValueError, match="belongs to a run with other training settings"):
+        list(train(*data, TINY, replace(settings, seed=1), checkpoint=tmp_path / "c"))
+
+
+def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
+    settings = TrainingSettings(epochs=10_000, batch_size=4)
+    reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
+    seen = [next(reports) for _ in range(3)]
+    reports.close()
+    assert np.isfinite(seen[-1].best(molecule("CH3CH2OH")).energy)
+
+
+def test_patience_stops_a_run_that_does_not_improve(data):
+    settings = TrainingSettings(
+        epochs=500, batch_size=4, learning_rate=1e-12, warmup_steps=0, patience_epochs=5, ema_decay=0.0
+    )
+    assert len(list(train(*data, TINY, settings))) < 500
+
+
+def test_minutes_are_kept(data):
+    started = time.monotonic()
+    last = list(train(*data, TINY, TrainingSettings(minutes=0.3, batch_size=4)))[-1]
+    assert last.progress == 1.0
+    assert last.seconds >= 18
+    assert time.monotonic() - started < 18 + 30
+
+
+def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
+    with pytest.raises(
+        FloatingPointError, match="the loss stopped being a finite number at step .* learning_rate below 1e"
+    ):
+        list(
+            train(*data, TINY, TrainingSettings(epochs=20, batch_size=4, learning_rate=1e30, warmup_steps=0))
+        )
+
+
+def test_mixed_sizes_train_in_one_program():
+    small, large = labelled(12, "H2O"), labelled(12, "CH3CH2OH")
+    mixed = datasets.Dataset(
+        "mixed", small.numbers + large.numbers, small.positions + large.positions,
+        np.concatenate([small.energies, large.energies]), small.forces + large.forces,
+    )  # fmt: skip
+    last = list(train(mixed, mixed, TINY, TrainingSettings(epochs=3, batch_size=4)))[-1]
+    alone = evaluate(last.best, small).structures["predicted_energy"]
+    together = evaluate(last.best, mixed).structures["predicted_energy"][:12]
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_a_batch_has_the_pairs_of_its_frames(data):
+    frames = frames_from(data[0], {1: 0.0, 6: 0.0, 8: 0.0}, 4.0)
+    graph = batch_graph(
+        frames._replace(**{name: value[:3] for name, value in frames._asdict().items() if value is not None})
+    )
+    structure = np.asarray(graph.structure_index)
+    assert (structure[np.asarray(graph.receivers)] == structure[np.asarray(graph.senders)])[
+        np.asarray(graph.pair_mask)
+    ].all()
+    assert mean_neighbors(frames) == pytest.approx(2 * frames.pair_mask.sum() / frames.atom_mask.sum())
+
+
+def test_order_visits_every_frame_once_per_pass_and_does_not_depend_on_the_cut():
+    whole = batch_order(50, 4, 0, 100, seed=3).ravel()
+    for start in range(0, 400, 50):
+        assert sorted(whole[start : start + 50]) == list(range(50))
+    pieces = np.concatenate([batch_order(50, 4, first, 25, seed=3).ravel() for first in (0, 25, 50, 75)])
+    np.testing.assert_array_equal(whole, pieces)
+
+
+def test_learning_rate_warms_up_and_decays():
+    settings = TrainingSettings(epochs=10, learning_rate=1e-2, final_learning_rate=1e-4, warmup_steps=50)
+    rates = learning_rates(settings, 0.0, 1.0, 0, 1000)
+    assert rates[0] < 3e-4
+    assert rates.argmax() in range(40, 70)
+    assert rates[-1] == pytest.approx(1e-4, rel=0.1)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="either epochs or minutes"):
+        TrainingSettings()
+    with pytest.raises(ValueError, match="learning_rate must be positive, got -1"):
+        TrainingSettings(epochs=1, learning_rate=-1)
+    with pytest.raises(ValueError, match=r"ema_decay must lie in \[0, 1\)"):
+        TrainingSettings(epochs=1, ema_decay=1.0)
+
+
+def test_too_large_batches_and_foreign_elements_are_refused(data):
+    with pytest.raises(ValueError, match="batch_size must not exceed the 48 training frames, got 64"):
+        next(train(*data, TINY, TrainingSettings(epochs=1, batch_size=64)))
+    with pytest.raises(ValueError, match="occur in 'emt' but not in the training data"):
+        next(train(labelled(8, "CH4"), data[1], TINY, TrainingSettings(epochs=1, batch_size=4)))
+
+
+def test_evaluation_tables_agree_with_predictions(run, data):
+    potential = run[-1].best
+    found = evaluate(potential, data[1])
+    forces = np.stack([potential(atoms).forces for atoms in data[1]])
+    np.testing.assert_allclose(found.forces["predicted"].to_numpy().reshape(forces.shape), forces, atol=2e-4)
+    assert set(found.elements["element"]) == {"C", "O", "H"}
+    assert len(found.structures) == 12
+    assert set(found.parity()["kind"]) == {"energy", "force"}
