@@ -111,7 +111,7 @@ def parity(table: pd.DataFrame, quantity: str) -> go.Figure:
     predicted = table["predicted"].to_numpy(float) - origin
     errors = 1000 * (predicted - reference)
     mae, rmse = float(np.abs(errors).mean()), float(np.sqrt((errors**2).mean()))
-    figure = make_subplots(rows=1, cols=2, column_widths=[0.58, 0.42], horizontal_spacing=0.17)
+    figure = make_subplots(rows=1, cols=2, column_widths=[0.58, 0.42], horizontal_spacing=0.14)
     low, high = min(reference.min(), predicted.min()), max(reference.max(), predicted.max())
     margin = 0.03 * (high - low) or 1.0
     span = [low - margin, high + margin]
@@ -173,7 +173,8 @@ def _density(x: np.ndarray, y: np.ndarray, span: Sequence[float], noun: str, uni
         x=centres.astype(np.float32), y=centres.astype(np.float32), z=shade.astype(np.float32),
         customdata=counts.T.astype(np.int32), colorscale=DENSITY_SCALE, hoverongaps=False, name=noun,
         colorbar={
-            "title": {"text": "values", "side": "top"}, "x": 0.505, "thickness": 10, "len": 0.95,
+            "title": {"text": "values", "side": "top"}, "orientation": "h", "x": 0.36, "y": 0.1, "len": 0.2,
+            "thickness": 8,
             "tickvals": ticks, "ticktext": [f"{10**tick:,}" for tick in ticks],
         },
         hovertemplate=f"reference %{{x:.3f}} {unit}<br>predicted %{{y:.3f}} {unit}"

@@ -1,0 +1,106 @@
+"""How a notebook shows a molecule or a trajectory: nglview with good defaults, frames read one at a time."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+import nglview
+import numpy as np
+from ase import Atoms
+
+Style = Literal["ball+stick", "licorice", "spacefill", "line"]
+_STYLES: dict[str, dict[str, Any]] = {
+    "ball+stick": {"aspectRatio": 1.7, "radiusSize": 0.17, "multipleBond": False},
+    "licorice": {"radiusSize": 0.17, "multipleBond": False},
+    "spacefill": {"radiusScale": 0.75},
+    "line": {},
+}
+_STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 1}
+"""NGL cuts off what is nearer than 10 Å by default, which is most of a small molecule."""
+
+
+class Frames(Protocol):
+    """Anything that has a length and gives structures by index, such as an open trajectory file."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Atoms: ...
+
+
+class _Player(nglview.ASETrajectory):
+    """Frames for nglview, read when they are shown; a free molecule's centre stays at the origin."""
+
+    def __init__(self, frames: Frames):
+        super().__init__(frames)
+        self._first = _centred(frames[0])
+
+    def get_coordinates(self, index: int) -> np.ndarray:
+        atoms = self.trajectory[index]
+        if len(atoms) != len(self._first):
+            raise ValueError(f"frame {index} has {len(atoms)} atoms, frame 0 has {len(self._first)}")
+        return _centred(atoms).positions
+
+    def get_structure_string(self) -> str:
+        return nglview.ASEStructure(self._first).get_structure_string()
+
+
+def show(
+    structure: Atoms | Sequence[Atoms] | Frames,
+    *,
+    style: Style = "ball+stick",
+    height: int = 400,
+    unit_cell: bool | None = None,
+) -> nglview.NGLWidget:
+    """Show a structure, or a trajectory with a player.
+
+    Args:
+        structure: Atoms, a list of atoms, or a trajectory, of which only the frames looked at are read.
+        style: How atoms and bonds are drawn.
+        height: Height of the view in pixels; its width follows the notebook.
+        unit_cell: Whether to draw the cell; by default where the structure is periodic.
+
+    Returns:
+        A plain nglview widget.
+
+    Raises:
+        TypeError: If this is nothing that can be shown.
+        ValueError: If it is empty, or an argument has a value it cannot have.
+    """
+    if style not in _STYLES:
+        raise ValueError(f"style must be one of {', '.join(_STYLES)}, got {style!r}")
+    if height < 50:
+        raise ValueError(f"height must be at least 50 (pixels), got {height}")
+    first = _first(structure)
+    frames = None if isinstance(structure, Atoms) else structure
+    shown = nglview.ASEStructure(_centred(first)) if frames is None else _Player(frames)
+    view = nglview.NGLWidget(shown, default=False, height=f"{height}px", width="100%")
+    view.parameters = _STAGE
+    view.add_representation(style, **_STYLES[style])
+    if unit_cell or (unit_cell is None and first.pbc.any()):
+        view.add_unitcell()
+    view.center()
+    return view
+
+
+def _first(structure: Any) -> Atoms:
+    """The structure, or the first of many, after a look at whether it can be shown at all."""
+    if isinstance(structure, Atoms):
+        first = structure
+    elif isinstance(structure, str) or not (
+        hasattr(structure, "__len__") and hasattr(structure, "__getitem__")
+    ):
+        raise TypeError(f"structure must be Atoms or a sequence of Atoms, not {type(structure).__name__}")
+    elif len(structure) == 0:
+        raise ValueError("the trajectory has no frames: there is nothing to show")
+    else:
+        first = structure[0]
+    if not isinstance(first, Atoms):
+        raise TypeError(f"the sequence must hold Atoms, not {type(first).__name__}")
+    if len(first) == 0:
+        raise ValueError("the structure has no atoms: there is nothing to show")
+    return first
+
+
+def _centred(atoms: Atoms) -> Atoms:
+    """A copy with its centre at the origin if it is free, the atoms themselves if they are periodic."""
+    if atoms.pbc.any():
+        return atoms
+    return Atoms(atoms.numbers, atoms.positions - atoms.positions.mean(axis=0))
