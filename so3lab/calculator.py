@@ -1,6 +1,6 @@
 """The potential as an ASE calculator."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import ase
 from ase.calculators.calculator import Calculator, all_changes
@@ -16,7 +16,13 @@ class So3labCalculator(Calculator):
     The room for pairs only grows, in steps, so that nothing is compiled again while atoms move.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "energies", "stress"]
+    implemented_properties = [  # noqa: RUF012 - ASE reads it from the class
+        "energy",
+        "free_energy",
+        "forces",
+        "energies",
+        "stress",
+    ]
 
     def __init__(self, potential: Potential, **options: Any):
         super().__init__(**options)
@@ -28,8 +34,10 @@ class So3labCalculator(Calculator):
     ):
         """Fill ``results`` for a structure."""
         super().calculate(atoms, properties, system_changes)
-        self._room = self._pair_room(self.atoms)
-        result = self.potential(self.atoms, num_pairs=self._room)
+        structure = self.atoms
+        assert structure is not None
+        self._room = self._pair_room(structure)
+        result = self.potential(structure, num_pairs=self._room)
         self.results = {
             "energy": result.energy,
             "free_energy": result.energy,

@@ -6,7 +6,7 @@ chunks and never compile anything again.
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -210,7 +210,7 @@ class Simulation:
         """Everything needed to go on exactly, as arrays."""
         arrays = {name: np.asarray(value) for name, value in self.state._asdict().items()}
         arrays["overflow"] = np.asarray(False)
-        return {**arrays, "time_fs": np.float64(self.time_fs), "capacity": np.int64(self._capacity)}
+        return {**arrays, "time_fs": np.array(self.time_fs), "capacity": np.array(self._capacity)}
 
     def frame(self) -> Chunk:
         """The present moment as a chunk of one frame."""
@@ -290,7 +290,7 @@ class Simulation:
         velocities = np.asarray(rows.velocities, np.float64)
         kinetic = 0.5 * np.sum(masses * velocities**2, axis=(1, 2))
         return Chunk(
-            rows.positions, rows.velocities, rows.forces,
+            np.asarray(rows.positions), np.asarray(rows.velocities), np.asarray(rows.forces),
             np.asarray(rows.energy, np.float64) + self._shift, kinetic,
             2.0 * kinetic / (self._freedom * units.kB), np.asarray(rows.step, np.int64), times,
         )  # fmt: skip
@@ -340,7 +340,7 @@ def run(
     control: Control | None = None,
     seconds_per_chunk: float = SECONDS_PER_CHUNK,
     meta: dict[str, Any] | None = None,
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """Molecular dynamics as a generator of chunks; the first holds the start structure alone.
 
     Args:
@@ -404,7 +404,7 @@ def _written(writer: TrajectoryWriter, simulation: Simulation, chunk: Chunk) -> 
     return chunk
 
 
-def _chunks(simulation: Simulation, steps: int, interval: int, seconds: float) -> Iterator[Chunk]:
+def _chunks(simulation: Simulation, steps: int, interval: int, seconds: float) -> Generator[Chunk]:
     """Chunks up to the last step; their length follows the speed of the machine."""
     frames, compiled = 1, False
     while (left := (steps - int(simulation.state.step)) // interval) > 0:

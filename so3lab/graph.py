@@ -12,24 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from so3lab.neighbors import Pairs, bucket, complete_cell, pair_list
+from so3lab.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_list
 from so3lab.safe import masked
 
 
 class Graph(NamedTuple):
     """Arrays of one or more structures; ``cells`` and ``images`` are None when none is periodic."""
 
-    positions: Float[Array, "atoms 3"]  # Å
-    atomic_numbers: Int[Array, " atoms"]
-    structure_index: Int[Array, " atoms"]
-    atom_mask: Bool[Array, " atoms"]
-    receivers: Int[Array, " pairs"]
-    senders: Int[Array, " pairs"]
-    pair_mask: Bool[Array, " pairs"]
-    total_charges: Float[Array, " structures"]  # e
-    unpaired_electrons: Float[Array, " structures"]
-    images: Int[Array, "pairs 3"] | None = None
-    cells: Float[Array, "structures 3 3"] | None = None  # Å, rows
+    positions: Float[HostOrDevice, "atoms 3"]  # Å
+    atomic_numbers: Int[HostOrDevice, " atoms"]
+    structure_index: Int[HostOrDevice, " atoms"]
+    atom_mask: Bool[HostOrDevice, " atoms"]
+    receivers: Int[HostOrDevice, " pairs"]
+    senders: Int[HostOrDevice, " pairs"]
+    pair_mask: Bool[HostOrDevice, " pairs"]
+    total_charges: Float[HostOrDevice, " structures"]  # e
+    unpaired_electrons: Float[HostOrDevice, " structures"]
+    images: Int[HostOrDevice, "pairs 3"] | None = None
+    cells: Float[HostOrDevice, "structures 3 3"] | None = None  # Å, rows
 
     @property
     def num_structures(self) -> int:
@@ -55,7 +55,7 @@ def displacements(
         )
     if strain is not None:
         vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[structure])
-    return masked(graph.pair_mask, vectors, 1.0)
+    return masked(jnp.asarray(graph.pair_mask), jnp.asarray(vectors), 1.0)
 
 
 def sum_per_structure(values: Float[Array, "atoms"], graph: Graph) -> Float[Array, " structures"]:

@@ -36,11 +36,11 @@ class MDState(NamedTuple):
 
 
 class Knobs(NamedTuple):
-    """What a person may turn while the simulation runs, in ASE units."""
+    """What a person may turn while the simulation runs, in ASE units; numbers, or arrays in compiled code."""
 
-    timestep: Float[Array, ""]
-    temperature: Float[Array, ""]  # k_B T in eV
-    friction: Float[Array, ""]  # per ASE time unit
+    timestep: float | Float[Array, ""]
+    temperature: float | Float[Array, ""]  # k_B T in eV
+    friction: float | Float[Array, ""]  # per ASE time unit
 
     @classmethod
     def of(cls, timestep_fs: float, temperature_K: float, friction_per_ps: float) -> "Knobs":

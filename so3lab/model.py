@@ -70,15 +70,20 @@ def head_matrix(features: int, heads: int) -> np.ndarray:
     return np.repeat(np.eye(heads), features // heads, axis=0)
 
 
+def _kernel_init(zero: bool):
+    return nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
+
+
 class Mlp(nnx.Module):
     """Two dense layers with silu between."""
 
     def __init__(
         self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: nnx.Rngs
     ):
-        init = {"kernel_init": nnx.initializers.zeros_init()} if zero_out else {}
         self.first = nnx.Linear(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
-        self.second = nnx.Linear(sizes[1], sizes[2], use_bias=use_bias, rngs=rngs, **init)
+        self.second = nnx.Linear(
+            sizes[1], sizes[2], use_bias=use_bias, kernel_init=_kernel_init(zero_out), rngs=rngs
+        )
 
     def __call__(self, x: Float[Array, "*rows in"], activation=jax.nn.silu) -> Float[Array, "*rows out"]:
         return self.second(activation(self.first(x)))
@@ -100,7 +105,7 @@ class ChargeEmbedding(nnx.Module):
 
     def __call__(self, graph: Graph, charges: Float[Array, " structures"]) -> Float[Array, "atoms features"]:
         sign = (charges < 0).astype(jnp.int32)[graph.structure_index]
-        query = self.query(graph.atomic_numbers)
+        query = self.query(jnp.asarray(graph.atomic_numbers))
         affinity = jax.nn.softplus(jnp.sum(query * self.key[...][sign], axis=-1) / np.sqrt(query.shape[-1]))
         total = sum_per_structure(affinity, graph)[graph.structure_index]
         total = jnp.where(graph.atom_mask, total, 1.0)
@@ -196,8 +201,8 @@ class Exchange(nnx.Module):
     def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
         self.degrees = settings.degrees
         width = settings.num_features + len(settings.degrees)
-        init = {"kernel_init": nnx.initializers.zeros_init()} if settings.identity_at_init else {}
-        self.dense = nnx.Linear(width, width, rngs=rngs, **init)
+        init = _kernel_init(settings.identity_at_init)
+        self.dense = nnx.Linear(width, width, kernel_init=init, rngs=rngs)
 
     def __call__(self, x, chi):
         mixed = self.dense(jnp.concatenate([x, contract(chi, self.degrees)], axis=-1))
@@ -241,10 +246,10 @@ class EnergyHead(nnx.Module):
 
     def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
         self.activation = ACTIVATIONS[settings.energy_activation]
-        init = {"kernel_init": nnx.initializers.zeros_init()} if settings.zero_energy_at_init else {}
+        init = _kernel_init(settings.zero_energy_at_init)
         hidden = settings.energy_hidden
         self.hidden = nnx.Linear(settings.num_features, hidden, rngs=rngs) if hidden else None
-        self.final = nnx.Linear(hidden or settings.num_features, 1, rngs=rngs, **init)
+        self.final = nnx.Linear(hidden or settings.num_features, 1, kernel_init=init, rngs=rngs)
         self.scales = nnx.Param(jnp.ones(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_scales else None
         self.shifts = nnx.Param(jnp.zeros(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_shifts else None
 
@@ -275,11 +280,11 @@ class So3krates(nnx.Module):
 
     def embed(self, graph: Graph) -> Float[Array, "atoms features"]:
         """Initial features: the mean, over the square root of their number, of the embeddings present."""
-        parts = [self.element(graph.atomic_numbers)]
+        parts = [self.element(jnp.asarray(graph.atomic_numbers))]
         if self.charge is not None:
-            parts.append(self.charge(graph, graph.total_charges))
+            parts.append(self.charge(graph, jnp.asarray(graph.total_charges)))
         if self.spin is not None:
-            parts.append(self.spin(graph, graph.unpaired_electrons))
+            parts.append(self.spin(graph, jnp.asarray(graph.unpaired_electrons)))
         return sum(parts[1:], parts[0]) / np.sqrt(len(parts))
 
     def geometry(self, graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> PairGeometry:
@@ -303,11 +308,11 @@ class So3krates(nnx.Module):
             strain: See :func:`so3lab.graph.displacements`.
         """
         pairs = self.geometry(graph, strain)
-        x, chi = self.embed(graph), None
-        attention = []
-        for layer in self.layers:
-            x, chi, layer_attention = layer(x, chi, pairs, graph)
-            attention.append(layer_attention)
+        x, chi, first = self.layers[0](self.embed(graph), None, pairs, graph)
+        attention = [first]
+        for layer in self.layers[1:]:
+            x, chi, weights = layer(x, chi, pairs, graph)
+            attention.append(weights)
         energies = self.energy(x, graph)
         if self.repulsion is not None:
             energies = energies + self.repulsion(pairs.distances, pairs.weights, graph)

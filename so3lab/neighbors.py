@@ -12,10 +12,14 @@ is raised when the capacity was too small.
 import itertools
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from vesin import NeighborList
+
+HostOrDevice = jax.Array | np.ndarray
+"""Index arrays are NumPy when they were just built and JAX inside compiled code."""
 
 
 class Pairs(NamedTuple):
@@ -94,9 +98,9 @@ def pair_list(
 class Candidates(NamedTuple):
     """Pairs that an all-pairs search tests inside compiled code; made by :func:`candidate_pairs`."""
 
-    receivers: Int[Array, " candidates"]
-    senders: Int[Array, " candidates"]
-    images: Int[Array, "candidates 3"] | None  # None without periodicity
+    receivers: Int[HostOrDevice, " candidates"]
+    senders: Int[HostOrDevice, " candidates"]
+    images: Int[HostOrDevice, "candidates 3"] | None  # None without periodicity
 
 
 def candidate_pairs(
@@ -152,9 +156,10 @@ def find_pairs(
         capacity: Room for pairs; with room for all candidates nothing is moved.
         cell: Lattice vectors as rows, Å, for candidates with images.
     """
-    receivers, senders, images = candidates
+    receivers, senders = jnp.asarray(candidates.receivers), jnp.asarray(candidates.senders)
+    images = None if candidates.images is None else jnp.asarray(candidates.images)
     vectors = positions[senders] - positions[receivers]
-    if images is not None:
+    if images is not None and cell is not None:
         vectors = vectors + images.astype(positions.dtype) @ cell
     near = jnp.sum(vectors * vectors, axis=-1) < cutoff * cutoff
     if capacity >= receivers.shape[0]:

@@ -157,8 +157,10 @@ from so3lab.potential import Potential
 from so3lab.settings import preset
 potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
 resume = sys.argv[2] == "resume"
-for chunk in run(potential, molecule("CH3CH2OH"), steps=int(sys.argv[3]), interval=10, seed=1, out=sys.argv[1], resume=resume,
-                 seconds_per_chunk=0.05):
+ethanol, steps = molecule("CH3CH2OH"), int(sys.argv[3])
+for chunk in run(
+    potential, ethanol, steps=steps, interval=10, seed=1, out=sys.argv[1], resume=resume, seconds_per_chunk=0.05
+):
     print(chunk.step[-1], flush=True)
 """
 

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 import so3lab
 from so3lab.graph import build_graph
-from so3lab.potential import CITATION, Potential, flat_parameters
+from so3lab.potential import CITATION, flat_parameters
 
 
 def crystal() -> ase.Atoms:
@@ -171,7 +171,7 @@ def test_damaged_and_foreign_files_are_refused(potential64, tmp_path):
     safetensors.numpy.save_file({"a": np.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="not a so3lab model"):
         so3lab.load(tmp_path / "other.safetensors")
-    with pytest.raises(FileNotFoundError, match="no model file 'nothing'.*bundled are"):
+    with pytest.raises(FileNotFoundError, match=r"no model file 'nothing'.*bundled are"):
         so3lab.load("nothing")
 
 

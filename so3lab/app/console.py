@@ -74,8 +74,8 @@ class Console:
     def progress(self, what: str) -> Iterator["ProgressLine"]:
         """A progress bar with remaining time, or lines now and then where there is no terminal."""
         columns = (
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+            TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[note]}"),
         )  # fmt: skip
         live = self._remarks.is_terminal
         with Progress(*columns, console=self._remarks, disable=not live, transient=False) as bar:
@@ -104,7 +104,8 @@ class ProgressLine:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.1f}"
+        number = float(value)
+        return "" if np.isnan(number) else f"{number:.4g}" if abs(number) < 1e4 else f"{number:.1f}"
     return "" if value is None else str(value)
 
 

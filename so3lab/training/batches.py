@@ -4,27 +4,27 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from so3lab.datasets import Dataset
 from so3lab.graph import Graph, centred_positions, structure_pairs
-from so3lab.neighbors import complete_cell
+from so3lab.neighbors import HostOrDevice, complete_cell
 
 
 class Frames(NamedTuple):
     """Labelled structures padded to the largest one; everything a training step reads."""
 
-    positions: Float[Array, "frames atoms 3"]  # Å
-    atomic_numbers: Int[Array, "frames atoms"]
-    atom_mask: Bool[Array, "frames atoms"]
-    receivers: Int[Array, "frames pairs"]
-    senders: Int[Array, "frames pairs"]
-    pair_mask: Bool[Array, "frames pairs"]
-    total_charges: Float[Array, " frames"]
-    energies: Float[Array, " frames"]  # eV, relative to the element shifts
-    forces: Float[Array, "frames atoms 3"]  # eV/Å
-    images: Int[Array, "frames pairs 3"] | None = None
-    cells: Float[Array, "frames 3 3"] | None = None
+    positions: Float[HostOrDevice, "frames atoms 3"]  # Å
+    atomic_numbers: Int[HostOrDevice, "frames atoms"]
+    atom_mask: Bool[HostOrDevice, "frames atoms"]
+    receivers: Int[HostOrDevice, "frames pairs"]
+    senders: Int[HostOrDevice, "frames pairs"]
+    pair_mask: Bool[HostOrDevice, "frames pairs"]
+    total_charges: Float[HostOrDevice, " frames"]
+    energies: Float[HostOrDevice, " frames"]  # eV, relative to the element shifts
+    forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
+    images: Int[HostOrDevice, "frames pairs 3"] | None = None
+    cells: Float[HostOrDevice, "frames 3 3"] | None = None
 
 
 def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.ndarray, " frames"]:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
@@ -76,7 +77,7 @@ def train(
     *,
     checkpoint: str | Path | None = None,
     dtype: Dtype = "float32",
-) -> Iterator[EpochReport]:
+) -> Generator[EpochReport]:
     """Train a network from scratch and report after every epoch.
 
     Args:
@@ -135,10 +136,10 @@ def _scaled_to(potential: Potential, frames: Frames) -> Potential:
         return potential
     scale = float(np.sqrt(np.mean(np.asarray(frames.forces)[np.asarray(frames.atom_mask)] ** 2)))
     network = potential.network
+    scales = network.energy.scales
+    assert scales is not None
     with numerics(potential.dtype):
-        network.energy.scales[...] = jnp.full_like(network.energy.scales[...], scale)
-        from flax import nnx
-
+        scales[...] = jnp.full_like(scales[...], scale)
         return replace(potential, parameters=nnx.split(network)[1])
 
 
@@ -152,7 +153,7 @@ def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, 
     }
 
 
-def _epochs(run: _Run, keeper: Checkpoints | None) -> Iterator[EpochReport]:
+def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     started = saved = time.monotonic()
     settings, dtype = run.settings, run.untrained.dtype
     with numerics(dtype):
@@ -187,7 +188,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Iterator[EpochReport]:
         best = jnp.array(state.average) if improved else best
         seconds = earlier + time.monotonic() - started
         last_seconds = time.monotonic() - epoch_started
-        row = {
+        row: dict[str, Any] = {
             "epoch": progress.epoch + 1,
             "steps": (progress.epoch + 1) * run.steps_per_epoch,
             "seconds": seconds,
@@ -240,7 +241,7 @@ def _evaluate(evaluate, weights, frames: Frames) -> Errors:
 
 def _share(settings: TrainingSettings, epoch: int, seconds: float) -> float:
     """How much of the run is done."""
-    share = epoch / settings.epochs if settings.epochs else seconds / (60.0 * settings.minutes)
+    share = epoch / settings.epochs if settings.epochs else seconds / (60.0 * (settings.minutes or 1.0))
     return min(1.0, share)
 
 
