@@ -102,7 +102,7 @@ def ala2_runs() -> list[Run]:
 
 
 def ala3_runs() -> list[Run]:
-    """Trajectories from helices, extended strands, turns, and random embeddings."""
+    """Trajectories from helices, extended strands, turns, C7 rings, and random embeddings."""
     starts = [
         _angles(*[(-60.0, -45.0)] * 3),  # right-handed alpha helix
         _angles(*[(-50.0, -28.0)] * 3),  # 3-10 helix
@@ -112,7 +112,9 @@ def ala3_runs() -> list[Run]:
         _angles(*[(-82.0, 74.0)] * 3),  # chain of C7 rings
         _angles((-60.0, -30.0), (-90.0, 0.0), (-120.0, 130.0)),  # beta turn I, hairpin
         _angles((-60.0, 120.0), (80.0, 0.0), (-120.0, 130.0)),  # beta turn II, hairpin
-        *[()] * 8,  # random embeddings
+        _angles((72.0, -62.0), (-82.0, 74.0), (72.0, -62.0)),  # C7ax and C7eq rings
+        _angles((-82.0, 74.0), (72.0, -62.0), (-142.0, 163.0)),
+        *[()] * 6,  # random embeddings
     ]
     return [
         Run("md", SEED + k, 130, (500.0, 500.0, 500.0, 600.0)[k % 4], 90.0, 400.0, start)
