@@ -14,7 +14,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "spacefill": {"radiusScale": 0.75},
     "line": {},
 }
-_STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 1}
+_STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 0}
 """NGL cuts off what is nearer than 10 Å by default, which is most of a small molecule."""
 
 

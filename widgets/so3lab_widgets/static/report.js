@@ -75,7 +75,7 @@ class Player {
   }
 
   async load(data) {
-    const settings = {sampleLevel: 1, tooltip: false, clipDist: 0.1, fogNear: 60};
+    const settings = {sampleLevel: 0, tooltip: false, clipDist: 0.1, fogNear: 60};
     this.stage = new NGL.Stage(this.div, {backgroundColor: colour('stage'), ...settings});
     const hovered = this.stage.signals.hovered;
     hovered.add(picked => { this.hint.textContent = picked?.atom ? this.names[picked.atom.index] : HINT; });

@@ -1,0 +1,214 @@
+"""A real JupyterLab in a headless browser: start it, run a notebook, look at what it shows."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+HARMLESS = (
+    "favicon",
+    "ResizeObserver loop",
+    "the server responded with a status of 404",
+)
+"""Console errors of JupyterLab itself that say nothing about us."""
+
+_IDLE = """() => {
+  const panel = window.jupyterapp?.shell.currentWidget, kernel = panel?.sessionContext?.session?.kernel;
+  const waiting = [...document.querySelectorAll('.jp-InputPrompt')].some(p => p.textContent.includes('*'));
+  return kernel?.connectionStatus === 'connected' && kernel.status === 'idle' && !waiting;
+}"""
+# NGL keeps its drawing buffer and draws on a transparent background: painted pixels are those with alpha.
+_CANVASES = """selector => [...document.querySelectorAll(selector + ' canvas')]
+  .filter(canvas => canvas.width > 50 && canvas.height > 50)
+  .map(canvas => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height), pen = copy.getContext('2d');
+    pen.drawImage(canvas, 0, 0);
+    const pixels = pen.getImageData(0, 0, copy.width, copy.height).data;
+    let painted = 0, sum = 0;
+    for (let i = 0; i < pixels.length; i += 4) {
+      if (pixels[i + 3] > 0) painted += 1;
+      sum = (31 * sum + pixels[i] + 3 * pixels[i + 1] + 7 * pixels[i + 2] + 11 * pixels[i + 3]) % 1000000007;
+    }
+    return {width: canvas.width, height: canvas.height, painted, sum};
+  })"""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """What is on a canvas of the page."""
+
+    width: int
+    height: int
+    painted: int
+    """Pixels that are not transparent."""
+    sum: int
+    """A checksum: two pictures that differ have different ones."""
+
+
+@dataclass
+class Watched:
+    """A page whose errors are remembered."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(word in message.text for word in HARMLESS):
+            self.errors.append(message.text)
+
+    def canvases(self, selector: str = "body") -> list[Canvas]:
+        """Every canvas of some size within the elements that match."""
+        return [Canvas(**found) for found in self.page.evaluate(_CANVASES, selector)]
+
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+        """Wait for something to become true.
+
+        Raises:
+            AssertionError: If it does not in time; ``what`` says what was expected.
+        """
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds} s: {what}")
+            self.page.wait_for_timeout(150)
+
+    def picture(self, name: str, selector: str | None = None) -> Path:
+        """Save a picture of the page or of one element, for people to look at."""
+        folder = Path(os.environ.get("SO3LAB_PICTURES", ROOT / "out" / "pictures"))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
+        if selector is None:
+            self.page.screenshot(path=path)
+        else:
+            self.page.locator(selector).first.scroll_into_view_if_needed()
+            self.page.locator(selector).first.screenshot(path=path)
+        return path
+
+
+class Notebook(Watched):
+    """A notebook opened in JupyterLab."""
+
+    def run_all(self, seconds: float) -> None:
+        """Run every cell and wait until the kernel is idle."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        self.page.wait_for_timeout(1000)
+        self.page.wait_for_function(_IDLE, timeout=1000 * seconds)
+
+    def failures(self) -> list[str]:
+        """How the tracebacks shown in cells begin."""
+        selector = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
+        return [text[:300] for text in self.page.locator(selector).all_text_contents()]
+
+    def molecules(self, seconds: float = 20) -> list[Canvas]:
+        """Canvases of nglview views, after waiting for each to be painted.
+
+        Raises:
+            AssertionError: If there is none, or one is still empty at the end.
+        """
+
+        def painted() -> bool:
+            found = self.canvases(".nglview-container")
+            return bool(found) and all(view.painted > 0.002 * view.width * view.height for view in found)
+
+        self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
+        return self.canvases(".nglview-container")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab server."""
+
+    address: str
+    token: str
+    folder: Path
+
+    @contextlib.contextmanager
+    def open(
+        self, browser: Browser, notebook: nbformat.NotebookNode, name: str, width: int = 1400
+    ) -> Iterator[Notebook]:
+        """Write a notebook into the server's folder, open it, and wait for its kernel."""
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook.metadata.setdefault("kernelspec", spec)
+        nbformat.write(notebook, self.folder / f"{name}.ipynb")
+        page = browser.new_page(viewport={"width": width, "height": 1000})
+        try:
+            opened = Notebook(page)
+            page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset", timeout=120_000)
+            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+            page.wait_for_function(_IDLE, timeout=120_000)
+            yield opened
+            page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        finally:
+            page.close()
+
+
+@contextlib.contextmanager
+def start_lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[Lab]:
+    """Run JupyterLab on a free port with settings of its own; nothing of the user's is read or written."""
+    settings = folder / "settings"
+    _write_settings(settings, "notification", {"fetchNews": "false", "checkForUpdates": False})
+    work = folder / "work"
+    work.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={work}", "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    variables = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        **(environment or {}),
+    }
+    log = folder / "server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, log)
+            yield Lab(f"http://127.0.0.1:{port}", token, work)
+        finally:
+            server.terminate()
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _write_settings(folder: Path, name: str, values: dict[str, Any]) -> None:
+    path = folder / "@jupyterlab" / "apputils-extension" / f"{name}.jupyterlab-settings"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2):
+            return
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.3)
+    raise RuntimeError(f"JupyterLab did not answer within {seconds} s:\n{log.read_text()[-2000:]}")
