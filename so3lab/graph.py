@@ -37,6 +37,22 @@ class Graph(NamedTuple):
         return self.total_charges.shape[0]
 
 
+def at_atoms(values: Float[Array, "atoms *rest"], index: HostOrDevice) -> Float[Array, "pairs *rest"]:
+    """Rows of an array by an index that is known to be valid: no check is compiled in."""
+    return values.at[index].get(mode="promise_in_bounds")
+
+
+def sum_at_atoms(
+    atoms: int, *parts: tuple[HostOrDevice, Float[Array, "pairs *rest"]]
+) -> Float[Array, "atoms *rest"]:
+    """Sum rows into the atoms that valid indices name, for any number of (index, rows)."""
+    rows = parts[0][1]
+    total = jnp.zeros((atoms, *rows.shape[1:]), rows.dtype)
+    for index, values in parts:
+        total = total.at[index].add(values, mode="promise_in_bounds")
+    return total
+
+
 def displacements(
     graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
 ) -> Float[Array, "pairs 3"]:
@@ -47,14 +63,13 @@ def displacements(
         strain: Optional symmetric strain of each structure; positions and lattice vectors are both
             multiplied by (1 + strain), so that its gradient is the stress times the volume.
     """
-    vectors = graph.positions[graph.senders] - graph.positions[graph.receivers]
-    structure = graph.structure_index[graph.receivers]
+    positions = jnp.asarray(graph.positions)
+    vectors = at_atoms(positions, graph.senders) - at_atoms(positions, graph.receivers)
     if graph.cells is not None and graph.images is not None:
-        vectors = vectors + jnp.einsum(
-            "pi,pij->pj", graph.images.astype(vectors.dtype), graph.cells[structure]
-        )
+        cells = jnp.asarray(graph.cells)[graph.structure_index[graph.receivers]]
+        vectors = vectors + jnp.einsum("pi,pij->pj", graph.images.astype(vectors.dtype), cells)
     if strain is not None:
-        vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[structure])
+        vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[graph.structure_index[graph.receivers]])
     return masked(jnp.asarray(graph.pair_mask), jnp.asarray(vectors), 1.0)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.graph import Graph, displacements, sum_per_structure
+from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
 from so3lab.pairwise import ShortRangeRepulsion
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.safe import safe_norm
@@ -65,9 +65,14 @@ def _heads_to_matrix(blocks: Float[Array, "heads out in"]) -> Float[Array, "feat
     return jnp.einsum("hoi,hg->higo", blocks, identity).reshape(heads * width, heads * width)
 
 
-def head_matrix(features: int, heads: int) -> np.ndarray:
-    """The 0/1 matrix, shape (features, heads), that says which feature belongs to which head."""
-    return np.repeat(np.eye(heads), features // heads, axis=0)
+def sum_within_heads(products: Float[Array, "pairs features"], heads: int) -> Float[Array, "pairs heads"]:
+    """Sum over the features of each head."""
+    return products.reshape(products.shape[0], heads, -1).sum(axis=-1)
+
+
+def spread_over_heads(weights: Float[Array, "pairs heads"], features: int) -> Float[Array, "pairs features"]:
+    """One number per head, repeated over the head's features."""
+    return jnp.repeat(weights, features // weights.shape[1], axis=1)
 
 
 def _kernel_init(zero: bool):
@@ -163,7 +168,7 @@ class EuclideanAttention(nnx.Module):
     def __call__(self, x, chi, pairs: PairGeometry, graph: Graph):
         """Sums of messages for features and Euclidean variables, and the attention weights."""
         settings, i, j = self.settings, graph.receivers, graph.senders
-        invariants = None if chi is None else contract(chi[j] - chi[i], settings.degrees)
+        invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
         activation = ACTIVATIONS[settings.qk_activation]
         weights = []
         for name, heads in (("features", settings.num_heads), ("euclidean", len(settings.degrees))):
@@ -171,28 +176,26 @@ class EuclideanAttention(nnx.Module):
             key = activation(getattr(self, f"key_{name}")(x))
             pair_filter = getattr(self, f"filter_{name}")(pairs.basis, invariants)
             scale = (pairs.weights / settings.attention_norm(heads))[:, None]
-            sum_heads = jnp.asarray(head_matrix(settings.num_features, heads), x.dtype)
             weights.append(
                 (
-                    scale * ((query[i] * key[j] * pair_filter) @ sum_heads),
-                    scale * ((query[j] * key[i] * pair_filter) @ sum_heads),
+                    scale * sum_within_heads(at_atoms(query, i) * at_atoms(key, j) * pair_filter, heads),
+                    scale * sum_within_heads(at_atoms(query, j) * at_atoms(key, i) * pair_filter, heads),
                 )
             )
         (to_i, to_j), (chi_to_i, chi_to_j) = weights
         value = self.value_features(x)
-        spread = sum_heads_transposed(settings.num_features, settings.num_heads, x.dtype)
-        dx = jnp.zeros_like(x).at[i].add((to_i @ spread) * value[j]).at[j].add((to_j @ spread) * value[i])
+        atoms, features = x.shape
+        dx = sum_at_atoms(
+            atoms,
+            (i, spread_over_heads(to_i, features) * at_atoms(value, j)),
+            (j, spread_over_heads(to_j, features) * at_atoms(value, i)),
+        )
         spread = jnp.asarray(order_to_degree(settings.degrees).T, x.dtype)
         reversed_harmonics = pairs.harmonics * jnp.asarray(parity(settings.degrees), x.dtype)
-        dchi = jnp.zeros((x.shape[0], pairs.harmonics.shape[1]), x.dtype)
-        dchi = dchi.at[i].add((chi_to_i @ spread) * pairs.harmonics)
-        dchi = dchi.at[j].add((chi_to_j @ spread) * reversed_harmonics)
+        dchi = sum_at_atoms(
+            atoms, (i, (chi_to_i @ spread) * pairs.harmonics), (j, (chi_to_j @ spread) * reversed_harmonics)
+        )
         return dx, dchi, AttentionWeights(jnp.stack([to_i, to_j]), jnp.stack([chi_to_i, chi_to_j]))
-
-
-def sum_heads_transposed(features: int, heads: int, dtype) -> Float[Array, "heads features"]:
-    """Repeats one number per head over its features when multiplied from the right."""
-    return jnp.asarray(head_matrix(features, heads).T, dtype)
 
 
 class Exchange(nnx.Module):

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.graph import Graph
+from so3lab.graph import Graph, sum_at_atoms
 from so3lab.safe import switch
 
 REPULSION_RANGE = 1.5
@@ -53,4 +53,4 @@ class ShortRangeRepulsion(nnx.Module):
         screening = jnp.exp(-a * (distances * (reach[i] + reach[j]))[:, None]) @ (c / c.sum())
         energies = units.coulomb_constant * z[i] * z[j] / distances * screening
         half = 0.5 * weights * switch(distances, 0.0, REPULSION_RANGE) * energies
-        return jnp.zeros_like(z).at[i].add(half).at[j].add(half)
+        return sum_at_atoms(z.shape[0], (i, half), (j, half))
