@@ -20,7 +20,9 @@ def held_out(potential, name: str) -> datasets.Dataset:
     """Test frames of the split that the model was trained with."""
     about = potential.metadata["split"]
     data = datasets.load(name)
-    split = datasets.split(data, about["train"], about["valid"], about["test"], seed=about["seed"])
+    split = datasets.split(
+        data, about["train"], about["valid"], about["test"], seed=about["seed"], groups=about["groups"]
+    )
     return data.select(split.test)
 
 
@@ -45,7 +47,9 @@ def test_model_says_where_it_comes_from(name):
 
 def hot_run(name: str, ps: float):
     chunks = list(
-        dynamics.run(so3lab.load(name), read_structure(name), steps=int(2000 * ps), temperature_K=500, interval=100)
+        dynamics.run(
+            so3lab.load(name), read_structure(name), steps=int(2000 * ps), temperature_K=500, interval=100
+        )
     )
     positions = np.concatenate([chunk.positions for chunk in chunks])
     times = np.concatenate([chunk.time_fs for chunk in chunks])

@@ -40,6 +40,11 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cutoff", type=float, help="radius in Å within which atoms see each other")
     parser.add_argument("--seed", type=int, default=0, help="of split, weights and order (default: 0)")
+    parser.add_argument(
+        "--groups",
+        metavar="LABEL",
+        help="keep frames with the same LABEL, such as trajectory, in one part of the split",
+    )
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     parser.set_defaults(run=run)
@@ -57,7 +62,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     _require_new(options, folder)
     prepare_machine()
     data = load_data(options)
-    split = datasets.split(data, *_counts(options, len(data)), seed=options.seed)
+    counts = _counts(options, len(data))
+    split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
     changes = {} if options.cutoff is None else {"cutoff": options.cutoff}
     model = preset(options.preset, **changes)
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
@@ -76,6 +82,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
         checkpoint=folder,
         dtype=options.dtype,
     )
+    how = {
+        "train": counts[0],
+        "valid": counts[1],
+        "test": counts[2],
+        "seed": options.seed,
+        "groups": options.groups,
+    }
     last, rows = None, []
     try:
         with console.progress("training") as progress:
@@ -85,10 +98,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 progress.update(last.progress, _note(last))
     except KeyboardInterrupt:
         reports.close()
-        _save(last, options.out, console)
+        _save(last, how, options.out, console)
         raise Interrupted(f"interrupted; the same command with --resume goes on from {folder}") from None
     except FloatingPointError:
-        _save(last, options.out, console)
+        _save(last, how, options.out, console)
         raise
     if last is None:
         console.warn(
@@ -113,7 +126,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         last.best.metadata["test_frames"] = len(split.test)
         console.table(summary, f"errors on {len(split.test)} test frames")
         result["test"] = summary
-    _save(last, options.out, console)
+    _save(last, how, options.out, console)
     console.result(result)
     return 0
 
@@ -142,7 +155,9 @@ def _note(report) -> str:
     return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({force / 43.3641:.3f} kcal/mol/Å)"
 
 
-def _save(report, path: Path, console: Console) -> None:
+def _save(report, how: dict, path: Path, console: Console) -> None:
+    """Write the best potential so far with the split it was trained on."""
     if report is not None:
+        report.best.metadata["split"] = how
         report.best.save(path)
         console.say(f"saved {path}")
