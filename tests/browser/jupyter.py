@@ -18,6 +18,8 @@ import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 ROOT = Path(__file__).resolve().parents[2]
+NGLVIEW = ".jp-OutputArea-output .ui-resizable"
+"""Elements that hold nglview's canvas."""
 HARMLESS = (
     "favicon",
     "ResizeObserver loop",
@@ -111,6 +113,14 @@ class Notebook(Watched):
         self.page.wait_for_timeout(1000)
         self.page.wait_for_function(_IDLE, timeout=1000 * seconds)
 
+    def run_code(self, code: str) -> None:
+        """Run code in the notebook's kernel without touching its cells."""
+        self.page.evaluate(
+            """code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+              .requestExecute({code, store_history: false}).done.then(() => null)""",
+            code,
+        )
+
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""
         selector = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
@@ -124,11 +134,11 @@ class Notebook(Watched):
         """
 
         def painted() -> bool:
-            found = self.canvases(".nglview-container")
+            found = self.canvases(NGLVIEW)
             return bool(found) and all(view.painted > 0.002 * view.width * view.height for view in found)
 
         self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
-        return self.canvases(".nglview-container")
+        return self.canvases(NGLVIEW)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,39 @@
+"""so3lab_widgets: what people look at and click. It draws what it is given and computes no physics.
+
+Also reachable as ``so3lab.widgets``.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_FROM = {
+    "LiveFigure": "so3lab_widgets.live",
+    "Movie": "so3lab_widgets.report",
+    "Section": "so3lab_widgets.report",
+    "build_report": "so3lab_widgets.report",
+    "show": "so3lab_widgets.view3d",
+}
+_MODULES = ("figures", "live", "ngl", "report", "theme", "view3d")
+
+if TYPE_CHECKING:
+    from so3lab_widgets import figures, live, ngl, report, theme, view3d
+    from so3lab_widgets.live import LiveFigure
+    from so3lab_widgets.report import Movie, Section, build_report
+    from so3lab_widgets.view3d import show
+
+__all__ = [
+    "LiveFigure", "Movie", "Section", "build_report", "figures", "live", "ngl", "report", "show", "theme", "view3d",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: a report needs no notebook packages, a figure no NGL."""
+    if name in _FROM:
+        return getattr(importlib.import_module(_FROM[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"so3lab_widgets.{name}")
+    raise AttributeError(f"module 'so3lab_widgets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

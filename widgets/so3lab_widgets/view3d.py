@@ -77,6 +77,7 @@ def show(
     if unit_cell or (unit_cell is None and first.pbc.any()):
         view.add_unitcell()
     view.center()
+    view.control.spin((1.0, 0.6, 0.0), 0.35)  # symmetric molecules do not hide atoms behind atoms
     return view
 
 

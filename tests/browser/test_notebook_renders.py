@@ -1,0 +1,52 @@
+"""Notebooks in a real JupyterLab: every cell runs, and the 3D views show molecules."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytest.importorskip("playwright")
+from tests.browser.jupyter import NGLVIEW
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_first_notebook_shows_its_molecules(lab, browser):
+    notebook = nbformat.read(ROOT / "notebooks" / "01_train_and_run.ipynb", as_version=4)
+    with lab.open(browser, notebook, "01_train_and_run") as opened:
+        opened.run_all(seconds=900)
+        assert opened.failures() == []
+        views = opened.molecules(seconds=60)
+        assert len(views) == 2
+        opened.page.wait_for_selector(".js-plotly-plot .main-svg")
+        for number in range(opened.page.locator(".jp-CodeCell").count()):
+            opened.picture(f"notebook-01-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
+        assert opened.errors == []
+
+
+def test_an_empty_view_is_noticed(lab, browser):
+    notebook = new_notebook(cells=[new_code_cell("import nglview\nnglview.NGLWidget()")])
+    with lab.open(browser, notebook, "empty") as opened:
+        opened.run_all(seconds=120)
+        opened.wait_until(lambda: len(opened.canvases(NGLVIEW)) == 1, "a canvas", seconds=60)
+        with pytest.raises(AssertionError, match="is empty or missing"):
+            opened.molecules(seconds=4)
+
+
+def test_frames_of_a_trajectory_move_the_molecule(lab, browser):
+    code = """from ase.build import molecule
+from so3lab_widgets import show
+frames = [molecule("CH3CH2OH") for _ in range(3)]
+frames[2].rattle(0.3, seed=1)
+view = show(frames)
+view.parameters = {"sample_level": -1}
+view"""
+    with lab.open(browser, new_notebook(cells=[new_code_cell(code)]), "trajectory") as opened:
+        opened.run_all(seconds=120)
+        (before,) = opened.molecules(seconds=60)
+        opened.run_code("view.frame = 2")
+        opened.wait_until(lambda: opened.molecules()[0].sum != before.sum, "another picture", seconds=30)
+        opened.picture("view3d", NGLVIEW)
+        assert opened.errors == []
