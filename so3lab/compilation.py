@@ -1,7 +1,10 @@
-"""How compiled programs are kept on disk, so that only the first start of a model has to wait."""
+"""How JAX compiles for us: without a fusion that is wrong, and once, since programs are kept on disk."""
 
 import hashlib
+import os
 import platform
+import re
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -10,6 +13,25 @@ from jax.experimental.compilation_cache import compilation_cache
 from so3lab import resources
 
 _WORTH_KEEPING_SECONDS = 0.1
+# Single products may go to YNNPACK: they are right and fast; products fused with sums may not.
+_SOUND_YNN_FUSION = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+_WRONG_YNN_FUSION = ((0, 9, 1), (0, 11))
+
+
+def avoid_known_faults() -> None:
+    """Switch off the fusion that makes jaxlib 0.9.1 to 0.10.2 compute wrong numbers on CPU.
+
+    Those releases hand a matrix product followed by a sum to YNNPACK as one kernel, and for some
+    shapes it returns wrong values behind element 32,768 (in 0.10.2 also behind 16,384 in float64;
+    https://github.com/jax-ml/jax/issues/39103). Other releases are left alone. XLA reads the flag
+    when it starts, so call this before JAX computes anything; ``so3lab.doctor.compiler_selftest``
+    tells whether it took effect.
+    """
+    version = tuple(int(number) for number in re.findall(r"\d+", metadata.version("jaxlib"))[:3])
+    flags = os.environ.get("XLA_FLAGS", "")
+    first, end = _WRONG_YNN_FUSION
+    if first <= version < end and "xla_cpu_experimental_ynn_fusion_type" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {_SOUND_YNN_FUSION}".strip()
 
 
 def enable_compilation_cache() -> Path | None:
@@ -21,7 +43,7 @@ def enable_compilation_cache() -> Path | None:
     Returns:
         The folder, or ``None`` if it cannot be written: then programs are compiled at each start.
     """
-    if chosen := jax.config.read("jax_compilation_cache_dir"):
+    if chosen := getattr(jax.config, "jax_compilation_cache_dir", None):
         return Path(chosen)
     folder = compiled_folder()
     try:

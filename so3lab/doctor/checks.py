@@ -15,7 +15,7 @@ import jax
 import psutil
 
 from so3lab import resources
-from so3lab.compilation import compiled_folder
+from so3lab.compilation import avoid_known_faults, compiled_folder
 from so3lab.doctor.compiler import KNOWN_FAULTS, SOUND_JAX, compiler_selftest
 from so3lab.doctor.finding import Finding
 
@@ -26,6 +26,7 @@ _ENOUGH_MEMORY_GB, _ENOUGH_DISK_GB = 2.0, 2.0
 
 def check() -> list[Finding]:
     """Look at everything that so3lab needs; takes a few seconds and prints nothing."""
+    avoid_known_faults()
     return [
         python(),
         jax_release(),
@@ -200,7 +201,7 @@ def disk() -> Finding:
 def caches() -> Finding:
     """Where downloads and compiled programs are kept, and how large they are."""
     folder = resources.cache_folder()
-    compiled = jax.config.read("jax_compilation_cache_dir") or str(compiled_folder())
+    compiled = getattr(jax.config, "jax_compilation_cache_dir", None) or str(compiled_folder())
     everything, programs = _megabytes(folder), _megabytes(Path(compiled))
     message = f"{folder} holds {everything:.0f} MB; compiled programs in {compiled}, {programs:.0f} MB"
     return Finding("caches", True, message)

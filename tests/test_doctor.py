@@ -1,0 +1,327 @@
+"""The doctor: wrong compilers, missing devices and broken notebook stacks are named with their cure."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+
+from so3lab import compilation, doctor
+from so3lab.doctor import checks, compiler
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))  # restored afterwards
+
+
+def as_numpy_computes(probe, matrix, rows, device):
+    return probe.expected(matrix.astype(np.float64), rows.astype(np.float64))
+
+
+def with_a_wrong_tail(probe, matrix, rows, device):
+    """What jaxlib 0.10.1 does: rows behind element 32,768 belong to other rows."""
+    right = as_numpy_computes(probe, matrix, rows, device)
+    return np.concatenate([right[:32_768], right[: max(0, len(right) - 32_768)]])
+
+
+# --- the compiler ------------------------------------------------------------------------------
+
+SELFTEST = """
+from so3lab.doctor import compiler_selftest, require_sound_compiler
+require_sound_compiler()
+print(compiler_selftest())
+"""
+
+
+def test_the_jax_that_is_installed_computes_right_numbers(tmp_path):
+    """In a process of its own, as the commands do it: XLA reads its flags once."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    result = subprocess.run(
+        [sys.executable, "-c", SELFTEST], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    assert "ok=True" in result.stdout
+    assert len(json.loads((tmp_path / "cache" / "compiler-selftest.json").read_text())) == 1
+
+
+def test_a_wrong_tail_is_found_and_refused(monkeypatch):
+    monkeypatch.setattr(compiler, "_compute", with_a_wrong_tail)
+    finding = doctor.compiler_selftest()
+    assert finding.ok is False
+    assert "float32 on cpu, 1 of 32769 values differ from NumPy's, the first at 32768" in finding.message
+    with pytest.raises(RuntimeError, match=r'Nothing was computed; .*pip install "jax>=0\.10\.1'):
+        doctor.require_sound_compiler()
+    monkeypatch.setattr(compiler, "_compute", as_numpy_computes)
+    doctor.require_sound_compiler()  # a failure is not remembered
+
+
+def test_one_wrong_or_missing_number_is_enough(monkeypatch):
+    for wrong in (np.nan, 1e3):
+
+        def compute(probe, matrix, rows, device, wrong=wrong):
+            right = as_numpy_computes(probe, matrix, rows, device)
+            if probe is compiler.PROBES[-1] and rows.dtype == np.float64:
+                right[-1] = wrong
+            return right
+
+        monkeypatch.setattr(compiler, "_compute", compute)
+        assert "frames of a loop, float64" in doctor.compiler_selftest().message
+
+
+def test_a_passed_selftest_is_remembered_for_this_jax(monkeypatch, tmp_path):
+    calls = []
+
+    def compute(*arguments):
+        calls.append(1)
+        return as_numpy_computes(*arguments)
+
+    monkeypatch.setattr(compiler, "_compute", compute)
+    doctor.require_sound_compiler()
+    first = len(calls)
+    assert first > 0
+    doctor.require_sound_compiler()
+    assert len(calls) == first
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_something=1 --xla_cpu_experimental_ynn_fusion_type=")
+    doctor.require_sound_compiler()  # other flags, another compiler
+    assert len(calls) == 2 * first
+    (tmp_path / "cache" / "compiler-selftest.json").write_text("{broken")
+    doctor.require_sound_compiler()
+    assert len(calls) == 3 * first
+
+
+@pytest.mark.parametrize(
+    ("version", "guarded"),
+    [
+        ("0.9.0", False),
+        ("0.9.2", True),
+        ("0.10.1", True),
+        ("0.10.2", True),
+        ("0.11.2", False),
+        ("1.0", False),
+    ],
+)
+def test_the_wrong_fusion_is_switched_off_where_it_is_wrong(monkeypatch, version, guarded):
+    monkeypatch.setattr(compilation.metadata, "version", lambda package: version)
+    monkeypatch.setenv("XLA_FLAGS", "--mine=1")
+    compilation.avoid_known_faults()
+    compilation.avoid_known_faults()
+    flags = os.environ["XLA_FLAGS"]
+    assert flags.startswith("--mine=1")
+    assert flags.count("ynn_fusion_type") == int(guarded)
+
+
+def test_known_faults_are_named(monkeypatch):
+    assert checks.jax_release().ok is True
+    monkeypatch.setattr(jax, "__version__", "0.10.2")
+    finding = checks.jax_release()
+    assert finding.ok is False
+    assert "wrong numbers" in finding.message
+
+
+def test_the_doctor_agrees_with_the_dependencies():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"]
+    assert doctor.SOUND_JAX in wanted
+    assert f"nglview=={checks.NGLVIEW}" in wanted
+    for name, least in checks.NOTEBOOK_PACKAGES.items():
+        assert f"{name}>={least}" in wanted
+    for fault in compiler.KNOWN_FAULTS:
+        assert f"!={fault}" in doctor.SOUND_JAX
+
+
+# --- devices -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cuda", "remedy"),
+    [("12.4", "so3lab[cuda12]"), ("13.0", "so3lab[cuda13]"), ("11.8", "update"), ("", "nvidia-smi shows")],
+)
+def test_a_gpu_that_jax_does_not_see_is_reported(monkeypatch, cuda, remedy):
+    monkeypatch.setattr(checks, "nvidia_cuda", lambda: cuda)
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform="cpu", id=0, device_kind="cpu")])
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    finding = checks.devices()
+    assert finding.ok is False
+    assert "an NVIDIA GPU is present but JAX does not see it" in finding.message
+    assert remedy in finding.remedy
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert checks.devices().ok is None
+
+
+def test_no_gpu_is_fine_and_a_seen_gpu_is_named(monkeypatch):
+    monkeypatch.setattr(checks, "nvidia_cuda", lambda: None)
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform="cpu", id=0, device_kind="cpu")])
+    assert checks.devices().ok is True
+    monkeypatch.setattr(checks, "nvidia_cuda", lambda: "12.4")
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform="gpu", id=0, device_kind="A100")])
+    assert checks.devices() == doctor.Finding("devices", True, "gpu:0 (A100)")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script as nvidia-smi")
+def test_the_driver_says_which_cuda_it_knows(monkeypatch, tmp_path):
+    script = tmp_path / "nvidia-smi"
+    script.write_text(
+        '#!/bin/sh\necho "| NVIDIA-SMI 550.54  Driver Version: 550.54  CUDA Version: 12.4  |"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert checks.nvidia_cuda() == "12.4"
+
+
+# --- notebooks and room ------------------------------------------------------------------------
+
+
+def test_the_viewer_that_is_installed_can_draw():
+    finding = checks.molecular_viewer()
+    assert finding.ok is True, finding
+
+
+@pytest.mark.parametrize(
+    ("version", "extension", "message"),
+    [
+        ("4.0.1", "3.1.5", "nglview 4.0.1 is installed; 4.0 is known to draw"),
+        ("4.0", None, "extension is missing"),
+        ("4.0", "2.0", "asks for front-end 3.1.5, but JupyterLab's extension is 2.0"),
+        (None, None, "not installed"),
+    ],
+)
+def test_a_viewer_that_cannot_draw_is_reported(monkeypatch, version, extension, message):
+    monkeypatch.setattr(checks, "_version", lambda package: version)
+    monkeypatch.setattr(checks, "_nglview_frontend", lambda: "3.1.5")
+    monkeypatch.setattr(checks, "_nglview_extension", lambda: extension)
+    finding = checks.molecular_viewer()
+    assert finding.ok is False
+    assert message in finding.message
+    assert "nglview==4.0" in finding.remedy
+
+
+def test_old_and_missing_notebook_packages_are_reported(monkeypatch):
+    assert checks.notebook_packages().ok is True
+    versions = {"jupyterlab": "4.2.9", "ipywidgets": "8.1.10", "anywidget": None, "plotly": "6.1.0rc1"}
+    monkeypatch.setattr(checks, "_version", versions.get)
+    finding = checks.notebook_packages()
+    assert finding.ok is False
+    assert finding.remedy == 'pip install "jupyterlab>=4.3" "anywidget>=0.9.18"'
+
+
+def test_the_allocator_setting_is_told(monkeypatch):
+    if checks.platform.libc_ver()[0] != "glibc":
+        pytest.skip("not glibc")
+    monkeypatch.setenv("GLIBC_TUNABLES", "a=1:glibc.malloc.hugetlb=1")
+    assert "is set" in checks.allocator().message
+    monkeypatch.delenv("GLIBC_TUNABLES")
+    assert "keep_memory()" in checks.allocator().message
+
+
+def test_little_room_is_a_warning(monkeypatch):
+    monkeypatch.setattr(checks.psutil, "virtual_memory", lambda: SimpleNamespace(available=5e8, total=8e9))
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1e8))
+    assert checks.memory() == doctor.Finding(
+        "memory", None, "0.5 of 8.0 GB free", "close other programs, or use smaller batches"
+    )
+    assert checks.disk().ok is None
+    assert "SO3LAB_CACHE" in checks.disk().remedy
+
+
+def test_caches_are_measured(tmp_path):
+    (tmp_path / "cache" / "data").mkdir(parents=True)
+    (tmp_path / "cache" / "data" / "set.npz").write_bytes(bytes(3_000_000))
+    assert f"{tmp_path / 'cache'} holds 3 MB" in checks.caches().message
+
+
+def test_every_check_answers_in_a_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(compiler, "_compute", as_numpy_computes)
+    findings = doctor.check()
+    assert len({finding.name for finding in findings}) == len(findings) == 10
+    assert all(finding.message and "\n" not in finding.message for finding in findings)
+    assert all(finding.remedy for finding in findings if finding.ok is False)
+    assert capsys.readouterr() == ("", "")
+
+
+# --- the compilation cache and memory ----------------------------------------------------------
+
+
+@pytest.fixture
+def jax_cache_settings():
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
+    before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation.compilation_cache.reset_cache()
+
+
+@pytest.mark.usefixtures("jax_cache_settings")
+def test_compiled_programs_are_kept_on_disk(tmp_path, monkeypatch):
+    jax.jit(lambda x: x + 1)(1.0)  # JAX has compiled before
+    folder = compilation.enable_compilation_cache()
+    assert folder == tmp_path / "cache" / "compiled" / compilation.processor()
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.jit(lambda x: np.pi * x**3 + 0.123)(2.0)
+    assert any(file.name.startswith("jit_") for file in folder.iterdir())
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "other"))
+    assert compilation.enable_compilation_cache() == folder  # a folder once chosen stays
+
+
+@pytest.mark.usefixtures("jax_cache_settings")
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "file"))
+    assert compilation.enable_compilation_cache() is None
+    assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_processors_have_short_equal_names():
+    assert re.fullmatch("[0-9a-f]{12}", compilation.processor())
+    assert compilation.processor() == compilation.processor()
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from so3lab.memory import keep_memory
+if sys.argv[1] == "keep":
+    assert keep_memory()
+def touch():
+    return np.empty(100_000_000, np.uint8).fill(1)
+touch(); touch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    touch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the C library must be glibc")
+def test_kept_memory_is_not_faulted_in_again():
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    environment["NUMPY_MADVISE_HUGEPAGE"] = "0"
+    if checks.platform.libc_ver()[0] != "glibc":
+        pytest.skip("not glibc")
+    faults = {
+        mode: int(
+            subprocess.run(
+                [sys.executable, "-c", FAULTS, mode],
+                capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
+            ).stdout
+        )
+        for mode in ("keep", "not")
+    }  # fmt: skip
+    assert faults["keep"] < 100
+    assert faults["not"] > 50_000
