@@ -24,14 +24,24 @@ def avoid_known_faults() -> None:
     Those releases hand a matrix product followed by a sum to YNNPACK as one kernel, and for some
     shapes it returns wrong values behind element 32,768 (in 0.10.2 also behind 16,384 in float64;
     https://github.com/jax-ml/jax/issues/39103). Other releases are left alone. XLA reads the flag
-    when it starts, so call this before JAX computes anything; ``so3lab.doctor.compiler_selftest``
-    tells whether it took effect.
+    once, so call this before JAX computes anything. Later it does nothing: a flag that is set but
+    not in force would file wrong programs under the right key in JAX's compilation cache.
     """
+    if _xla_has_started():
+        return
     version = tuple(int(number) for number in re.findall(r"\d+", metadata.version("jaxlib"))[:3])
     flags = os.environ.get("XLA_FLAGS", "")
     first, end = _WRONG_YNN_FUSION
     if first <= version < end and "xla_cpu_experimental_ynn_fusion_type" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_SOUND_YNN_FUSION}".strip()
+
+
+def _xla_has_started() -> bool:
+    try:
+        from jax._src.xla_bridge import backends_are_initialized
+    except ImportError:  # not public: better to try than to fail
+        return False
+    return backends_are_initialized()
 
 
 def enable_compilation_cache() -> Path | None:

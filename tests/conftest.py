@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from ase.build import molecule
 
+from so3lab.compilation import avoid_known_faults
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
+
+avoid_known_faults()  # as the commands do, and before JAX computes anything
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 SMALL = ModelSettings(

@@ -38,8 +38,12 @@ def with_a_wrong_tail(probe, matrix, rows, device):
 # --- the compiler ------------------------------------------------------------------------------
 
 SELFTEST = """
+import jax
+from so3lab.compilation import _xla_has_started
 from so3lab.doctor import compiler_selftest, require_sound_compiler
+assert not _xla_has_started()
 require_sound_compiler()
+assert _xla_has_started()
 print(compiler_selftest())
 """
 
@@ -114,6 +118,10 @@ def test_a_passed_selftest_is_remembered_for_this_jax(monkeypatch, tmp_path):
 def test_the_wrong_fusion_is_switched_off_where_it_is_wrong(monkeypatch, version, guarded):
     monkeypatch.setattr(compilation.metadata, "version", lambda package: version)
     monkeypatch.setenv("XLA_FLAGS", "--mine=1")
+    jax.devices()
+    compilation.avoid_known_faults()
+    assert os.environ["XLA_FLAGS"] == "--mine=1"  # too late in this process
+    monkeypatch.setattr(compilation, "_xla_has_started", lambda: False)
     compilation.avoid_known_faults()
     compilation.avoid_known_faults()
     flags = os.environ["XLA_FLAGS"]

@@ -145,14 +145,13 @@ def require_sound_compiler() -> None:
 
 def _remedy() -> str:
     """Another JAX, or an earlier word to this one."""
-    reinstall = f'install another JAX (pip install "{SOUND_JAX}")'
-    before, wanted = os.environ.get("XLA_FLAGS", ""), metadata.version("jaxlib") not in KNOWN_FAULTS
-    if wanted:
-        return (
-            f"{reinstall}, or if JAX had already computed something in this process (XLA_FLAGS is now "
-            f"{before!r}), start again and call so3lab.doctor.require_sound_compiler() first"
-        )
-    return reinstall
+    reinstall = f'install another JAX: pip install "{SOUND_JAX}"'
+    if metadata.version("jaxlib") in KNOWN_FAULTS or "ynn_fusion_type" in os.environ.get("XLA_FLAGS", ""):
+        return reinstall
+    return (
+        "restart Python and call so3lab.doctor.require_sound_compiler() before JAX computes anything: it "
+        f"switches the wrong optimisation off; if that does not help, {reinstall}"
+    )
 
 
 def _fault(probe: Probe, size: int, dtype: str, device: Any) -> str | None:
