@@ -370,6 +370,8 @@ def run(
         raise ValueError(f"steps and interval must be positive, got {steps} and {interval}")
     if resume and out is None:
         raise ValueError("resume needs out: the file of the run to go on with")
+    if out is not None and not resume and Path(out).exists():
+        raise FileExistsError(f"{out} exists; resume it, or choose another name: nothing is overwritten")
     control = control or Control(temperature_K, timestep_fs, friction_per_ps)
     simulation = Simulation(potential, atoms, ensemble=ensemble, control=control, seed=seed)
     if out is None:

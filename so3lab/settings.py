@@ -21,7 +21,7 @@ class ModelSettings:
 
     num_features: int = 64
     """Width F of the invariant features; a multiple of 4, of ``num_heads`` and of the number of degrees."""
-    num_layers: int = 2
+    num_layers: int = 3
     """Number of layers T; a layer lets an atom see one more cutoff radius far."""
     num_heads: int = 4
     """Heads of the attention on features; the one on Euclidean variables has one head per degree."""
@@ -52,7 +52,7 @@ class ModelSettings:
     """Whether the total charge enters the features."""
     spin_embedding: bool = False
     """Whether the number of unpaired electrons enters the features."""
-    repulsion: bool = False
+    repulsion: bool = True
     """Whether a screened nuclear repulsion below 1.5 Å is added (:mod:`so3lab.pairwise`)."""
     zero_energy_at_init: bool = False
     """Start with zero energies: the last kernel of the energy head is zero."""
@@ -121,7 +121,7 @@ PRESETS: dict[str, ModelSettings] = {
         num_features=24, num_layers=2, num_heads=2, degrees=(1, 2, 3), num_radial=16, energy_hidden=24
     ),
     "small": ModelSettings(),
-    "paper": ModelSettings(num_features=128, num_layers=3, energy_hidden=128),
+    "paper": ModelSettings(num_features=128, energy_hidden=128),
 }
 
 

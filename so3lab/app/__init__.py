@@ -1,6 +1,7 @@
 """The command line: thin commands over the library, each with ``--help``, progress and ``--json``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -28,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 refused or failed with a sentence, 130 interrupted."""
+    # XLA reports imaginary differences between processors, in long lines, for each program that it takes from
+    # the cache; real failures arrive as exceptions. It reads this when JAX is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     options = parser().parse_args(arguments)
     console = Console(json=getattr(options, "json", False))
     try:

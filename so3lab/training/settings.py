@@ -18,9 +18,9 @@ class TrainingSettings:
     """Passes over the training frames."""
     minutes: float | None = None
     """Wall-clock time to use, compilation included."""
-    batch_size: int = 5
+    batch_size: int = 10
     """Structures per step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     """Peak learning rate, reached after the warm-up."""
     final_learning_rate: float = 2e-5
     """Learning rate at the end of the cosine decay."""
@@ -33,8 +33,8 @@ class TrainingSettings:
     force_weight: float = 0.95
     """Weight of the mean squared error of the force components, in (eV/Å)²."""
     gradient_clip: float = 10.0
-    """Largest global norm of the gradient, in units of its running norm at the start of training."""
-    ema_decay: float = 0.995
+    """Largest global norm of the gradient; longer ones are shortened to it."""
+    ema_decay: float = 0.998
     """Decay per step of the running average of the weights, on which validation is done."""
     patience_epochs: int | None = None
     """Stop when the validation loss has not improved for so many epochs; None never stops."""
