@@ -117,7 +117,7 @@ def ala3_runs() -> list[Run]:
         *[()] * 6,  # random embeddings
     ]
     return [
-        Run("md", SEED + k, 130, (500.0, 500.0, 500.0, 600.0)[k % 4], 90.0, 400.0, start)
+        Run("md", SEED + k, 130, (500.0, 500.0, 500.0, 600.0)[k % 4], 60.0, 200.0, start, 20.0)
         for k, start in enumerate(starts)
     ]
 

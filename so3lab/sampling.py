@@ -43,6 +43,7 @@ class Run(NamedTuple):
     discard_fs: float
     dihedrals: Sequence[tuple[Dihedral, float]] = ()
     """Dihedrals (four atoms, degrees) held while the start is relaxed with MMFF, free afterwards."""
+    friction_per_ps: float = 10.0
 
 
 class Sampled(NamedTuple):
@@ -86,9 +87,7 @@ def conformer(molecule: Molecule, seed: int, dihedrals: Sequence[tuple[Dihedral,
     return Atoms(molecule.atomic_numbers, mol.GetConformer().GetPositions())
 
 
-def sample(
-    molecule: Molecule, run: Run, calculator: Any, *, timestep_fs: float = 2.0, friction_per_ps: float = 10.0
-) -> Sampled:
+def sample(molecule: Molecule, run: Run, calculator: Any, *, timestep_fs: float = 2.0) -> Sampled:
     """Langevin dynamics with any ASE calculator, keeping a frame every ``run.spacing_fs``.
 
     A frame with a broken or new bond is dropped and the run goes back to the last intact one.
@@ -105,7 +104,7 @@ def sample(
         atoms,
         timestep_fs * units.fs,
         temperature_K=run.temperature_K,
-        friction=friction_per_ps / units.ps,
+        friction=run.friction_per_ps / units.ps,
         fixcm=False,
         rng=rng,
     )
