@@ -132,6 +132,22 @@ def test_killed_and_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch
     same_weights(*(so3lab.load(tmp_path / f"{name}.safetensors") for name in ("resumed", "straight")))
 
 
+def test_training_goes_on_from_another_potential(run, data):
+    """The first epoch is already better than the first from scratch, on another molecule's energy scale too."""
+    best = run[-1].best
+    again = next(train(*data, TINY, TrainingSettings(epochs=5, batch_size=4, learning_rate=1e-4), start=best))
+    assert again.valid_force_mae_meV_A < 1.1 * best.metadata["valid_force_mae_meV_A"]
+    assert again.best.metadata["start"] == "emt"
+    lifted = (
+        replace(data[0], energies=data[0].energies + 123.0),
+        replace(data[1], energies=data[1].energies + 123.0),
+    )
+    other = next(
+        train(*lifted, TINY, TrainingSettings(epochs=5, batch_size=4, learning_rate=1e-4), start=best)
+    )
+    assert other.valid_energy_mae_meV < 2 * run[0].valid_energy_mae_meV
+
+
 def test_checkpoint_of_another_run_is_refused(data, tmp_path):
     settings = TrainingSettings(epochs=1, batch_size=4)
     list(train(*data, TINY, settings, checkpoint=tmp_path / "c"))

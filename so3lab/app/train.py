@@ -30,6 +30,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", default="small", choices=["tiny", "small", "paper"], help="size of the network"
     )
+    parser.add_argument("--start-from", metavar="MODEL", help="begin with this model's weights and settings")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help=f"how long to train (default: {DEFAULT_MINUTES:g})")
     length.add_argument("--epochs", type=int, help="how many passes over the data; reproducible bit for bit")
@@ -54,6 +55,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Train, save, test."""
     import pandas as pd
 
+    import so3lab
     from so3lab import datasets
     from so3lab.settings import preset
     from so3lab.training import TrainingSettings, evaluate, train
@@ -66,6 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
     changes = {} if options.cutoff is None else {"cutoff": options.cutoff}
     model = preset(options.preset, **changes)
+    begin = so3lab.load(options.start_from) if options.start_from else None
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
     given = {
         name: getattr(options, name)
@@ -79,6 +82,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         data.select(split.valid),
         model,
         settings,
+        start=begin,
         checkpoint=folder,
         dtype=options.dtype,
     )

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
-from so3lab.potential import Dtype, Potential, energy_function, numerics
+from so3lab.potential import Dtype, Potential, energy_function, flat_parameters, numerics
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
@@ -58,7 +58,7 @@ class EpochReport(NamedTuple):
 class _Run:
     """What stays the same during a run."""
 
-    untrained: Potential
+    begin: Potential
     settings: TrainingSettings
     train: Frames
     valid: Frames
@@ -75,16 +75,19 @@ def train(
     model: ModelSettings,
     settings: TrainingSettings,
     *,
+    start: Potential | None = None,
     checkpoint: str | Path | None = None,
     dtype: Dtype = "float32",
 ) -> Generator[EpochReport]:
-    """Train a network from scratch and report after every epoch.
+    """Train a network and report after every epoch.
 
     Args:
         train_data: Frames to learn from.
         valid_data: Frames that decide which weights are best; not learned from.
         model: The network; ``mean_neighbors`` is set from the data.
         settings: How to train.
+        start: Begin with the weights of this potential, whose settings take the place of ``model``, instead of
+            random ones. Element shifts are fitted to what it leaves unexplained.
         checkpoint: Folder for checkpoints. When it holds one of the same run, the run goes on from there,
             and with ``epochs`` ends with the weights it would have had without the interruption.
         dtype: Precision to train in.
@@ -96,7 +99,7 @@ def train(
         ValueError: If the data do not fit the settings, or the checkpoint belongs to another run.
         FloatingPointError: If the loss stops being a number.
     """
-    run = _prepare(train_data, valid_data, model, settings, dtype)
+    run = _prepare(train_data, valid_data, model, settings, start, dtype)
     with contextlib.ExitStack() as stack:
         keeper = None
         if checkpoint is not None:
@@ -108,17 +111,25 @@ def train(
 
 
 def _prepare(
-    train_data: Dataset, valid_data: Dataset, model: ModelSettings, settings: TrainingSettings, dtype: Dtype
-):
+    train_data: Dataset,
+    valid_data: Dataset,
+    model: ModelSettings,
+    settings: TrainingSettings,
+    start: Potential | None,
+    dtype: Dtype,
+) -> _Run:
     if len(train_data) < settings.batch_size:
         raise ValueError(
             f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}"
         )
-    shifts = datasets.energy_shifts(train_data)
+    if start is not None:
+        model = start.settings
+        for atoms in train_data.select(slice(0, 1)):
+            start.check_elements(atoms)
+    shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
     periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))
     train_frames = frames_from(train_data, shifts, model.cutoff, dtype, periodic)
     valid_frames = frames_from(valid_data, shifts, model.cutoff, dtype, periodic)
-    model = replace(model, mean_neighbors=mean_neighbors(train_frames))
     metadata = {
         "dataset": train_data.name,
         "dataset_meta": dict(train_data.meta),
@@ -126,8 +137,22 @@ def _prepare(
         "valid_frames": len(valid_data),
         "training": settings.to_dict(),
     }
-    untrained = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
-    return _Run(_scaled_to(untrained, train_frames), settings, train_frames, valid_frames, metadata)
+    if start is not None:
+        metadata["start"] = start.metadata.get("dataset", "another potential")
+        begin = replace(start.astype(dtype), energy_shifts=shifts, metadata=metadata)
+    else:
+        model = replace(model, mean_neighbors=mean_neighbors(train_frames))
+        begin = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
+        begin = _scaled_to(begin, train_frames)
+    return _Run(begin, settings, train_frames, valid_frames, metadata)
+
+
+def _unexplained(data: Dataset, start: Potential) -> Dataset:
+    """A sample of the data with energies less those of the starting network, its shifts left out."""
+    sample = data.select(np.linspace(0, len(data) - 1, min(len(data), 64)).astype(int))
+    bare = replace(start, energy_shifts={})
+    explained = [result.energy for result in bare.predict(sample.to_atoms())]
+    return replace(sample, energies=sample.energies - np.array(explained))
 
 
 def _scaled_to(potential: Potential, frames: Frames) -> Potential:
@@ -145,20 +170,21 @@ def _scaled_to(potential: Potential, frames: Frames) -> Potential:
 
 def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, Any]:
     return {
-        "model settings": run.untrained.settings.to_dict(),
+        "model settings": run.begin.settings.to_dict(),
         "training settings": run.settings.to_dict(),
         "training data": fingerprint(train_data.energies, *train_data.positions),
         "validation data": fingerprint(valid_data.energies, *valid_data.positions),
-        "precision": run.untrained.dtype,
+        "starting weights": fingerprint(*flat_parameters(run.begin.parameters).values()),
+        "precision": run.begin.dtype,
     }
 
 
 def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     started = saved = time.monotonic()
-    settings, dtype = run.settings, run.untrained.dtype
+    settings, dtype = run.settings, run.begin.dtype
     with numerics(dtype):
-        weights, unravel = ravel_pytree(run.untrained.parameters)
-        functions = compile_functions(energy_function(run.untrained.settings), unravel, settings)
+        weights, unravel = ravel_pytree(run.begin.parameters)
+        functions = compile_functions(energy_function(run.begin.settings), unravel, settings)
         state, best = functions.init(weights), weights
         train_frames, valid_frames = jax.device_put((run.train, run.valid))
     progress = Progress(0, 0.0, float("inf"), 0, [])
@@ -225,8 +251,8 @@ def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
         "valid_energy_mae_meV": best["valid_energy_mae_meV"],
         "valid_force_mae_meV_A": best["valid_force_mae_meV_A"],
     }
-    with numerics(run.untrained.dtype):
-        return replace(run.untrained, parameters=unravel(weights), metadata=metadata)
+    with numerics(run.begin.dtype):
+        return replace(run.begin, parameters=unravel(weights), metadata=metadata)
 
 
 def _evaluate(evaluate, weights, frames: Frames) -> Errors:
