@@ -27,6 +27,8 @@ SEED = 20240501
 SAMPLING_ACCURACY = 1.0
 """tblite's accuracy while sampling; labels are converged a hundred times tighter."""
 DISTORTED_SHARE = 0.03
+HIGHEST_ENERGY = 5.0
+"""Distorted frames further above the lowest frame (eV) are left out: no dynamics meets them."""
 
 
 class Recipe(NamedTuple):
@@ -214,20 +216,51 @@ def _store(
     recipe: Recipe, samples: Samples, frames: list[Atoms], done: labels.Labels, out: Path
 ) -> Iterator[str]:
     """Write the npz file and report what is in it."""
-    kept = np.array(done.indices)
-    md = samples.origin[kept] == "md"
-    balance = np.array(
-        [labels.net_force_and_torque(frames[i].positions, f) for i, f in zip(kept, done.forces, strict=True)]
+    low = done.energies < done.energies.min() + HIGHEST_ENERGY
+    kept = np.array(done.indices)[low]
+    energies, forces = done.energies[low], np.array(done.forces)[low]
+    positions = samples.positions[kept].astype(np.float32)
+    assert (positions == samples.positions[kept]).all()  # stored positions are the labelled ones
+    origin, trajectory = samples.origin[kept], samples.trajectory[kept]
+    balance = [labels.net_force_and_torque(frames[i].positions, f) for i, f in zip(kept, forces, strict=True)]
+    names, counts = np.unique(origin, return_counts=True)
+    md = origin == "md"
+    meta = _provenance(recipe) | {
+        "frames": dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        "failed": len(done.failures),
+        "dropped_broken_bonds": samples.dropped,
+        "dropped_high_energy": int((~low).sum()),
+        "energy_autocorrelation_lag1_md": round(
+            sampling.energy_autocorrelation(energies[md], trajectory[md]), 4
+        ),
+        "largest_net_force_eV_per_angstrom": float(np.max(balance, axis=0)[0]),
+        "largest_net_torque_eV": float(np.max(balance, axis=0)[1]),
+    }
+    np.savez_compressed(
+        out / f"{recipe.name}.npz",
+        z=frames[0].numbers.astype(np.int8),
+        R=positions,
+        E=energies,
+        F=forces.astype(np.float32),
+        origin=origin,
+        trajectory=trajectory,
+        energy_unit="eV",
+        length_unit="angstrom",
+        meta=json.dumps(meta),
     )
-    engines = [ENGINES[recipe.level], "tblite", "ase", "rdkit", "numpy"]
-    names, counts = np.unique(samples.origin[kept], return_counts=True)
-    meta: dict[str, Any] = {
+    yield json.dumps(meta, indent=1)
+
+
+def _provenance(recipe: Recipe) -> dict[str, Any]:
+    """Where the numbers of a set come from."""
+    engines = dict.fromkeys([ENGINES[recipe.level], "tblite", "ase", "rdkit", "numpy"])
+    return {
         "name": recipe.name,
         "molecule": recipe.title,
         "smiles": recipe.smiles,
         "level_of_theory": LEVEL_NAMES[recipe.level],
         "engine": f"{ENGINES[recipe.level]} {importlib.metadata.version(ENGINES[recipe.level])}",
-        "versions": {engine: importlib.metadata.version(engine) for engine in dict.fromkeys(engines)},
+        "versions": {engine: importlib.metadata.version(engine) for engine in engines},
         "sampling": "GFN2-xTB Langevin dynamics, see so3lab/recipes.py",
         "source": "computed by the so3lab developers with so3lab.recipes",
         "command": f"python -m so3lab.recipes {recipe.name} --out data",
@@ -235,30 +268,7 @@ def _store(
         "date": datetime.date.today().isoformat(),
         "licence": "CC0-1.0",
         "citation": CITATIONS[recipe.level],
-        "frames": dict(zip(names.tolist(), counts.tolist(), strict=True)),
-        "failed": len(done.failures),
-        "dropped_broken_bonds": samples.dropped,
-        "energy_autocorrelation_lag1_md": round(
-            sampling.energy_autocorrelation(done.energies[md], samples.trajectory[kept][md]), 4
-        ),
-        "largest_net_force_eV_per_angstrom": float(balance[:, 0].max()),
-        "largest_net_torque_eV": float(balance[:, 1].max()),
     }
-    positions = samples.positions[kept].astype(np.float32)
-    assert (positions == samples.positions[kept]).all()  # stored positions are the labelled ones
-    np.savez_compressed(
-        out / f"{recipe.name}.npz",
-        z=frames[0].numbers.astype(np.int8),
-        R=positions,
-        E=done.energies,
-        F=np.array(done.forces).astype(np.float32),
-        origin=samples.origin[kept],
-        trajectory=samples.trajectory[kept],
-        energy_unit="eV",
-        length_unit="angstrom",
-        meta=json.dumps(meta),
-    )
-    yield json.dumps(meta, indent=1)
 
 
 def _write_start(recipe: Recipe, out: Path) -> None:
