@@ -20,6 +20,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import resources
+from so3lab.compilation import avoid_known_faults
 from so3lab.graph import Graph, build_graph
 from so3lab.model import AttentionWeights, NetworkOutput, So3krates
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
@@ -38,6 +39,7 @@ def numerics(dtype: Dtype) -> Iterator[None]:
     """Work in this precision, with full-precision matrix products on every device, and leave JAX as it was."""
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    avoid_known_faults()
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         yield
 
@@ -273,7 +275,7 @@ class Potential:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            safetensors.numpy.save_file(tensors, temporary, metadata={"so3lab": json.dumps(about)})
+            temporary.write_bytes(safetensors.numpy.save(tensors, metadata={"so3lab": json.dumps(about)}))
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -92,6 +92,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         "test": counts[2],
         "seed": options.seed,
         "groups": options.groups,
+        "test_frames": sorted(split.test.tolist()),
     }
     last, rows = None, []
     try:

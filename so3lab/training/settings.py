@@ -29,9 +29,12 @@ class TrainingSettings:
     weight_decay: float = 0.0
     """Decoupled weight decay per unit of learning rate."""
     energy_weight: float = 0.05
-    """Weight of the squared error of the energy, in (eV)² per atom."""
+    """Weight of the error of the energy, in (eV)² per atom."""
     force_weight: float = 0.95
-    """Weight of the mean squared error of the force components, in (eV/Å)²."""
+    """Weight of the error of the forces, in (eV/Å)² per component."""
+    huber_delta: float = 0.01
+    """Error in eV/Å (for energies: eV over the root of the atoms) up to which it counts by its square, and beyond
+    linearly. Large: plain mean squares; small: mean lengths, which is what a mean absolute error measures."""
     gradient_clip: float = 10.0
     """Largest global norm of the gradient; longer ones are shortened to it."""
     ema_decay: float = 0.998
@@ -46,7 +49,9 @@ class TrainingSettings:
             raise ValueError(
                 f"give either epochs or minutes, got epochs={self.epochs} and minutes={self.minutes}"
             )
-        for name in ("epochs", "minutes", "batch_size", "learning_rate", "gradient_clip", "patience_epochs"):
+        for name in (
+            "epochs", "minutes", "batch_size", "learning_rate", "gradient_clip", "patience_epochs", "huber_delta",
+        ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}")

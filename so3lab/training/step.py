@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from so3lab.potential import energy_and_forces
+from so3lab.safe import safe_norm
 from so3lab.training.batches import Frames, batch_graph
 from so3lab.training.settings import TrainingSettings
 
@@ -26,16 +27,24 @@ class TrainState(NamedTuple):
 class Errors(NamedTuple):
     """Sums over frames that errors and losses are made of."""
 
-    energy_square_per_atom: Float[Array, ""]
+    energy_huber: Float[Array, ""]
     energy_absolute: Float[Array, ""]
-    force_square: Float[Array, ""]
+    force_huber: Float[Array, ""]
     force_absolute: Float[Array, ""]
     frames: Float[Array, ""]
     components: Float[Array, ""]
 
 
-def batch_errors(energy: Callable, parameters, frames: Frames, counted: Float[Array, " frames"]) -> Errors:
-    """Summed errors of a batch; frames with ``counted`` 0 do not count."""
+def huber(lengths: Float[Array, "*any"], delta: float) -> Float[Array, "*any"]:
+    """The square of a length up to ``delta``, growing linearly beyond, so that few bad atoms do not rule."""
+    inside = jnp.minimum(lengths, delta)
+    return inside * (2.0 * lengths - inside)
+
+
+def batch_errors(
+    energy: Callable, parameters, frames: Frames, counted: Float[Array, " frames"], delta: float
+) -> Errors:
+    """Summed errors of a batch; frames with ``counted`` 0 do not count. ``delta`` is that of :func:`huber`."""
     graph = batch_graph(frames)
     prediction = energy_and_forces(energy, parameters, graph)
     atoms = frames.atom_mask.sum(axis=1)
@@ -43,9 +52,9 @@ def batch_errors(energy: Callable, parameters, frames: Frames, counted: Float[Ar
     weight = (frames.atom_mask * counted[:, None])[:, :, None]
     force_error = weight * (prediction.forces.reshape(frames.forces.shape) - frames.forces)
     return Errors(
-        jnp.sum(energy_error**2 / jnp.maximum(atoms, 1)),
+        jnp.sum(huber(jnp.abs(energy_error) / jnp.sqrt(jnp.maximum(atoms, 1)), delta)),
         jnp.sum(jnp.abs(energy_error)),
-        jnp.sum(force_error**2),
+        jnp.sum(huber(safe_norm(force_error), delta)),
         jnp.sum(jnp.abs(force_error)),
         counted.sum(),
         3.0 * weight.sum(),
@@ -53,9 +62,9 @@ def batch_errors(energy: Callable, parameters, frames: Frames, counted: Float[Ar
 
 
 def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""]:
-    """Weighted mean squared errors, energies in (eV)² per atom and force components in (eV/Å)²."""
-    energy = errors.energy_square_per_atom / errors.frames
-    return settings.energy_weight * energy + settings.force_weight * errors.force_square / errors.components
+    """Weighted mean errors, both through :func:`huber`: energies over the root of the atoms, and force vectors."""
+    energy = errors.energy_huber / errors.frames
+    return settings.energy_weight * energy + settings.force_weight * errors.force_huber / errors.components
 
 
 def optimizer_of(settings: TrainingSettings) -> optax.GradientTransformation:
@@ -83,7 +92,8 @@ def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSet
     optimizer = optimizer_of(settings)
 
     def loss(weights, frames: Frames):
-        errors = batch_errors(energy, unravel(weights), frames, jnp.ones_like(frames.energies))
+        counted = jnp.ones_like(frames.energies)
+        errors = batch_errors(energy, unravel(weights), frames, counted, settings.huber_delta)
         return loss_of(errors, settings)
 
     def step(state: TrainState, frames: Frames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
@@ -106,7 +116,7 @@ def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSet
         def one(inputs):
             indices, mask = inputs
             chosen = jax.tree.map(lambda array: array[indices], frames)
-            return batch_errors(energy, unravel(weights), chosen, mask)
+            return batch_errors(energy, unravel(weights), chosen, mask, settings.huber_delta)
 
         return jax.tree.map(lambda rows: rows.sum(axis=0), jax.lax.map(one, (order, counted)))
 

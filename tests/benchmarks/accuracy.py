@@ -35,7 +35,9 @@ def load(path: Path | None) -> tuple[datasets.Dataset, datasets.Dataset, dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--preset", default="small")
     parser.add_argument("--seed", type=int, default=0)
@@ -51,7 +53,10 @@ def main() -> None:
         if report.seconds - shown > 6.0 * options.minutes or report.progress == 1.0:
             shown = report.seconds
             force = report.valid_force_mae_meV_A / 43.3641
-            print(f"{report.seconds:7.0f} s  epoch {report.epoch:5d}  validation {force:.3f} kcal/mol/Å", flush=True)
+            print(
+                f"{report.seconds:7.0f} s  epoch {report.epoch:5d}  validation {force:.3f} kcal/mol/Å",
+                flush=True,
+            )
     print(f"compilation and first epoch {rows[0]['seconds']:.1f} s; {rows[-1]['steps']} steps")
     print(evaluate(report.best, test).summary.to_string(index=False))
     if options.out:

@@ -16,7 +16,19 @@ from pathlib import Path
 def first_frame(model: str, cache: Path, folder: Path) -> tuple[float, float]:
     """Whole process, from start to the first frame and to the end, in seconds."""
     out = folder / f"{model}-{time.monotonic_ns()}.h5"
-    command = [sys.executable, "-m", "so3lab", "md", model, model, "--steps", "20", "--out", str(out), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "so3lab",
+        "md",
+        model,
+        model,
+        "--steps",
+        "20",
+        "--out",
+        str(out),
+        "--json",
+    ]
     started = time.monotonic()
     done = subprocess.run(
         command, env={**os.environ, "SO3LAB_CACHE": str(cache)}, capture_output=True, text=True, check=True
@@ -27,7 +39,9 @@ def first_frame(model: str, cache: Path, folder: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--models", nargs="+", default=["ethanol", "ala2", "ala3"])
     options = parser.parse_args()
     print("model      cache   first frame (s)   whole process with 20 steps (s)")

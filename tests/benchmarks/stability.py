@@ -54,7 +54,9 @@ def drift(name: str, ps: float = 4.0) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--ps", type=float, default=100.0)
     parser.add_argument("--models", nargs="+", default=["ethanol", "ala2", "ala3"])
     parser.add_argument("--seeds", type=int, default=1)
@@ -63,7 +65,10 @@ def main() -> None:
     for name in options.models:
         for seed in range(options.seeds):
             found = langevin(name, options.ps, seed)
-            print(f"{name} seed {seed}: " + ", ".join(f"{key} {value:.3g}" for key, value in found.items()), flush=True)
+            print(
+                f"{name} seed {seed}: " + ", ".join(f"{key} {value:.3g}" for key, value in found.items()),
+                flush=True,
+            )
         print(f"{name}: NVE drift {drift(name):.1e} of the kinetic energy per ps", flush=True)
 
 

@@ -50,3 +50,20 @@ view"""
         opened.wait_until(lambda: opened.molecules()[0].sum != before.sum, "another picture", seconds=30)
         opened.picture("view3d", NGLVIEW)
         assert opened.errors == []
+
+
+def test_a_live_figure_shows_its_newest_row(lab, browser):
+    code = """from so3lab_widgets import LiveFigure, figures
+import time
+with LiveFigure(lambda table: figures.time_series(table, "temperature"), every_seconds=0) as live:
+    for step in range(4):
+        live.add({"time_fs": 100.0 * step, "temperature": 300.0 + step})
+        time.sleep(1)"""
+    with lab.open(browser, new_notebook(cells=[new_code_cell(code)]), "live") as opened:
+        opened.run_all(seconds=120)
+        newest = (
+            "() => document.querySelector('.js-plotly-plot .xaxislayer-above, .js-plotly-plot')?.textContent"
+        )
+        opened.wait_until(lambda: "0.3" in opened.page.evaluate(newest), "the last row, at 0.3 ps")
+        assert opened.page.locator(".js-plotly-plot").count() == 1
+        assert opened.errors == []
