@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from so3lab.potential import bundled_models
+
 
 def first_frame(model: str, cache: Path, folder: Path) -> tuple[float, float]:
     """Whole process, from start to the first frame and to the end, in seconds."""
@@ -42,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", default=["ethanol", "ala2", "ala3"])
+    parser.add_argument("--models", nargs="+", default=sorted(bundled_models()))
     options = parser.parse_args()
     print("model      cache   first frame (s)   whole process with 20 steps (s)")
     with tempfile.TemporaryDirectory() as name:

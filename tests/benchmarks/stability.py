@@ -13,6 +13,7 @@ import numpy as np
 import so3lab
 from so3lab import dynamics, observables
 from so3lab.app.inputs import prepare_machine, read_structure
+from so3lab.potential import bundled_models
 
 TIMESTEP_FS, INTERVAL, TEMPERATURE_K = 0.5, 100, 500.0
 
@@ -58,7 +59,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--ps", type=float, default=100.0)
-    parser.add_argument("--models", nargs="+", default=["ethanol", "ala2", "ala3"])
+    parser.add_argument("--models", nargs="+", default=sorted(bundled_models()))
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     prepare_machine()
