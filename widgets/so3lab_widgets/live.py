@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from IPython.display import DisplayHandle, display
+from IPython.display import clear_output, display
 
 
 class LiveFigure:
     """A figure of a table that gains rows; use it in a ``with`` block, so that the last row is drawn too.
 
-    It redraws a plain figure instead of feeding a widget, which would bring five megabytes along.
+    It redraws a plain figure instead of feeding a widget, which would bring five megabytes along. Each drawing
+    replaces what the cell shows: JupyterLab ignores an update of a Plotly figure that stands already.
 
     Args:
         draw: Makes the figure, such as :func:`so3lab_widgets.figures.learning_curves`.
@@ -27,7 +28,6 @@ class LiveFigure:
         self._every_seconds = every_seconds
         self._rows: list[Mapping[str, Any]] = []
         self._drawn_at = -float("inf")
-        self._handle: DisplayHandle | None = None
 
     @property
     def table(self) -> pd.DataFrame:
@@ -44,11 +44,9 @@ class LiveFigure:
         """Draw what there is."""
         if not self._rows:
             return
-        picture = self._draw(self.table)._repr_mimebundle_()
-        if self._handle is None:
-            self._handle = display(picture, raw=True, display_id=True)
-        else:
-            self._handle.update(picture, raw=True)
+        figure = self._draw(self.table)
+        clear_output(wait=True)
+        display(figure)
         self._drawn_at = time.monotonic()
 
     def __enter__(self) -> "LiveFigure":
