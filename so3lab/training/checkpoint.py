@@ -18,7 +18,7 @@ class Progress(NamedTuple):
     seconds: float
     best_loss: float
     best_epoch: int
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
 
 
 class Checkpoint(NamedTuple):

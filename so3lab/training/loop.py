@@ -36,7 +36,7 @@ class EpochReport(NamedTuple):
     epoch: int
     steps: int
     seconds: float
-    """Since the start of the run, earlier parts of a resumed run included."""
+    """Spent training, earlier parts of a resumed run included; compilation is not counted."""
     progress: float
     """Share of the run that is done, 0 to 1."""
     train_loss: float
@@ -180,7 +180,6 @@ def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, 
 
 
 def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
-    started = saved = time.monotonic()
     settings, dtype = run.settings, run.begin.dtype
     with numerics(dtype):
         weights, unravel = ravel_pytree(run.begin.parameters)
@@ -193,52 +192,68 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
             found = keeper.restore(lambda: (state, best))
         if found is not None:
             state, best, progress = found
+    with numerics(dtype):  # before the clock starts
+        rows = _evaluation_batches(valid_frames)
+        train_epoch = functions.epoch.lower(state, train_frames, *_plan(run, progress, 0.0)).compile()
+        evaluate = functions.evaluate.lower(state.average, valid_frames, *rows).compile()
+    started = saved = time.monotonic()
     earlier, last_seconds = progress.seconds, 0.0
     while not _finished(settings, progress):
         epoch_started = time.monotonic()
-        before = _share(settings, progress.epoch, progress.seconds)
-        after = _share(settings, progress.epoch + 1, progress.seconds + last_seconds)
-        rates = learning_rates(
-            settings, before, after, progress.epoch * run.steps_per_epoch, run.steps_per_epoch
-        )
-        order = batch_order(
-            len(run.train.energies), settings.batch_size, progress.epoch * run.steps_per_epoch, run.steps_per_epoch,
-            settings.seed,
-        )  # fmt: skip
+        order, rates = _plan(run, progress, last_seconds)
         with numerics(dtype):
-            state, losses = functions.epoch(state, train_frames, order, rates.astype(dtype))
-            errors = _evaluate(functions.evaluate, state.average, valid_frames)
+            state, losses = train_epoch(state, train_frames, order, rates)
+            errors = evaluate(state.average, valid_frames, *rows)
         train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
         _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
-        improved = valid_loss < progress.best_loss
-        best = jnp.array(state.average) if improved else best
+        best = jnp.array(state.average) if valid_loss < progress.best_loss else best
         seconds = earlier + time.monotonic() - started
         last_seconds = time.monotonic() - epoch_started
-        row: dict[str, Any] = {
-            "epoch": progress.epoch + 1,
-            "steps": (progress.epoch + 1) * run.steps_per_epoch,
-            "seconds": seconds,
-            "progress": _share(settings, progress.epoch + 1, seconds),
-            "train_loss": train_loss,
-            "valid_loss": valid_loss,
-            "valid_energy_mae_meV": 1000.0 * float(errors.energy_absolute / errors.frames),
-            "valid_force_mae_meV_A": 1000.0 * float(errors.force_absolute / errors.components),
-            "learning_rate": float(rates[-1]),
-            "improved": improved,
-        }
-        progress = Progress(
-            progress.epoch + 1,
-            seconds,
-            valid_loss if improved else progress.best_loss,
-            progress.epoch + 1 if improved else progress.best_epoch,
-            [*progress.history, row],
-        )
+        progress = _advanced(run, progress, seconds, train_loss, valid_loss, errors, float(rates[-1]))
         done = _finished(settings, progress)
         if keeper is not None and (done or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             with numerics(dtype):
                 keeper.save(Checkpoint(state, best, progress))
             saved = time.monotonic()
-        yield EpochReport(**row, best=_potential(run, unravel, best, progress))
+        yield EpochReport(**progress.history[-1], best=_potential(run, unravel, best, progress))
+
+
+def _plan(run: _Run, progress: Progress, last_seconds: float):
+    """Which frames each step of the next epoch sees, and its learning rates."""
+    settings, steps = run.settings, run.steps_per_epoch
+    first = progress.epoch * steps
+    before = _share(settings, progress.epoch, progress.seconds)
+    after = _share(settings, progress.epoch + 1, progress.seconds + last_seconds)
+    rates = learning_rates(settings, before, after, first, steps)
+    order = batch_order(len(run.train.energies), settings.batch_size, first, steps, settings.seed)
+    return order, rates.astype(run.begin.dtype)
+
+
+def _advanced(
+    run: _Run,
+    progress: Progress,
+    seconds: float,
+    train_loss: float,
+    valid_loss: float,
+    errors: Errors,
+    rate: float,
+) -> Progress:
+    """Progress after one more epoch, with its row of numbers."""
+    epoch, improved = progress.epoch + 1, valid_loss < progress.best_loss
+    row: dict[str, Any] = {
+        "epoch": epoch,
+        "steps": epoch * run.steps_per_epoch,
+        "seconds": seconds,
+        "progress": _share(run.settings, epoch, seconds),
+        "train_loss": train_loss,
+        "valid_loss": valid_loss,
+        "valid_energy_mae_meV": 1000.0 * float(errors.energy_absolute / errors.frames),
+        "valid_force_mae_meV_A": 1000.0 * float(errors.force_absolute / errors.components),
+        "learning_rate": rate,
+        "improved": improved,
+    }
+    best = (valid_loss, epoch) if improved else (progress.best_loss, progress.best_epoch)
+    return Progress(epoch, seconds, *best, [*progress.history, row])
 
 
 def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
@@ -255,14 +270,13 @@ def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
         return replace(run.begin, parameters=unravel(weights), metadata=metadata)
 
 
-def _evaluate(evaluate, weights, frames: Frames) -> Errors:
-    """Errors over all frames, in batches of one size; the last is filled with frames that do not count."""
+def _evaluation_batches(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+    """All frames in batches of one size; the last is filled with frames that do not count."""
     count = frames.energies.shape[0]
     size = min(EVALUATION_BATCH, count)
-    rows = -(-count // size)
-    order = np.arange(rows * size)
-    counted = (order < count).astype(frames.energies.dtype).reshape(rows, size)
-    return evaluate(weights, frames, (order % count).astype(np.int32).reshape(rows, size), counted)
+    order = np.arange(-(-count // size) * size)
+    counted = (order < count).astype(frames.energies.dtype)
+    return (order % count).astype(np.int32).reshape(-1, size), counted.reshape(-1, size)
 
 
 def _share(settings: TrainingSettings, epoch: int, seconds: float) -> float:

@@ -17,7 +17,7 @@ class TrainingSettings:
     epochs: int | None = None
     """Passes over the training frames."""
     minutes: float | None = None
-    """Wall-clock time to use, compilation included."""
+    """Wall-clock time to train; compilation comes before and is not counted."""
     batch_size: int = 10
     """Structures per step."""
     learning_rate: float = 4e-3

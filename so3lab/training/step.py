@@ -77,8 +77,8 @@ class Functions(NamedTuple):
     """The compiled functions of a run."""
 
     init: Callable[[Float[Array, " weights"]], TrainState]
-    epoch: Callable  # (state, frames, order, learning_rates) -> (state, losses)
-    evaluate: Callable  # (weights, frames, order, counted) -> Errors
+    epoch: jax.stages.Wrapped  # (state, frames, order, learning_rates) -> (state, losses)
+    evaluate: jax.stages.Wrapped  # (weights, frames, order, counted) -> Errors
 
 
 def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSettings) -> Functions:
