@@ -50,11 +50,11 @@ def batch_errors(
     atoms = frames.atom_mask.sum(axis=1)
     energy_error = counted * (prediction.energies - frames.energies)
     weight = (frames.atom_mask * counted[:, None])[:, :, None]
-    force_error = weight * (prediction.forces.reshape(frames.forces.shape) - jnp.asarray(frames.forces))
+    force_error = weight * (prediction.forces.reshape(frames.forces.shape) - frames.forces)
     return Errors(
         jnp.sum(huber(jnp.abs(energy_error) / jnp.sqrt(jnp.maximum(atoms, 1)), delta)),
         jnp.sum(jnp.abs(energy_error)),
-        jnp.sum(huber(safe_norm(force_error), delta)),
+        jnp.sum(huber(safe_norm(jnp.asarray(force_error)), delta)),
         jnp.sum(jnp.abs(force_error)),
         counted.sum(),
         3.0 * weight.sum(),
