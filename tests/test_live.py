@@ -35,10 +35,14 @@ def test_slow_rows_are_drawn_one_by_one(drawn):
 
 
 def test_what_was_learned_is_drawn_when_the_loop_fails(drawn):
-    with pytest.raises(FloatingPointError), LiveFigure(draw, every_seconds=3600) as figure:
-        figure.add({"y": 1})
-        figure.add({"y": 2})
-        raise FloatingPointError("the loss is not a number")
+    def learn() -> None:
+        with LiveFigure(draw, every_seconds=3600) as figure:
+            figure.add({"y": 1})
+            figure.add({"y": 2})
+            raise FloatingPointError("the loss is not a number")
+
+    with pytest.raises(FloatingPointError):
+        learn()
     assert drawn == [1, 2]
 
 
