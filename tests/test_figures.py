@@ -160,7 +160,11 @@ def test_every_figure_reads_on_light_and_dark(epochs, run):
 def test_logarithmic_ticks_are_plain_numbers():
     ticks = theme.log_ticks(pd.Series([0.0, 0.3, 40.0]))
     assert ticks["ticktext"][:4] == ["0.1", "0.2", "0.5", "1"]
-    assert theme.log_ticks(pd.Series([0.0])) == {}
+    assert theme.log_ticks(pd.Series([0.0])) == {"type": "log"}
+
+
+def test_an_axis_of_nearly_equal_values_is_not_left_without_ticks():
+    assert theme.log_ticks(pd.Series([2060.3, 2064.9])) == {"type": "log"}
 
 
 def test_labels_carry_units():

@@ -91,13 +91,18 @@ def styled(figure: go.Figure, title: str = "", subtitle: str = "", height: int =
 
 
 def log_ticks(values: pd.Series) -> dict[str, Any]:
-    """Ticks of a logarithmic axis at 1, 2, 5, 10, 20, 50 and so on, written out as plain numbers."""
+    """A logarithmic axis with ticks at 1, 2, 5, 10, 20, 50 and so on, written out as plain numbers.
+
+    Where fewer than two of them fall into the range of the values, Plotly chooses.
+    """
     positive = values[values > 0]
     if positive.empty:
-        return {}
+        return {"type": "log"}
     low, high = (math.floor(math.log10(limit)) for limit in (positive.min(), positive.max()))
     steps = (1, 2, 5) if high - low < 3 else (1,)
     ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps] + [10.0 ** (high + 1)]
+    if sum(positive.min() <= tick <= positive.max() for tick in ticks) < 2:
+        return {"type": "log"}
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
