@@ -49,7 +49,7 @@ class EpochReport(NamedTuple):
     best: Potential
     """The potential with the best weights so far."""
 
-    def row(self) -> dict[str, float | bool]:
+    def row(self) -> dict[str, Any]:
         """The numbers alone, for a table."""
         return {name: value for name, value in self._asdict().items() if name != "best"}
 
