@@ -113,7 +113,9 @@ class ModelSettings:
             raise ValueError(
                 f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file"
             )
-        return cls(**values)
+        return cls(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
 
 
 PRESETS: dict[str, ModelSettings] = {
