@@ -187,7 +187,8 @@ class Simulation:
         self._field = potential.force_field if isinstance(potential, Potential) else potential
         self._system = _system(atoms, self._field)
         self._capacity = self._first_capacity(atoms)
-        self._freedom = degrees_of_freedom(len(atoms), ensemble, atoms.pbc.any(), is_linear(atoms.positions))
+        periodic = bool(atoms.pbc.any())
+        self._freedom = degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions))
         velocities = atoms.get_velocities()
         if not np.any(velocities):
             velocities = thermal_velocities(
@@ -195,7 +196,7 @@ class Simulation:
                 atoms.get_masses(),
                 self.control.temperature_K,
                 seed=seed,
-                periodic=atoms.pbc.any(),
+                periodic=periodic,
             )
         self.state = self._start(atoms.positions, velocities, key_data(seed))
 
