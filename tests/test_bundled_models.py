@@ -43,7 +43,12 @@ def test_model_says_where_it_comes_from(name):
 def hot_run(name: str, ps: float):
     chunks = list(
         dynamics.run(
-            so3lab.load(name), read_structure(name), steps=int(2000 * ps), temperature_K=500, interval=100
+            so3lab.load(name),
+            read_structure(name),
+            steps=int(2000 * ps),
+            temperature_K=500,
+            friction_per_ps=10.0,
+            interval=100,
         )
     )
     positions = np.concatenate([chunk.positions for chunk in chunks])
@@ -53,7 +58,7 @@ def hot_run(name: str, ps: float):
 
 
 def test_some_ps_at_500_K_are_stable(name):
-    table, temperature = hot_run(name, 4.0)
+    table, temperature = hot_run(name, 8.0)
     assert table["largest_deviation_A"].max() < 0.5
     assert 400 < temperature[20:].mean() < 600
 

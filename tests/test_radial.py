@@ -75,9 +75,9 @@ def test_cutoff_gradient_is_finite_everywhere(kind):
 
 def test_unknown_names_are_refused_with_the_choices():
     with pytest.raises(ValueError, match=r"radial_basis must be one of \('bernstein'"):
-        radial_basis.__wrapped__(jnp.ones(2), "chebyshev", 8, 5.0)
+        radial_basis(jnp.ones(2), "chebyshev", 8, 5.0)
     with pytest.raises(ValueError, match="cutoff_function must be one of"):
-        cutoff_weight.__wrapped__(jnp.ones(2), "step", 5.0)
+        cutoff_weight(jnp.ones(2), "step", 5.0)
 
 
 def test_safe_operations_have_finite_gradients_where_the_plain_ones_do_not():
