@@ -20,6 +20,9 @@ from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
 
 
+pytestmark = pytest.mark.slow  # not yet seen to pass as a whole on a quiet machine
+
+
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     """A file of labelled frames."""
