@@ -19,7 +19,6 @@ from so3lab.potential import Potential, flat_parameters
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
 
-
 pytestmark = pytest.mark.slow  # not yet seen to pass as a whole on a quiet machine
 
 
