@@ -113,9 +113,10 @@ class ModelSettings:
             raise ValueError(
                 f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file"
             )
-        return cls(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        restored: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**restored)
 
 
 PRESETS: dict[str, ModelSettings] = {
