@@ -176,6 +176,29 @@ class Potential:
             parameters = _initial_parameters(settings, seed)
         return cls(settings, parameters, **more).astype(dtype)
 
+    @classmethod
+    def from_tensors(
+        cls,
+        settings: ModelSettings,
+        tensors: dict[str, np.ndarray],
+        source: str | Path,
+        dtype: Dtype = "float32",
+        **more: Any,
+    ) -> "Potential":
+        """A potential from weights by name; the inverse of :func:`flat_parameters`.
+
+        Args:
+            settings: What the network is.
+            tensors: Every parameter by its dotted name.
+            source: Where they come from, for error messages.
+            dtype: Precision to compute in.
+            **more: ``energy_shifts`` and ``metadata``.
+
+        Raises:
+            ValueError: If a tensor is missing, extra or misshapen.
+        """
+        return cls(settings, _state_from(settings, tensors, Path(source)), **more).astype(dtype)
+
     def astype(self, dtype: Dtype) -> "Potential":
         """The same potential computing in another precision."""
         with numerics(dtype):
@@ -308,7 +331,9 @@ class Potential:
             )
         settings = ModelSettings.from_dict(about["settings"])
         shifts = {int(z): float(value) for z, value in about["energy_shifts_eV"].items()}
-        return cls(settings, _state_from(settings, tensors, path), shifts, about["metadata"]).astype(dtype)
+        return cls.from_tensors(
+            settings, tensors, path, dtype, energy_shifts=shifts, metadata=about["metadata"]
+        )
 
 
 def flat_parameters(parameters: nnx.State) -> dict[str, Any]:
@@ -335,22 +360,28 @@ def _state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], path: P
 
 
 def load(name_or_path: str | Path, dtype: Dtype = "float32") -> Potential:
-    """A potential from a file, or a bundled one by name.
+    """A potential from a file, a bundled one by name, or the published SO3LR.
 
     Args:
-        name_or_path: A ``.so3.safetensors`` file, or one of :func:`bundled_models`.
+        name_or_path: A ``.so3.safetensors`` file, one of :func:`bundled_models`, or ``"so3lr"``, which is
+            obtained on first use (:func:`so3lab.pretrained.load_so3lr`).
         dtype: Precision to compute in.
 
     Raises:
         FileNotFoundError: If it is neither; the sentence lists the bundled names.
     """
+    if str(name_or_path) == "so3lr":
+        from so3lab.pretrained import load_so3lr
+
+        return load_so3lr(dtype=dtype)
     models = bundled_models()
     if str(name_or_path) in models:
         return Potential.load(models[str(name_or_path)], dtype)
     if not Path(name_or_path).is_file():
         raise FileNotFoundError(
             f"there is no model file {str(name_or_path)!r}, and no bundled model of that name; "
-            f"bundled are: {', '.join(sorted(models)) or 'none'}"
+            f"bundled are: {', '.join(sorted(models)) or 'none'}; "
+            "'so3lr' is the published general model"
         )
     return Potential.load(name_or_path, dtype)
 
