@@ -21,11 +21,10 @@ from jaxtyping import Array, Float
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
 from so3lab.pairwise import ShortRangeRepulsion
 from so3lab.radial import cutoff_weight, radial_basis
+from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
 from so3lab.safe import safe_norm
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
 from so3lab.spherical import contract, order_to_degree, parity, spherical_harmonics
-
-ACTIVATIONS = {"silu": jax.nn.silu, "identity": lambda x: x}
 
 
 class PairGeometry(NamedTuple):
@@ -75,10 +74,6 @@ def spread_over_heads(weights: Float[Array, "pairs heads"], features: int) -> Fl
     return jnp.repeat(weights, features // weights.shape[1], axis=1)
 
 
-def _kernel_init(zero: bool):
-    return nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
-
-
 class Mlp(nnx.Module):
     """Two dense layers with silu between."""
 
@@ -87,7 +82,7 @@ class Mlp(nnx.Module):
     ):
         self.first = nnx.Linear(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
         self.second = nnx.Linear(
-            sizes[1], sizes[2], use_bias=use_bias, kernel_init=_kernel_init(zero_out), rngs=rngs
+            sizes[1], sizes[2], use_bias=use_bias, kernel_init=kernel_init(zero_out), rngs=rngs
         )
 
     def __call__(self, x: Float[Array, "*rows in"], activation=jax.nn.silu) -> Float[Array, "*rows out"]:
@@ -204,7 +199,7 @@ class Exchange(nnx.Module):
     def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
         self.degrees = settings.degrees
         width = settings.num_features + len(settings.degrees)
-        init = _kernel_init(settings.identity_at_init)
+        init = kernel_init(settings.identity_at_init)
         self.dense = nnx.Linear(width, width, kernel_init=init, rngs=rngs)
 
     def __call__(self, x, chi):
@@ -244,29 +239,6 @@ class Layer(nnx.Module):
         return x, chi, attention
 
 
-class EnergyHead(nnx.Module):
-    """Atomic energies from features: ``scale[z] * (w1 act(w0 x + b0) + b1) + shift[z]``, in eV."""
-
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
-        self.activation = ACTIVATIONS[settings.energy_activation]
-        init = _kernel_init(settings.zero_energy_at_init)
-        hidden = settings.energy_hidden
-        self.hidden = nnx.Linear(settings.num_features, hidden, rngs=rngs) if hidden else None
-        self.final = nnx.Linear(hidden or settings.num_features, 1, kernel_init=init, rngs=rngs)
-        self.scales = nnx.Param(jnp.ones(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_scales else None
-        self.shifts = nnx.Param(jnp.zeros(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_shifts else None
-
-    def __call__(self, x: Float[Array, "atoms features"], graph: Graph) -> Float[Array, " atoms"]:
-        if self.hidden is not None:
-            x = self.activation(self.hidden(x))
-        energies = self.final(x)[:, 0]
-        if self.scales is not None:
-            energies = self.scales[...][graph.atomic_numbers] * energies
-        if self.shifts is not None:
-            energies = energies + self.shifts[...][graph.atomic_numbers]
-        return energies
-
-
 class So3krates(nnx.Module):
     """The whole network: structures in, energies out."""
 
@@ -280,6 +252,9 @@ class So3krates(nnx.Module):
         self.layers = nnx.List([Layer(settings, rngs=rngs) for _ in range(settings.num_layers)])
         self.energy = EnergyHead(settings, rngs=rngs)
         self.repulsion = ShortRangeRepulsion() if settings.repulsion else None
+        charged = settings.electrostatics != "none"
+        self.partial_charges = PartialCharges(settings, rngs=rngs) if charged else None
+        self.hirshfeld = HirshfeldRatios(settings, rngs=rngs) if settings.dispersion else None
 
     def embed(self, graph: Graph) -> Float[Array, "atoms features"]:
         """Initial features: the mean, over the square root of their number, of the embeddings present."""

@@ -9,6 +9,7 @@ from so3lab.spherical import check_degrees
 MAX_ATOMIC_NUMBER = 118
 
 Activation = Literal["silu", "identity"]
+Electrostatics = Literal["none", "exact", "wolf", "compat"]
 Normalization = Literal["mean_neighbors", "sqrt_width", "none"]
 
 
@@ -54,6 +55,22 @@ class ModelSettings:
     """Whether the number of unpaired electrons enters the features."""
     repulsion: bool = True
     """Whether a screened nuclear repulsion below 1.5 Å is added (:mod:`so3lab.pairwise`)."""
+    electrostatics: Electrostatics = "none"
+    """Energy of predicted partial charges: no such term; ``exact`` (no truncation for molecules, Ewald sum for
+    cells); ``wolf`` (truncated, with its self term); ``compat`` (truncated as in the published SO3LR program)."""
+    screening_length: float = 4.0
+    """Length σ in Å of the interaction erf(r/σ)/r of partial charges."""
+    dispersion: bool = False
+    """Whether a dispersion energy from predicted Hirshfeld ratios is added."""
+    dispersion_scale: float = 1.2
+    """Factor on the radius below which dispersion is damped."""
+    long_range_cutoff: float | None = None
+    """Radius in Å at which dispersion and truncated electrostatics end; None for no truncation in molecules, and
+    12 Å in cells."""
+    dispersion_damping: float = 2.0
+    """Width in Å of the window before ``long_range_cutoff`` in which dispersion is switched off."""
+    spin_trained: bool = True
+    """Whether training data had unpaired electrons; if not, structures with any are refused."""
     zero_energy_at_init: bool = False
     """Start with zero energies: the last kernel of the energy head is zero."""
     identity_at_init: bool = False
@@ -87,9 +104,22 @@ class ModelSettings:
             ("normalization", Normalization),
             ("qk_activation", Activation),
             ("energy_activation", Activation),
+            ("electrostatics", Electrostatics),
         ):
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
+        self._check_long_range()
+
+    def _check_long_range(self) -> None:
+        for name in ("screening_length", "dispersion_scale", "dispersion_damping"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        shortest = self.dispersion_damping if self.dispersion else 0.0
+        if self.long_range_cutoff is not None and not self.long_range_cutoff > shortest:
+            raise ValueError(
+                f"long_range_cutoff (Å) must be larger than {shortest:g}, the window in which dispersion is "
+                f"switched off, got {self.long_range_cutoff}; 12 is usual, None means no truncation"
+            )
 
     def attention_norm(self, heads: int) -> float:
         """The constant that attention weights with this many heads are divided by."""

@@ -1,4 +1,4 @@
-"""Pairwise terms with few parameters that a network need not learn: short-range repulsion."""
+"""Repulsion of nuclei that come too close: a screened Coulomb energy that ends at 1.5 Å."""
 
 import jax
 import jax.numpy as jnp
