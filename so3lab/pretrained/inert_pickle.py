@@ -57,7 +57,7 @@ class Persistent:
 _MARK = object()
 _PUSHED = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8",
-    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8",
+    "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8",
 }  # fmt: skip
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -79,7 +79,9 @@ def read(data: bytes) -> Any:
     except PickleRefused:
         raise
     except Exception as error:  # whatever a damaged file makes the disassembler or a list stumble over
-        raise PickleRefused(f"the pickle is damaged or truncated ({error or type(error).__name__})") from error
+        raise PickleRefused(
+            f"the pickle is damaged or truncated ({error or type(error).__name__})"
+        ) from error
     return machine.result()
 
 
@@ -96,10 +98,10 @@ class _Machine:
             "REDUCE": self._call, "NEWOBJ": self._call, "BUILD": self._build,
             "EMPTY_LIST": lambda _: self._stack.append([]), "EMPTY_DICT": lambda _: self._stack.append({}),
             "MARK": self._mark, "TUPLE": lambda _: self._stack.append(tuple(self._since_mark())),
-            "APPEND": lambda _: self._extend([self._stack.pop()]),
+            "APPEND": lambda _: self._extend(self._pop(1)),
             "APPENDS": lambda _: self._extend(self._since_mark()),
             "SETITEM": lambda _: self._assign(self._pop(2)), "SETITEMS": lambda _: self._assign(self._since_mark()),
-            "BINPERSID": lambda _: self._stack.append(Persistent(self._stack.pop())),
+            "BINPERSID": lambda _: self._stack.append(Persistent(*self._pop(1))),
             "BINPUT": self._remember, "LONG_BINPUT": self._remember,
             "MEMOIZE": lambda _: self._remember(len(self._memo)),
             "BINGET": self._recall, "LONG_BINGET": self._recall,
@@ -116,7 +118,9 @@ class _Machine:
         elif name in self._do:
             self._do[name](argument)
         else:
-            raise PickleRefused(f"the pickle uses the instruction {name}, which files of parameters do not need")
+            raise PickleRefused(
+                f"the pickle uses the instruction {name}, which files of parameters do not need"
+            )
 
     def result(self) -> Any:
         if len(self._stack) != 1 or self._stack[0] is _MARK:
@@ -191,7 +195,9 @@ class _Machine:
     def _remember(self, index: int) -> None:
         if index > self._size:
             raise PickleRefused(f"the pickle numbers more values ({index}) than it has bytes")
-        self._memo[index] = self._stack[-1]
+        value = self._pop(1)[0]
+        self._stack.append(value)
+        self._memo[index] = value
 
     def _recall(self, index: int) -> None:
         if index not in self._memo:
