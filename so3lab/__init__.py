@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _FROM = {
     "load": "so3lab.potential",
+    "load_so3lr": "so3lab.pretrained",
     "Potential": "so3lab.potential",
     "ModelSettings": "so3lab.settings",
     "TrainingSettings": "so3lab.training",
@@ -19,17 +20,39 @@ _FROM = {
     "train": "so3lab.training",
     "evaluate": "so3lab.training",
 }
-_MODULES = ("attention", "datasets", "dynamics", "labels", "observables", "training", "trajectory", "units")
+_MODULES = (
+    "attention",
+    "datasets",
+    "dynamics",
+    "labels",
+    "observables",
+    "pretrained",
+    "training",
+    "trajectory",
+    "units",
+)
 
 if TYPE_CHECKING:
-    from so3lab import attention, datasets, dynamics, labels, observables, training, trajectory, units
+    from so3lab import (
+        attention,
+        datasets,
+        dynamics,
+        labels,
+        observables,
+        pretrained,
+        training,
+        trajectory,
+        units,
+    )
     from so3lab.potential import Potential, load
+    from so3lab.pretrained import load_so3lr
     from so3lab.settings import ModelSettings, preset
     from so3lab.training import TrainingSettings, evaluate, train
 
 __all__ = [
     "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics", "evaluate",
-    "labels", "load", "observables", "preset", "train", "training", "trajectory", "units", "widgets",
+    "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "train", "training", "trajectory", "units",
+    "widgets",
 ]  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """How a public set reaches this machine: resumed after interruptions, checked, complete or not at all."""
 
-import contextlib
 import datetime
 import hashlib
 import http.client
@@ -9,7 +8,7 @@ import os
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from so3lab.datasets.readers import unpack_xz
@@ -22,6 +21,7 @@ from so3lab.datasets.sources import (
     public_sets,
     unknown_name,
 )
+from so3lab.files import completed, only_one
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60.0
@@ -74,7 +74,7 @@ def fetch(
     if target.is_file() and (archive != target or _known(target)):
         return target
     target_folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(target_folder / f"{entry.download}.lock"):
+    with only_one(target_folder / f"{entry.download}.lock"):
         if not archive.is_file():
             _download(entry, archive, progress, base_url or os.environ.get("SO3LAB_DATA_URL"))
         elif not _known(archive):  # placed by hand
@@ -201,11 +201,11 @@ def _known(file: Path) -> bool:
 
 def _record(target: Path, sha256: str, size: int, url: str) -> None:
     folder = target.parent
-    with _only_one(folder / f"{CHECKSUMS}.lock"):
+    with only_one(folder / f"{CHECKSUMS}.lock"):
         today = datetime.date.today().isoformat()
         entry = {"sha256": sha256, "bytes": size, "url": url, "date": today}
         entries = _recorded(folder) | {target.name: entry}
-        with _completed(folder / CHECKSUMS) as file:
+        with completed(folder / CHECKSUMS) as file:
             file.write_text(json.dumps(entries, indent=1, sort_keys=True))
 
 
@@ -214,7 +214,7 @@ def _unpack(entry: PublicSet, archive: Path, target: Path) -> None:
     if archive == target:
         return
     try:
-        with _completed(target) as unpacked:
+        with completed(target) as unpacked:
             if archive.suffix == ".xz":
                 unpack_xz(archive, unpacked)
             else:
@@ -238,30 +238,3 @@ def _extract_member(archive: Path, member: str, target: Path) -> None:
                         file.write(chunk)
                 return
     raise ValueError(f"it has no {member}")
-
-
-@contextlib.contextmanager
-def _completed(target: Path) -> Iterator[Path]:
-    """A temporary file beside ``target`` that takes its place only if the block ends well."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    """Wait until no other process or thread holds ``lock``; the system frees it when a holder dies."""
-    with lock.open("a+b") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""How arrays are taken out of a foreign pickle of parameters: NumPy's and JAX's by their raw bytes, all else refused."""
+"""How arrays are taken out of a foreign pickle: NumPy's and JAX's by their raw bytes, all else refused."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ def _dtype(value: Any, path: str) -> np.dtype:
     byte_order = state[1] if len(state) > 1 else "<"
     if code not in FLOATS or byte_order not in ("<", ">", "|", "="):
         raise PickleRefused(f"{path} has data type {code!r:.20}, but only floating-point arrays are admitted")
-    return np.dtype(code).newbyteorder("<" if byte_order in ("|", "=") else byte_order)
+    return np.dtype(code).newbyteorder(">" if byte_order == ">" else "<")
 
 
 def _raw_bytes(value: Any) -> bytes:

@@ -8,12 +8,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from so3lab.potential import Dtype, Potential
+from so3lab.potential import Dtype, Potential, flat_parameters
 from so3lab.pretrained import mlff, mlff_v03, names, torch_port
 from so3lab.pretrained.arrays import Tree
 from so3lab.pretrained.checkpoints import Checkpoint, read_checkpoint
 from so3lab.pretrained.inert_pickle import PickleRefused
-from so3lab.pretrained.published import LICENCE, SO3LR_CITATION, SO3LR_FILES, UNTRAINED_SPIN
+from so3lab.pretrained.published import (
+    LICENCE,
+    MEMBER_SHA256,
+    SO3LR_CITATION,
+    SO3LR_SETTINGS,
+    SO3LR_TENSORS,
+    UNTRAINED_SPIN,
+)
 from so3lab.pretrained.torch_archive import is_torch_archive, read_torch_model
 from so3lab.settings import ModelSettings
 
@@ -74,7 +81,7 @@ def potential_from_torch(data: bytes, name: str, dtype: Dtype = "float32") -> Po
     settings = torch_port.settings_from_torch(model)
     tensors = names.from_torch(settings, model.tensors)
     checksum = hashlib.sha256(data).hexdigest()
-    if checksum in SO3LR_FILES:
+    if checksum == MEMBER_SHA256:
         # A constant of the data that the port adds to each atom and no calculator of the authors does.
         tensors["energy.shifts"] = np.zeros_like(tensors["energy.shifts"])
     about = {"checksums": {name: f"sha256:{checksum}"}}
@@ -121,12 +128,9 @@ def _potential(converted: _Converted, name: str, dtype: Dtype) -> Potential:
         "converted": datetime.date.today().isoformat(),
         **converted.about,
     }
-    if any(value.removeprefix("sha256:") in SO3LR_FILES for value in converted.about["checksums"].values()):
+    if fingerprint(tensors) == SO3LR_TENSORS:
         metadata |= {"name": "SO3LR", "licence": LICENCE, "citation": SO3LR_CITATION}
-    if (
-        "spin.value" in tensors
-        and hashlib.sha256(tensors["spin.value"].tobytes()).hexdigest() == UNTRAINED_SPIN
-    ):
+    if _has_untrained_spin(tensors):
         settings = replace(settings, spin_trained=False)
     shifts = {z: 0.0 for z in trained_elements(tensors)}
     return Potential.from_tensors(settings, tensors, name, dtype, energy_shifts=shifts, metadata=metadata)
@@ -136,6 +140,27 @@ def trained_elements(tensors: Tree) -> list[int]:
     """Atomic numbers whose energy scale training has moved away from its start at 1; empty where there is none."""
     scales = tensors.get("energy.scales")
     return [] if scales is None else [int(z) for z in np.flatnonzero(scales != 1.0) if z > 0]
+
+
+def _has_untrained_spin(tensors: Tree) -> bool:
+    values = tensors.get("spin.value")
+    return values is not None and hashlib.sha256(values.tobytes()).hexdigest() == UNTRAINED_SPIN
+
+
+def fingerprint(tensors: Tree) -> str:
+    """The sha256 of parameters, names included, whatever file they came in."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = np.asarray(tensors[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def is_published_so3lr(potential: Potential) -> bool:
+    """Whether a potential is the published network, bit for bit and with the published settings."""
+    tensors = {name: np.asarray(value) for name, value in flat_parameters(potential.parameters).items()}
+    return potential.settings == SO3LR_SETTINGS and fingerprint(tensors) == SO3LR_TENSORS
 
 
 def _sha256(file: Path) -> str:
