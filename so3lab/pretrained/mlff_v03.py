@@ -142,11 +142,10 @@ def _element_table(array: np.ndarray) -> np.ndarray:
 def _check_layer(layer: Mapping[str, Any], first: Mapping[str, Any], features: int) -> None:
     if layer != first:
         raise ValueError("the layers of the network differ from one another, which so3lab does not have")
-    widths = {f"{block}_{kind}_filter_features": last for block in ("fb", "gb")
-              for kind, last in (("rad", [features, features]), ("sph", [features // 4, features]))}  # fmt: skip
-    for name, wanted in widths.items():
-        if list(layer.get(name, wanted)) != wanted:
-            raise ValueError(f"{name} must be {wanted}, got {layer[name]}")
+    for kind, widths in (("rad", [features, features]), ("sph", [features // 4, features])):
+        for name in (f"fb_{kind}_filter_features", f"gb_{kind}_filter_features"):
+            if list(layer.get(name, widths)) != widths:
+                raise ValueError(f"{name} must be {widths}, got {layer[name]}")
     for name, wanted in _FILTER_AND_ATTENTION.items():
         if layer.get(name, wanted) != wanted:
             raise ValueError(f"{name} must be {wanted!r}, got {layer[name]!r}")

@@ -84,18 +84,12 @@ def _layer(number: int, settings: ModelSettings) -> Iterator[Row]:
                 f"{ours}.attention.{kind}_{name}.blocks", (f"{mlff}/attention_block/W{kind[0]}{code}",),
                 (f"{torch}.euclidean_attention_block.W_{kind[0]}_{short}",), "heads",
             )  # fmt: skip
-    for which, (norm, mlp) in enumerate(
-        zip(settings.layer_normalization, settings.residual_mlp, strict=True), start=1
-    ):
-        place = ("first", "last")[which - 1]
-        if norm:
-            yield from _norm(
-                f"{ours}.{place}_norm",
-                f"{mlff}/layer_normalization_{which}",
-                f"{torch}.layer_norm_inv_{which}",
-            )
-        if mlp:
-            stem, target = f"{mlff}/res_mlp_{which}_layer", f"{torch}.mlp_{which}"
+    for number, place in ((1, "first"), (2, "last")):
+        if settings.layer_normalization[number - 1]:
+            norm = f"{mlff}/layer_normalization_{number}", f"{torch}.layer_norm_inv_{number}"
+            yield from _norm(f"{ours}.{place}_norm", *norm)
+        if settings.residual_mlp[number - 1]:
+            stem, target = f"{mlff}/res_mlp_{number}_layer", f"{torch}.mlp_{number}"
             yield from _dense(f"{ours}.{place}_mlp.first", f"{stem}_1", f"{target}.1")
             yield from _dense(f"{ours}.{place}_mlp.second", f"{stem}_2", f"{target}.3")
     exchange = f"{torch}.interaction_block.linear_layer"

@@ -47,7 +47,8 @@ def load_so3lr(
         raise ValueError(f"electrostatics must be 'exact', 'wolf' or 'compat', got {electrostatics!r}")
     potential = _from_cache(tell or _to_stderr) if folder is None else _from_folder(Path(folder).expanduser())
     settings = replace(potential.settings, electrostatics=electrostatics, long_range_cutoff=long_range_cutoff)
-    return replace(potential, settings=settings).astype(dtype)
+    potential = replace(potential, settings=settings)
+    return potential if dtype == potential.dtype else potential.astype(dtype)
 
 
 def cached_model() -> Path:
