@@ -19,7 +19,6 @@ from so3lab.potential import Potential, flat_parameters
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
 
-pytestmark = pytest.mark.slow  # not yet seen to pass as a whole on a quiet machine
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +86,7 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
 
 def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
     def command(out, *more):
-        words = train_arguments(frames, tmp_path / out, "--epochs", 300, *more)
+        words = train_arguments(frames, tmp_path / out, "--epochs", 80, *more)
         return [sys.executable, "-m", "so3lab", *map(str, words)]
 
     environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}

@@ -45,14 +45,18 @@ def everything(chunks):
     return type(chunks[0])(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
 
-def test_constant_energy_is_kept(potential, ethanol):
-    """No drift to speak of, with random weights; the bundled models are held to the strict limit."""
-    whole = everything(
-        run(potential, ethanol, steps=4000, ensemble="nve", temperature_K=300, timestep_fs=0.5)
-    )
-    drift = observables.energy_drift(whole.time_fs, whole.total_energy)
-    assert abs(drift) < 1e-3 * whole.kinetic_energy.mean()
-    assert whole.kinetic_energy.std() > 1e-3
+def test_error_of_the_total_energy_is_of_second_order(potential, ethanol):
+    """Velocity Verlet with exact forces: half the time step, a quarter of the error, and no drift beyond it."""
+    errors = {}
+    for timestep_fs in (0.2, 0.1):
+        steps = int(400 / timestep_fs)
+        whole = everything(
+            run(potential, ethanol, steps=steps, ensemble="nve", temperature_K=300, timestep_fs=timestep_fs)
+        )
+        errors[timestep_fs] = np.std(whole.total_energy)
+        assert abs(observables.energy_drift(whole.time_fs, whole.total_energy)) < 4 * errors[timestep_fs]
+        assert errors[timestep_fs] < 0.01 * np.std(whole.kinetic_energy)
+    assert errors[0.2] / errors[0.1] == pytest.approx(4, rel=0.2)
 
 
 def test_argon_crystal_keeps_energy_and_momentum_in_its_cell():

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -100,7 +99,7 @@ KILLED = """
 import sys
 from test_training import TINY, TrainingSettings, labelled, train
 whole = labelled()
-settings = TrainingSettings(epochs=400, batch_size=4, learning_rate=5e-3)
+settings = TrainingSettings(epochs=100, batch_size=4, learning_rate=5e-3)
 for report in train(whole.select(slice(0, 48)), whole.select(slice(48, 60)), TINY, settings, checkpoint=sys.argv[1]):
     print(report.epoch, flush=True)
 report.best.save(sys.argv[2])
@@ -119,7 +118,7 @@ def test_killed_and_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     for line in process.stdout:
-        if int(line) >= 40:
+        if int(line) >= 20:
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -163,23 +162,22 @@ def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
     assert np.isfinite(seen[-1].best(molecule("CH3CH2OH")).energy)
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_patience_stops_a_run_that_does_not_improve(data):
     settings = TrainingSettings(
         epochs=500, batch_size=4, learning_rate=1e-12, warmup_steps=0, patience_epochs=5, ema_decay=0.0
     )
-    assert len(list(train(*data, TINY, settings))) < 500
+    reports = list(train(*data, TINY, settings))
+    assert len(reports) < 500
+    assert len(reports) == reports[-1].best.metadata["epoch"] + 5
 
 
 def test_minutes_are_kept(data):
-    started = time.monotonic()
-    last = list(train(*data, TINY, TrainingSettings(minutes=0.3, batch_size=4)))[-1]
+    """Compilation does not count, and a run ends with the epoch in which its time is up."""
+    last = list(train(*data, TINY, TrainingSettings(minutes=0.1, batch_size=4)))[-1]
     assert last.progress == 1.0
-    assert last.seconds >= 18
-    assert time.monotonic() - started < 18 + 30
+    assert 6 <= last.seconds < 10
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
     with pytest.raises(
         FloatingPointError, match=r"the loss stopped being a finite number at step .* learning_rate below 1e"
@@ -189,7 +187,6 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
         )
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_mixed_sizes_train_in_one_program():
     small, large = labelled(12, "H2O"), labelled(12, "CH3CH2OH")
     mixed = datasets.Dataset(
@@ -202,7 +199,6 @@ def test_mixed_sizes_train_in_one_program():
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_a_batch_has_the_pairs_of_its_frames(data):
     frames = frames_from(data[0], {1: 0.0, 6: 0.0, 8: 0.0}, 4.0)
     graph = batch_graph(
@@ -240,7 +236,6 @@ def test_bad_settings_are_refused():
         TrainingSettings(epochs=1, ema_decay=1.0)
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_too_large_batches_and_foreign_elements_are_refused(data):
     with pytest.raises(ValueError, match="batch_size must not exceed the 48 training frames, got 64"):
         next(train(*data, TINY, TrainingSettings(epochs=1, batch_size=64)))
@@ -248,7 +243,6 @@ def test_too_large_batches_and_foreign_elements_are_refused(data):
         next(train(labelled(8, "CH4"), data[1], TINY, TrainingSettings(epochs=1, batch_size=4)))
 
 
-@pytest.mark.slow  # not yet seen to pass on a quiet machine
 def test_evaluation_tables_agree_with_predictions(run, data):
     potential = run[-1].best
     found = evaluate(potential, data[1])
