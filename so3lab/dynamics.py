@@ -29,6 +29,7 @@ from so3lab.integrators import (
     key_data,
     thermal_velocities,
 )
+from so3lab.long_range import MovingLongRange, far_pairs, found_long_range, moving_long_range
 from so3lab.neighbors import Candidates, bucket, candidate_pairs, complete_cell, find_pairs, wrap
 from so3lab.potential import ForceField, Potential, energy_and_forces, numerics
 from so3lab.trajectory import TrajectoryWriter
@@ -93,6 +94,16 @@ class _System(NamedTuple):
     candidates: Candidates
     cell: Float[Array, "3 3"] | None
     pbc: Any
+    long_range: MovingLongRange | None
+
+
+class _Lists(NamedTuple):
+    """How far the pair lists reach and how much room they have; constants of the compiled program."""
+
+    cutoff: float  # Å
+    capacity: int
+    far_cutoff: float | None  # Å; None when far pairs do not depend on positions, or there are none
+    far_capacity: int
 
 
 class _Buffers(NamedTuple):
@@ -105,39 +116,41 @@ class _Buffers(NamedTuple):
     step: Int[Array, " frames"]
 
 
-def _force_function(energy, cutoff: float, capacity: int, parameters, system: _System):
+def _force_function(energy, lists: _Lists, parameters, system: _System):
     """Forces of one structure at given positions, pair search included; for compiled code."""
     atoms = system.atomic_numbers.shape[0]
 
     def force_fn(positions) -> Forces:
         if system.cell is not None:
             positions = wrap(positions, system.cell, system.pbc)
-        pairs = find_pairs(positions, system.candidates, cutoff, capacity, system.cell)
+        pairs = find_pairs(positions, system.candidates, lists.cutoff, lists.capacity, system.cell)
         graph = Graph(
             positions, system.atomic_numbers, jnp.zeros(atoms, jnp.int32), jnp.ones(atoms, bool), pairs.receivers,
             pairs.senders, pairs.mask, system.charge, system.unpaired, pairs.images,
             None if system.cell is None else system.cell[None],
         )  # fmt: skip
+        overflow = pairs.overflow
+        if system.long_range is not None:
+            far, far_overflow = found_long_range(
+                system.long_range, positions, lists.far_cutoff, lists.far_capacity, system.cell
+            )
+            graph, overflow = graph._replace(long_range=far), overflow | far_overflow
         found = energy_and_forces(energy, parameters, graph)
-        return Forces(found.energies[0], found.forces, pairs.overflow)
+        return Forces(found.energies[0], found.forces, overflow)
 
     return force_fn
 
 
-@functools.partial(jax.jit, static_argnames=("energy", "cutoff", "capacity", "ensemble"))
-def _initial_state(
-    energy, cutoff, capacity, ensemble, parameters, system: _System, positions, velocities, seed
-):
-    force_fn = _force_function(energy, cutoff, capacity, parameters, system)
+@functools.partial(jax.jit, static_argnames=("energy", "lists", "ensemble"))
+def _initial_state(energy, lists, ensemble, parameters, system: _System, positions, velocities, seed):
+    force_fn = _force_function(energy, lists, parameters, system)
     return INTEGRATORS[ensemble](force_fn, system.masses).init(positions, velocities, seed)
 
 
-@functools.partial(jax.jit, static_argnames=("energy", "cutoff", "capacity", "ensemble"))
-def _run_chunk(
-    energy, cutoff, capacity, ensemble, parameters, system: _System, state: MDState, knobs, frames, interval
-):
+@functools.partial(jax.jit, static_argnames=("energy", "lists", "ensemble"))
+def _run_chunk(energy, lists, ensemble, parameters, system: _System, state: MDState, knobs, frames, interval):
     """``frames`` times ``interval`` steps; both are arguments, so that any number runs without compiling."""
-    force_fn = _force_function(energy, cutoff, capacity, parameters, system)
+    force_fn = _force_function(energy, lists, parameters, system)
     step = INTEGRATORS[ensemble](force_fn, system.masses).step
 
     def one_frame(number, carry):
@@ -182,11 +195,12 @@ class Simulation:
         self.time_fs = 0.0
         self._shift = 0.0
         if isinstance(potential, Potential):
-            potential.check_elements(atoms)
+            potential.check_structure(atoms)
             self._shift = potential.shift_of(atoms)
         self._field = potential.force_field if isinstance(potential, Potential) else potential
         self._system = _system(atoms, self._field)
-        self._capacity = self._first_capacity(atoms)
+        self._capacity = self._first_capacity(len(structure_pairs(atoms, self._field.cutoff).receivers))
+        self._far_cutoff, self._far_capacity = self._first_far_list(atoms)
         periodic = bool(atoms.pbc.any())
         self._freedom = degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions))
         velocities = atoms.get_velocities()
@@ -206,12 +220,16 @@ class Simulation:
             self.state = MDState(**{name: jnp.asarray(state[name]) for name in MDState._fields})
         self.time_fs = float(state["time_fs"])
         self._capacity = max(self._capacity, int(state["capacity"]))
+        self._far_capacity = max(self._far_capacity, int(state.get("far_capacity", 0)))
 
     def restart_state(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly, as arrays."""
         arrays = {name: np.asarray(value) for name, value in self.state._asdict().items()}
         arrays["overflow"] = np.asarray(False)
-        return {**arrays, "time_fs": np.array(self.time_fs), "capacity": np.array(self._capacity)}
+        arrays |= {"time_fs": np.array(self.time_fs), "capacity": np.array(self._capacity)}
+        if self._far_cutoff is not None:
+            arrays["far_capacity"] = np.array(self._far_capacity)
+        return arrays
 
     def frame(self) -> Chunk:
         """The present moment as a chunk of one frame."""
@@ -240,7 +258,7 @@ class Simulation:
                 dtype = self.state.positions.dtype
                 typed = Knobs(*(jnp.asarray(knob, dtype) for knob in knobs))
                 after, buffers = _run_chunk(
-                    self._field.energy, self._field.cutoff, self._capacity, self.ensemble, self._field.parameters,
+                    self._field.energy, self._lists, self.ensemble, self._field.parameters,
                     self._system, self.state, typed, frames, interval,
                 )  # fmt: skip
             if not bool(after.overflow):
@@ -266,7 +284,7 @@ class Simulation:
         while True:
             with numerics(dtype):
                 state = _initial_state(
-                    self._field.energy, self._field.cutoff, self._capacity, self.ensemble, self._field.parameters,
+                    self._field.energy, self._lists, self.ensemble, self._field.parameters,
                     self._system, jnp.asarray(positions, dtype), jnp.asarray(velocities, dtype), jnp.asarray(seed),
                 )  # fmt: skip
             if not bool(state.overflow):
@@ -278,13 +296,30 @@ class Simulation:
             )
         return state
 
-    def _first_capacity(self, atoms: ase.Atoms) -> int:
-        count = len(structure_pairs(atoms, self._field.cutoff).receivers)
+    @property
+    def _lists(self) -> _Lists:
+        return _Lists(self._field.cutoff, self._capacity, self._far_cutoff, self._far_capacity)
+
+    def _first_capacity(self, count: int) -> int:
         return min(bucket(count + count // 8), self._system.candidates.receivers.shape[0])
 
+    def _first_far_list(self, atoms: ase.Atoms) -> tuple[float | None, int]:
+        """Cutoff and room of far pairs; None when they do not depend on positions, or there are none."""
+        needs, moving = self._field.long_range, self._system.long_range
+        if needs is None or moving is None or moving.candidates is None:
+            return None, 0
+        count = len(far_pairs(atoms, needs).receivers)
+        room = min(bucket(count + count // 8), moving.candidates.receivers.shape[0])
+        return needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff, room
+
     def _grow(self) -> None:
+        """More room in both lists, whichever overflowed."""
         largest = self._system.candidates.receivers.shape[0]
         self._capacity = min(bucket(self._capacity + self._capacity // 4), largest)
+        moving = self._system.long_range
+        if moving is not None and moving.candidates is not None:
+            largest = moving.candidates.receivers.shape[0]
+            self._far_capacity = min(bucket(self._far_capacity + self._far_capacity // 4), largest)
 
     def _chunk(self, rows: _Buffers, times: np.ndarray) -> Chunk:
         masses = np.asarray(self._system.masses, np.float64)[:, None]
@@ -310,7 +345,14 @@ def _system(atoms: ase.Atoms, field: ForceField) -> _System:
             jax.tree.map(jnp.asarray, candidate_pairs(len(atoms), field.cutoff, cell, atoms.pbc)),
             None if cell is None else real(cell),
             jnp.asarray(atoms.pbc) if periodic else None,
+            _moving(atoms, field),
         )
+
+
+def _moving(atoms: ase.Atoms, field: ForceField) -> MovingLongRange | None:
+    if field.long_range is None:
+        return None
+    return jax.tree.map(jnp.asarray, moving_long_range(atoms, field.long_range))
 
 
 def _not_finite(chunk: Chunk, finite: np.ndarray, timestep_fs: float) -> SimulationError:

@@ -16,6 +16,22 @@ from so3lab.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_li
 from so3lab.safe import masked
 
 
+class LongRange(NamedTuple):
+    """What energies beyond the network's cutoff need; made by :mod:`so3lab.long_range`.
+
+    Far pairs are undirected, and the near ones are among them. ``waves`` or ``mesh`` carry the exact
+    electrostatics of cells; the latter is for one structure only.
+    """
+
+    receivers: Int[HostOrDevice, " far"]
+    senders: Int[HostOrDevice, " far"]
+    mask: Bool[HostOrDevice, " far"]
+    images: Int[HostOrDevice, "far 3"] | None = None
+    periodic: Bool[HostOrDevice, " structures"] | None = None  # None when no structure is a cell
+    waves: Int[HostOrDevice, "structures waves 3"] | None = None  # half of the k vectors; 0 on padding
+    mesh: Float[HostOrDevice, "x y z"] | None = None  # factors of the interpolation, see pairwise.mesh
+
+
 class Graph(NamedTuple):
     """Arrays of one or more structures; ``cells`` and ``images`` are None when none is periodic."""
 
@@ -30,11 +46,25 @@ class Graph(NamedTuple):
     unpaired_electrons: Float[HostOrDevice, " structures"]
     images: Int[HostOrDevice, "pairs 3"] | None = None
     cells: Float[HostOrDevice, "structures 3 3"] | None = None  # Å, rows
+    long_range: LongRange | None = None  # None for models that see no further than their cutoff
 
     @property
     def num_structures(self) -> int:
         """Number of structures, padding included."""
         return self.total_charges.shape[0]
+
+    @property
+    def far(self) -> "Graph":
+        """The same structures with the far pairs in place of the near ones."""
+        pairs = self.long_range
+        if pairs is None:
+            raise ValueError(
+                "this model has long-range terms, but the graph holds no far pairs; "
+                "add them with so3lab.long_range.with_long_range"
+            )
+        return self._replace(
+            receivers=pairs.receivers, senders=pairs.senders, pair_mask=pairs.mask, images=pairs.images
+        )
 
 
 def at_atoms(values: Float[Array, "atoms *rest"], index: HostOrDevice) -> Float[Array, "pairs *rest"]:
@@ -66,11 +96,25 @@ def displacements(
     positions = jnp.asarray(graph.positions)
     vectors = at_atoms(positions, graph.senders) - at_atoms(positions, graph.receivers)
     if graph.cells is not None and graph.images is not None:
-        cells = jnp.asarray(graph.cells)[graph.structure_index[graph.receivers]]
-        vectors = vectors + jnp.einsum("pi,pij->pj", graph.images.astype(vectors.dtype), cells)
+        images = jnp.asarray(graph.images).astype(vectors.dtype)
+        vectors = vectors + _times_matrix_of_structure(images, jnp.asarray(graph.cells), graph)
     if strain is not None:
-        vectors = vectors + jnp.einsum("pi,pij->pj", vectors, strain[graph.structure_index[graph.receivers]])
+        vectors = vectors + _times_matrix_of_structure(vectors, strain, graph)
     return masked(jnp.asarray(graph.pair_mask), jnp.asarray(vectors), 1.0)
+
+
+def _times_matrix_of_structure(
+    rows: Float[Array, "pairs 3"], matrices: Float[Array, "structures 3 3"], graph: Graph
+) -> Float[Array, "pairs 3"]:
+    """Row vectors of pairs times the matrix of the structure each belongs to."""
+    if graph.num_structures == 1:
+        return rows @ matrices[0]
+    return jnp.einsum("pi,pij->pj", rows, matrices[structure_of_pairs(graph)])
+
+
+def structure_of_pairs(graph: Graph) -> Int[HostOrDevice, " pairs"]:
+    """Number of the structure that each pair belongs to."""
+    return graph.structure_index[graph.receivers]
 
 
 def sum_per_structure(values: Float[Array, "atoms"], graph: Graph) -> Float[Array, " structures"]:
@@ -79,6 +123,13 @@ def sum_per_structure(values: Float[Array, "atoms"], graph: Graph) -> Float[Arra
     if graph.num_structures == 1:
         return values.sum()[None]
     return jnp.zeros(graph.num_structures, values.dtype).at[graph.structure_index].add(values)
+
+
+def sum_pairs_per_structure(values: Float[Array, " pairs"], graph: Graph) -> Float[Array, " structures"]:
+    """Sum of a value over the pairs of each structure; the value must be zero on padding."""
+    if graph.num_structures == 1:
+        return values.sum()[None]
+    return jnp.zeros(graph.num_structures, values.dtype).at[structure_of_pairs(graph)].add(values)
 
 
 def total_charge(atoms: ase.Atoms) -> float:

@@ -19,7 +19,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
-from so3lab.pairwise import ShortRangeRepulsion
+from so3lab.pairwise import ShortRangeRepulsion, Term, atomic_term, dispersion_term, electrostatics_term
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
 from so3lab.safe import safe_norm
@@ -48,13 +48,16 @@ class AttentionWeights(NamedTuple):
 
 
 class NetworkOutput(NamedTuple):
-    """What the network says about a batch of structures."""
+    """What the model says about a batch of structures; heads that it lacks are None."""
 
     energies: Float[Array, " structures"]  # eV, without element shifts
     atomic_energies: Float[Array, " atoms"]  # eV
     features: Float[Array, "atoms features"]
     euclidean_variables: Float[Array, "atoms orders"]
     attention: AttentionWeights
+    terms: dict[str, Float[Array, " structures"]]  # eV; they sum to the energies
+    partial_charges: Float[Array, " atoms"] | None  # e
+    hirshfeld_ratios: Float[Array, " atoms"] | None
 
 
 def _heads_to_matrix(blocks: Float[Array, "heads out in"]) -> Float[Array, "features features"]:
@@ -282,7 +285,8 @@ class So3krates(nnx.Module):
         """Energies of all structures of a graph.
 
         Args:
-            graph: Structures with pairs below ``settings.cutoff``; further pairs change nothing.
+            graph: Structures with pairs below ``settings.cutoff``; further pairs change nothing. Models with
+                long-range terms need ``graph.long_range``.
             strain: See :func:`so3lab.graph.displacements`.
         """
         pairs = self.geometry(graph, strain)
@@ -291,9 +295,25 @@ class So3krates(nnx.Module):
         for layer in self.layers[1:]:
             x, chi, weights = layer(x, chi, pairs, graph)
             attention.append(weights)
-        energies = self.energy(x, graph)
+        charges = None if self.partial_charges is None else self.partial_charges(x, graph)
+        ratios = None if self.hirshfeld is None else self.hirshfeld(x, graph)
+        terms = {"learned": atomic_term(self.energy(x, graph), graph)}
         if self.repulsion is not None:
-            energies = energies + self.repulsion(pairs.distances, pairs.weights, graph)
-        energies = jnp.where(graph.atom_mask, energies, 0.0)
+            terms["repulsion"] = atomic_term(self.repulsion(pairs.distances, pairs.weights, graph), graph)
+        terms |= self.long_range_terms(charges, ratios, graph, strain)
         stacked = AttentionWeights(*(jnp.stack(parts) for parts in zip(*attention, strict=True)))
-        return NetworkOutput(sum_per_structure(energies, graph), energies, x, chi, stacked)
+        energies, atomic = (sum(parts) for parts in zip(*terms.values(), strict=True))
+        by_name = {name: term.energies for name, term in terms.items()}
+        return NetworkOutput(energies, atomic, x, chi, stacked, by_name, charges, ratios)
+
+    def long_range_terms(self, charges, ratios, graph: Graph, strain) -> dict[str, Term]:
+        """Electrostatics and dispersion, those that the model has, on the far pairs."""
+        if charges is None and ratios is None:
+            return {}
+        far, terms = graph.far, {}
+        distances = safe_norm(displacements(far, strain))
+        if charges is not None:
+            terms["electrostatics"] = electrostatics_term(charges, distances, far, strain, self.settings)
+        if ratios is not None:
+            terms["dispersion"] = dispersion_term(ratios, distances, far, self.settings)
+        return terms

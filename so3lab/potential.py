@@ -21,9 +21,11 @@ from jaxtyping import Array, Float
 
 from so3lab import resources
 from so3lab.compilation import avoid_known_faults
-from so3lab.graph import Graph, build_graph
+from so3lab.graph import Graph, build_graph, total_charge, unpaired_electrons
+from so3lab.long_range import LongRangeNeeds, long_range_needs, needs_mesh, with_long_range
 from so3lab.model import AttentionWeights, NetworkOutput, So3krates
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.pairwise import DISPERSION_ELEMENTS
+from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
 
 Dtype = Literal["float32", "float64"]
 SUFFIX = ".so3.safetensors"
@@ -55,6 +57,7 @@ class ForceField(NamedTuple):
     parameters: Any
     cutoff: float  # Å
     dtype: Dtype
+    long_range: LongRangeNeeds | None = None  # far pairs that the graph must hold too
 
 
 class EnergyForces(NamedTuple):
@@ -77,6 +80,15 @@ class Result(NamedTuple):
     """eV/Å³, Voigt order xx, yy, zz, yz, xz, xy; None without a periodic cell."""
     atomic_energies: Float[np.ndarray, " atoms"]
     """eV, element shifts included; they sum to ``energy``."""
+    energy_terms: dict[str, float]
+    """Energy by origin in eV: ``learned`` (element shifts included), ``repulsion``, ``electrostatics``,
+    ``dispersion``, those that the model has; they sum to ``energy``."""
+    partial_charges: Float[np.ndarray, " atoms"] | None
+    """e; they sum to the total charge. None when the model has no electrostatics."""
+    dipole: Float[np.ndarray, " 3"] | None
+    """Sum of charge times position in e Å, about the origin (which matters for ions only); None for cells."""
+    hirshfeld_ratios: Float[np.ndarray, " atoms"] | None
+    """Volume of each atom over that of the free atom; None when the model has no dispersion."""
     attention: AttentionWeights | None
     """Attention weights of all layers on ``graph``'s pairs when asked for."""
     graph: Graph
@@ -142,11 +154,24 @@ def energy_and_forces(
     return EnergyForces(energies, -gradient, None, output)
 
 
+class _Wanted(NamedTuple):
+    """What a prediction keeps of a network's output."""
+
+    atomic_energies: Float[Array, " atoms"]
+    terms: dict[str, Float[Array, " structures"]]
+    partial_charges: Float[Array, " atoms"] | None
+    hirshfeld_ratios: Float[Array, " atoms"] | None
+    attention: AttentionWeights | None
+
+
 @functools.partial(jax.jit, static_argnames=("settings", "with_strain", "with_attention"))
 def _predict(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
     def energy(parameters, graph, strain):
         output = run_network(settings, parameters, graph, strain)
-        return output.energies, (output.atomic_energies, output.attention if with_attention else None)
+        attention = output.attention if with_attention else None
+        return output.energies, _Wanted(
+            output.atomic_energies, output.terms, output.partial_charges, output.hirshfeld_ratios, attention
+        )
 
     return energy_and_forces(energy, parameters, graph, with_strain=with_strain)
 
@@ -213,7 +238,29 @@ class Potential:
     @property
     def force_field(self) -> ForceField:
         """The energy function with its parameters, for dynamics and minimization."""
-        return ForceField(energy_function(self.settings), self.parameters, self.settings.cutoff, self.dtype)
+        energy, needs = energy_function(self.settings), long_range_needs(self.settings)
+        return ForceField(energy, self.parameters, self.settings.cutoff, self.dtype, needs)
+
+    def with_electrostatics(
+        self, mode: Electrostatics, long_range_cutoff: float | None = None
+    ) -> "Potential":
+        """The same weights with the charges' energy computed in another mode.
+
+        Args:
+            mode: ``"exact"``, ``"wolf"`` or ``"compat"``, see :mod:`so3lab.pairwise.electrostatics`.
+            long_range_cutoff: Å, of dispersion and truncated electrostatics; None for no truncation in
+                molecules, and 12 Å in cells.
+
+        Raises:
+            ValueError: If the model predicts no charges, or the mode does not exist.
+        """
+        if self.settings.electrostatics == "none" or mode == "none":
+            raise ValueError(
+                f"mode must be 'exact', 'wolf' or 'compat', for a model with electrostatics; got {mode!r} for a "
+                f"model whose electrostatics is {self.settings.electrostatics!r}"
+            )
+        settings = replace(self.settings, electrostatics=mode, long_range_cutoff=long_range_cutoff)
+        return replace(self, settings=settings)
 
     @property
     def elements(self) -> tuple[int, ...]:
@@ -225,6 +272,8 @@ class Potential:
         if not len(atoms):
             raise ValueError("atoms must hold at least one atom, got an empty structure")
         known = self.elements or tuple(range(1, MAX_ATOMIC_NUMBER + 1))
+        if self.settings.dispersion:
+            known = tuple(sorted(set(known) & set(DISPERSION_ELEMENTS)))
         unknown = sorted(set(atoms.numbers.tolist()) - set(known))
         if unknown:
             raise ValueError(
@@ -232,46 +281,116 @@ class Potential:
                 "train on data with these elements, or load another model"
             )
 
+    def check_structure(self, atoms: ase.Atoms) -> None:
+        """Raise ``ValueError`` if a structure is one that the model can say nothing about.
+
+        Besides elements (:meth:`check_elements`) these are charges that are not whole or leave no electrons,
+        and unpaired electrons for a model that never saw any.
+        """
+        self.check_elements(atoms)
+        charge, unpaired = total_charge(atoms), unpaired_electrons(atoms)
+        if charge != round(charge):
+            raise ValueError(f"charge must be a whole number of elementary charges, got {charge}")
+        electrons = int(atoms.numbers.sum()) - round(charge)
+        if electrons < 0:
+            raise ValueError(
+                f"charge must leave the structure its electrons: it has {atoms.numbers.sum()}, and a charge of "
+                f"{charge:+g} removes more"
+            )
+        if self.settings.spin_trained:
+            return
+        if unpaired != 0:
+            raise ValueError(
+                f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons"
+            )
+        if electrons % 2:
+            raise ValueError(
+                f"charge must leave an even number of electrons: this model was trained on closed shells only, "
+                f"and a charge of {charge:+g} leaves {electrons}; give the total charge with charge= or "
+                'atoms.info["charge"]'
+            )
+
     def shift_of(self, atoms: ase.Atoms) -> float:
         """Sum of the element shifts of a structure in eV."""
         return float(sum(self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers))
 
-    def __call__(self, atoms: ase.Atoms, *, attention: bool = False, num_pairs: int | None = None) -> Result:
-        """Energy, forces, atomic energies and, for a cell, stress of one structure.
+    def __call__(
+        self,
+        atoms: ase.Atoms,
+        *,
+        charge: float | None = None,
+        attention: bool = False,
+        num_pairs: int | None = None,
+        num_far_pairs: int | None = None,
+    ) -> Result:
+        """Energy, forces and all else that the model predicts of one structure.
 
         Args:
             atoms: The structure.
+            charge: Total charge in e; default: ``atoms.info["charge"]``, and 0 without it.
             attention: Whether attention weights are wanted.
             num_pairs: Padded number of pairs; give a constant one to avoid recompilation.
+            num_far_pairs: The same for the far pairs of long-range terms.
 
         Raises:
-            ValueError: If the structure is empty, not finite, or holds an unknown element.
+            ValueError: If the structure is empty, not finite, or one that the model can say nothing about
+                (:meth:`check_structure`).
         """
-        return self.predict([atoms], attention=attention, num_pairs=num_pairs)[0]
+        if charge is not None:
+            atoms = atoms.copy()
+            atoms.info["charge"] = charge
+        self.check_structure(atoms)
+        return self._predict_batch([atoms], attention, num_pairs, num_far_pairs)[0]
 
     def predict(
         self, structures: Sequence[ase.Atoms], *, attention: bool = False, num_pairs: int | None = None
     ) -> list[Result]:
         """Results of several structures, of any sizes, in one batch."""
         for atoms in structures:
-            self.check_elements(atoms)
+            self.check_structure(atoms)
+        needs = long_range_needs(self.settings)
+        if any(needs_mesh(atoms, needs) for atoms in structures):  # a mesh is one structure's
+            return [self(atoms, attention=attention) for atoms in structures]
+        return self._predict_batch(structures, attention, num_pairs, None)
+
+    def _predict_batch(
+        self,
+        structures: Sequence[ase.Atoms],
+        attention: bool,
+        num_pairs: int | None,
+        num_far_pairs: int | None,
+    ) -> list[Result]:
         graph = build_graph(structures, self.settings.cutoff, num_pairs=num_pairs, dtype=self.dtype)
+        graph = with_long_range(graph, structures, long_range_needs(self.settings), num_far_pairs)
         with numerics(self.dtype):
             raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
-        atomic, weights = raw.output
-        atomic = np.asarray(atomic, np.float64)
-        forces = np.asarray(raw.forces, np.float64)
-        results, start = [], 0
-        for number, atoms in enumerate(structures):
-            stop = start + len(atoms)
-            own = atomic[start:stop] + [self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers]
-            stress = None
-            if atoms.pbc.any() and raw.strain_gradient is not None:
-                stress = np.asarray(raw.strain_gradient[number], np.float64) / atoms.cell.volume
-                stress = stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-            results.append(Result(float(own.sum()), forces[start:stop], stress, own, weights, graph))
-            start = stop
-        return results
+        stops = np.cumsum([len(atoms) for atoms in structures])
+        return [
+            self._result(atoms, raw, graph, number, slice(stop - len(atoms), stop))
+            for number, (atoms, stop) in enumerate(zip(structures, stops, strict=True))
+        ]
+
+    def _result(self, atoms: ase.Atoms, raw: EnergyForces, graph: Graph, number: int, rows: slice) -> Result:
+        """The part of a batch's arrays that belongs to one structure, with element shifts."""
+        output = raw.output
+        own = lambda array: np.asarray(array, np.float64)[rows]  # noqa: E731
+        atomic = own(output.atomic_energies) + [self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers]
+        terms = {name: float(energies[number]) for name, energies in output.terms.items()}
+        charges = None if output.partial_charges is None else own(output.partial_charges)
+        terms["learned"] += self.shift_of(atoms)
+        dipole = None if charges is None or atoms.pbc.any() else charges @ atoms.positions
+        return Result(
+            energy=float(atomic.sum()),
+            forces=own(raw.forces),
+            stress=_stress(atoms, raw.strain_gradient, number),
+            atomic_energies=atomic,
+            energy_terms=terms,
+            partial_charges=charges,
+            dipole=dipole,
+            hirshfeld_ratios=None if output.hirshfeld_ratios is None else own(output.hirshfeld_ratios),
+            attention=output.attention,
+            graph=graph,
+        )
 
     def calculator(self, **options: Any):
         """An ASE calculator with this potential."""
@@ -334,6 +453,14 @@ class Potential:
         return cls.from_tensors(
             settings, tensors, path, dtype, energy_shifts=shifts, metadata=about["metadata"]
         )
+
+
+def _stress(atoms: ase.Atoms, gradient: Any, number: int) -> Float[np.ndarray, " 6"] | None:
+    """Stress of one structure of a batch in ASE's order, None for a molecule."""
+    if gradient is None or not atoms.pbc.any():
+        return None
+    stress = np.asarray(gradient[number], np.float64) / atoms.cell.volume
+    return stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
 def flat_parameters(parameters: nnx.State) -> dict[str, Any]:

@@ -1,5 +1,19 @@
 """Pairwise terms with few parameters that a network need not learn: repulsion, electrostatics, dispersion."""
 
+from so3lab.pairwise.dispersion import DISPERSION_ELEMENTS, dispersion_term
+from so3lab.pairwise.electrostatics import electrostatics_term
 from so3lab.pairwise.repulsion import REPULSION_RANGE, ShortRangeRepulsion
+from so3lab.pairwise.term import Term, atomic_term, pair_term
+from so3lab.pairwise.truncation import CELL_CUTOFF
 
-__all__ = ["REPULSION_RANGE", "ShortRangeRepulsion"]
+__all__ = [
+    "CELL_CUTOFF",
+    "DISPERSION_ELEMENTS",
+    "REPULSION_RANGE",
+    "ShortRangeRepulsion",
+    "Term",
+    "atomic_term",
+    "dispersion_term",
+    "electrostatics_term",
+    "pair_term",
+]

@@ -1,0 +1,207 @@
+"""Which atoms meet beyond the network's cutoff: far pairs, and the waves or the mesh of an Ewald sum.
+
+Molecules without truncation meet all their atoms, whatever the positions. Cells have far pairs up to a
+cutoff for dispersion; their exact electrostatics needs no pairs at all (:mod:`so3lab.pairwise.ewald`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from so3lab.graph import Graph, LongRange
+from so3lab.neighbors import Candidates, Pairs, bucket, candidate_pairs, complete_cell, find_pairs, pair_list
+from so3lab.pairwise.ewald import wave_vectors
+from so3lab.pairwise.mesh import mesh_factors
+from so3lab.pairwise.truncation import CELL_CUTOFF
+from so3lab.settings import ModelSettings
+
+MESH_FROM = 2_000_000
+"""Atoms times waves from which a cell's electrostatics is interpolated on a mesh; about 1,700 atoms of water."""
+
+
+class LongRangeNeeds(NamedTuple):
+    """Which far pairs a model asks for, and whether it sums waves."""
+
+    molecule_cutoff: float | None  # Å; None for all pairs
+    cell_cutoff: float | None  # Å; None for no pairs
+    screening_length: float | None  # Å; of the Ewald sum over cells; None for no such sum
+
+
+def long_range_needs(settings: ModelSettings) -> LongRangeNeeds | None:
+    """What a model with these settings asks for; None when it has no long-range terms."""
+    electrostatics, cutoff = settings.electrostatics, settings.long_range_cutoff
+    if electrostatics == "none" and not settings.dispersion:
+        return None
+    exact = electrostatics == "exact"
+    pairs_in_cells = settings.dispersion or not exact
+    return LongRangeNeeds(
+        None if exact else cutoff,
+        (cutoff or CELL_CUTOFF) if pairs_in_cells else None,
+        settings.screening_length if exact else None,
+    )
+
+
+def far_pairs(atoms: ase.Atoms, needs: LongRangeNeeds) -> Pairs:
+    """Undirected far pairs of one structure, exact length, on the host."""
+    cutoff = needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff
+    if cutoff is not None:
+        return pair_list(atoms.positions, cutoff, np.asarray(atoms.cell), atoms.pbc)
+    i, j = np.triu_indices(0 if atoms.pbc.any() else len(atoms), k=1)
+    return Pairs(i.astype(np.int32), j.astype(np.int32), np.zeros((len(i), 3), np.int32))
+
+
+def with_long_range(
+    graph: Graph,
+    structures: Sequence[ase.Atoms],
+    needs: LongRangeNeeds | None,
+    num_far_pairs: int | None = None,
+) -> Graph:
+    """A graph of these structures together with what their long-range energies need.
+
+    Args:
+        graph: From :func:`so3lab.graph.build_graph` for the same structures.
+        structures: ASE structures.
+        needs: From :func:`long_range_needs`; None leaves the graph as it is.
+        num_far_pairs: Padded number of far pairs; default: the next :func:`~so3lab.neighbors.bucket`.
+
+    Raises:
+        ValueError: If a structure is periodic in one or two directions only and the electrostatics is
+            exact, or ``num_far_pairs`` is too small.
+    """
+    if needs is None:
+        return graph
+    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]])
+    count = sum(len(p.receivers) for p in pairs)
+    room = _far_room(structures, needs, count) if num_far_pairs is None else num_far_pairs
+    if room < count:
+        raise ValueError(f"num_far_pairs must hold all {count} far pairs, got room for {room}")
+    images = np.concatenate([p.images for p in pairs])
+    joined = lambda rows: np.concatenate([r + o for r, o in zip(rows, offsets, strict=True)])  # noqa: E731
+    return graph._replace(
+        long_range=LongRange(
+            _padded(joined([p.receivers for p in pairs]), room),
+            _padded(joined([p.senders for p in pairs]), room),
+            np.arange(room) < count,
+            None if graph.cells is None else _padded(images, room),
+            *_reciprocal(structures, needs),
+        )
+    )
+
+
+def _far_room(structures: Sequence[ase.Atoms], needs: LongRangeNeeds, count: int) -> int:
+    """All pairs of molecules are always as many; a list with a cutoff gets room to breathe."""
+    untruncated = needs.molecule_cutoff is None and not any(atoms.pbc.any() for atoms in structures)
+    return count if untruncated and len(structures) == 1 else bucket(count)
+
+
+def _padded(rows: Int[np.ndarray, "pairs *rest"], room: int) -> Int[np.ndarray, "room *rest"]:
+    result = np.zeros((room, *rows.shape[1:]), np.int32)
+    result[: len(rows)] = rows
+    return result
+
+
+class _Reciprocal(NamedTuple):
+    periodic: Bool[np.ndarray, " structures"] | None
+    waves: Int[np.ndarray, "structures waves 3"] | None
+    mesh: Float[np.ndarray, "x y z"] | None
+
+
+def _reciprocal(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> _Reciprocal:
+    """The last three fields of :class:`~so3lab.graph.LongRange`."""
+    periodic = np.array([bool(atoms.pbc.any()) for atoms in structures])
+    if not periodic.any():
+        return _Reciprocal(None, None, None)
+    if needs.screening_length is None:
+        return _Reciprocal(periodic, None, None)
+    for atoms in structures:
+        _check_periodicity(atoms)
+    if len(structures) == 1 and needs_mesh(structures[0], needs):
+        return _Reciprocal(
+            periodic, None, mesh_factors(np.asarray(structures[0].cell), needs.screening_length)
+        )
+    found = [
+        wave_vectors(np.asarray(atoms.cell), needs.screening_length)
+        if atoms.pbc.any()
+        else np.zeros((0, 3), int)
+        for atoms in structures
+    ]
+    room = bucket(max(len(waves) for waves in found))
+    return _Reciprocal(periodic, np.stack([_padded(waves, room) for waves in found]), None)
+
+
+def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
+    """Whether a cell is so large that its electrostatics is interpolated on a mesh."""
+    if needs is None or needs.screening_length is None or not atoms.pbc.all():
+        return False
+    waves = atoms.cell.volume * (8.0 / needs.screening_length) ** 3 / (12.0 * np.pi**2)
+    return len(atoms) * waves > MESH_FROM
+
+
+def _check_periodicity(atoms: ase.Atoms) -> None:
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise ValueError(
+            f"atoms.pbc must be True in all three directions or in none for exact electrostatics, got "
+            f"{atoms.pbc.tolist()}; add vacuum and make the slab or wire periodic in all directions, or use "
+            'potential.with_electrostatics("wolf")'
+        )
+
+
+class MovingLongRange(NamedTuple):
+    """Long-range part of one structure whose atoms move, for compiled loops."""
+
+    fixed: LongRange  # what does not depend on positions
+    candidates: Candidates | None  # None when the pairs do not either
+
+
+def moving_long_range(atoms: ase.Atoms, needs: LongRangeNeeds) -> MovingLongRange:
+    """The part that stays the same, and the candidates among which far pairs are found at every step.
+
+    Args:
+        atoms: One structure.
+        needs: From :func:`long_range_needs`.
+
+    Raises:
+        ValueError: As :func:`with_long_range`.
+    """
+    periodic = bool(atoms.pbc.any())
+    cutoff = needs.cell_cutoff if periodic else needs.molecule_cutoff
+    reciprocal = _reciprocal([atoms], needs)
+    if cutoff is None:
+        pairs = far_pairs(atoms, needs)
+        images = pairs.images if periodic else None
+        everyone = np.ones(len(pairs.receivers), bool)
+        return MovingLongRange(LongRange(pairs.receivers, pairs.senders, everyone, images, *reciprocal), None)
+    cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if periodic else None
+    none = np.zeros(0, np.int32)
+    fixed = LongRange(none, none, np.zeros(0, bool), None, *reciprocal)
+    return MovingLongRange(fixed, candidate_pairs(len(atoms), cutoff, cell, atoms.pbc))
+
+
+def found_long_range(
+    moving: MovingLongRange,
+    positions: Float[Array, "atoms 3"],
+    cutoff: float | None,
+    capacity: int,
+    cell: Float[Array, "3 3"] | None,
+) -> tuple[LongRange, Bool[Array, ""]]:
+    """Long-range part at these positions, and whether far pairs overflowed; for compiled code.
+
+    Args:
+        moving: From :func:`moving_long_range`.
+        positions: Å; wrapped into the cell when there is one.
+        cutoff: Å, of far pairs; not used when there are no candidates.
+        capacity: Room for far pairs.
+        cell: Lattice vectors as rows, Å, or None.
+    """
+    if moving.candidates is None or cutoff is None:
+        return moving.fixed, jnp.zeros((), bool)
+    found = find_pairs(positions, moving.candidates, cutoff, capacity, cell)
+    pairs = moving.fixed._replace(
+        receivers=found.receivers, senders=found.senders, mask=found.mask, images=found.images
+    )
+    return pairs, found.overflow
