@@ -11,7 +11,7 @@ from ase.io import read
 from so3lab import labels, recipes, reference_methods, sampling
 from so3lab.resources import bundled
 
-NAMES = ["ethanol", "ala2"]  # ala3 joins when its frames are made
+NAMES = ["ethanol", "ala2", "ala3"]
 ATOMS = {"ethanol": 9, "ala2": 22, "ala3": 42}
 AT_LEAST = {"ethanol": 1000, "ala2": 3000, "ala3": 2000}
 

@@ -136,7 +136,8 @@ def test_training_goes_on_from_another_potential(run, data):
     best = run[-1].best
     again = next(train(*data, TINY, TrainingSettings(epochs=5, batch_size=4, learning_rate=1e-4), start=best))
     assert again.valid_force_mae_meV_A < 1.1 * best.metadata["valid_force_mae_meV_A"]
-    assert again.best.metadata["start"] == "emt"
+    assert again.best.metadata["start"]["dataset"] == "emt"
+    assert again.best.metadata["start"]["training"]["epochs"] == 40
     lifted = (
         replace(data[0], energies=data[0].energies + 123.0),
         replace(data[1], energies=data[1].energies + 123.0),

@@ -138,13 +138,19 @@ def _prepare(
         "training": settings.to_dict(),
     }
     if start is not None:
-        metadata["start"] = start.metadata.get("dataset", "another potential")
+        metadata["start"] = _provenance(start.metadata)
         begin = replace(start.astype(dtype), energy_shifts=shifts, metadata=metadata)
     else:
         model = replace(model, mean_neighbors=mean_neighbors(train_frames))
         begin = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
         begin = _scaled_to(begin, train_frames)
     return _Run(begin, settings, train_frames, valid_frames, metadata)
+
+
+def _provenance(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What a run tells about the potential that it began with, and about the one that this began with."""
+    told = ("source", "dataset", "train_frames", "training", "seconds", "start")
+    return {name: metadata[name] for name in told if name in metadata}
 
 
 def _unexplained(data: Dataset, start: Potential) -> Dataset:
