@@ -40,8 +40,8 @@ def flat_tree(tree: Any) -> Tree:
 
 def _collect(value: Any, path: str, found: Tree, seen: set[int]) -> None:
     """Add the arrays below ``value``; each object counts once, so that references cannot multiply the work."""
-    if isinstance(value, Call) and value.calls(*_FROZEN) and len(value.arguments) == 1:
-        value = value.arguments[0]
+    if isinstance(value, Call) and value.calls(*_FROZEN):
+        value = _tuple(value.arguments, 1, path)[0]
     if not isinstance(value, dict):
         found[path] = value if isinstance(value, np.ndarray) else array_of(value, path)
         return
@@ -105,6 +105,8 @@ def _raw_bytes(value: Any) -> bytes:
         text, encoding = _tuple(value.arguments, 2, "")
         if isinstance(text, str) and encoding in ("latin1", "latin-1"):
             return text.encode("latin-1")
+    if isinstance(value, Call) and value.calls("__builtin__.bytes") and value.arguments == ():
+        return b""
     if isinstance(value, bytes | bytearray):
         return bytes(value)
     raise PickleRefused(f"the contents of an array are {_describe(value)} where bytes are expected")

@@ -109,11 +109,13 @@ class _Reader:
                 raise PickleRefused(f"{prefix}{name} is no module")
 
     def _tensor(self, value: Any, name: str) -> np.ndarray:
-        if isinstance(value, Call) and value.calls(_PARAMETER) and value.arguments:
-            value = value.arguments[0]
-        if not (isinstance(value, Call) and value.calls(_TENSOR) and len(value.arguments) >= 4):
+        arguments = _arguments(value, _PARAMETER)
+        if arguments:
+            value = arguments[0]
+        arguments = _arguments(value, _TENSOR)
+        if len(arguments) < 4:
             raise PickleRefused(f"{name} is not a plain tensor")
-        storage, offset, shape, strides = value.arguments[:4]
+        storage, offset, shape, strides = arguments[:4]
         return _strided(self._storage(storage, name), offset, shape, strides, name)
 
     def _storage(self, value: Any, name: str) -> np.ndarray:
@@ -150,6 +152,12 @@ def _strided(numbers: np.ndarray, offset: Any, shape: Any, strides: Any, name: s
         numbers[offset:], shape, tuple(stride * numbers.itemsize for stride in strides), writeable=False
     )
     return np.array(view)
+
+
+def _arguments(value: Any, function: str) -> tuple:
+    """What ``function`` would have been called with; empty if it would not have been called."""
+    called = isinstance(value, Call) and value.calls(function) and isinstance(value.arguments, tuple)
+    return value.arguments if called else ()
 
 
 def _is_module(value: Any) -> bool:
