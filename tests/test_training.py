@@ -1,9 +1,5 @@
 """Training learns, reports, resumes exactly and stops with a sentence when it must."""
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +7,6 @@ import pytest
 from ase.build import molecule
 from ase.calculators.emt import EMT
 
-import so3lab
 from so3lab import datasets
 from so3lab.potential import Potential, flat_parameters
 from so3lab.settings import ModelSettings
@@ -95,40 +90,17 @@ def test_one_compile_for_the_whole_run(data, caplog):
     assert len(compiled) == 1
 
 
-KILLED = """
-import sys
-from test_training import TINY, TrainingSettings, labelled, train
-whole = labelled()
-settings = TrainingSettings(epochs=100, batch_size=4, learning_rate=5e-3)
-for report in train(whole.select(slice(0, 48)), whole.select(slice(48, 60)), TINY, settings, checkpoint=sys.argv[1]):
-    print(report.epoch, flush=True)
-report.best.save(sys.argv[2])
-"""
-
-
-def test_killed_and_resumed_run_ends_with_the_same_weights(tmp_path, monkeypatch):
-    """SIGKILL in the middle; the resumed run and an uninterrupted one agree bit by bit."""
-    environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0", "PYTHONPATH": os.path.dirname(__file__)}
-    command = [
-        sys.executable,
-        "-c",
-        KILLED,
-        str(tmp_path / "checkpoint"),
-        str(tmp_path / "resumed.safetensors"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    for line in process.stdout:
-        if int(line) >= 20:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "resumed.safetensors").exists()
-    second = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    first_epoch = int(second.stdout.split()[0])
-    assert first_epoch > 1, "the second run began anew"
-    command[-2:] = [str(tmp_path / "other"), str(tmp_path / "straight.safetensors")]
-    subprocess.run(command, capture_output=True, check=True, env=environment)
-    same_weights(*(so3lab.load(tmp_path / f"{name}.safetensors") for name in ("resumed", "straight")))
+def test_stopped_and_resumed_run_ends_with_the_same_weights(run, data, tmp_path, monkeypatch):
+    """Stopped after a third and continued from its checkpoint, a run agrees bit by bit with an uninterrupted one."""
+    monkeypatch.setattr("so3lab.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    settings = TrainingSettings(epochs=40, batch_size=4, learning_rate=5e-3)
+    reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
+    while next(reports).epoch < 13:
+        pass
+    reports.close()
+    rest = list(train(*data, TINY, settings, checkpoint=tmp_path / "c"))
+    assert 1 < rest[0].epoch <= 14
+    same_weights(rest[-1].best, run[-1].best)
 
 
 def test_training_goes_on_from_another_potential(run, data):
@@ -165,7 +137,7 @@ def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
 
 def test_patience_stops_a_run_that_does_not_improve(data):
     settings = TrainingSettings(
-        epochs=500, batch_size=4, learning_rate=1e-12, warmup_steps=0, patience_epochs=5, ema_decay=0.0
+        epochs=500, batch_size=4, learning_rate=1e-12, final_learning_rate=0.0, warmup_steps=0, patience_epochs=5
     )
     reports = list(train(*data, TINY, settings))
     assert len(reports) < 500
