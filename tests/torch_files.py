@@ -3,8 +3,6 @@
 import collections
 import io
 import pickle
-import sys
-import types
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +12,7 @@ import numpy as np
 from so3lab.pretrained.names import rows
 from so3lab.settings import ModelSettings
 
-CLASSES = {
-    "": "so3krates_torch.modules.models.SO3LR", "charge_embedding": "so3krates_torch.blocks.embedding.ChargeSpinEmbedding",
-}  # fmt: skip
+ROOT = "so3krates_torch.modules.models.SO3LR"
 INNER = "torch.nn.modules.container.Sequential"
 
 
@@ -28,6 +24,8 @@ class _Storage:
 
 
 class _Reduced:
+    """Pickles to a call."""
+
     def __init__(self, function: Any, *arguments: Any):
         self.call = (function, arguments)
 
@@ -35,18 +33,26 @@ class _Reduced:
         return self.call
 
 
-class _Pickler(pickle.Pickler):
+class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
+    """Writes classes by their names, whether or not they can be imported."""
+
     def persistent_id(self, value: Any) -> Any:
         return value.identifier if isinstance(value, _Storage) else None
 
+    def _save_name(self, value: type, name: str | None = None) -> None:
+        self.write(f"c{value.__module__}\n{value.__name__}\n".encode())
+        self.memoize(value)
+
+    dispatch = pickle._Pickler.dispatch | {type: _save_name}  # type: ignore[attr-defined]
+
 
 def _named(dotted: str) -> type:
-    """A class of this name that pickles by reference, in a module made up for it."""
-    module_name, _, name = dotted.rpartition(".")
-    module = sys.modules.setdefault(module_name, types.ModuleType(module_name))
-    if not hasattr(module, name):
-        setattr(module, name, type(name, (), {"__module__": module_name}))
-    return getattr(module, name)
+    """A class of this name."""
+    module, _, name = dotted.rpartition(".")
+    return _MADE.setdefault(dotted, type(name, (), {"__module__": module}))
+
+
+_MADE: dict[str, type] = {}
 
 
 def torch_parameters(settings: ModelSettings, mlff: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -73,15 +79,9 @@ def torch_file(
     compression: int = zipfile.ZIP_STORED,
 ) -> bytes:
     """What ``torch.save(model)`` writes; ``classes`` are those of modules by dotted name."""
-    before = set(sys.modules)
     storages: list[np.ndarray] = []
-    try:
-        root = _module("", CLASSES | dict(classes or {}), tensors, storages, attributes)
-        pickled = io.BytesIO()
-        _Pickler(pickled, 2).dump(root)
-    finally:
-        for name in set(sys.modules) - before:
-            del sys.modules[name]
+    pickled = io.BytesIO()
+    _Pickler(pickled, 2).dump(_module("", {"": ROOT} | dict(classes or {}), tensors, storages, attributes))
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr("so3lr/data.pkl", pickled.getvalue())
@@ -91,7 +91,13 @@ def torch_file(
     return stream.getvalue()
 
 
-def _module(place: str, classes: Mapping[str, str], tensors, storages: list, attributes: Mapping[str, Any] = {}) -> Any:  # noqa: B006
+def _module(
+    place: str,
+    classes: Mapping[str, str],
+    tensors: Mapping[str, np.ndarray],
+    storages: list[np.ndarray],
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
     module = _named(classes.get(place, INNER))()
     parameters, inner = collections.OrderedDict(), collections.OrderedDict()
     prefix = f"{place}." if place else ""
@@ -104,25 +110,15 @@ def _module(place: str, classes: Mapping[str, str], tensors, storages: list, att
                 parameters[head] = _tensor(tensors[name], storages)
     for name in inner:
         inner[name] = _module(f"{prefix}{name}", classes, tensors, storages)
-    module.__dict__ |= {**attributes, "_parameters": parameters, "_buffers": collections.OrderedDict(), "_modules": inner}
+    module.__dict__.update(attributes or {})
+    module.__dict__.update(_parameters=parameters, _buffers=collections.OrderedDict(), _modules=inner)
     return module
 
 
-def _tensor(array: np.ndarray, storages: list) -> Any:
+def _tensor(array: np.ndarray, storages: list[np.ndarray]) -> Any:
     storages.append(array)
-    strides = tuple(stride // array.itemsize for stride in np.empty(array.shape, array.dtype).strides)
-    rebuild, parameter = _function("torch._utils._rebuild_tensor_v2"), _function("torch._utils._rebuild_parameter")
+    strides = tuple(stride // array.itemsize for stride in array.strides)
     storage = _Storage(str(len(storages) - 1), array)
+    rebuild = _named("torch._utils._rebuild_tensor_v2")
     plain = _Reduced(rebuild, storage, 0, array.shape, strides, False, collections.OrderedDict())
-    return _Reduced(parameter, plain, True, collections.OrderedDict())
-
-
-def _function(dotted: str) -> Any:
-    """A function of this name, as :func:`_named` for classes."""
-    module_name, _, name = dotted.rpartition(".")
-    module = sys.modules.setdefault(module_name, types.ModuleType(module_name))
-    if not hasattr(module, name):
-        function = types.FunctionType((lambda *a: None).__code__, {}, name)
-        function.__module__, function.__qualname__ = module_name, name
-        setattr(module, name, function)
-    return getattr(module, name)
+    return _Reduced(_named("torch._utils._rebuild_parameter"), plain, True, collections.OrderedDict())
