@@ -1,7 +1,6 @@
 """SO3LR ready to use: obtained and converted on first use, kept in the cache, checked each time."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from so3lab import resources
@@ -46,8 +45,7 @@ def load_so3lr(
     if electrostatics not in ("exact", "wolf", "compat"):
         raise ValueError(f"electrostatics must be 'exact', 'wolf' or 'compat', got {electrostatics!r}")
     potential = _from_cache(tell or _to_stderr) if folder is None else _from_folder(Path(folder).expanduser())
-    settings = replace(potential.settings, electrostatics=electrostatics, long_range_cutoff=long_range_cutoff)
-    potential = replace(potential, settings=settings)
+    potential = potential.with_electrostatics(electrostatics, long_range_cutoff)
     return potential if dtype == potential.dtype else potential.astype(dtype)
 
 
