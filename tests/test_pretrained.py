@@ -419,7 +419,7 @@ def test_copies_for_several_levels_of_theory_are_one(small):
         ({"kspace_electrostatics": "pme"}, "kspace_electrostatics = 'pme', which so3lab does not have"),
         ({"use_residual_scalars": True}, "use_residual_scalars"),
         ({"energy_activation_fn": "identity"}, "energy_activation_fn = 'silu'"),
-        ({"degrees": [0, 1]}, "degrees"),
+        ({"degrees": [1, 5]}, "degrees"),
         ({"num_layers": None, "num_heads": 0}, "num_heads"),
     ],
 )
