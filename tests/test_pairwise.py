@@ -207,9 +207,11 @@ def dispersion(distances, cutoff=None, dtype="float64"):
     with numerics(dtype):
         far = jax.tree.map(jnp.asarray, graph.far)
         ratios = jnp.array([0.9, 0.95], dtype)
-        energy = lambda d: dispersion_term(ratios, jnp.full(far.receivers.shape, d), far, settings).energies[
-            0
-        ]  # noqa: E731
+
+        def energy(d):
+            lengths = jnp.full(far.receivers.shape, d)
+            return dispersion_term(ratios, lengths, far, settings).energies[0]
+
         return jax.jit(jax.vmap(jax.value_and_grad(energy)))(jnp.asarray(distances, dtype))
 
 
