@@ -96,7 +96,7 @@ class Evil:
         (lambda f: (f / "params.pkl").write_bytes(pickle.dumps(Evil(f / "mark"))), "system"),
         (
             lambda f: (f / "params.pkl").write_bytes((f / "params.pkl").read_bytes()[:500]),
-            "damaged or truncated",
+            "truncated",
         ),
         (lambda f: (f / "params.pkl").unlink(), "neither params.pkl nor training steps"),
         (lambda f: (f / "hyperparameters.json").unlink(), "no hyperparameters.json"),
