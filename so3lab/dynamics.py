@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.graph import Graph, structure_pairs, total_charge, unpaired_electrons
+from so3lab.graph import Graph, Species, species_of, structure_pairs, total_charge, unpaired_electrons
 from so3lab.integrators import (
     INTEGRATORS,
     Forces,
@@ -95,6 +95,7 @@ class _System(NamedTuple):
     cell: Float[Array, "3 3"] | None
     pbc: Any
     long_range: MovingLongRange | None
+    species: Species
 
 
 class _Lists(NamedTuple):
@@ -127,7 +128,7 @@ def _force_function(energy, lists: _Lists, parameters, system: _System):
         graph = Graph(
             positions, system.atomic_numbers, jnp.zeros(atoms, jnp.int32), jnp.ones(atoms, bool), pairs.receivers,
             pairs.senders, pairs.mask, system.charge, system.unpaired, pairs.images,
-            None if system.cell is None else system.cell[None],
+            None if system.cell is None else system.cell[None], species=system.species,
         )  # fmt: skip
         overflow = pairs.overflow
         if system.long_range is not None:
@@ -346,6 +347,7 @@ def _system(atoms: ase.Atoms, field: ForceField) -> _System:
             None if cell is None else real(cell),
             jnp.asarray(atoms.pbc) if periodic else None,
             _moving(atoms, field),
+            jax.tree.map(jnp.asarray, species_of(atoms.numbers)),
         )
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import ase
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from so3lab.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_list
 from so3lab.safe import masked
@@ -32,6 +32,13 @@ class LongRange(NamedTuple):
     mesh: Float[HostOrDevice, "x y z"] | None = None  # factors of the interpolation, see pairwise.mesh
 
 
+class Species(NamedTuple):
+    """Classes of atoms that start with equal features: the same element in structures of equal charge and make."""
+
+    of_atoms: Int[HostOrDevice, " atoms"]
+    members: Int[HostOrDevice, " species"]  # one atom of each
+
+
 class Graph(NamedTuple):
     """Arrays of one or more structures; ``cells`` and ``images`` are None when none is periodic."""
 
@@ -47,6 +54,7 @@ class Graph(NamedTuple):
     images: Int[HostOrDevice, "pairs 3"] | None = None
     cells: Float[HostOrDevice, "structures 3 3"] | None = None  # Å, rows
     long_range: LongRange | None = None  # None for models that see no further than their cutoff
+    species: Species | None = None  # when known, a first layer with collapsed filters uses them
 
     @property
     def num_structures(self) -> int:
@@ -67,7 +75,7 @@ class Graph(NamedTuple):
         )
 
 
-def at_atoms(values: Float[Array, "atoms *rest"], index: HostOrDevice) -> Float[Array, "pairs *rest"]:
+def at_atoms(values: Shaped[Array, "atoms *rest"], index: HostOrDevice) -> Shaped[Array, "pairs *rest"]:
     """Rows of an array by an index that is known to be valid: no check is compiled in."""
     return values.at[index].get(mode="promise_in_bounds")
 
@@ -130,6 +138,12 @@ def sum_pairs_per_structure(values: Float[Array, " pairs"], graph: Graph) -> Flo
     if graph.num_structures == 1:
         return values.sum()[None]
     return jnp.zeros(graph.num_structures, values.dtype).at[structure_of_pairs(graph)].add(values)
+
+
+def species_of(atomic_numbers: Int[np.ndarray, " atoms"]) -> Species:
+    """The species of one structure: its elements."""
+    _, members, index = np.unique(atomic_numbers, return_index=True, return_inverse=True)
+    return Species(index.astype(np.int32), members.astype(np.int32))
 
 
 def total_charge(atoms: ase.Atoms) -> float:

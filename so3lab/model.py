@@ -10,7 +10,7 @@ weights are SO3LR (Kabylda et al., JACS 147, 33723, 2025). Pairs are undirected:
 the distance and on squared norms of χ_j - χ_i only, so they are evaluated once and used both ways.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,16 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from so3lab.collapse import Collapsed, shared_basis, species_table_pays
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
+from so3lab.messages import (
+    attention_weights,
+    attention_weights_once,
+    head_major,
+    head_minor,
+    weighted_sums,
+    weighted_sums_once,
+)
 from so3lab.pairwise import ShortRangeRepulsion, Term, atomic_term, dispersion_term, electrostatics_term
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
@@ -61,20 +70,10 @@ class NetworkOutput(NamedTuple):
 
 
 def _heads_to_matrix(blocks: Float[Array, "heads out in"]) -> Float[Array, "features features"]:
-    """Per-head matrices [heads, out, in] as one block-diagonal [in, out] matrix: one product for all heads."""
+    """Per-head matrices [heads, out, in] as one [in, out] matrix with head-minor output: one product for all heads."""
     heads, width, _ = blocks.shape
     identity = jnp.eye(heads, dtype=blocks.dtype)
-    return jnp.einsum("hoi,hg->higo", blocks, identity).reshape(heads * width, heads * width)
-
-
-def sum_within_heads(products: Float[Array, "pairs features"], heads: int) -> Float[Array, "pairs heads"]:
-    """Sum over the features of each head."""
-    return products.reshape(products.shape[0], heads, -1).sum(axis=-1)
-
-
-def spread_over_heads(weights: Float[Array, "pairs heads"], features: int) -> Float[Array, "pairs features"]:
-    """One number per head, repeated over the head's features."""
-    return jnp.repeat(weights, features // weights.shape[1], axis=1)
+    return jnp.einsum("hoi,hg->hiog", blocks, identity).reshape(heads * width, heads * width)
 
 
 class Mlp(nnx.Module):
@@ -118,26 +117,41 @@ class ChargeEmbedding(nnx.Module):
 
 
 class Filter(nnx.Module):
-    """Pair filter: a function of the distance plus a function of the invariants of χ_j - χ_i."""
+    """Pair filter: a function of the distance plus a function of the invariants of χ_j - χ_i; head-minor."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, heads: int, *, rngs: nnx.Rngs):
         features, degrees = settings.num_features, len(settings.degrees)
+        self.heads = heads
         self.radial = Mlp((settings.num_radial, features, features), rngs=rngs)
         self.geometric = Mlp((degrees, features // 4, features), rngs=rngs)
 
     def __call__(
-        self, basis: Float[Array, "pairs basis"], invariants: Float[Array, "pairs degrees"] | None
+        self,
+        basis: Float[Array, "pairs basis"],
+        invariants: Float[Array, "pairs degrees"] | None,
+        collapsed: Float[Array, "basis features"] | None = None,
     ) -> Float[Array, "pairs features"]:
-        """``invariants`` None means all zero: the geometric part is then one vector for all pairs."""
+        """Filters of pairs.
+
+        Args:
+            basis: Radial basis, or the shared basis of :mod:`so3lab.collapse`.
+            invariants: None means all zero: the geometric part is then one vector for all pairs.
+            collapsed: What takes the place of the radial network on the shared basis.
+        """
+        radial = self._head_minor(self.radial, basis) if collapsed is None else basis @ collapsed
         if invariants is None:
-            return self.radial(basis) + self.geometric(
-                jnp.zeros((1, self.geometric.first.in_features), basis.dtype)
-            )
-        return self.radial(basis) + self.geometric(invariants)
+            invariants = jnp.zeros((1, self.geometric.first.in_features), basis.dtype)
+        return radial + self._head_minor(self.geometric, invariants)
+
+    def _head_minor(self, mlp: Mlp, x: Float[Array, "*rows in"]) -> Float[Array, "*rows features"]:
+        bias = mlp.second.bias
+        assert bias is not None
+        order = head_minor(mlp.second.out_features, self.heads)
+        return jax.nn.silu(mlp.first(x)) @ mlp.second.kernel[...][:, order] + bias[...][order]
 
 
 class HeadProjection(nnx.Module):
-    """Linear map that acts within each head, without bias; stored as [heads, out, in]."""
+    """Linear map that acts within each head, without bias; stored as [heads, out, in], with head-minor result."""
 
     def __init__(self, features: int, heads: int, *, zero: bool = False, rngs: nnx.Rngs):
         width = features // heads
@@ -155,45 +169,89 @@ class EuclideanAttention(nnx.Module):
     def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
         self.settings = settings
         features, heads, degrees = settings.num_features, settings.num_heads, len(settings.degrees)
-        self.filter_features = Filter(settings, rngs=rngs)
-        self.filter_euclidean = Filter(settings, rngs=rngs)
+        self.filter_features = Filter(settings, heads, rngs=rngs)
+        self.filter_euclidean = Filter(settings, degrees, rngs=rngs)
         self.query_features = HeadProjection(features, heads, rngs=rngs)
         self.key_features = HeadProjection(features, heads, rngs=rngs)
         self.value_features = HeadProjection(features, heads, zero=settings.identity_at_init, rngs=rngs)
         self.query_euclidean = HeadProjection(features, degrees, rngs=rngs)
         self.key_euclidean = HeadProjection(features, degrees, rngs=rngs)
 
-    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph):
-        """Sums of messages for features and Euclidean variables, and the attention weights."""
+    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None = None):
+        """Sums of messages for features and Euclidean variables, and the attention weights.
+
+        Args:
+            x: Features of atoms.
+            chi: Their Euclidean variables; None means zero, in the first layer.
+            pairs: Geometry of the pairs.
+            graph: Who pairs with whom.
+            collapsed: This layer's two filters on the shared basis of :mod:`so3lab.collapse`.
+        """
         settings, i, j = self.settings, graph.receivers, graph.senders
-        invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
-        activation = ACTIVATIONS[settings.qk_activation]
-        weights = []
-        for name, heads in (("features", settings.num_heads), ("euclidean", len(settings.degrees))):
-            query = activation(getattr(self, f"query_{name}")(x))
-            key = activation(getattr(self, f"key_{name}")(x))
-            pair_filter = getattr(self, f"filter_{name}")(pairs.basis, invariants)
-            scale = (pairs.weights / settings.attention_norm(heads))[:, None]
-            weights.append(
-                (
-                    scale * sum_within_heads(at_atoms(query, i) * at_atoms(key, j) * pair_filter, heads),
-                    scale * sum_within_heads(at_atoms(query, j) * at_atoms(key, i) * pair_filter, heads),
-                )
-            )
-        (to_i, to_j), (chi_to_i, chi_to_j) = weights
-        value = self.value_features(x)
-        atoms, features = x.shape
-        dx = sum_at_atoms(
-            atoms,
-            (i, spread_over_heads(to_i, features) * at_atoms(value, j)),
-            (j, spread_over_heads(to_j, features) * at_atoms(value, i)),
-        )
+        species = None if graph.species is None else len(graph.species.members)
+        if collapsed and chi is None and species and species_table_pays(settings, species):
+            to_atoms, chi_to_atoms = self._weights_by_species(x, pairs, graph, collapsed)
+        else:
+            to_atoms, chi_to_atoms = self._weights(x, chi, pairs, graph, collapsed)
+        sums = weighted_sums if collapsed is None else weighted_sums_once
+        to_receivers, to_senders = to_atoms
+        dx = head_major(sums(to_receivers, to_senders, self.value_features(x), i, j), settings.num_heads)
         spread = jnp.asarray(order_to_degree(settings.degrees).T, x.dtype)
         reversed_harmonics = pairs.harmonics * jnp.asarray(parity(settings.degrees), x.dtype)
         dchi = sum_at_atoms(
-            atoms, (i, (chi_to_i @ spread) * pairs.harmonics), (j, (chi_to_j @ spread) * reversed_harmonics)
+            x.shape[0],
+            (i, (chi_to_atoms[0] @ spread) * pairs.harmonics),
+            (j, (chi_to_atoms[1] @ spread) * reversed_harmonics),
         )
-        return dx, dchi, AttentionWeights(jnp.stack([to_i, to_j]), jnp.stack([chi_to_i, chi_to_j]))
+        return dx, dchi, AttentionWeights(jnp.stack(to_atoms), jnp.stack(chi_to_atoms))
+
+    def _kinds(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """The two attentions with their numbers of heads."""
+        return ("features", self.settings.num_heads), ("euclidean", len(self.settings.degrees))
+
+    def _query_and_key(self, kind: str, x):
+        activation = ACTIVATIONS[self.settings.qk_activation]
+        return tuple(activation(getattr(self, f"{role}_{kind}")(x)) for role in ("query", "key"))
+
+    def _weights(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None):
+        """Weights of both attentions, each in both directions."""
+        settings, i, j = self.settings, graph.receivers, graph.senders
+        invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
+        weights, weigh = [], attention_weights if collapsed is None else attention_weights_once
+        for (kind, heads), matrix in zip(self._kinds(), collapsed or (None, None), strict=True):
+            query, key = self._query_and_key(kind, x)
+            pair_filter = getattr(self, f"filter_{kind}")(pairs.basis, invariants, matrix)
+            scale = pairs.weights / settings.attention_norm(heads)
+            weights.append(weigh(heads, query, key, pair_filter, scale, i, j))
+        return weights
+
+    def _weights_by_species(self, x, pairs: PairGeometry, graph: Graph, collapsed: tuple):
+        """The same as :meth:`_weights` for atoms that are still what their species is and nothing more.
+
+        Queries and keys then belong to species, so that a weight is a function of distance for every
+        ordered pair of species: one small matrix instead of filters of pairs.
+        """
+        species = graph.species
+        assert species is not None
+        number = len(species.members)
+        of_atoms = jnp.asarray(species.of_atoms)
+        first, second = at_atoms(of_atoms, graph.receivers), at_atoms(of_atoms, graph.senders)
+        weights = []
+        for (kind, heads), matrix in zip(self._kinds(), collapsed, strict=True):
+            query, key = self._query_and_key(kind, at_atoms(x, species.members))
+            constant = getattr(self, f"filter_{kind}")(jnp.zeros((1, matrix.shape[0]), x.dtype), None, matrix)
+            rows = jnp.concatenate([matrix, constant])
+            by_head = [values.reshape(values.shape[0], -1, heads) for values in (query, key, rows)]
+            table = jnp.einsum("sah,tah,bah->bsth", *by_head).reshape(len(rows), -1)
+            of_pairs = (pairs.basis @ table[:-1] + table[-1]).reshape(-1, number**2, heads)
+            scale = (pairs.weights / self.settings.attention_norm(heads))[:, None]
+            weights.append(
+                tuple(
+                    scale * jnp.take_along_axis(of_pairs, (a * number + b)[:, None, None], axis=1)[:, 0]
+                    for a, b in ((first, second), (second, first))
+                )
+            )
+        return weights
 
 
 class Exchange(nnx.Module):
@@ -227,8 +285,8 @@ class Layer(nnx.Module):
         self.last_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if last_mlp else None
         self.last_norm = nnx.LayerNorm(features, rngs=rngs) if last_norm else None
 
-    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph):
-        dx, dchi, attention = self.attention(x, chi, pairs, graph)
+    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None = None):
+        dx, dchi, attention = self.attention(x, chi, pairs, graph, collapsed)
         x, chi = x + dx, dchi if chi is None else chi + dchi
         if self.first_norm is not None:
             x = self.first_norm(x)
@@ -268,32 +326,45 @@ class So3krates(nnx.Module):
             parts.append(self.spin(graph, jnp.asarray(graph.unpaired_electrons)))
         return sum(parts[1:], parts[0]) / np.sqrt(len(parts))
 
-    def geometry(self, graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> PairGeometry:
+    def geometry(
+        self, graph: Graph, strain: Float[Array, "structures 3 3"] | None, collapsed: Collapsed | None = None
+    ) -> PairGeometry:
         """Distances, radial basis, cutoff and harmonics of all pairs."""
         settings = self.settings
         vectors = displacements(graph, strain)
         distances = safe_norm(vectors)
         weights = cutoff_weight(distances, settings.cutoff_function, settings.cutoff)
+        if collapsed is None:
+            basis = radial_basis(distances, settings.radial_basis, settings.num_radial, settings.cutoff)
+        else:
+            basis = shared_basis(distances, collapsed.mixing, settings.cutoff)
         return PairGeometry(
             distances,
-            radial_basis(distances, settings.radial_basis, settings.num_radial, settings.cutoff),
+            basis,
             jnp.where(graph.pair_mask, weights, 0.0),
             spherical_harmonics(vectors / distances[:, None], settings.degrees),
         )
 
-    def __call__(self, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None) -> NetworkOutput:
+    def __call__(
+        self,
+        graph: Graph,
+        strain: Float[Array, "structures 3 3"] | None = None,
+        collapsed: Collapsed | None = None,
+    ) -> NetworkOutput:
         """Energies of all structures of a graph.
 
         Args:
             graph: Structures with pairs below ``settings.cutoff``; further pairs change nothing. Models with
                 long-range terms need ``graph.long_range``.
             strain: See :func:`so3lab.graph.displacements`.
+            collapsed: Radial filters in their fast form, fitted to this network by :func:`so3lab.collapse.collapse`.
         """
-        pairs = self.geometry(graph, strain)
-        x, chi, first = self.layers[0](self.embed(graph), None, pairs, graph)
-        attention = [first]
-        for layer in self.layers[1:]:
-            x, chi, weights = layer(x, chi, pairs, graph)
+        pairs = self.geometry(graph, strain, collapsed)
+        x, attention = self.embed(graph), []
+        chi: Any = None  # zero, before the first layer
+        for number, layer in enumerate(self.layers):
+            filters = None if collapsed is None else collapsed.filters[number]
+            x, chi, weights = layer(x, chi, pairs, graph, filters)
             attention.append(weights)
         charges = None if self.partial_charges is None else self.partial_charges(x, graph)
         ratios = None if self.hirshfeld is None else self.hirshfeld(x, graph)

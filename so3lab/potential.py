@@ -20,6 +20,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import resources
+from so3lab.collapse import Collapsed, Fit, collapse, explain_path
 from so3lab.compilation import avoid_known_faults
 from so3lab.graph import Graph, build_graph, total_charge, unpaired_electrons
 from so3lab.long_range import LongRangeNeeds, long_range_needs, needs_mesh, with_long_range
@@ -29,6 +30,8 @@ from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
 
 Dtype = Literal["float32", "float64"]
 SUFFIX = ".so3.safetensors"
+COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
+"""Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
 CITATION = (
     "J. T. Frank, O. T. Unke, K.-R. Müller, S. Chmiela, "
     "A Euclidean transformer for fast and stable machine learned force fields, Nat. Commun. 15, 6539 (2024)"
@@ -96,9 +99,14 @@ class Result(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
+def _abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
+    """The NNX network with these settings, in shapes only: its static half and its parameters."""
+    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))
+
+
 def network_definition(settings: ModelSettings) -> nnx.GraphDef:
     """The static half of the NNX network with these settings."""
-    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))[0]
+    return _abstract_network(settings)[0]
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -107,14 +115,24 @@ def _initial_parameters(settings: ModelSettings, seed) -> nnx.State:
     return nnx.split(So3krates(settings, rngs=nnx.Rngs(jax.random.key(seed))))[1]
 
 
+class FastParameters(NamedTuple):
+    """Parameters of a trained network with its radial filters in their fast form."""
+
+    network: nnx.State
+    collapsed: Collapsed
+
+
 def run_network(
     settings: ModelSettings,
-    parameters: nnx.State,
+    parameters: nnx.State | FastParameters,
     graph: Graph,
     strain: Float[Array, "structures 3 3"] | None = None,
 ) -> NetworkOutput:
     """The network as a pure function of its parameters; for compiled code."""
-    return nnx.merge(network_definition(settings), parameters)(graph, strain)
+    definition = network_definition(settings)
+    if isinstance(parameters, FastParameters):
+        return nnx.merge(definition, parameters.network)(graph, strain, parameters.collapsed)
+    return nnx.merge(definition, parameters)(graph, strain)
 
 
 @functools.lru_cache(maxsize=32)
@@ -235,11 +253,31 @@ class Potential:
         """The network as a Flax NNX module, to look inside."""
         return nnx.merge(network_definition(self.settings), self.parameters)
 
+    @functools.cached_property
+    def collapse_fit(self) -> Fit:
+        """Radial filters in the fast form that dynamics and minimization use, with the error of the fit."""
+        with numerics(self.dtype):
+            return collapse(self.settings, flat_parameters(self.parameters), self.dtype)
+
+    @property
+    def collapses(self) -> bool:
+        """Whether the fast form reproduces the filters to rounding, so that it is used."""
+        fit = self.collapse_fit
+        return fit.largest_error < COLLAPSE_TOLERANCE[self.dtype] * max(fit.largest_filter, 1.0)
+
     @property
     def force_field(self) -> ForceField:
-        """The energy function with its parameters, for dynamics and minimization."""
+        """The energy function with its parameters, in the fast form, for dynamics and minimization."""
         energy, needs = energy_function(self.settings), long_range_needs(self.settings)
-        return ForceField(energy, self.parameters, self.settings.cutoff, self.dtype, needs)
+        parameters: nnx.State | FastParameters = self.parameters
+        if self.collapses:
+            parameters = FastParameters(self.parameters, self.collapse_fit.collapsed)
+        return ForceField(energy, parameters, self.settings.cutoff, self.dtype, needs)
+
+    def explain(self, atoms: ase.Atoms) -> dict[str, str]:
+        """Which path a structure takes in dynamics and minimization, and why, one sentence for each part."""
+        self.check_structure(atoms)
+        return explain_path(self.settings, self.collapse_fit, self.collapses, atoms)
 
     def with_electrostatics(
         self, mode: Electrostatics, long_range_cutoff: float | None = None
@@ -470,8 +508,7 @@ def flat_parameters(parameters: nnx.State) -> dict[str, Any]:
 
 def _state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], path: Path) -> nnx.State:
     """Parameters of a network from tensors by name; complains about missing, extra and misshapen ones."""
-    abstract = nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))[1]
-    flat = dict(nnx.to_flat_state(abstract))
+    flat = dict(nnx.to_flat_state(_abstract_network(settings)[1]))
     names = {".".join(str(part) for part in key): key for key in flat}
     if set(names) != set(tensors):
         raise ValueError(

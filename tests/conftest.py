@@ -10,7 +10,9 @@ from so3lab.compilation import avoid_known_faults, enable_compilation_cache
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA complains about every program that it finds in the cache
+os.environ.setdefault(
+    "TF_CPP_MIN_LOG_LEVEL", "3"
+)  # XLA complains about every program that it finds in the cache
 avoid_known_faults()  # as the commands do, and before JAX computes anything
 enable_compilation_cache()  # the same programs occur in many tests
 

@@ -20,7 +20,6 @@ from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
 
 
-
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     """A file of labelled frames."""

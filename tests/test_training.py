@@ -137,7 +137,12 @@ def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
 
 def test_patience_stops_a_run_that_does_not_improve(data):
     settings = TrainingSettings(
-        epochs=500, batch_size=4, learning_rate=1e-12, final_learning_rate=0.0, warmup_steps=0, patience_epochs=5
+        epochs=500,
+        batch_size=4,
+        learning_rate=1e-12,
+        final_learning_rate=0.0,
+        warmup_steps=0,
+        patience_epochs=5,
     )
     reports = list(train(*data, TINY, settings))
     assert len(reports) < 500

@@ -1,0 +1,209 @@
+r"""Radial filters of a trained network in their fast form: one basis of distance, one matrix per filter.
+
+After training, the radial part of every filter is a smooth function of one distance. All of them together span
+few dimensions, so that one shared basis :math:`\varphi_r(d)` and a matrix per filter replace the radial basis
+and two networks per layer, for every pair and step. The basis functions are polynomials in
+:math:`t = e^{-\gamma d}`, fitted in float64 and reduced by a singular value decomposition that weighs distances by
+the cutoff. Energies change by the error of the fit; forces stay exact gradients of the energies computed.
+
+Distances below ``SHORTEST`` count as ``SHORTEST``: no trained model knows them, and the repulsion, where a model
+has one, is not collapsed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from so3lab.graph import structure_pairs
+from so3lab.messages import head_minor
+from so3lab.radial import cutoff_weight, radial_basis
+from so3lab.settings import ModelSettings
+
+DECAY = 0.6
+"""Decay of the coordinate t in 1/Å."""
+SHORTEST = 0.5
+"""Å; the fit begins here."""
+_POINTS = 800
+_SIDES = (8, 10, 12, 14, 16)
+"""Square roots of the number of polynomials, tried in this order until the error is small enough."""
+_ENOUGH = {"float32": 3e-7, "float64": 1e-12}
+"""Error, relative to the largest filter, that rounding hides anyway."""
+
+
+class Collapsed(NamedTuple):
+    """Arrays of the fast form."""
+
+    mixing: Float[Array, "polynomials basis"]
+    """Shared basis functions as combinations of products of Chebyshev polynomials."""
+    filters: tuple[tuple[Float[Array, "basis features"], Float[Array, "basis features"]], ...]
+    """For each layer the filters of features and of Euclidean variables, head-minor."""
+
+
+class Fit(NamedTuple):
+    """The fast form and how good it is."""
+
+    collapsed: Collapsed
+    rank: int
+    """Number of shared basis functions."""
+    largest_error: float
+    """Largest deviation of any filter from the network's, times the root of the cutoff weight."""
+    largest_filter: float
+    """Largest filter value, for comparison."""
+
+
+def shared_basis(
+    distances: Float[Array, " pairs"], mixing: Float[Array, "polynomials basis"], cutoff: float
+) -> Float[Array, "pairs basis"]:
+    """The shared basis functions at distances in Å."""
+    return _products(distances, _side(mixing.shape[0]), cutoff) @ mixing
+
+
+def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32") -> Fit:
+    """Fit the fast form of a network's radial filters.
+
+    Args:
+        settings: Of the network.
+        parameters: Its parameters by dotted name.
+        dtype: Precision that it will be used in; decides how exact the fit is.
+    """
+    nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
+    high, low = _ends(settings.cutoff)
+    distances = -np.log(0.5 * ((high - low) * nodes + high + low)) / DECAY
+    wanted = _radial_filters(settings, parameters, distances)
+    cutoffs = _in_numpy(cutoff_weight, distances, settings.cutoff_function, settings.cutoff)
+    weights = np.sqrt(np.maximum(cutoffs, 0.0))
+    for side in _SIDES:
+        fit = _fit(nodes, wanted, weights, side, settings.num_layers, dtype)
+        if fit.largest_error < _ENOUGH[dtype] * fit.largest_filter:
+            break
+    return fit
+
+
+def _fit(
+    nodes: Float[np.ndarray, " points"],
+    wanted: Float[np.ndarray, "points filters"],
+    weights: Float[np.ndarray, " points"],
+    side: int,
+    num_layers: int,
+    dtype: str,
+) -> Fit:
+    """Fit with polynomials up to degree side² - 1, reduced to the combinations that matter."""
+    # Least squares in Chebyshev polynomials, then in the products of low ones that are quick to compute.
+    products = _products_in_numpy(nodes, side)
+    smooth = np.polynomial.chebyshev.chebvander(nodes, side * side - 1)
+    to_products = np.linalg.lstsq(products, smooth, rcond=None)[0]
+    coefficients = np.linalg.lstsq(smooth, wanted, rcond=None)[0]
+    _, singular, right = np.linalg.svd(weights[:, None] * (smooth @ coefficients), full_matrices=False)
+    rank = int(np.sum(singular > 0.1 * _ENOUGH[dtype] * singular[0]))
+    mixing = to_products @ (coefficients @ right[:rank].T / singular[:rank])
+    joined = singular[:rank, None] * right[:rank]
+    error = float(np.abs(weights[:, None] * (products @ mixing @ joined - wanted)).max())
+    pieces = [jnp.asarray(piece, dtype) for piece in np.split(joined, 2 * num_layers, axis=1)]
+    filters = tuple(zip(pieces[::2], pieces[1::2], strict=True))
+    return Fit(Collapsed(jnp.asarray(mixing, dtype), filters), rank, error, float(np.abs(wanted).max()))
+
+
+def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms) -> dict[str, str]:
+    """How dynamics and minimization compute a structure with a network, and why.
+
+    Args:
+        settings: Of the network.
+        fit: Of its radial filters.
+        used: Whether the fit is good enough to be used.
+        atoms: The structure.
+    """
+    pairs = len(structure_pairs(atoms, settings.cutoff).receivers)
+    error = f"largest error {fit.largest_error:.1e}, filters up to {fit.largest_filter:.2g}"
+    elements = len(set(atoms.numbers.tolist()))
+    heads = settings.num_heads + len(settings.degrees)
+    if not used:
+        filters, table = f"networks: no smooth fit was good enough ({error})", False
+    else:
+        filters = f"collapsed to {fit.rank} functions of distance shared by all layers ({error})"
+        table = species_table_pays(settings, elements)
+    if table:
+        first = (
+            f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
+        )
+    elif used:
+        first = f"filters of pairs: a table for {elements} elements and {heads} heads would cost more"
+    else:
+        first = "filters of pairs, since radial filters are not collapsed"
+    return {
+        "pairs": f"{pairs} undirected pairs below {settings.cutoff:g} Å, each evaluated once for both directions",
+        "radial filters": filters,
+        "first layer": first,
+    }
+
+
+def species_table_pays(settings: ModelSettings, species: int) -> bool:
+    """Whether the first layer costs less by a table of species pairs than by filters of pairs."""
+    return (settings.num_heads + len(settings.degrees)) * species**2 <= 2 * settings.num_features
+
+
+def _ends(cutoff: float) -> tuple[float, float]:
+    """The coordinate t at the shortest distance and at the cutoff."""
+    return float(np.exp(-DECAY * SHORTEST)), float(np.exp(-DECAY * cutoff))
+
+
+def _side(polynomials: int) -> int:
+    return round(polynomials**0.5)
+
+
+def _products(
+    distances: Float[Array, " pairs"], side: int, cutoff: float
+) -> Float[Array, "pairs polynomials"]:
+    """All products T_{side a}(x) T_b(x) with a and b below ``side``: a basis of polynomials up to degree side² - 1."""
+    high, low = _ends(cutoff)
+    t = jnp.exp(-DECAY * jnp.clip(distances, SHORTEST, cutoff))
+    x = (2.0 * t - (high + low)) / (high - low)
+    low_ones = _chebyshev(x, side + 1)
+    high_ones = _chebyshev(low_ones[side], side)
+    products = jnp.stack(high_ones, axis=-1)[:, :, None] * jnp.stack(low_ones[:side], axis=-1)[:, None, :]
+    return products.reshape(distances.shape[0], side * side)
+
+
+def _chebyshev(x, count: int) -> list:
+    """Chebyshev polynomials of degree 0 to ``count`` - 1; works on arrays of NumPy and JAX."""
+    values = [x * 0 + 1, x]
+    while len(values) < count:
+        values.append(2 * x * values[-1] - values[-2])
+    return values
+
+
+def _products_in_numpy(x: Float[np.ndarray, " points"], side: int) -> Float[np.ndarray, "points polynomials"]:
+    low_ones = _chebyshev(x, side + 1)
+    high_ones = _chebyshev(low_ones[side], side)
+    return np.stack([big * small for big in high_ones for small in low_ones[:side]], axis=-1)
+
+
+def _radial_filters(
+    settings: ModelSettings, parameters: Mapping[str, Any], distances: Float[np.ndarray, " points"]
+) -> Float[np.ndarray, "points filters"]:
+    """Radial parts of the filters of all layers in float64, head-minor, side by side."""
+    basis = _in_numpy(radial_basis, distances, settings.radial_basis, settings.num_radial, settings.cutoff)
+    kinds = (("features", settings.num_heads), ("euclidean", len(settings.degrees)))
+    columns = []
+    for layer in range(settings.num_layers):
+        for kind, heads in kinds:
+            name = f"layers.{layer}.attention.filter_{kind}.radial"
+            kernel, bias, out, shift = (
+                np.asarray(parameters[f"{name}.{part}"], np.float64)
+                for part in ("first.kernel", "first.bias", "second.kernel", "second.bias")
+            )
+            hidden = basis @ kernel + bias
+            values = (hidden / (1.0 + np.exp(-hidden))) @ out + shift
+            columns.append(values[:, head_minor(settings.num_features, heads)])
+    return np.concatenate(columns, axis=1)
+
+
+def _in_numpy(function, distances: Float[np.ndarray, " points"], *arguments) -> np.ndarray:
+    """A function of :mod:`so3lab.radial` in float64."""
+    import jax
+
+    with jax.enable_x64(True):
+        return np.asarray(function(jnp.asarray(distances, jnp.float64), *arguments))

@@ -1,0 +1,142 @@
+r"""What neighbours tell each other over undirected pairs: attention weights and weighted sums.
+
+Two functions: the attention weights of a pair in both directions, and the sums of weighted values. A pair
+(i, j) serves both ways, because its filter does not depend on the direction.
+
+Features are laid out with the head as the *minor* axis here: component a of head h stands at ``a * heads + h``.
+A sum within heads is then a sum of short vectors, which compilers vectorise, where a sum along the minor axis
+runs number by number.
+
+Both exist twice: plain, for training, which differentiates forces and does best with what the compiler derives;
+and with a reverse pass of ours that keeps what atoms and pairs know and recomputes products, for energies that are
+differentiated once.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from so3lab.graph import at_atoms, sum_at_atoms
+from so3lab.neighbors import HostOrDevice
+
+
+def head_minor(features: int, heads: int) -> Int[np.ndarray, " features"]:
+    """Where each head-minor feature stands in the usual layout, one head after another."""
+    return np.arange(features).reshape(heads, -1).T.ravel()
+
+
+def head_major(x: Float[Array, "atoms features"], heads: int) -> Float[Array, "atoms features"]:
+    """Head-minor features in the usual layout, one head after another."""
+    atoms, features = x.shape
+    return x.reshape(atoms, features // heads, heads).swapaxes(1, 2).reshape(atoms, features)
+
+
+def _sum_within_heads(products: Float[Array, "pairs features"], heads: int) -> Float[Array, "pairs heads"]:
+    return products.reshape(products.shape[0], -1, heads).sum(axis=1)
+
+
+def _spread_over_heads(values: Float[Array, "pairs heads"], features: int) -> Float[Array, "pairs features"]:
+    return jnp.tile(values, (1, features // values.shape[1]))
+
+
+def attention_weights(
+    heads: int,
+    query: Float[Array, "atoms features"],
+    key: Float[Array, "atoms features"],
+    pair_filter: Float[Array, "pairs features"],
+    scale: Float[Array, " pairs"],
+    receivers: Int[HostOrDevice, " pairs"],
+    senders: Int[HostOrDevice, " pairs"],
+) -> tuple[Float[Array, "pairs heads"], Float[Array, "pairs heads"]]:
+    r"""Weights receiver ← sender and sender ← receiver of every pair and head:
+
+    .. math:: \alpha_{ij}^h = s_{ij} \sum_{a \in h} q_{ia} w_{ija} k_{ja}
+
+    Args:
+        heads: Number of heads.
+        query: Head-minor.
+        key: Head-minor.
+        pair_filter: The filter w, head-minor; the same in both directions.
+        scale: The factor s: cutoff over normalisation, 0 on padding.
+        receivers: First atom i of each pair.
+        senders: Second atom j of each pair.
+    """
+    return _weights_forward(heads, query, key, pair_filter, scale, receivers, senders)[0]
+
+
+def _weights_forward(heads: int, query, key, pair_filter, scale, i, j):
+    to_i = _sum_within_heads(at_atoms(query, i) * at_atoms(key, j) * pair_filter, heads)
+    to_j = _sum_within_heads(at_atoms(query, j) * at_atoms(key, i) * pair_filter, heads)
+    kept = (query, key, pair_filter, scale, i, j, to_i, to_j)
+    return (scale[:, None] * to_i, scale[:, None] * to_j), kept
+
+
+def _weights_backward(heads: int, kept, gradients):
+    query, key, pair_filter, scale, i, j, to_i, to_j = kept
+    atoms, features = query.shape
+    gradient_i, gradient_j = gradients
+    query_i, query_j, key_i, key_j = (
+        at_atoms(query, i),
+        at_atoms(query, j),
+        at_atoms(key, i),
+        at_atoms(key, j),
+    )
+    spread_i = _spread_over_heads(gradient_i * scale[:, None], features)
+    spread_j = _spread_over_heads(gradient_j * scale[:, None], features)
+    filtered_i, filtered_j = spread_i * pair_filter, spread_j * pair_filter
+    return (
+        sum_at_atoms(atoms, (i, filtered_i * key_j), (j, filtered_j * key_i)),
+        sum_at_atoms(atoms, (j, filtered_i * query_i), (i, filtered_j * query_j)),
+        spread_i * query_i * key_j + spread_j * query_j * key_i,
+        jnp.sum(gradient_i * to_i + gradient_j * to_j, axis=-1),
+        None,
+        None,
+    )
+
+
+attention_weights_once = jax.custom_vjp(attention_weights, nondiff_argnums=(0,))
+"""The same for energies that are differentiated once."""
+attention_weights_once.defvjp(_weights_forward, _weights_backward)
+
+
+def weighted_sums(
+    to_receivers: Float[Array, "pairs heads"],
+    to_senders: Float[Array, "pairs heads"],
+    values: Float[Array, "atoms features"],
+    receivers: Int[HostOrDevice, " pairs"],
+    senders: Int[HostOrDevice, " pairs"],
+) -> Float[Array, "atoms features"]:
+    r"""What arrives at every atom, :math:`\sum_j \alpha_{ij}^h v_{ja}`; values and result are head-minor."""
+    atoms, features = values.shape
+    return sum_at_atoms(
+        atoms,
+        (receivers, _spread_over_heads(to_receivers, features) * at_atoms(values, senders)),
+        (senders, _spread_over_heads(to_senders, features) * at_atoms(values, receivers)),
+    )
+
+
+def _sums_forward(to_receivers, to_senders, values, i, j):
+    return weighted_sums(to_receivers, to_senders, values, i, j), (to_receivers, to_senders, values, i, j)
+
+
+def _sums_backward(kept, gradient):
+    to_receivers, to_senders, values, i, j = kept
+    (atoms, features), heads = values.shape, to_receivers.shape[1]
+    gradient_i, gradient_j = at_atoms(gradient, i), at_atoms(gradient, j)
+    return (
+        _sum_within_heads(gradient_i * at_atoms(values, j), heads),
+        _sum_within_heads(gradient_j * at_atoms(values, i), heads),
+        sum_at_atoms(
+            atoms,
+            (j, _spread_over_heads(to_receivers, features) * gradient_i),
+            (i, _spread_over_heads(to_senders, features) * gradient_j),
+        ),
+        None,
+        None,
+    )
+
+
+weighted_sums_once = jax.custom_vjp(weighted_sums)
+"""The same for energies that are differentiated once."""
+weighted_sums_once.defvjp(_sums_forward, _sums_backward)

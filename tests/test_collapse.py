@@ -1,0 +1,136 @@
+"""The fast form of a network says the same as the network, and its forces are exact gradients."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+
+from so3lab import dynamics
+from so3lab.collapse import SHORTEST, collapse, shared_basis
+from so3lab.graph import build_graph, species_of
+from so3lab.messages import head_major, head_minor
+from so3lab.potential import Potential, energy_and_forces, flat_parameters, numerics
+from so3lab.settings import ModelSettings, preset
+
+BASES = [("bernstein", "phys"), ("physnet", "cosine"), ("bessel", "polynomial")]
+
+
+def evaluated(potential: Potential, atoms, parameters, with_species: bool = True):
+    """Energy and forces through a force field with these parameters."""
+    graph = build_graph([atoms], potential.settings.cutoff, dtype=potential.dtype)
+    graph = graph._replace(species=species_of(atoms.numbers) if with_species else None)
+    with numerics(potential.dtype):
+        found = energy_and_forces(potential.force_field.energy, parameters, graph)
+        return float(found.energies[0]), np.asarray(found.forces)
+
+
+def random_potential(basis="bernstein", cutoff_function="phys", dtype="float64", **changes) -> Potential:
+    settings = preset(
+        "tiny", radial_basis=basis, cutoff_function=cutoff_function, num_radial=12, cutoff=4.5, mean_neighbors=8.0,
+        **changes,
+    )  # fmt: skip
+    return Potential.initial(settings, seed=5, dtype=dtype)
+
+
+@pytest.mark.parametrize(("basis", "cutoff_function"), BASES)
+def test_fast_form_agrees_with_the_network(basis, cutoff_function, ethanol):
+    potential = random_potential(basis, cutoff_function)
+    assert potential.collapses
+    energy, forces = evaluated(potential, ethanol, potential.parameters)
+    for with_species in (True, False):
+        fast_energy, fast_forces = evaluated(
+            potential, ethanol, potential.force_field.parameters, with_species
+        )
+        assert fast_energy == pytest.approx(energy, abs=1e-9)
+        np.testing.assert_allclose(fast_forces, forces, atol=1e-9)
+
+
+def test_single_precision_keeps_forces_to_a_millionth(ethanol):
+    exact = random_potential()
+    single = exact.astype("float32")
+    _, forces = evaluated(exact, ethanol, exact.parameters)
+    _, fast = evaluated(single, ethanol, single.force_field.parameters)
+    np.testing.assert_allclose(fast, forces, atol=1e-4 * np.abs(forces).max())
+
+
+def test_cells_take_the_fast_form_too():
+    potential = random_potential()
+    atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    atoms.rattle(0.1, seed=2)
+    graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")._replace(
+        species=species_of(atoms.numbers)
+    )
+    with numerics("float64"):
+        energy = potential.force_field.energy
+        results = [
+            energy_and_forces(energy, parameters, graph, with_strain=True)
+            for parameters in (potential.parameters, potential.force_field.parameters)
+        ]
+    np.testing.assert_allclose(results[1].forces, results[0].forces, atol=1e-9)
+    np.testing.assert_allclose(results[1].strain_gradient, results[0].strain_gradient, atol=1e-8)
+
+
+def test_forces_of_the_fast_form_are_its_exact_gradient(ethanol):
+    potential = random_potential()
+    parameters = potential.force_field.parameters
+    _, forces = evaluated(potential, ethanol, parameters)
+    step = 1e-4
+    for atom, axis in ((0, 0), (2, 1), (5, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = ethanol.copy()
+            moved.positions[atom, axis] += sign * step
+            energies.append(evaluated(potential, moved, parameters)[0])
+        assert forces[atom, axis] == pytest.approx((energies[1] - energies[0]) / (2 * step), abs=1e-6)
+
+
+def test_dynamics_in_the_fast_form_conserve_energy_as_well(ethanol):
+    """The same error of the total energy with and without, over the same short run."""
+    potential = random_potential()
+    fast = potential.force_field
+    slow = fast._replace(parameters=potential.parameters)
+    spreads = []
+    for field in (fast, slow):
+        chunks = list(
+            dynamics.run(field, ethanol, steps=400, ensemble="nve", temperature_K=300, timestep_fs=0.25)
+        )
+        spreads.append(np.std(np.concatenate([chunk.total_energy for chunk in chunks])))
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.01)
+
+
+def test_a_basis_that_is_not_smooth_enough_is_not_collapsed(ethanol):
+    """A hundred sine waves do not fit into the polynomials: the network stays as it is, and says so."""
+    settings = ModelSettings(
+        num_features=8, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=8.0, radial_basis="bessel", num_radial=100
+    )  # fmt: skip
+    potential = Potential.initial(settings, seed=1)
+    assert not potential.collapses
+    assert potential.force_field.parameters is potential.parameters
+    assert "networks" in potential.explain(ethanol)["radial filters"]
+
+
+def test_explanation_names_the_path(ethanol):
+    told = random_potential(dtype="float32").explain(ethanol)
+    assert "36 undirected pairs" in told["pairs"]
+    assert "collapsed to" in told["radial filters"]
+    many = molecule("CH3CONH2")
+    many.numbers[:6] = [6, 7, 8, 9, 16, 17]
+    assert "table of 3²" in told["first layer"]
+    assert "would cost more" in random_potential(dtype="float32").explain(many)["first layer"]
+
+
+def test_basis_is_constant_below_the_shortest_distance():
+    potential = random_potential()
+    with numerics("float64"):
+        fit = collapse(potential.settings, flat_parameters(potential.parameters), "float64")
+        near, shortest = (
+            shared_basis(jnp.array([d]), fit.collapsed.mixing, potential.settings.cutoff)
+            for d in (0.1, SHORTEST)
+        )
+    np.testing.assert_allclose(near, shortest, rtol=1e-12)
+
+
+def test_head_orders_are_inverse():
+    x = jnp.arange(24.0)[None]
+    order = head_minor(24, 3)
+    np.testing.assert_array_equal(head_major(x[:, order], 3), x)
