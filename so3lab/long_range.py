@@ -151,6 +151,19 @@ def _check_periodicity(atoms: ase.Atoms) -> None:
         )
 
 
+def every_pair(graph: Graph) -> Graph:
+    """A batch of molecules, each padded to the same number of atoms, with all pairs of atoms of each as far pairs.
+
+    For compiled code, where the batch changes and its shape does not.
+    """
+    structures, atoms = graph.num_structures, graph.atomic_numbers.shape[0] // graph.num_structures
+    first, second = (index.astype(np.int32) for index in np.triu_indices(atoms, k=1))
+    offsets = (atoms * np.arange(structures, dtype=np.int32))[:, None]
+    i, j = (first + offsets).ravel(), (second + offsets).ravel()
+    real = jnp.asarray(graph.atom_mask)
+    return graph._replace(long_range=LongRange(i, j, real[i] & real[j]))
+
+
 class MovingLongRange(NamedTuple):
     """Long-range part of one structure whose atoms move, for compiled loops."""
 

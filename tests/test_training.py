@@ -120,6 +120,37 @@ def test_training_goes_on_from_another_potential(run, data):
     assert other.valid_energy_mae_meV < 2 * run[0].valid_energy_mae_meV
 
 
+LONG_RANGE = replace(
+    TINY, electrostatics="exact", dispersion=True, charge_embedding=True, spin_embedding=True, num_layers=1
+)
+
+
+def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
+    """Batches of padded molecules hold the same far pairs as single structures."""
+    small = labelled(8, "H2O")
+    mixed = datasets.Dataset(
+        "mixed", small.numbers + data[1].numbers, small.positions + data[1].positions,
+        np.concatenate([small.energies, data[1].energies]), small.forces + data[1].forces,
+    )  # fmt: skip
+    last = list(train(mixed, mixed, LONG_RANGE, TrainingSettings(epochs=2, batch_size=4)))[-1]
+    tables = evaluate(last.best, mixed)
+    for frame in (0, len(mixed) - 1):
+        (atoms,) = mixed.select([frame]).to_atoms()
+        assert tables.structures["predicted_energy"][frame] == pytest.approx(
+            last.best(atoms).energy, abs=1e-4
+        )
+
+
+def test_readout_alone_learns_when_asked(run, data):
+    start = run[-1].best
+    settings = TrainingSettings(epochs=2, batch_size=4, trainable="readout", learning_rate=1e-3)
+    tuned = list(train(*data, TINY, settings, start=start))[-1].best
+    before, after = flat_parameters(start.parameters), flat_parameters(tuned.parameters)
+    changed = {name for name in before if np.any(np.asarray(before[name]) != np.asarray(after[name]))}
+    assert changed
+    assert {name.split(".")[0] for name in changed} == {"energy"}
+
+
 def test_checkpoint_of_another_run_is_refused(data, tmp_path):
     settings = TrainingSettings(epochs=1, batch_size=4)
     list(train(*data, TINY, settings, checkpoint=tmp_path / "c"))

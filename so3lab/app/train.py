@@ -30,7 +30,16 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preset", default="small", choices=["tiny", "small", "paper"], help="size of the network"
     )
-    parser.add_argument("--start-from", metavar="MODEL", help="begin with this model's weights and settings")
+    parser.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with this model's weights and settings: a file, a bundled name, or so3lr",
+    )
+    parser.add_argument(
+        "--trainable",
+        choices=["all", "readout"],
+        help="which weights learn: all (default) or the readout alone",
+    )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help=f"how long to train (default: {DEFAULT_MINUTES:g})")
     length.add_argument("--epochs", type=int, help="how many passes over the data; reproducible bit for bit")
@@ -72,7 +81,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
     given = {
         name: getattr(options, name)
-        for name in ("batch_size", "learning_rate", "patience_epochs")
+        for name in ("batch_size", "learning_rate", "patience_epochs", "trainable")
         if getattr(options, name) is not None
     }
     settings = TrainingSettings(epochs=options.epochs, minutes=minutes, seed=options.seed, **given)

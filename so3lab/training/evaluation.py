@@ -10,9 +10,10 @@ from ase.data import chemical_symbols
 
 from so3lab import units
 from so3lab.datasets import Dataset
-from so3lab.potential import Potential, energy_and_forces, energy_function, numerics
+from so3lab.potential import Potential, energy_and_forces, numerics
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_graph, frames_from
+from so3lab.training.step import batch_energy, check_long_range
 
 _MEV = 1000.0
 _KCAL = 1.0 / units.kcal_per_mol
@@ -57,6 +58,7 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
         ValueError: If a frame holds an element that the potential was not trained on.
     """
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
+    check_long_range(potential.settings, dataset)
     frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype)
     energies, forces = _predict_all(potential, frames)
     offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
@@ -67,7 +69,7 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
 
 @functools.partial(jax.jit, static_argnames="settings")
 def _predict_batches(settings: ModelSettings, parameters, frames: Frames, order):
-    energy = energy_function(settings)
+    energy = batch_energy(settings)
 
     def one(indices):
         chosen = jax.tree.map(lambda array: array[indices], frames)

@@ -13,21 +13,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
-from so3lab.potential import Dtype, Potential, energy_function, flat_parameters, numerics
+from so3lab.potential import Dtype, Potential, flat_parameters, numerics
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
 from so3lab.training.settings import TrainingSettings
-from so3lab.training.step import Errors, compile_functions, loss_of
+from so3lab.training.step import Errors, batch_energy, check_long_range, compile_functions, loss_of
 
 STEPS_PER_EPOCH = 2000
 """An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
 SECONDS_BETWEEN_CHECKPOINTS = float(os.environ.get("SO3LAB_CHECKPOINT_SECONDS", "5"))
 EVALUATION_BATCH = 16
+READOUT = ("energy", "partial_charges", "hirshfeld")
+"""Parts of the network that turn features into predictions."""
 
 
 class EpochReport(NamedTuple):
@@ -126,6 +128,7 @@ def _prepare(
         model = start.settings
         for atoms in train_data.select(slice(0, 1)):
             start.check_elements(atoms)
+    check_long_range(model, train_data, valid_data)
     shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
     periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))
     train_frames = frames_from(train_data, shifts, model.cutoff, dtype, periodic)
@@ -149,7 +152,17 @@ def _prepare(
 
 def _provenance(metadata: dict[str, Any]) -> dict[str, Any]:
     """What a run tells about the potential that it began with, and about the one that this began with."""
-    told = ("source", "dataset", "train_frames", "training", "seconds", "start")
+    told = (
+        "name",
+        "source",
+        "licence",
+        "citation",
+        "dataset",
+        "train_frames",
+        "training",
+        "seconds",
+        "start",
+    )
     return {name: metadata[name] for name in told if name in metadata}
 
 
@@ -189,7 +202,9 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     settings, dtype = run.settings, run.begin.dtype
     with numerics(dtype):
         weights, unravel = ravel_pytree(run.begin.parameters)
-        functions = compile_functions(energy_function(run.begin.settings), unravel, settings)
+        functions = compile_functions(
+            batch_energy(run.begin.settings), unravel, settings, _learning_weights(run)
+        )
         state, best = functions.init(weights), weights
         train_frames, valid_frames = jax.device_put((run.train, run.valid))
     progress = Progress(0, 0.0, float("inf"), 0, [])
@@ -222,6 +237,17 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
                 keeper.save(Checkpoint(state, best, progress))
             saved = time.monotonic()
         yield EpochReport(**progress.history[-1], best=_potential(run, unravel, best, progress))
+
+
+def _learning_weights(run: _Run) -> Float[Array, " weights"] | None:
+    """1 for weights that learn and 0 for others, in the order of the weight vector."""
+    if run.settings.trainable == "all":
+        return None
+    flags = [
+        (path, leaf.replace(jnp.full_like(leaf[...], path[0] in READOUT)))
+        for path, leaf in nnx.to_flat_state(run.begin.parameters)
+    ]
+    return ravel_pytree(nnx.from_flat_state(flags))[0]
 
 
 def _plan(run: _Run, progress: Progress, last_seconds: float):

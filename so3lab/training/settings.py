@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 Optimizer = Literal["amsgrad", "adamw"]
+Trainable = Literal["all", "readout"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class TrainingSettings:
     """Largest global norm of the gradient; longer ones are shortened to it."""
     ema_decay: float = 0.998
     """Decay per step of the running average of the weights, on which validation is done."""
+    trainable: Trainable = "all"
+    """Which weights learn: all, or those of the readout alone (energies, charges, volume ratios), for fine-tuning."""
     patience_epochs: int | None = None
     """Stop when the validation loss has not improved for so many epochs; None never stops."""
     seed: int = 0
@@ -62,8 +65,9 @@ class TrainingSettings:
             raise ValueError("energy_weight and force_weight must not both be 0")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
-        if self.optimizer not in get_args(Optimizer):
-            raise ValueError(f"optimizer must be one of {get_args(Optimizer)}, got {self.optimizer!r}")
+        for name, choices in (("optimizer", get_args(Optimizer)), ("trainable", get_args(Trainable))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -1,15 +1,20 @@
 """One training step and one epoch as compiled functions: loss, optimizer, running average."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from so3lab.potential import energy_and_forces
+from so3lab.datasets import Dataset
+from so3lab.long_range import every_pair, long_range_needs
+from so3lab.potential import energy_and_forces, energy_function
 from so3lab.safe import safe_norm
+from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_graph
 from so3lab.training.settings import TrainingSettings
 
@@ -39,6 +44,31 @@ def huber(lengths: Float[Array, "*any"], delta: float) -> Float[Array, "*any"]:
     """The square of a length up to ``delta``, growing linearly beyond, so that few bad atoms do not rule."""
     inside = jnp.minimum(lengths, delta)
     return inside * (2.0 * lengths - inside)
+
+
+@functools.lru_cache(maxsize=32)
+def batch_energy(settings: ModelSettings) -> Callable:
+    """The energy function of batches; a model with long-range terms sees all pairs of each molecule."""
+    energy = energy_function(settings)
+    if long_range_needs(settings) is None:
+        return energy
+    return lambda parameters, graph, strain=None: energy(parameters, every_pair(graph), strain)
+
+
+def check_long_range(model: ModelSettings, *parts: Dataset) -> None:
+    """Raise ``ValueError`` unless all pairs of each molecule are what these settings and data mean by far pairs."""
+    if long_range_needs(model) is None:
+        return
+    if any(np.any(part.pbc) for part in parts):
+        raise ValueError(
+            "models with electrostatics or dispersion are trained and evaluated on molecules, and these frames are "
+            "periodic: leave out their cells if they hold isolated molecules"
+        )
+    if model.electrostatics not in ("none", "exact") or model.long_range_cutoff is not None:
+        raise ValueError(
+            "a model is trained and evaluated without truncation: take potential.with_electrostatics('exact'), "
+            f"got {model.electrostatics!r} and long_range_cutoff={model.long_range_cutoff}"
+        )
 
 
 def batch_errors(
@@ -81,13 +111,19 @@ class Functions(NamedTuple):
     evaluate: jax.stages.Wrapped  # (weights, frames, order, counted) -> Errors
 
 
-def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSettings) -> Functions:
+def compile_functions(
+    energy: Callable,
+    unravel: Callable,
+    settings: TrainingSettings,
+    learns: Float[Array, " weights"] | None = None,
+) -> Functions:
     """Functions of one run.
 
     Args:
         energy: ``(parameters, graph, strain) -> energies``.
         unravel: Turns the weight vector into parameters.
         settings: Of the training.
+        learns: 1 for weights that learn and 0 for those that stay; None when all learn.
     """
     optimizer = optimizer_of(settings)
 
@@ -99,7 +135,8 @@ def compile_functions(energy: Callable, unravel: Callable, settings: TrainingSet
     def step(state: TrainState, frames: Frames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
         value, gradient = jax.value_and_grad(loss)(state.weights, frames)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
-        weights = state.weights - learning_rate * (direction + settings.weight_decay * state.weights)
+        change = direction + settings.weight_decay * state.weights
+        weights = state.weights - learning_rate * (change if learns is None else learns * change)
         count = state.step.astype(weights.dtype)
         decay = jnp.minimum(settings.ema_decay, (1.0 + count) / (10.0 + count))
         average = decay * state.average + (1.0 - decay) * weights
