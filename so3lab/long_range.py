@@ -139,7 +139,7 @@ def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
     if needs is None or needs.screening_length is None or not atoms.pbc.all():
         return False
     waves = atoms.cell.volume * (8.0 / needs.screening_length) ** 3 / (12.0 * np.pi**2)
-    return len(atoms) * waves > MESH_FROM
+    return bool(len(atoms) * waves > MESH_FROM)
 
 
 def _check_periodicity(atoms: ase.Atoms) -> None:

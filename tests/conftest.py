@@ -1,20 +1,15 @@
 """What several test files share: where the shared reference numbers are, and small potentials."""
 
-import os
 from pathlib import Path
 
 import pytest
 from ase.build import molecule
 
-from so3lab.compilation import avoid_known_faults, enable_compilation_cache
+from so3lab.compilation import avoid_known_faults
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
-os.environ.setdefault(
-    "TF_CPP_MIN_LOG_LEVEL", "3"
-)  # XLA complains about every program that it finds in the cache
 avoid_known_faults()  # as the commands do, and before JAX computes anything
-enable_compilation_cache()  # the same programs occur in many tests
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 SMALL = ModelSettings(

@@ -48,12 +48,12 @@ def test_forces_and_stress_are_exact_gradients(mode, kind):
     atoms = molecule("CH3OH") if kind == "molecule" else crystal()
     atoms.calc = random_potential(mode, MODES[mode]).calculator()
     forces = atoms.get_forces()
-    assert np.abs(forces).max() > 1e-2
+    assert np.abs(forces).max() > 1e-3
     np.testing.assert_allclose(
-        forces[:2], calculate_numerical_forces(atoms, eps=1e-4, iatoms=[0, 1]), atol=2e-6
+        forces[:2], calculate_numerical_forces(atoms, eps=1e-4, iatoms=[0, 1]), atol=1e-7
     )
     if kind == "crystal":
-        np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-4), atol=2e-6)
+        np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-4), atol=1e-8)
 
 
 def test_large_cells_take_the_mesh_and_give_the_same(monkeypatch):
@@ -130,9 +130,9 @@ def test_file_keeps_long_range_terms_and_old_files_load(tmp_path):
 
 def test_modes_share_their_weights():
     atoms, exact = molecule("CH3OH"), random_potential()
-    wolf = exact.with_electrostatics("wolf", 7.0)
+    wolf = exact.with_electrostatics("wolf", 4.0)
     assert wolf.parameters is exact.parameters
-    np.testing.assert_array_equal(wolf(atoms).partial_charges, exact(atoms).partial_charges)
+    np.testing.assert_allclose(wolf(atoms).partial_charges, exact(atoms).partial_charges, atol=1e-13)
     assert abs(wolf(atoms).energy - exact(atoms).energy) > 1e-6
     with pytest.raises(ValueError, match="mode must be 'exact', 'wolf' or 'compat'"):
         exact.with_electrostatics("none")

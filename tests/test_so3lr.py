@@ -126,7 +126,7 @@ SPECIFIED = {  # specification, section 8.1; total, learned, repulsion, electros
     ),
 }
 FORCES = {  # eV/Å on the atom of this number
-    "water": (1, (0, -0.1289670838, -0.2606846656)),
+    "water": (1, (0, 0.1289670838, -0.2606846656)),
     "hydroxide": (0, (0, 0, 0.0413311436)),
     "ammonium": (1, (-0.19214291588,) * 3),
     "water dimer": (3, (-1.1057596738, 0.1666776268, -0.9550460644)),
