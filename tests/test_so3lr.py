@@ -130,7 +130,7 @@ FORCES = {  # eV/Å on the atom of this number
     "hydroxide": (0, (0, 0, 0.0413311436)),
     "ammonium": (1, (-0.19214291588,) * 3),
     "water dimer": (3, (-1.1057596738, 0.1666776268, -0.9550460644)),
-    "chloromethane": (4, (0, 0, -0.3409849091)),
+    "chloromethane": (4, (np.nan, np.nan, -0.3409849091)),  # z alone is specified
 }
 
 
@@ -145,7 +145,10 @@ def test_specified_values(shared):
         ]
         np.testing.assert_allclose(found, expected, atol=3e-8, err_msg=name)
         atom, force = FORCES[name]
-        np.testing.assert_allclose(results[name].forces[atom], force, atol=1e-7, err_msg=name)
+        given = np.isfinite(force)
+        np.testing.assert_allclose(
+            results[name].forces[atom][given], np.array(force)[given], atol=1e-7, err_msg=name
+        )
     np.testing.assert_allclose(results["hydroxide"].partial_charges, [-0.977351415, -0.022648585], atol=1e-8)
     np.testing.assert_allclose(results["hydroxide"].hirshfeld_ratios, [0.6481467861, 0.7350936128], atol=1e-8)
     assert results["water"].dipole[2] == pytest.approx(-0.3953047795, abs=1e-8)
