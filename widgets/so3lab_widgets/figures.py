@@ -132,7 +132,7 @@ def parity(table: pd.DataFrame, quantity: str) -> go.Figure:
     suffix = " − mean" if quantity == "energy" else ""
     figure.update_xaxes(title_text=f"reference {noun}{suffix} ({unit})", range=span, row=1, col=1)
     figure.update_yaxes(title_text=f"predicted {noun}{suffix} ({unit})", range=span, row=1, col=1)
-    figure.update_xaxes(title_text=f"predicted − reference ({small_unit})", row=1, col=2)
+    figure.update_xaxes(title_text=f"error ({small_unit})", row=1, col=2)
     figure.update_yaxes(title_text="values", row=1, col=2)
     subtitle = (
         f"MAE {mae:.1f} {small_unit} = {mae * _KCAL_PER_MEV:.3f} {kcal_unit}"
@@ -300,7 +300,9 @@ def pair_distance_histogram(table: pd.DataFrame) -> go.Figure:
             x=table["r"], y=table[name], mode="lines", name=name, marker_color=colour, **style,
             hovertemplate=f"{name}<br>r = %{{x:.2f}} Å<br>h(r) = %{{y:.3f}} 1/Å<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title_text="interatomic distance r (Å)")
+    present = table["r"][(table["reference"] > 0) | (table["simulated"] > 0)]
+    reach = 1.05 * float(present.max() if len(present) else table["r"].max())
+    figure.update_xaxes(title_text="interatomic distance r (Å)", range=[0, reach])
     figure.update_yaxes(title_text="h(r) (1/Å)", rangemode="tozero")
     return styled(figure, "Interatomic distances")
 
