@@ -263,12 +263,15 @@ def test_every_check_answers_in_a_sentence(monkeypatch, capsys):
 @pytest.fixture
 def jax_cache_settings():
     names = (
+        "jax_enable_compilation_cache",
         "jax_compilation_cache_dir",
         "jax_persistent_cache_min_compile_time_secs",
         "jax_persistent_cache_min_entry_size_bytes",
     )
     before = {name: getattr(jax.config, name) for name in names}
     jax.config.update("jax_compilation_cache_dir", None)
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation.compilation_cache.reset_cache()  # JAX remembers whether the cache is used
     yield
     for name, value in before.items():
         jax.config.update(name, value)
