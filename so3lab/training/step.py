@@ -139,7 +139,7 @@ def compile_functions(
         weights = state.weights - learning_rate * (change if learns is None else learns * change)
         count = state.step.astype(weights.dtype)
         decay = jnp.minimum(settings.ema_decay, (1.0 + count) / (10.0 + count))
-        average = decay * state.average + (1.0 - decay) * weights
+        average = state.average + (1.0 - decay) * (weights - state.average)
         return TrainState(weights, average, optimizer_state, state.step + 1), value
 
     def epoch(state: TrainState, frames: Frames, order, learning_rates):
