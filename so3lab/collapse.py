@@ -10,10 +10,11 @@ Distances below ``SHORTEST`` count as ``SHORTEST``: no trained model knows them,
 has one, is not collapsed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import ase
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -59,7 +60,8 @@ def shared_basis(
     distances: Float[Array, " pairs"], mixing: Float[Array, "polynomials basis"], cutoff: float
 ) -> Float[Array, "pairs basis"]:
     """The shared basis functions at distances in Å."""
-    return _products(distances, _side(mixing.shape[0]), cutoff) @ mixing
+    side = round(mixing.shape[0] ** 0.5)
+    return _products(_coordinate(distances, cutoff), side) @ mixing
 
 
 def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32") -> Fit:
@@ -93,7 +95,7 @@ def _fit(
 ) -> Fit:
     """Fit with polynomials up to degree side² - 1, reduced to the combinations that matter."""
     # Least squares in Chebyshev polynomials, then in the products of low ones that are quick to compute.
-    products = _products_in_numpy(nodes, side)
+    products = _in_numpy(_products, nodes, side)
     smooth = np.polynomial.chebyshev.chebvander(nodes, side * side - 1)
     to_products = np.linalg.lstsq(products, smooth, rcond=None)[0]
     coefficients = np.linalg.lstsq(smooth, wanted, rcond=None)[0]
@@ -150,35 +152,27 @@ def _ends(cutoff: float) -> tuple[float, float]:
     return float(np.exp(-DECAY * SHORTEST)), float(np.exp(-DECAY * cutoff))
 
 
-def _side(polynomials: int) -> int:
-    return round(polynomials**0.5)
-
-
-def _products(
-    distances: Float[Array, " pairs"], side: int, cutoff: float
-) -> Float[Array, "pairs polynomials"]:
-    """All products T_{side a}(x) T_b(x) with a and b below ``side``: a basis of polynomials up to degree side² - 1."""
+def _coordinate(distances: Float[Array, " pairs"], cutoff: float) -> Float[Array, " pairs"]:
+    """exp(-γd) mapped to [-1, 1] between the cutoff and the shortest distance."""
     high, low = _ends(cutoff)
     t = jnp.exp(-DECAY * jnp.clip(distances, SHORTEST, cutoff))
-    x = (2.0 * t - (high + low)) / (high - low)
+    return (2.0 * t - (high + low)) / (high - low)
+
+
+def _products(x: Float[Array, " points"], side: int) -> Float[Array, "points polynomials"]:
+    """All products T_{side a}(x) T_b(x) with a and b below ``side``: a basis of polynomials up to degree side² - 1."""
     low_ones = _chebyshev(x, side + 1)
     high_ones = _chebyshev(low_ones[side], side)
     products = jnp.stack(high_ones, axis=-1)[:, :, None] * jnp.stack(low_ones[:side], axis=-1)[:, None, :]
-    return products.reshape(distances.shape[0], side * side)
+    return products.reshape(x.shape[0], side * side)
 
 
 def _chebyshev(x, count: int) -> list:
-    """Chebyshev polynomials of degree 0 to ``count`` - 1; works on arrays of NumPy and JAX."""
-    values = [x * 0 + 1, x]
+    """Chebyshev polynomials of degree 0 to ``count`` - 1."""
+    values = [jnp.ones_like(x), x]
     while len(values) < count:
         values.append(2 * x * values[-1] - values[-2])
     return values
-
-
-def _products_in_numpy(x: Float[np.ndarray, " points"], side: int) -> Float[np.ndarray, "points polynomials"]:
-    low_ones = _chebyshev(x, side + 1)
-    high_ones = _chebyshev(low_ones[side], side)
-    return np.stack([big * small for big in high_ones for small in low_ones[:side]], axis=-1)
 
 
 def _radial_filters(
@@ -201,9 +195,7 @@ def _radial_filters(
     return np.concatenate(columns, axis=1)
 
 
-def _in_numpy(function, distances: Float[np.ndarray, " points"], *arguments) -> np.ndarray:
-    """A function of :mod:`so3lab.radial` in float64."""
-    import jax
-
+def _in_numpy(function: Callable, points: Float[np.ndarray, " points"], *arguments: Any) -> np.ndarray:
+    """A function of JAX arrays in float64, on NumPy arrays."""
     with jax.enable_x64(True):
-        return np.asarray(function(jnp.asarray(distances, jnp.float64), *arguments))
+        return np.asarray(function(jnp.asarray(points, jnp.float64), *arguments))
