@@ -1,4 +1,4 @@
-"""How JAX compiles for us: without a fusion that is wrong, and once, since programs are kept on disk."""
+"""How JAX compiles for us: without a fusion that is wrong, once, since programs are kept on disk, and not too many."""
 
 import hashlib
 import os
@@ -16,6 +16,9 @@ _WORTH_KEEPING_SECONDS = 0.1
 # Single products may go to YNNPACK: they are right and fast; products fused with sums may not.
 _SOUND_YNN_FUSION = "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 _WRONG_YNN_FUSION = ((0, 9, 1), (0, 11))
+_COMPILED = "/jax/core/compile/backend_compile_duration"  # JAX's event
+_MAPS, _MOST_MAPS = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+_SHARE_OF_MAPS = 0.6
 
 
 def avoid_known_faults() -> None:
@@ -42,6 +45,36 @@ def _xla_has_started() -> bool:
     except ImportError:  # not public: better to try than to fail
         return False
     return backends_are_initialized()
+
+
+class _Programs:
+    """Whether this process holds so many compiled programs that they must be forgotten."""
+
+    watched = False
+    too_many = False
+
+
+def limit_programs() -> None:
+    """Forget compiled programs when a process holds nearly as many as Linux allows it.
+
+    XLA's programs for CPU take three memory maps for every kernel, some 600 for an energy with its forces, and
+    JAX keeps them all. Linux gives a process 65,530 and then ends it with a segmentation fault, after about a
+    hundred programs: as many as there are shapes of structures in a long session. Call this where programs are
+    about to be used; the count is taken after each compilation only.
+    """
+    if not _Programs.watched:
+        _Programs.watched = True
+        jax.monitoring.register_event_duration_secs_listener(_count_maps)
+    if _Programs.too_many:
+        _Programs.too_many = False
+        jax.clear_caches()
+
+
+def _count_maps(event: str, duration_secs: float, **kwargs: str | int) -> None:
+    """Look at the number of memory maps after a compilation; other systems than Linux do not limit them."""
+    if event == _COMPILED and _MAPS.exists():
+        with _MAPS.open("rb") as maps:
+            _Programs.too_many = sum(1 for _ in maps) > _SHARE_OF_MAPS * int(_MOST_MAPS.read_text())
 
 
 def enable_compilation_cache() -> Path | None:

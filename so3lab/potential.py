@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from so3lab import resources
 from so3lab.collapse import Collapsed, Fit, collapse, explain_path
-from so3lab.compilation import avoid_known_faults
+from so3lab.compilation import avoid_known_faults, limit_programs
 from so3lab.graph import Graph, build_graph, total_charge, unpaired_electrons
 from so3lab.long_range import LongRangeNeeds, long_range_needs, needs_mesh, with_long_range
 from so3lab.model import AttentionWeights, NetworkOutput, So3krates
@@ -45,6 +45,7 @@ def numerics(dtype: Dtype) -> Iterator[None]:
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     avoid_known_faults()
+    limit_programs()
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         yield
 

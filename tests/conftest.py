@@ -11,8 +11,7 @@ from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
 avoid_known_faults()  # as the commands do, and before JAX computes anything
-# Commands under test switch the cache of programs on, for the whole process of the tests: jaxlib 0.10.1 crashes
-# when one process writes about a hundred programs into it.
+# Tests neither read nor write the cache of programs, but for those of the cache itself.
 jax.config.update("jax_enable_compilation_cache", False)
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

@@ -15,6 +15,7 @@ import pytest
 
 from so3lab import compilation, doctor
 from so3lab.doctor import checks, compiler
+from so3lab.potential import _predict, numerics
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -296,6 +297,23 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "file"))
     assert compilation.enable_compilation_cache() is None
     assert jax.config.jax_compilation_cache_dir is None
+
+
+def test_programs_are_forgotten_before_linux_ends_the_process(monkeypatch, potential64, ethanol):
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("only Linux limits the memory maps of a process")
+    before = potential64(ethanol)
+    held = len(maps.read_text().splitlines())
+    assert _predict._cache_size() > 0
+    monkeypatch.setattr(compilation, "_SHARE_OF_MAPS", 0.0)
+    jax.jit(lambda x: x + 2)(1.0)  # a compilation counts
+    monkeypatch.undo()
+    assert _predict._cache_size() > 0  # not while others may be at work
+    with numerics("float64"):
+        assert _predict._cache_size() == 0
+        assert len(maps.read_text().splitlines()) < held - 100
+    np.testing.assert_array_equal(potential64(ethanol).forces, before.forces)
 
 
 def test_processors_have_short_equal_names():
