@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.graph import Graph, Species, species_of, structure_pairs, total_charge, unpaired_electrons
+from so3lab.graph import Graph, Species, species_of, total_charge, unpaired_electrons
 from so3lab.integrators import (
     INTEGRATORS,
     Forces,
@@ -29,9 +29,8 @@ from so3lab.integrators import (
     key_data,
     thermal_velocities,
 )
-from so3lab.long_range import MovingLongRange, far_pairs, found_long_range, moving_long_range
-from so3lab.neighbors import Candidates, bucket, candidate_pairs, complete_cell, find_pairs, wrap
-from so3lab.potential import ForceField, Potential, energy_and_forces, numerics
+from so3lab.moving import STALE, PairLists, Reach, Surroundings, find_surroundings
+from so3lab.potential import Dtype, ForceField, Potential, energy_and_forces, numerics
 from so3lab.trajectory import TrajectoryWriter
 
 Ensemble = Literal["nve", "langevin"]
@@ -85,26 +84,13 @@ class Chunk(NamedTuple):
 
 
 class _System(NamedTuple):
-    """Arrays of the structure that stay the same."""
+    """Arrays of the structure that stay the same, whatever the pair lists."""
 
     atomic_numbers: Int[Array, " atoms"]
     masses: Float[Array, " atoms"]
     charge: Float[Array, " structures"]
     unpaired: Float[Array, " structures"]
-    candidates: Candidates
-    cell: Float[Array, "3 3"] | None
-    pbc: Any
-    long_range: MovingLongRange | None
     species: Species
-
-
-class _Lists(NamedTuple):
-    """How far the pair lists reach and how much room they have; constants of the compiled program."""
-
-    cutoff: float  # Å
-    capacity: int
-    far_cutoff: float | None  # Å; None when far pairs do not depend on positions, or there are none
-    far_capacity: int
 
 
 class _Buffers(NamedTuple):
@@ -117,52 +103,66 @@ class _Buffers(NamedTuple):
     step: Int[Array, " frames"]
 
 
-def _force_function(energy, lists: _Lists, parameters, system: _System):
+def _force_function(energy, reach: Reach, parameters, system: _System, surroundings: Surroundings):
     """Forces of one structure at given positions, pair search included; for compiled code."""
     atoms = system.atomic_numbers.shape[0]
+    cells = None if surroundings.cell is None else surroundings.cell[None]
 
     def force_fn(positions) -> Forces:
-        if system.cell is not None:
-            positions = wrap(positions, system.cell, system.pbc)
-        pairs = find_pairs(positions, system.candidates, lists.cutoff, lists.capacity, system.cell)
+        positions, pairs, long_range, flaws = find_surroundings(surroundings, reach, positions)
         graph = Graph(
             positions, system.atomic_numbers, jnp.zeros(atoms, jnp.int32), jnp.ones(atoms, bool), pairs.receivers,
-            pairs.senders, pairs.mask, system.charge, system.unpaired, pairs.images,
-            None if system.cell is None else system.cell[None], species=system.species,
+            pairs.senders, pairs.mask, system.charge, system.unpaired, pairs.images, cells,
+            long_range=long_range, species=system.species,
         )  # fmt: skip
-        overflow = pairs.overflow
-        if system.long_range is not None:
-            far, far_overflow = found_long_range(
-                system.long_range, positions, lists.far_cutoff, lists.far_capacity, system.cell
-            )
-            graph, overflow = graph._replace(long_range=far), overflow | far_overflow
         found = energy_and_forces(energy, parameters, graph)
-        return Forces(found.energies[0], found.forces, overflow)
+        return Forces(found.energies[0], found.forces, flaws)
 
     return force_fn
 
 
-@functools.partial(jax.jit, static_argnames=("energy", "lists", "ensemble"))
-def _initial_state(energy, lists, ensemble, parameters, system: _System, positions, velocities, seed):
-    force_fn = _force_function(energy, lists, parameters, system)
+@functools.partial(jax.jit, static_argnames=("energy", "reach", "ensemble"))
+def _initial_state(
+    energy, reach, ensemble, parameters, system, surroundings, positions, velocities, seed
+) -> MDState:
+    force_fn = _force_function(energy, reach, parameters, system, surroundings)
     return INTEGRATORS[ensemble](force_fn, system.masses).init(positions, velocities, seed)
 
 
-@functools.partial(jax.jit, static_argnames=("energy", "lists", "ensemble"))
-def _run_chunk(energy, lists, ensemble, parameters, system: _System, state: MDState, knobs, frames, interval):
-    """``frames`` times ``interval`` steps; both are arguments, so that any number runs without compiling."""
-    force_fn = _force_function(energy, lists, parameters, system)
+class _Progress(NamedTuple):
+    """A chunk under way."""
+
+    state: MDState  # after the last good step; its flag tells of the step that was tried next
+    buffers: _Buffers
+    done: Int[Array, ""]  # good steps
+
+
+@functools.partial(jax.jit, static_argnames=("energy", "reach", "ensemble"), donate_argnames="progress")
+def _run_chunk(
+    energy, reach, ensemble, parameters, system, surroundings, progress: _Progress, knobs, steps, interval
+) -> _Progress:
+    """Steps until ``steps`` are done or a pair list fails; both are arguments and never compile anything."""
+    force_fn = _force_function(energy, reach, parameters, system, surroundings)
     step = INTEGRATORS[ensemble](force_fn, system.masses).step
 
-    def one_frame(number, carry):
-        state, buffers = carry
-        state = jax.lax.fori_loop(0, interval, lambda _, inner: step(inner, knobs), state)
-        now = _Buffers(state.positions, state.velocities, state.forces, state.energy, state.step)
-        return state, jax.tree.map(lambda rows, row: rows.at[number].set(row), buffers, now)
+    def unfinished(progress: _Progress):
+        return (progress.done < steps) & (progress.state.flaws == 0)
 
-    empty = _Buffers(state.positions, state.velocities, state.forces, state.energy, state.step)
-    buffers = jax.tree.map(lambda row: jnp.zeros((FRAMES_PER_CHUNK, *row.shape), row.dtype), empty)
-    return jax.lax.fori_loop(0, frames, one_frame, (state, buffers))
+    def one_step(progress: _Progress) -> _Progress:
+        new = step(progress.state, knobs)
+        good = new.flaws == 0
+        state = jax.tree.map(lambda after, before: jnp.where(good, after, before), new, progress.state)
+        done = progress.done + good
+        # Each step of a frame writes its row; the last one stays.
+        row = jnp.maximum(done - 1, 0) // interval
+        buffers = jax.tree.map(lambda rows, now: rows.at[row].set(now), progress.buffers, _recorded(state))
+        return _Progress(state._replace(flaws=new.flaws), buffers, done)
+
+    return jax.lax.while_loop(unfinished, one_step, progress)
+
+
+def _recorded(state: MDState) -> _Buffers:
+    return _Buffers(state.positions, state.velocities, state.forces, state.energy, state.step)
 
 
 class Simulation:
@@ -199,9 +199,9 @@ class Simulation:
             potential.check_structure(atoms)
             self._shift = potential.shift_of(atoms)
         self._field = potential.force_field if isinstance(potential, Potential) else potential
-        self._system = _system(atoms, self._field)
-        self._capacity = self._first_capacity(len(structure_pairs(atoms, self._field.cutoff).receivers))
-        self._far_cutoff, self._far_capacity = self._first_far_list(atoms)
+        self._system = _system(atoms, self._field.dtype)
+        with numerics(self._field.dtype):
+            self.lists = PairLists(atoms, self._field.cutoff, self._field.long_range, self._field.dtype)
         periodic = bool(atoms.pbc.any())
         self._freedom = degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions))
         velocities = atoms.get_velocities()
@@ -219,18 +219,13 @@ class Simulation:
         """Go on exactly from a state of :meth:`restart_state`."""
         with numerics(self._field.dtype):
             self.state = MDState(**{name: jnp.asarray(state[name]) for name in MDState._fields})
+            self.lists.restore(state)
         self.time_fs = float(state["time_fs"])
-        self._capacity = max(self._capacity, int(state["capacity"]))
-        self._far_capacity = max(self._far_capacity, int(state.get("far_capacity", 0)))
 
     def restart_state(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly, as arrays."""
         arrays = {name: np.asarray(value) for name, value in self.state._asdict().items()}
-        arrays["overflow"] = np.asarray(False)
-        arrays |= {"time_fs": np.array(self.time_fs), "capacity": np.array(self._capacity)}
-        if self._far_cutoff is not None:
-            arrays["far_capacity"] = np.array(self._far_capacity)
-        return arrays
+        return arrays | {"time_fs": np.array(self.time_fs)} | self.lists.state()
 
     def frame(self) -> Chunk:
         """The present moment as a chunk of one frame."""
@@ -243,35 +238,57 @@ class Simulation:
     def advance(self, frames: int, interval: int) -> Chunk:
         """Run ``frames * interval`` steps and return every ``interval``-th moment.
 
-        A pair list that overflows is enlarged and the chunk is run again from its start; nothing is lost.
+        When a pair list no longer holds, it is made anew and the steps go on from the last good one.
 
         Raises:
             ValueError: If ``frames`` exceeds ``FRAMES_PER_CHUNK``.
-            SimulationError: If energy or positions stop being finite; ``error.chunk`` holds the good frames.
+            SimulationError: If energy or positions stop being finite, or an atom leaps; ``error.chunk`` holds
+                the good frames.
         """
         if not 1 <= frames <= FRAMES_PER_CHUNK or interval < 1:
             raise ValueError(
                 f"frames must be 1 to {FRAMES_PER_CHUNK} and interval positive, got {frames}, {interval}"
             )
         knobs, timestep_fs = self.control.knobs(), self.control.timestep_fs
-        while True:
-            with numerics(self._field.dtype):
-                dtype = self.state.positions.dtype
-                typed = Knobs(*(jnp.asarray(knob, dtype) for knob in knobs))
-                after, buffers = _run_chunk(
-                    self._field.energy, self._lists, self.ensemble, self._field.parameters,
-                    self._system, self.state, typed, frames, interval,
-                )  # fmt: skip
-            if not bool(after.overflow):
-                break
-            self._grow()
         times = self.time_fs + timestep_fs * interval * np.arange(1, frames + 1)
-        chunk = self._chunk(jax.tree.map(lambda rows: np.asarray(rows)[:frames], buffers), times)
+        progress = self._progress(knobs, frames * interval, interval)
+        chunk = self._chunk(jax.tree.map(lambda rows: np.asarray(rows)[:frames], progress.buffers), times)
         finite = np.isfinite(chunk.potential_energy) & np.isfinite(chunk.positions).all(axis=(1, 2))
         if not finite.all():
-            raise _not_finite(chunk, finite, timestep_fs)
-        self.state, self.time_fs = after, float(times[-1])
+            first = int(np.flatnonzero(~finite)[0])
+            raise _blown_up(
+                "energy or positions are not finite", chunk, first, chunk.step[first], timestep_fs
+            )
+        if progress.done < frames * interval:
+            first, step = int(progress.done) // interval, progress.state.step + 1
+            raise _blown_up(
+                "an atom leapt by more than half the skin of the pair list", chunk, first, step, timestep_fs
+            )
+        self.state, self.time_fs = progress.state, float(times[-1])
         return chunk
+
+    def _progress(self, knobs: Knobs, steps: int, interval: int) -> _Progress:
+        """A chunk after so many steps, or fewer when an atom leaps further in one step than a skin allows."""
+        dtype = self._field.dtype
+        with numerics(dtype):
+            typed = Knobs(*(jnp.asarray(knob, dtype) for knob in knobs))
+            state = jax.tree.map(jnp.array, self.state)  # the present state outlives the chunk
+            empty = jax.tree.map(
+                lambda row: jnp.zeros((FRAMES_PER_CHUNK, *row.shape), row.dtype), _recorded(state)
+            )
+            progress, fresh_since = _Progress(state, empty, jnp.zeros((), jnp.int32)), -1
+            while True:
+                progress = _run_chunk(
+                    self._field.energy, self.lists.reach, self.ensemble, self._field.parameters,
+                    self._system, self.lists.surroundings, progress, typed, steps, interval,
+                )  # fmt: skip
+                flaws, done = int(progress.state.flaws), int(progress.done)
+                sound = progress.state._replace(flaws=jnp.zeros((), jnp.int32))
+                progress = progress._replace(state=sound)
+                if not flaws or (flaws & STALE and done == fresh_since):
+                    return progress
+                self.lists.mend(flaws, np.asarray(sound.positions))
+                fresh_since = done
 
     def present_atoms(self) -> ase.Atoms:
         """The structure as it is now, with velocities."""
@@ -282,45 +299,17 @@ class Simulation:
 
     def _start(self, positions, velocities, seed) -> MDState:
         dtype = self._field.dtype
-        while True:
-            with numerics(dtype):
-                state = _initial_state(
-                    self._field.energy, self._lists, self.ensemble, self._field.parameters,
-                    self._system, jnp.asarray(positions, dtype), jnp.asarray(velocities, dtype), jnp.asarray(seed),
-                )  # fmt: skip
-            if not bool(state.overflow):
-                break
-            self._grow()
+        with numerics(dtype):
+            state = _initial_state(
+                self._field.energy, self.lists.reach, self.ensemble, self._field.parameters, self._system,
+                self.lists.surroundings, jnp.asarray(positions, dtype), jnp.asarray(velocities, dtype),
+                jnp.asarray(seed),
+            )  # fmt: skip
         if not np.isfinite(float(state.energy)):
             raise SimulationError(
                 "the energy of the start structure is not a finite number; are atoms on top of each other?"
             )
         return state
-
-    @property
-    def _lists(self) -> _Lists:
-        return _Lists(self._field.cutoff, self._capacity, self._far_cutoff, self._far_capacity)
-
-    def _first_capacity(self, count: int) -> int:
-        return min(bucket(count + count // 8), self._system.candidates.receivers.shape[0])
-
-    def _first_far_list(self, atoms: ase.Atoms) -> tuple[float | None, int]:
-        """Cutoff and room of far pairs; None when they do not depend on positions, or there are none."""
-        needs, moving = self._field.long_range, self._system.long_range
-        if needs is None or moving is None or moving.candidates is None:
-            return None, 0
-        count = len(far_pairs(atoms, needs).receivers)
-        room = min(bucket(count + count // 8), moving.candidates.receivers.shape[0])
-        return needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff, room
-
-    def _grow(self) -> None:
-        """More room in both lists, whichever overflowed."""
-        largest = self._system.candidates.receivers.shape[0]
-        self._capacity = min(bucket(self._capacity + self._capacity // 4), largest)
-        moving = self._system.long_range
-        if moving is not None and moving.candidates is not None:
-            largest = moving.candidates.receivers.shape[0]
-            self._far_capacity = min(bucket(self._far_capacity + self._far_capacity // 4), largest)
 
     def _chunk(self, rows: _Buffers, times: np.ndarray) -> Chunk:
         masses = np.asarray(self._system.masses, np.float64)[:, None]
@@ -333,39 +322,25 @@ class Simulation:
         )  # fmt: skip
 
 
-def _system(atoms: ase.Atoms, field: ForceField) -> _System:
-    periodic = bool(atoms.pbc.any())
-    cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if periodic else None
-    with numerics(field.dtype):
-        real = functools.partial(jnp.asarray, dtype=field.dtype)
+def _system(atoms: ase.Atoms, dtype: Dtype) -> _System:
+    with numerics(dtype):
+        real = functools.partial(jnp.asarray, dtype=dtype)
         return _System(
             jnp.asarray(atoms.numbers, jnp.int32),
             real(atoms.get_masses()),
             real([total_charge(atoms)]),
             real([unpaired_electrons(atoms)]),
-            jax.tree.map(jnp.asarray, candidate_pairs(len(atoms), field.cutoff, cell, atoms.pbc)),
-            None if cell is None else real(cell),
-            jnp.asarray(atoms.pbc) if periodic else None,
-            _moving(atoms, field),
             jax.tree.map(jnp.asarray, species_of(atoms.numbers)),
         )
 
 
-def _moving(atoms: ase.Atoms, field: ForceField) -> MovingLongRange | None:
-    if field.long_range is None:
-        return None
-    return jax.tree.map(jnp.asarray, moving_long_range(atoms, field.long_range))
-
-
-def _not_finite(chunk: Chunk, finite: np.ndarray, timestep_fs: float) -> SimulationError:
-    first = int(np.flatnonzero(~finite)[0])
-    good = Chunk(*(rows[:first] for rows in chunk))
+def _blown_up(what: str, chunk: Chunk, good: int, step: Any, timestep_fs: float) -> SimulationError:
     error = SimulationError(
-        f"the simulation blew up: energy or positions are not finite at step {int(chunk.step[first])}. "
+        f"the simulation blew up: {what} at step {int(step)}. "
         f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
         "if it happens again, the model does not know this geometry and needs training data near it"
     )
-    error.chunk = good  # type: ignore[attr-defined]
+    error.chunk = Chunk(*(rows[:good] for rows in chunk))  # type: ignore[attr-defined]
     return error
 
 

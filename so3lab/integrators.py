@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from so3lab import units
 
@@ -20,7 +20,7 @@ class Forces(NamedTuple):
 
     energy: Float[Array, ""]  # eV
     forces: Float[Array, "atoms 3"]  # eV/Å
-    overflow: Bool[Array, ""]  # the pair list did not fit: the numbers are wrong
+    flaws: Int[Array, ""]  # not 0 when a pair list does not hold: the numbers are worth nothing
 
 
 class MDState(NamedTuple):
@@ -32,7 +32,7 @@ class MDState(NamedTuple):
     energy: Float[Array, ""]  # eV, potential
     seed: UInt32[Array, " words"]  # key data; random numbers are a function of it and of the step
     step: Int[Array, ""]
-    overflow: Bool[Array, ""]  # some pair list since the start of the chunk did not fit
+    flaws: Int[Array, ""]  # of the last step's pair lists; not 0: this state is worth nothing
 
 
 class Knobs(NamedTuple):
@@ -61,7 +61,7 @@ ForceFunction = Callable[[Float[Array, "atoms 3"]], Forces]
 def _start(force_fn: ForceFunction, positions, velocities, seed) -> MDState:
     found = force_fn(positions)
     return MDState(
-        positions, velocities, found.forces, found.energy, seed, jnp.zeros((), jnp.int32), found.overflow
+        positions, velocities, found.forces, found.energy, seed, jnp.zeros((), jnp.int32), found.flaws
     )
 
 
@@ -71,8 +71,7 @@ def _finish(
     """Forces at the new positions and the last half kick."""
     found = force_fn(positions)
     velocities = velocities + 0.5 * timestep * inverse_masses * found.forces
-    overflow = state.overflow | found.overflow
-    return MDState(positions, velocities, found.forces, found.energy, state.seed, state.step + 1, overflow)
+    return MDState(positions, velocities, found.forces, found.energy, state.seed, state.step + 1, found.flaws)
 
 
 def velocity_verlet(force_fn: ForceFunction, masses: Float[Array, " atoms"]) -> Integrator:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import ase
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from so3lab.graph import Graph, LongRange
-from so3lab.neighbors import Candidates, Pairs, bucket, candidate_pairs, complete_cell, find_pairs, pair_list
+from so3lab.neighbors import Pairs, all_pairs, bucket, pair_list
 from so3lab.pairwise.ewald import wave_vectors
 from so3lab.pairwise.mesh import mesh_factors
 from so3lab.pairwise.truncation import CELL_CUTOFF
@@ -45,13 +45,18 @@ def long_range_needs(settings: ModelSettings) -> LongRangeNeeds | None:
     )
 
 
+def far_cutoff(atoms: ase.Atoms, needs: LongRangeNeeds) -> float | None:
+    """How far the far pairs of a structure reach in Å; None when they do not depend on positions."""
+    return needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff
+
+
 def far_pairs(atoms: ase.Atoms, needs: LongRangeNeeds) -> Pairs:
     """Undirected far pairs of one structure, exact length, on the host."""
-    cutoff = needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff
+    cutoff = far_cutoff(atoms, needs)
     if cutoff is not None:
         return pair_list(atoms.positions, cutoff, np.asarray(atoms.cell), atoms.pbc)
-    i, j = np.triu_indices(0 if atoms.pbc.any() else len(atoms), k=1)
-    return Pairs(i.astype(np.int32), j.astype(np.int32), np.zeros((len(i), 3), np.int32))
+    i, j, _, count = all_pairs(0 if atoms.pbc.any() else len(atoms))
+    return Pairs(np.asarray(i), np.asarray(j), np.zeros((int(count), 3), np.int32))
 
 
 def with_long_range(
@@ -157,64 +162,23 @@ def every_pair(graph: Graph) -> Graph:
     For compiled code, where the batch changes and its shape does not.
     """
     structures, atoms = graph.num_structures, graph.atomic_numbers.shape[0] // graph.num_structures
-    first, second = (index.astype(np.int32) for index in np.triu_indices(atoms, k=1))
+    first, second, _, _ = all_pairs(atoms)
     offsets = (atoms * np.arange(structures, dtype=np.int32))[:, None]
     i, j = (first + offsets).ravel(), (second + offsets).ravel()
     real = jnp.asarray(graph.atom_mask)
     return graph._replace(long_range=LongRange(i, j, real[i] & real[j]))
 
 
-class MovingLongRange(NamedTuple):
-    """Long-range part of one structure whose atoms move, for compiled loops."""
-
-    fixed: LongRange  # what does not depend on positions
-    candidates: Candidates | None  # None when the pairs do not either
-
-
-def moving_long_range(atoms: ase.Atoms, needs: LongRangeNeeds) -> MovingLongRange:
-    """The part that stays the same, and the candidates among which far pairs are found at every step.
-
-    Args:
-        atoms: One structure.
-        needs: From :func:`long_range_needs`.
+def fixed_long_range(atoms: ase.Atoms, needs: LongRangeNeeds) -> LongRange:
+    """The part of the long-range terms of one structure that stays the same while its atoms move.
 
     Raises:
         ValueError: As :func:`with_long_range`.
     """
-    periodic = bool(atoms.pbc.any())
-    cutoff = needs.cell_cutoff if periodic else needs.molecule_cutoff
-    reciprocal = _reciprocal([atoms], needs)
-    if cutoff is None:
-        pairs = far_pairs(atoms, needs)
-        images = pairs.images if periodic else None
-        everyone = np.ones(len(pairs.receivers), bool)
-        return MovingLongRange(LongRange(pairs.receivers, pairs.senders, everyone, images, *reciprocal), None)
-    cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if periodic else None
-    none = np.zeros(0, np.int32)
-    fixed = LongRange(none, none, np.zeros(0, bool), None, *reciprocal)
-    return MovingLongRange(fixed, candidate_pairs(len(atoms), cutoff, cell, atoms.pbc))
-
-
-def found_long_range(
-    moving: MovingLongRange,
-    positions: Float[Array, "atoms 3"],
-    cutoff: float | None,
-    capacity: int,
-    cell: Float[Array, "3 3"] | None,
-) -> tuple[LongRange, Bool[Array, ""]]:
-    """Long-range part at these positions, and whether far pairs overflowed; for compiled code.
-
-    Args:
-        moving: From :func:`moving_long_range`.
-        positions: Å; wrapped into the cell when there is one.
-        cutoff: Å, of far pairs; not used when there are no candidates.
-        capacity: Room for far pairs.
-        cell: Lattice vectors as rows, Å, or None.
-    """
-    if moving.candidates is None or cutoff is None:
-        return moving.fixed, jnp.zeros((), bool)
-    found = find_pairs(positions, moving.candidates, cutoff, capacity, cell)
-    pairs = moving.fixed._replace(
-        receivers=found.receivers, senders=found.senders, mask=found.mask, images=found.images
-    )
-    return pairs, found.overflow
+    fixed = _reciprocal([atoms], needs)
+    if far_cutoff(atoms, needs) is not None:
+        none = np.zeros(0, np.int32)
+        return LongRange(none, none, np.zeros(0, bool), None, *fixed)
+    pairs = far_pairs(atoms, needs)
+    images = pairs.images if atoms.pbc.any() else None
+    return LongRange(pairs.receivers, pairs.senders, np.ones(len(pairs.receivers), bool), images, *fixed)

@@ -9,7 +9,6 @@ and :func:`find_pairs` inside a compiled loop, with arrays of a fixed capacity a
 is raised when the capacity was too small.
 """
 
-import itertools
 from typing import NamedTuple
 
 import jax
@@ -96,46 +95,18 @@ def pair_list(
 
 
 class Candidates(NamedTuple):
-    """Pairs that an all-pairs search tests inside compiled code; made by :func:`candidate_pairs`."""
+    """Pairs among which compiled code looks for those within a cutoff; those after the first ``size`` are padding."""
 
     receivers: Int[HostOrDevice, " candidates"]
     senders: Int[HostOrDevice, " candidates"]
     images: Int[HostOrDevice, "candidates 3"] | None  # None without periodicity
+    size: int | Int[HostOrDevice, ""]
 
 
-def candidate_pairs(
-    atoms: int,
-    cutoff: float,
-    cell: Float[np.ndarray, "3 3"] | None = None,
-    pbc: Bool[np.ndarray, " 3"] | None = None,
-) -> Candidates:
-    """Every undirected pair that can come within the cutoff, whatever the positions.
-
-    For a molecule these are all pairs of atoms; for a cell, all pairs with every image that can come
-    within the cutoff when positions are wrapped into the cell.
-
-    Args:
-        atoms: Number of atoms.
-        cutoff: Å.
-        cell: Lattice vectors as rows, Å.
-        pbc: Which directions are periodic; None means none.
-    """
+def all_pairs(atoms: int) -> Candidates:
+    """Every pair of so many atoms of a molecule."""
     first, second = (index.astype(np.int32) for index in np.triu_indices(atoms, k=1))
-    if pbc is None or not np.any(pbc):
-        return Candidates(first, second, None)
-    reach = image_reach(np.asarray(cell), np.asarray(pbc, bool), cutoff)
-    half = [n for n in itertools.product(*(range(-r, r + 1) for r in reach)) if n > (0, 0, 0)]
-    i, j = (
-        grid.ravel().astype(np.int32)
-        for grid in np.meshgrid(np.arange(atoms), np.arange(atoms), indexing="ij")
-    )
-    images = [
-        np.zeros((len(first), 3), np.int32),
-        np.repeat(np.array(half, np.int32).reshape(-1, 3), len(i), axis=0),
-    ]
-    receivers = np.concatenate([first, np.tile(i, len(half))])
-    senders = np.concatenate([second, np.tile(j, len(half))])
-    return Candidates(receivers, senders, np.concatenate(images))
+    return Candidates(first, second, None, len(first))
 
 
 def find_pairs(
@@ -150,10 +121,10 @@ def find_pairs(
     When more pairs exist than fit, ``overflow`` is True and the result must be thrown away.
 
     Args:
-        positions: Å; wrapped into the cell when there is one.
-        candidates: From :func:`candidate_pairs` for the same cutoff or a larger one.
+        positions: Å.
+        candidates: Those that come into question at these positions.
         cutoff: Å.
-        capacity: Room for pairs; with room for all candidates nothing is moved.
+        capacity: Room for pairs; with room for all candidates they stay where they are.
         cell: Lattice vectors as rows, Å, for candidates with images.
     """
     receivers, senders = jnp.asarray(candidates.receivers), jnp.asarray(candidates.senders)
@@ -162,6 +133,7 @@ def find_pairs(
     if images is not None and cell is not None:
         vectors = vectors + images.astype(positions.dtype) @ cell
     near = jnp.sum(vectors * vectors, axis=-1) < cutoff * cutoff
+    near = near & (jnp.arange(receivers.shape[0]) < candidates.size)
     if capacity >= receivers.shape[0]:
         return PaddedPairs(receivers, senders, images, near, jnp.zeros((), bool))
     rank = jnp.cumsum(near)
@@ -170,24 +142,6 @@ def find_pairs(
     chosen = jnp.minimum(chosen, receivers.shape[0] - 1)
     images = None if images is None else images[chosen]
     return PaddedPairs(receivers[chosen], senders[chosen], images, mask, rank[-1] > capacity)
-
-
-def image_reach(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"], cutoff: float) -> list[int]:
-    """How many images per direction can hold a neighbour of an atom in the cell: the cutoff over the height."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(complete_cell(cell, pbc)), axis=0)
-    # Two atoms inside the cell differ by less than one lattice vector in each direction.
-    return [
-        int(np.ceil(cutoff / height)) if periodic else 0
-        for height, periodic in zip(heights, pbc, strict=True)
-    ]
-
-
-def wrap(
-    positions: Float[Array, "atoms 3"], cell: Float[Array, "3 3"], pbc: Bool[Array, " 3"]
-) -> Float[Array, "atoms 3"]:
-    """Positions moved by lattice vectors into the cell along its periodic directions."""
-    fractions = jnp.linalg.solve(cell.T, positions.T).T
-    return positions - jnp.where(pbc, jnp.floor(fractions), 0.0) @ cell
 
 
 def bucket(count: int, multiple: int = 8) -> int:

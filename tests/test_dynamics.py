@@ -8,31 +8,15 @@ import ase
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from argon import ARGON
 from ase.build import bulk, molecule
 
 from so3lab import dynamics, observables
 from so3lab.dynamics import Control, Simulation, SimulationError, run
-from so3lab.graph import displacements, sum_per_structure
+from so3lab.graph import displacements
 from so3lab.potential import ForceField, Potential
-from so3lab.safe import safe_norm
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
-
-LJ_EPSILON, LJ_SIGMA, LJ_CUTOFF = 0.0104, 3.4, 9.0  # argon
-
-
-def lennard_jones(parameters, graph, strain=None):
-    """Any energy function of a graph can be simulated: argon, shifted so that the force is continuous."""
-    epsilon, sigma = parameters
-    d = jnp.where(graph.pair_mask, safe_norm(displacements(graph, strain)), LJ_CUTOFF)
-    u = lambda r: 4 * epsilon * ((sigma / r) ** 12 - (sigma / r) ** 6)  # noqa: E731
-    slope = 4 * epsilon * (-12 * (sigma / LJ_CUTOFF) ** 12 + 6 * (sigma / LJ_CUTOFF) ** 6) / LJ_CUTOFF
-    pair = jnp.where(d < LJ_CUTOFF, u(d) - u(LJ_CUTOFF) - slope * (d - LJ_CUTOFF), 0.0)
-    atomic = jnp.zeros(graph.positions.shape[0], d.dtype).at[graph.receivers].add(pair)
-    return sum_per_structure(atomic, graph)
-
-
-ARGON = ForceField(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float64")
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +96,10 @@ def test_overflow_is_healed_and_nothing_is_lost():
     atoms.positions += 0.0
     atoms.set_velocities(-0.02 * atoms.positions)
     tight, roomy = Simulation(ARGON, atoms, ensemble="nve"), Simulation(ARGON, atoms, ensemble="nve")
-    roomy._capacity = 435
-    before = tight._capacity
+    roomy.lists.restore({"room": np.array([[435, 435]])})
+    before = tight.lists.reach.room
     a, b = tight.advance(64, 20), roomy.advance(64, 20)
-    assert tight._capacity > before
+    assert tight.lists.reach.room > before
     np.testing.assert_allclose(a.positions, b.positions, atol=1e-9)
 
 
@@ -211,7 +195,7 @@ def test_bad_arguments_are_refused(potential, ethanol, tmp_path):
 
 
 def test_atoms_on_top_of_each_other_are_refused_at_the_start():
-    field = ForceField(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float32")
+    field = ARGON._replace(dtype="float32")
     with pytest.raises(SimulationError, match="start structure is not a finite number"):
         Simulation(field, ase.Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 0]]))
 

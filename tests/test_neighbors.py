@@ -5,34 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111, molecule
+from ase.build import molecule
 from ase.neighborlist import neighbor_list
+from structures import STRUCTURES
 
-from so3lab.neighbors import bucket, candidate_pairs, complete_cell, find_pairs, pair_list, wrap
-
-
-def skewed_cell() -> Atoms:
-    cell = [[2.1, 0.0, 0.0], [1.3, 2.4, 0.0], [-0.9, 0.7, 2.2]]
-    return Atoms("NaCl", scaled_positions=[[0.1, 0.2, 0.3], [0.6, 0.9, 0.4]], cell=cell, pbc=True)
-
-
-def slab() -> Atoms:
-    atoms = fcc111("Al", size=(2, 2, 3), vacuum=None)
-    atoms.rattle(0.1, seed=2)
-    return atoms
-
-
-STRUCTURES = {
-    "molecule": lambda: molecule("C6H6"),
-    "far molecule": lambda: Atoms("CO", positions=[[500, 500, 500], [501.1, 500, 500]]),
-    "single atom": lambda: Atoms("Ar"),
-    "one atom, own images": lambda: bulk("Cu"),
-    "diamond": lambda: bulk("C").repeat((2, 1, 1)),
-    "skewed": skewed_cell,
-    "slab without third vector": slab,
-    "wire": lambda: Atoms("CC", positions=[[0, 0, 0], [1, 1, 0]], cell=[2.5, 0, 0], pbc=[True, False, False]),
-    "outside its cell": lambda: Atoms("CO", positions=[[-7, 3, 11], [1, 1, 1]], cell=[4, 5, 6], pbc=True),
-}
+from so3lab.neighbors import Candidates, all_pairs, bucket, complete_cell, find_pairs, pair_list
 
 
 def both_directions(i, j, images) -> list[tuple[int, ...]]:
@@ -58,36 +35,32 @@ def test_host_pairs_equal_ase(name, cutoff):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
-def test_compiled_pairs_equal_ase(name):
+def test_compiled_pairs_among_candidates_equal_ase(name):
+    """Candidates from a larger cutoff, with padding at their end."""
     atoms, cutoff = STRUCTURES[name](), 4.0
     cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else None
-    candidates = candidate_pairs(len(atoms), cutoff, cell, atoms.pbc)
+    expected = ase_pairs(atoms, cutoff)
+    near = pair_list(atoms.positions, cutoff + 1.0, cell, atoms.pbc)
+    i, j, images = (np.pad(rows, [(0, 7)] + [(0, 0)] * (rows.ndim - 1)) for rows in near)
+    candidates = Candidates(i, j, None if cell is None else images, len(near.receivers))
     with jax.enable_x64(True):
-        positions = jnp.asarray(atoms.positions)
-        if cell is not None:
-            positions = wrap(positions, jnp.asarray(cell), jnp.asarray(atoms.pbc))
-            atoms.positions = np.asarray(positions)
-        expected = ase_pairs(atoms, cutoff)
         room = max(len(expected) // 2, 1)
         box = None if cell is None else jnp.asarray(cell)
-        found = jax.jit(find_pairs, static_argnums=(2, 3))(positions, candidates, cutoff, room, box)
+        find = jax.jit(find_pairs, static_argnums=(2, 3))
+        found = find(jnp.asarray(atoms.positions), candidates, cutoff, room, box)
     mask = np.asarray(found.mask)
-    images = np.zeros((room, 3), int) if found.images is None else np.asarray(found.images)
+    images = np.zeros((len(mask), 3), int) if found.images is None else np.asarray(found.images)
     assert not found.overflow
-    assert (
-        both_directions(
-            np.asarray(found.receivers)[mask], np.asarray(found.senders)[mask], images[: len(mask)][mask]
-        )
-        == expected
-    )
+    pairs = (np.asarray(rows)[mask] for rows in (found.receivers, found.senders, images))
+    assert both_directions(*pairs) == expected
 
 
 def test_overflow_raises_the_flag_and_never_earlier():
     atoms = molecule("C6H6")
     count = len(pair_list(atoms.positions, 3.0).receivers)
-    candidates = candidate_pairs(len(atoms), 3.0)
     for room, overflow in ((count, False), (count - 1, True)):
-        found = find_pairs(jnp.asarray(atoms.positions, jnp.float32), candidates, 3.0, room)
+        positions = jnp.asarray(atoms.positions, jnp.float32)
+        found = find_pairs(positions, all_pairs(len(atoms)), 3.0, room)
         assert bool(found.overflow) is overflow
 
 
