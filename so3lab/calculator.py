@@ -55,7 +55,7 @@ class So3labCalculator(Calculator):
         self._room = self._pair_room(structure)
         self._far_room = self._far_pair_room(structure)
         result = self.potential(
-            structure, charge=self.charge, num_pairs=self._room, num_far_pairs=self._far_room
+            structure, charge=self.charge, fast=True, num_pairs=self._room, num_far_pairs=self._far_room
         )
         self.results = {
             "energy": result.energy,

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
+from so3lab.force_field import Dtype, ForceField, energy_and_forces, numerics
 from so3lab.graph import Graph, Species, species_of, total_charge, unpaired_electrons
 from so3lab.integrators import (
     INTEGRATORS,
@@ -30,7 +31,7 @@ from so3lab.integrators import (
     thermal_velocities,
 )
 from so3lab.moving import STALE, PairLists, Reach, Surroundings, find_surroundings
-from so3lab.potential import Dtype, ForceField, Potential, energy_and_forces, numerics
+from so3lab.potential import Potential
 from so3lab.trajectory import TrajectoryWriter
 
 Ensemble = Literal["nve", "langevin"]
@@ -169,7 +170,7 @@ class Simulation:
     """One structure moving in a force field: the state, and a method that advances it by a chunk.
 
     Args:
-        potential: A potential, or a :class:`~so3lab.potential.ForceField` of any origin.
+        potential: A potential, or a :class:`~so3lab.force_field.ForceField` of any origin.
         atoms: Start structure; its velocities are used when it has any, otherwise thermal ones are drawn.
         ensemble: ``"nve"`` or ``"langevin"``.
         control: The knobs; keep it to turn them.
@@ -364,7 +365,7 @@ def run(
     """Molecular dynamics as a generator of chunks; the first holds the start structure alone.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.potential.ForceField`.
+        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
         atoms: Start structure, with or without velocities.
         steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
         ensemble: ``"nve"`` (velocity Verlet) or ``"langevin"`` (BAOAB).

@@ -1,76 +1,41 @@
 """The hub: a trained force field as one immutable object that predicts, saves, loads and lends its energy function."""
 
 import functools
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
 from ase.data import chemical_symbols
 from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import resources
-from so3lab.collapse import Collapsed, Fit, collapse, explain_path
-from so3lab.compilation import avoid_known_faults, limit_programs
-from so3lab.graph import Graph, build_graph, total_charge, unpaired_electrons
-from so3lab.long_range import LongRangeNeeds, long_range_needs, needs_mesh, with_long_range
-from so3lab.model import AttentionWeights, NetworkOutput, So3krates
+from so3lab.collapse import Fit, collapse, explain_path
+from so3lab.force_field import (
+    Dtype,
+    EnergyForces,
+    FastParameters,
+    ForceField,
+    energy_and_forces,
+    energy_function,
+    network_definition,
+    numerics,
+    run_network,
+)
+from so3lab.graph import Graph, build_graph, species_of, total_charge, unpaired_electrons
+from so3lab.long_range import long_range_needs, needs_mesh, with_long_range
+from so3lab.model import AttentionWeights, So3krates
+from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
 from so3lab.pairwise import DISPERSION_ELEMENTS
 from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
 
-Dtype = Literal["float32", "float64"]
-SUFFIX = ".so3.safetensors"
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
-CITATION = (
-    "J. T. Frank, O. T. Unke, K.-R. Müller, S. Chmiela, "
-    "A Euclidean transformer for fast and stable machine learned force fields, Nat. Commun. 15, 6539 (2024)"
-)
-_FORMAT = 1
-
-
-@contextmanager
-def numerics(dtype: Dtype) -> Iterator[None]:
-    """Work in this precision, with full-precision matrix products on every device, and leave JAX as it was."""
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-    avoid_known_faults()
-    limit_programs()
-    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
-        yield
-
-
-class ForceField(NamedTuple):
-    """What dynamics and minimization need of any energy model.
-
-    ``energy(parameters, graph, strain)`` gives one energy in eV per structure; the graph holds at least
-    all pairs below ``cutoff``. The function is compiled in as a constant, the parameters are an argument.
-    """
-
-    energy: Callable[[Any, Graph, Float[Array, "structures 3 3"] | None], Float[Array, " structures"]]
-    parameters: Any
-    cutoff: float  # Å
-    dtype: Dtype
-    long_range: LongRangeNeeds | None = None  # far pairs that the graph must hold too
-
-
-class EnergyForces(NamedTuple):
-    """Energies of the structures of a graph with their exact gradients."""
-
-    energies: Float[Array, " structures"]  # eV
-    forces: Float[Array, "atoms 3"]  # eV/Å
-    strain_gradient: Float[Array, "structures 3 3"] | None  # eV; stress times volume
-    output: Any  # what the energy function returned beside the energies
 
 
 class Result(NamedTuple):
@@ -99,78 +64,10 @@ class Result(NamedTuple):
     """The arrays the network saw."""
 
 
-@functools.lru_cache(maxsize=32)
-def _abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
-    """The NNX network with these settings, in shapes only: its static half and its parameters."""
-    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))
-
-
-def network_definition(settings: ModelSettings) -> nnx.GraphDef:
-    """The static half of the NNX network with these settings."""
-    return _abstract_network(settings)[0]
-
-
 @functools.partial(jax.jit, static_argnames="settings")
 def _initial_parameters(settings: ModelSettings, seed) -> nnx.State:
     """Random weights; compiled as one program, which is several times faster than one initializer after another."""
     return nnx.split(So3krates(settings, rngs=nnx.Rngs(jax.random.key(seed))))[1]
-
-
-class FastParameters(NamedTuple):
-    """Parameters of a trained network with its radial filters in their fast form."""
-
-    network: nnx.State
-    collapsed: Collapsed
-
-
-def run_network(
-    settings: ModelSettings,
-    parameters: nnx.State | FastParameters,
-    graph: Graph,
-    strain: Float[Array, "structures 3 3"] | None = None,
-) -> NetworkOutput:
-    """The network as a pure function of its parameters; for compiled code."""
-    definition = network_definition(settings)
-    if isinstance(parameters, FastParameters):
-        return nnx.merge(definition, parameters.network)(graph, strain, parameters.collapsed)
-    return nnx.merge(definition, parameters)(graph, strain)
-
-
-@functools.lru_cache(maxsize=32)
-def energy_function(settings: ModelSettings) -> Callable:
-    """Energies as a function of (parameters, graph, strain); the same object for the same settings."""
-
-    def energy(parameters, graph: Graph, strain=None):
-        return run_network(settings, parameters, graph, strain).energies
-
-    return energy
-
-
-def energy_and_forces(
-    energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False
-) -> EnergyForces:
-    """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
-
-    Args:
-        energy: ``(parameters, graph, strain) -> energies`` or ``-> (energies, more)``.
-        parameters: Its parameters.
-        graph: Structures; forces on padded atoms are zero.
-        with_strain: Whether the gradient with respect to a strain of each structure is wanted.
-    """
-
-    def total(positions, strain):
-        result = energy(parameters, graph._replace(positions=positions), strain)
-        energies, output = result if isinstance(result, tuple) else (result, None)
-        return energies.sum(), (energies, output)
-
-    if with_strain:
-        strain = jnp.zeros((graph.num_structures, 3, 3), graph.positions.dtype)
-        (_, (energies, output)), (gradient, virial) = jax.value_and_grad(total, (0, 1), has_aux=True)(
-            graph.positions, strain
-        )
-        return EnergyForces(energies, -gradient, 0.5 * (virial + virial.swapaxes(1, 2)), output)
-    (_, (energies, output)), gradient = jax.value_and_grad(total, has_aux=True)(graph.positions, None)
-    return EnergyForces(energies, -gradient, None, output)
 
 
 class _Wanted(NamedTuple):
@@ -229,7 +126,7 @@ class Potential:
         dtype: Dtype = "float32",
         **more: Any,
     ) -> "Potential":
-        """A potential from weights by name; the inverse of :func:`flat_parameters`.
+        """A potential from weights by name; the inverse of :func:`~so3lab.model_file.flat_parameters`.
 
         Args:
             settings: What the network is.
@@ -241,7 +138,7 @@ class Potential:
         Raises:
             ValueError: If a tensor is missing, extra or misshapen.
         """
-        return cls(settings, _state_from(settings, tensors, Path(source)), **more).astype(dtype)
+        return cls(settings, state_from(settings, tensors, Path(source)), **more).astype(dtype)
 
     def astype(self, dtype: Dtype) -> "Potential":
         """The same potential computing in another precision."""
@@ -270,10 +167,14 @@ class Potential:
     def force_field(self) -> ForceField:
         """The energy function with its parameters, in the fast form, for dynamics and minimization."""
         energy, needs = energy_function(self.settings), long_range_needs(self.settings)
-        parameters: nnx.State | FastParameters = self.parameters
-        if self.collapses:
-            parameters = FastParameters(self.parameters, self.collapse_fit.collapsed)
-        return ForceField(energy, parameters, self.settings.cutoff, self.dtype, needs)
+        return ForceField(energy, self.fast_parameters, self.settings.cutoff, self.dtype, needs)
+
+    @property
+    def fast_parameters(self) -> nnx.State | FastParameters:
+        """Parameters with radial filters in their fast form where that is exact to rounding, as they are elsewhere."""
+        if not self.collapses:
+            return self.parameters
+        return FastParameters(self.parameters, self.collapse_fit.collapsed)
 
     def explain(self, atoms: ase.Atoms) -> dict[str, str]:
         """Which path a structure takes in dynamics and minimization, and why, one sentence for each part."""
@@ -359,6 +260,7 @@ class Potential:
         *,
         charge: float | None = None,
         attention: bool = False,
+        fast: bool = False,
         num_pairs: int | None = None,
         num_far_pairs: int | None = None,
     ) -> Result:
@@ -368,6 +270,7 @@ class Potential:
             atoms: The structure.
             charge: Total charge in e; default: ``atoms.info["charge"]``, and 0 without it.
             attention: Whether attention weights are wanted.
+            fast: Whether to compute as dynamics do (:attr:`fast_parameters`), which pays from the tenth call on.
             num_pairs: Padded number of pairs; give a constant one to avoid recompilation.
             num_far_pairs: The same for the far pairs of long-range terms.
 
@@ -379,7 +282,7 @@ class Potential:
             atoms = atoms.copy()
             atoms.info["charge"] = charge
         self.check_structure(atoms)
-        return self._predict_batch([atoms], attention, num_pairs, num_far_pairs)[0]
+        return self._predict_batch([atoms], attention, fast, num_pairs, num_far_pairs)[0]
 
     def predict(
         self, structures: Sequence[ase.Atoms], *, attention: bool = False, num_pairs: int | None = None
@@ -390,19 +293,26 @@ class Potential:
         needs = long_range_needs(self.settings)
         if any(needs_mesh(atoms, needs) for atoms in structures):  # a mesh is one structure's
             return [self(atoms, attention=attention) for atoms in structures]
-        return self._predict_batch(structures, attention, num_pairs, None)
+        return self._predict_batch(structures, attention, False, num_pairs, None)
 
     def _predict_batch(
         self,
         structures: Sequence[ase.Atoms],
         attention: bool,
+        fast: bool,
         num_pairs: int | None,
         num_far_pairs: int | None,
     ) -> list[Result]:
         graph = build_graph(structures, self.settings.cutoff, num_pairs=num_pairs, dtype=self.dtype)
         graph = with_long_range(graph, structures, long_range_needs(self.settings), num_far_pairs)
+        parameters: nnx.State | FastParameters = self.parameters
+        if fast:
+            parameters, graph = (
+                self.fast_parameters,
+                graph._replace(species=species_of(structures[0].numbers)),
+            )
         with numerics(self.dtype):
-            raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
+            raw = _predict(self.settings, parameters, graph, graph.cells is not None, attention)
         stops = np.cumsum([len(atoms) for atoms in structures])
         return [
             self._result(atoms, raw, graph, number, slice(stop - len(atoms), stop))
@@ -445,21 +355,7 @@ class Potential:
         """
         path = Path(path)
         tensors = {name: np.asarray(value) for name, value in flat_parameters(self.parameters).items()}
-        about = {
-            "format": _FORMAT,
-            "settings": self.settings.to_dict(),
-            "energy_shifts_eV": {str(z): value for z, value in self.energy_shifts.items()},
-            "units": {"energy": "eV", "length": "angstrom", "forces": "eV/angstrom"},
-            "citation": CITATION,
-            "metadata": self.metadata,
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(safetensors.numpy.save(tensors, metadata={"so3lab": json.dumps(about)}))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_model(path, ModelContent(self.settings, tensors, self.energy_shifts, self.metadata))
         return path
 
     @classmethod
@@ -470,28 +366,8 @@ class Potential:
             FileNotFoundError: If there is no such file.
             ValueError: If the file is not a so3lab model, or is damaged.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no model file {path}")
-        try:
-            with safetensors.safe_open(path, framework="np") as file:
-                about = json.loads((file.metadata() or {}).get("so3lab", "null"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-            raise ValueError(
-                f"{path} is not a readable safetensors file ({error}); copy or train it again"
-            ) from error
-        if about is None:
-            raise ValueError(f"{path} holds tensors but is not a so3lab model: it lacks the settings")
-        if about["format"] > _FORMAT:
-            raise ValueError(
-                f"{path} was written by a newer so3lab (format {about['format']}); update so3lab"
-            )
-        settings = ModelSettings.from_dict(about["settings"])
-        shifts = {int(z): float(value) for z, value in about["energy_shifts_eV"].items()}
-        return cls.from_tensors(
-            settings, tensors, path, dtype, energy_shifts=shifts, metadata=about["metadata"]
-        )
+        settings, tensors, shifts, metadata = read_model(Path(path))
+        return cls.from_tensors(settings, tensors, path, dtype, energy_shifts=shifts, metadata=metadata)
 
 
 def _stress(atoms: ase.Atoms, gradient: Any, number: int) -> Float[np.ndarray, " 6"] | None:
@@ -500,28 +376,6 @@ def _stress(atoms: ase.Atoms, gradient: Any, number: int) -> Float[np.ndarray, "
         return None
     stress = np.asarray(gradient[number], np.float64) / atoms.cell.volume
     return stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-
-
-def flat_parameters(parameters: nnx.State) -> dict[str, Any]:
-    """Parameters by dotted name, such as ``layers.0.attention.filter_features.radial.first.kernel``."""
-    return {".".join(str(part) for part in path): leaf[...] for path, leaf in nnx.to_flat_state(parameters)}
-
-
-def _state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], path: Path) -> nnx.State:
-    """Parameters of a network from tensors by name; complains about missing, extra and misshapen ones."""
-    flat = dict(nnx.to_flat_state(_abstract_network(settings)[1]))
-    names = {".".join(str(part) for part in key): key for key in flat}
-    if set(names) != set(tensors):
-        raise ValueError(
-            f"{path} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra"
-        )
-    for name, key in names.items():
-        if flat[key].shape != tensors[name].shape:
-            raise ValueError(
-                f"{path} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}"
-            )
-        flat[key] = flat[key].replace(tensors[name])
-    return nnx.from_flat_state(list(flat.items()))
 
 
 def load(name_or_path: str | Path, dtype: Dtype = "float32") -> Potential:

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
+from so3lab.force_field import ForceField
 from so3lab.graph import displacements, sum_per_structure
-from so3lab.potential import ForceField
 from so3lab.safe import safe_norm
 
 LJ_EPSILON, LJ_SIGMA, LJ_CUTOFF = 0.0104, 3.4, 9.0  # argon

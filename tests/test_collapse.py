@@ -8,9 +8,11 @@ from differences import central_forces
 
 from so3lab import dynamics
 from so3lab.collapse import SHORTEST, collapse, shared_basis
+from so3lab.force_field import energy_and_forces, numerics
 from so3lab.graph import build_graph, species_of
 from so3lab.messages import head_major, head_minor
-from so3lab.potential import Potential, energy_and_forces, flat_parameters, numerics
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
 from so3lab.settings import ModelSettings, preset
 
 BASES = [("bernstein", "phys"), ("physnet", "cosine"), ("bessel", "polynomial")]

@@ -11,7 +11,8 @@ from test_pretrained import HYPERPARAMETERS, nested, port_attributes, random_par
 from torch_files import torch_file, torch_parameters
 
 from so3lab.app import main
-from so3lab.potential import Potential, flat_parameters
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
 from so3lab.pretrained import names
 from so3lab.pretrained.mlff import settings_from_mlff
 

@@ -15,7 +15,8 @@ import pytest
 
 from so3lab import compilation, doctor
 from so3lab.doctor import checks, compiler
-from so3lab.potential import _predict, numerics
+from so3lab.force_field import numerics
+from so3lab.potential import _predict
 
 ROOT = Path(__file__).resolve().parents[1]
 

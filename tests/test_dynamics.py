@@ -13,8 +13,9 @@ from ase.build import bulk, molecule
 
 from so3lab import dynamics, observables
 from so3lab.dynamics import Control, Simulation, SimulationError, run
+from so3lab.force_field import ForceField
 from so3lab.graph import displacements
-from so3lab.potential import ForceField, Potential
+from so3lab.potential import Potential
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
 

@@ -13,9 +13,10 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 
 from so3lab import long_range, observables
 from so3lab.dynamics import Simulation, run
+from so3lab.force_field import energy_and_forces
 from so3lab.graph import build_graph
 from so3lab.long_range import far_pairs, long_range_needs
-from so3lab.potential import Potential, energy_and_forces
+from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
 MODES = {"exact": None, "wolf": 7.0, "compat": 7.0}

@@ -12,8 +12,9 @@ import so3lr_reference
 from differences import central_forces
 from flax import nnx
 
+from so3lab.force_field import energy_and_forces
 from so3lab.graph import build_graph
-from so3lab.potential import Potential, energy_and_forces
+from so3lab.potential import Potential
 from so3lab.settings import ModelSettings, preset
 
 CASES = ("H2O", "NH3", "CH4", "ethanol", "nh4plus", "acetate", "dha")

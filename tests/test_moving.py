@@ -9,9 +9,9 @@ from ase.build import molecule
 from structures import STRUCTURES
 
 from so3lab.dynamics import Simulation, SimulationError
+from so3lab.force_field import numerics
 from so3lab.moving import ALL_PAIRS_UP_TO, FULL, SKIN, STALE, PairLists, find_surroundings
 from so3lab.neighbors import complete_cell, pair_list
-from so3lab.potential import numerics
 
 CUTOFF = 4.0
 

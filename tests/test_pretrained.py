@@ -19,7 +19,8 @@ import pytest
 import torch_files
 
 import so3lab
-from so3lab.potential import Potential, flat_parameters
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
 from so3lab.pretrained import DownloadError, cached_model, conversion, convert, download, load_so3lr, names
 from so3lab.pretrained.arrays import arrays_from_pickle, flat_tree
 from so3lab.pretrained.mlff import settings_from_mlff

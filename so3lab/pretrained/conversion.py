@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from so3lab.potential import Dtype, Potential, flat_parameters
+from so3lab.force_field import Dtype
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
 from so3lab.pretrained import mlff, mlff_v03, names, torch_port
 from so3lab.pretrained.arrays import Tree
 from so3lab.pretrained.checkpoints import Checkpoint, read_checkpoint

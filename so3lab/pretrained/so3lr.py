@@ -5,7 +5,9 @@ from pathlib import Path
 
 from so3lab import resources
 from so3lab.files import only_one
-from so3lab.potential import SUFFIX, Dtype, Potential
+from so3lab.force_field import Dtype
+from so3lab.model_file import SUFFIX
+from so3lab.potential import Potential
 from so3lab.pretrained.conversion import convert, is_published_so3lr, potential_from_torch
 from so3lab.pretrained.download import MODEL, WHEEL, Tell, fetched_model, installed_model, model_in
 from so3lab.pretrained.published import SO3LR_CITATION

@@ -17,7 +17,9 @@ from jaxtyping import Array, Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
-from so3lab.potential import Dtype, Potential, flat_parameters, numerics
+from so3lab.force_field import Dtype, numerics
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint

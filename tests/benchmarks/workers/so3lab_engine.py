@@ -10,10 +10,10 @@ from protocol import serve
 
 import so3lab
 from so3lab.dynamics import Control, Simulation
+from so3lab.force_field import energy_and_forces, numerics
 from so3lab.graph import build_graph, species_of, structure_pairs
 from so3lab.long_range import long_range_needs, with_long_range
 from so3lab.memory import keep_memory
-from so3lab.potential import energy_and_forces, numerics
 
 keep_memory()
 POTENTIAL = so3lab.load("so3lr")

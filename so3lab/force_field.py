@@ -1,0 +1,122 @@
+"""Energies as pure functions of parameters and a graph, with exact forces: what everything that computes is made of."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from so3lab.collapse import Collapsed
+from so3lab.compilation import avoid_known_faults, limit_programs
+from so3lab.graph import Graph
+from so3lab.long_range import LongRangeNeeds
+from so3lab.model import NetworkOutput, So3krates
+from so3lab.settings import ModelSettings
+
+Dtype = Literal["float32", "float64"]
+
+
+@contextmanager
+def numerics(dtype: Dtype) -> Iterator[None]:
+    """Work in this precision, with full-precision matrix products on every device, and leave JAX as it was."""
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+    avoid_known_faults()
+    limit_programs()
+    with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
+        yield
+
+
+class ForceField(NamedTuple):
+    """What dynamics and minimization need of any energy model.
+
+    ``energy(parameters, graph, strain)`` gives one energy in eV per structure; the graph holds at least
+    all pairs below ``cutoff``. The function is compiled in as a constant, the parameters are an argument.
+    """
+
+    energy: Callable[[Any, Graph, Float[Array, "structures 3 3"] | None], Float[Array, " structures"]]
+    parameters: Any
+    cutoff: float  # Å
+    dtype: Dtype
+    long_range: LongRangeNeeds | None = None  # far pairs that the graph must hold too
+
+
+class EnergyForces(NamedTuple):
+    """Energies of the structures of a graph with their exact gradients."""
+
+    energies: Float[Array, " structures"]  # eV
+    forces: Float[Array, "atoms 3"]  # eV/Å
+    strain_gradient: Float[Array, "structures 3 3"] | None  # eV; stress times volume
+    output: Any  # what the energy function returned beside the energies
+
+
+@functools.lru_cache(maxsize=32)
+def abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
+    """The NNX network with these settings, in shapes only: its static half and its parameters."""
+    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))
+
+
+def network_definition(settings: ModelSettings) -> nnx.GraphDef:
+    """The static half of the NNX network with these settings."""
+    return abstract_network(settings)[0]
+
+
+class FastParameters(NamedTuple):
+    """Parameters of a trained network with its radial filters in their fast form."""
+
+    network: nnx.State
+    collapsed: Collapsed
+
+
+def run_network(
+    settings: ModelSettings,
+    parameters: nnx.State | FastParameters,
+    graph: Graph,
+    strain: Float[Array, "structures 3 3"] | None = None,
+) -> NetworkOutput:
+    """The network as a pure function of its parameters; for compiled code."""
+    definition = network_definition(settings)
+    if isinstance(parameters, FastParameters):
+        return nnx.merge(definition, parameters.network)(graph, strain, parameters.collapsed)
+    return nnx.merge(definition, parameters)(graph, strain)
+
+
+@functools.lru_cache(maxsize=32)
+def energy_function(settings: ModelSettings) -> Callable:
+    """Energies as a function of (parameters, graph, strain); the same object for the same settings."""
+
+    def energy(parameters, graph: Graph, strain=None):
+        return run_network(settings, parameters, graph, strain).energies
+
+    return energy
+
+
+def energy_and_forces(
+    energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False
+) -> EnergyForces:
+    """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
+
+    Args:
+        energy: ``(parameters, graph, strain) -> energies`` or ``-> (energies, more)``.
+        parameters: Its parameters.
+        graph: Structures; forces on padded atoms are zero.
+        with_strain: Whether the gradient with respect to a strain of each structure is wanted.
+    """
+
+    def total(positions, strain):
+        result = energy(parameters, graph._replace(positions=positions), strain)
+        energies, output = result if isinstance(result, tuple) else (result, None)
+        return energies.sum(), (energies, output)
+
+    if with_strain:
+        strain = jnp.zeros((graph.num_structures, 3, 3), graph.positions.dtype)
+        (_, (energies, output)), (gradient, virial) = jax.value_and_grad(total, (0, 1), has_aux=True)(
+            graph.positions, strain
+        )
+        return EnergyForces(energies, -gradient, 0.5 * (virial + virial.swapaxes(1, 2)), output)
+    (_, (energies, output)), gradient = jax.value_and_grad(total, has_aux=True)(graph.positions, None)
+    return EnergyForces(energies, -gradient, None, output)
