@@ -196,6 +196,6 @@ def _radial_filters(
 
 
 def _in_numpy(function: Callable, points: Float[np.ndarray, " points"], *arguments: Any) -> np.ndarray:
-    """A function of JAX arrays in float64, on NumPy arrays."""
+    """A function of JAX arrays in float64, on NumPy arrays; as one program, which is quicker than operations one by one."""
     with jax.enable_x64(True):
-        return np.asarray(function(jnp.asarray(points, jnp.float64), *arguments))
+        return np.asarray(jax.jit(lambda x: function(x, *arguments))(jnp.asarray(points, jnp.float64)))

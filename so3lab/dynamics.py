@@ -122,14 +122,6 @@ def _force_function(energy, reach: Reach, parameters, system: _System, surroundi
     return force_fn
 
 
-@functools.partial(jax.jit, static_argnames=("energy", "reach", "ensemble"))
-def _initial_state(
-    energy, reach, ensemble, parameters, system, surroundings, positions, velocities, seed
-) -> MDState:
-    force_fn = _force_function(energy, reach, parameters, system, surroundings)
-    return INTEGRATORS[ensemble](force_fn, system.masses).init(positions, velocities, seed)
-
-
 class _Progress(NamedTuple):
     """A chunk under way."""
 
@@ -299,13 +291,15 @@ class Simulation:
         return atoms
 
     def _start(self, positions, velocities, seed) -> MDState:
+        """The first state: a step of no length from nothing gives its forces, with the program of all later steps."""
         dtype = self._field.dtype
         with numerics(dtype):
-            state = _initial_state(
-                self._field.energy, self.lists.reach, self.ensemble, self._field.parameters, self._system,
-                self.lists.surroundings, jnp.asarray(positions, dtype), jnp.asarray(velocities, dtype),
-                jnp.asarray(seed),
+            nothing = jnp.zeros(positions.shape, dtype), jnp.zeros((), dtype)
+            self.state = MDState(
+                jnp.asarray(positions, dtype), jnp.asarray(velocities, dtype), *nothing, jnp.asarray(seed),
+                jnp.asarray(-1, jnp.int32), jnp.zeros((), jnp.int32),
             )  # fmt: skip
+            state = self._progress(self.control.knobs()._replace(timestep=0.0), 1, 1).state
         if not np.isfinite(float(state.energy)):
             raise SimulationError(
                 "the energy of the start structure is not a finite number; are atoms on top of each other?"

@@ -215,3 +215,10 @@ def test_energy_is_conserved_with_published_weights(shared, kind):
     assert np.ptp(kinetic) > 0.05
     assert np.ptp(total) < 0.02 * np.ptp(kinetic)
     assert abs(observables.energy_drift(time_fs, total)) < 0.01 * kinetic.mean()
+
+
+def test_an_empty_box_around_a_molecule_is_refused_with_the_way_out():
+    atoms = molecule("CH3OH")
+    atoms.cell, atoms.pbc = [999.9] * 3, True
+    with pytest.raises(ValueError, match=r"atoms.cell .* 999.9 x 999.9 x 999.9 Å .* set atoms.pbc = False"):
+        random_potential()(atoms)

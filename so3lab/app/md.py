@@ -19,6 +19,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "structure", metavar="STRUCTURE", help="any file that ASE reads, or a bundled name (ethanol)"
     )
+    parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument("--out", required=True, type=Path, help="H5MD file to write")
     parser.add_argument("--steps", required=True, type=int)
     parser.add_argument("--ensemble", default="langevin", choices=["nve", "langevin"])
@@ -42,15 +43,17 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Simulate with progress, then say what came out."""
     import numpy as np
+    import psutil
 
     import so3lab
     from so3lab import dynamics
     from so3lab.trajectory import Trajectory
 
-    started = time.monotonic()
     prepare_machine()
     potential = so3lab.load(options.model, options.dtype)
     atoms = read_structure(options.structure)
+    if options.no_cell:
+        atoms.pbc, atoms.cell = False, None
     chunks = dynamics.run(
         potential, atoms, steps=options.steps, ensemble=options.ensemble, temperature_K=options.temperature_K,
         timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps, interval=options.interval,
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 now = time.monotonic()
                 step = int(chunk.step[-1])
                 if first_frame is None:
-                    first_frame = now - started
+                    first_frame = time.time() - psutil.Process().create_time()
                     if not console.json:
                         console.say(f"first frame after {first_frame:.1f} s")
                 elif speed_from is None:

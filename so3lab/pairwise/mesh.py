@@ -18,6 +18,9 @@ ORDER = 6
 SPACINGS_PER_LENGTH = 5.0
 """Mesh points per screening length σ; errors of forces of charges as in water are then below 1e-5 eV/Å."""
 
+MOST_POINTS = 2**23
+"""Largest mesh: a cube of 160 Å at the usual screening length of 4 Å."""
+
 
 def mesh_shape(cell: Float[np.ndarray, "3 3"], screening_length: float) -> tuple[int, ...]:
     """Even numbers of mesh points along the lattice vectors, products of 2, 3 and 5."""
@@ -45,8 +48,18 @@ def mesh_factors(cell: Float[np.ndarray, "3 3"], screening_length: float) -> Flo
     Args:
         cell: Lattice vectors as rows, Å.
         screening_length: σ in Å.
+
+    Raises:
+        ValueError: If the cell is so large that the mesh would exceed ``MOST_POINTS``.
     """
     shape = mesh_shape(cell, screening_length)
+    if np.prod(shape) > MOST_POINTS:
+        edges = " x ".join(f"{length:.4g}" for length in np.linalg.norm(np.asarray(cell), axis=1))
+        raise ValueError(
+            f"atoms.cell must not need a mesh of more than {MOST_POINTS:,} points, got {edges} Å and "
+            f"{int(np.prod(shape)):,} points; for a molecule in an empty box set atoms.pbc = False "
+            '(so3lab md: --no-cell), otherwise use potential.with_electrostatics("wolf")'
+        )
     x, y, z = (_spline_factors(points) for points in shape)
     z = z[: shape[2] // 2 + 1].copy()
     z[1:-1] *= 2.0
