@@ -7,6 +7,7 @@ from ase.neighborlist import natural_cutoffs
 from jaxtyping import Float, Int
 
 from so3lab import units
+from so3lab.neighbors import pair_list
 
 STABILITY_TOLERANCE = 0.5
 """Largest change of a bond length in Å before a trajectory counts as unstable (Fu et al., 2023)."""
@@ -132,3 +133,56 @@ def histogram_error(simulated: pd.DataFrame, reference: pd.DataFrame) -> float:
         raise ValueError("the two histograms must have the same bins")
     width = float(reference["r"].iloc[1] - reference["r"].iloc[0])
     return float(np.sum(np.abs(simulated["h"] - reference["h"])) * width)
+
+
+def radial_distribution(
+    positions: Float[np.ndarray, "frames atoms 3"],
+    atoms: ase.Atoms,
+    first: str | None = None,
+    second: str | None = None,
+    *,
+    longest: float = 6.0,
+    bins: int = 120,
+) -> pd.DataFrame:
+    r"""Radial distribution function g(r) of a periodic system: density around an atom over the mean density.
+
+    .. math:: g(r) = \frac{V}{N_1 N_2}\,\frac{\langle n(r) \rangle}{4 \pi r^2 \Delta r}
+
+    with n(r) the number of ordered pairs of the two kinds in a shell, all periodic images counted.
+
+    Source: Allen and Tildesley, Computer Simulation of Liquids, 2nd ed. (2017), section 2.6.
+
+    Args:
+        positions: Å; atoms may have left the cell.
+        atoms: Structure that gives elements and the cell, which stays the same.
+        first: Element of the central atoms; None for all.
+        second: Element of those around them; None for all.
+        longest: Upper end of the last bin, Å; beyond half the cell, images are counted as neighbours.
+        bins: Number of bins.
+
+    Returns:
+        Columns ``r`` (bin centres, Å) and ``g``.
+
+    Raises:
+        ValueError: If the structure is not periodic in all directions, or lacks one of the elements.
+    """
+    if not atoms.pbc.all():
+        raise ValueError(f"atoms.pbc must be True in all directions for g(r), got {atoms.pbc.tolist()}")
+    symbols = np.array(atoms.get_chemical_symbols())
+    kinds = [np.ones(len(atoms), bool) if kind is None else symbols == kind for kind in (first, second)]
+    for kind, mask in zip((first, second), kinds, strict=True):
+        if not mask.any():
+            raise ValueError(f"atoms must hold {kind}, got {atoms.get_chemical_formula()}")
+    edges = np.linspace(0.0, longest, bins + 1)
+    counts, cell = np.zeros(bins), np.asarray(atoms.cell)
+    one, other = kinds
+    for frame in np.asarray(positions, np.float64):
+        i, j, images = pair_list(frame, longest, cell, atoms.pbc)
+        distances = np.linalg.norm(frame[j] - frame[i] + images @ cell, axis=1)
+        ordered = (one[i] & other[j]).astype(int) + (one[j] & other[i])
+        counts += np.histogram(distances, edges, weights=ordered)[0]
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    same = np.sum(one & other)  # an atom is not its own neighbour
+    pairs = one.sum() * other.sum() - same
+    g = counts / (len(positions) * pairs * shells) * atoms.cell.volume
+    return pd.DataFrame({"r": 0.5 * (edges[1:] + edges[:-1]), "g": g})

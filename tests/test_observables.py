@@ -2,10 +2,11 @@
 
 import json
 
+import ase
 import ase.io
 import numpy as np
 import pytest
-from ase.build import molecule
+from ase.build import bulk, molecule
 
 from so3lab import observables, units
 
@@ -66,3 +67,23 @@ def test_published_aspirin_trajectory(shared):
         observables.pair_distance_histogram(positions), observables.pair_distance_histogram(reference["R"])
     )
     assert error == pytest.approx(0.050, abs=0.004)
+
+
+def test_radial_distribution_of_an_ideal_gas_is_one_and_of_a_crystal_its_shells():
+    random = np.random.default_rng(0)
+    gas = ase.Atoms("Ar150Ne50", positions=np.zeros((200, 3)), cell=[10.0, 11.0, 12.0], pbc=True)
+    frames = random.uniform(-20, 20, size=(60, 200, 3))
+    for kinds in ((None, None), ("Ar", "Ar"), ("Ar", "Ne")):
+        table = observables.radial_distribution(frames, gas, *kinds, longest=5.0, bins=10)
+        np.testing.assert_allclose(table["g"][3:], 1.0, atol=0.05)
+    crystal = bulk("Cu", cubic=True)
+    table = observables.radial_distribution(crystal.positions[None], crystal, longest=4.0, bins=80)
+    shells = table["g"] * 4 * np.pi * table["r"] ** 2 * 0.05 * 3 / crystal.cell.volume
+    at = lambda r: shells[np.argmin(np.abs(table["r"] - r))]  # noqa: E731
+    assert at(3.61 / np.sqrt(2)) == pytest.approx(12, rel=0.01)
+    assert at(3.61) == pytest.approx(6, rel=0.01)
+    assert np.count_nonzero(shells > 1e-6) == 2
+    with pytest.raises(ValueError, match=r"atoms.pbc must be True in all directions for g\(r\)"):
+        observables.radial_distribution(frames, ase.Atoms("Ar200"))
+    with pytest.raises(ValueError, match="atoms must hold Xe, got"):
+        observables.radial_distribution(frames, gas, "Xe")

@@ -80,7 +80,7 @@ class Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         core = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
         self._process = subprocess.Popen(
-            [python, str(WORKERS / f"{name}.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [python, str(WORKERS / f"{name}_worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=environment, preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, core),
         )  # fmt: skip
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    engines = [("so3lab_engine", sys.executable), *(text.split("=", 1) for text in options.competitor)]
+    engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.structures:
