@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
-from so3lab.messages import head_minor
+from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
 
@@ -35,13 +35,29 @@ _ENOUGH = {"float32": 3e-7, "float64": 1e-12}
 """Error, relative to the largest filter, that rounding hides anyway."""
 
 
+class FastFilter(NamedTuple):
+    """A filter in its fast form, head-minor."""
+
+    radial: Float[Array, "basis features"]  # on the shared basis; takes the place of the radial network
+    geometric: Float[Array, "hidden features"]  # second kernel of the geometric network
+    bias: Float[Array, " features"]  # of the geometric network
+
+
+class FastLayer(NamedTuple):
+    """An attention in its fast form."""
+
+    filters: tuple[FastFilter, FastFilter]  # of features and of Euclidean variables
+    projections: dict[
+        str, Float[Array, "features features"]
+    ]  # queries, keys and values; one product for all heads
+
+
 class Collapsed(NamedTuple):
     """Arrays of the fast form."""
 
     mixing: Float[Array, "polynomials basis"]
     """Shared basis functions as combinations of products of Chebyshev polynomials."""
-    filters: tuple[tuple[Float[Array, "basis features"], Float[Array, "basis features"]], ...]
-    """For each layer the filters of features and of Euclidean variables, head-minor."""
+    layers: tuple[FastLayer, ...]
 
 
 class Fit(NamedTuple):
@@ -79,10 +95,24 @@ def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str 
     cutoffs = _in_numpy(cutoff_weight, distances, settings.cutoff_function, settings.cutoff)
     weights = np.sqrt(np.maximum(cutoffs, 0.0))
     for side in _SIDES:
-        fit = _fit(nodes, wanted, weights, side, settings.num_layers, dtype)
-        if fit.largest_error < _ENOUGH[dtype] * fit.largest_filter:
+        fit = _fit(nodes, wanted, weights, side, dtype)
+        if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
-    return fit
+    radial = [jnp.asarray(part, dtype) for part in np.split(fit.filters, 2 * settings.num_layers, axis=1)]
+    layers = tuple(
+        _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype)
+        for number in range(settings.num_layers)
+    )
+    collapsed = Collapsed(jnp.asarray(fit.mixing, dtype), layers)
+    return Fit(collapsed, len(fit.filters), fit.error, float(np.abs(wanted).max()))
+
+
+class _Polynomials(NamedTuple):
+    """Shared basis functions from products of polynomials, and filters from basis functions."""
+
+    mixing: Float[np.ndarray, "polynomials basis"]
+    filters: Float[np.ndarray, "basis filters"]
+    error: float
 
 
 def _fit(
@@ -90,9 +120,8 @@ def _fit(
     wanted: Float[np.ndarray, "points filters"],
     weights: Float[np.ndarray, " points"],
     side: int,
-    num_layers: int,
     dtype: str,
-) -> Fit:
+) -> _Polynomials:
     """Fit with polynomials up to degree side² - 1, reduced to the combinations that matter."""
     # Least squares in Chebyshev polynomials, then in the products of low ones that are quick to compute.
     products = _in_numpy(_products, nodes, side)
@@ -102,11 +131,34 @@ def _fit(
     _, singular, right = np.linalg.svd(weights[:, None] * (smooth @ coefficients), full_matrices=False)
     rank = int(np.sum(singular > 0.1 * _ENOUGH[dtype] * singular[0]))
     mixing = to_products @ (coefficients @ right[:rank].T / singular[:rank])
-    joined = singular[:rank, None] * right[:rank]
-    error = float(np.abs(weights[:, None] * (products @ mixing @ joined - wanted)).max())
-    pieces = [jnp.asarray(piece, dtype) for piece in np.split(joined, 2 * num_layers, axis=1)]
-    filters = tuple(zip(pieces[::2], pieces[1::2], strict=True))
-    return Fit(Collapsed(jnp.asarray(mixing, dtype), filters), rank, error, float(np.abs(wanted).max()))
+    filters = singular[:rank, None] * right[:rank]
+    error = float(np.abs(weights[:, None] * (products @ mixing @ filters - wanted)).max())
+    return _Polynomials(mixing, filters, error)
+
+
+def _kinds(settings: ModelSettings) -> tuple[tuple[str, int], tuple[str, int]]:
+    """The two attentions with their numbers of heads."""
+    return ("features", settings.num_heads), ("euclidean", len(settings.degrees))
+
+
+def _fast_layer(
+    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str
+) -> FastLayer:
+    """An attention's weights in the layout that products want."""
+    name, filters, projections = f"layers.{number}.attention", [], {}
+    for (kind, heads), matrix in zip(_kinds(settings), radial, strict=True):
+        order = head_minor(settings.num_features, heads)
+        kernel, bias = (
+            np.asarray(parameters[f"{name}.filter_{kind}.geometric.second.{part}"])
+            for part in ("kernel", "bias")
+        )
+        filters.append(
+            FastFilter(matrix, jnp.asarray(kernel[:, order], dtype), jnp.asarray(bias[order], dtype))
+        )
+        for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
+            blocks = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
+            projections[f"{role}_{kind}"] = jnp.asarray(heads_to_matrix(blocks), dtype)
+    return FastLayer((filters[0], filters[1]), projections)
 
 
 def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms) -> dict[str, str]:
@@ -180,10 +232,9 @@ def _radial_filters(
 ) -> Float[np.ndarray, "points filters"]:
     """Radial parts of the filters of all layers in float64, head-minor, side by side."""
     basis = _in_numpy(radial_basis, distances, settings.radial_basis, settings.num_radial, settings.cutoff)
-    kinds = (("features", settings.num_heads), ("euclidean", len(settings.degrees)))
     columns = []
     for layer in range(settings.num_layers):
-        for kind, heads in kinds:
+        for kind, heads in _kinds(settings):
             name = f"layers.{layer}.attention.filter_{kind}.radial"
             kernel, bias, out, shift = (
                 np.asarray(parameters[f"{name}.{part}"], np.float64)
@@ -196,6 +247,6 @@ def _radial_filters(
 
 
 def _in_numpy(function: Callable, points: Float[np.ndarray, " points"], *arguments: Any) -> np.ndarray:
-    """A function of JAX arrays in float64, on NumPy arrays; as one program, which is quicker than operations one by one."""
+    """A function of JAX arrays in float64, on NumPy arrays; one program is quicker than its operations."""
     with jax.enable_x64(True):
         return np.asarray(jax.jit(lambda x: function(x, *arguments))(jnp.asarray(points, jnp.float64)))

@@ -12,6 +12,8 @@ and with a reverse pass of ours that keeps what atoms and pairs know and recompu
 differentiated once.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +32,14 @@ def head_major(x: Float[Array, "atoms features"], heads: int) -> Float[Array, "a
     """Head-minor features in the usual layout, one head after another."""
     atoms, features = x.shape
     return x.reshape(atoms, features // heads, heads).swapaxes(1, 2).reshape(atoms, features)
+
+
+def heads_to_matrix(blocks: Float[HostOrDevice, "heads out in"]) -> Float[HostOrDevice, "features features"]:
+    """Per-head matrices [heads, out, in] as one [in, out] matrix with head-minor output: one product for all heads."""
+    heads, width, _ = blocks.shape
+    numbers: Any = np if isinstance(blocks, np.ndarray) else jnp
+    spread = numbers.einsum("hoi,hg->hiog", blocks, np.eye(heads, dtype=blocks.dtype))
+    return spread.reshape(heads * width, heads * width)
 
 
 def _sum_within_heads(products: Float[Array, "pairs features"], heads: int) -> Float[Array, "pairs heads"]:

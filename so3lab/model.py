@@ -18,13 +18,14 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import Collapsed, shared_basis, species_table_pays
+from so3lab.collapse import Collapsed, FastFilter, FastLayer, shared_basis, species_table_pays
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
 from so3lab.messages import (
     attention_weights,
     attention_weights_once,
     head_major,
     head_minor,
+    heads_to_matrix,
     weighted_sums,
     weighted_sums_once,
 )
@@ -67,13 +68,6 @@ class NetworkOutput(NamedTuple):
     terms: dict[str, Float[Array, " structures"]]  # eV; they sum to the energies
     partial_charges: Float[Array, " atoms"] | None  # e
     hirshfeld_ratios: Float[Array, " atoms"] | None
-
-
-def _heads_to_matrix(blocks: Float[Array, "heads out in"]) -> Float[Array, "features features"]:
-    """Per-head matrices [heads, out, in] as one [in, out] matrix with head-minor output: one product for all heads."""
-    heads, width, _ = blocks.shape
-    identity = jnp.eye(heads, dtype=blocks.dtype)
-    return jnp.einsum("hoi,hg->hiog", blocks, identity).reshape(heads * width, heads * width)
 
 
 class Mlp(nnx.Module):
@@ -129,25 +123,29 @@ class Filter(nnx.Module):
         self,
         basis: Float[Array, "pairs basis"],
         invariants: Float[Array, "pairs degrees"] | None,
-        collapsed: Float[Array, "basis features"] | None = None,
+        fast: FastFilter | None = None,
     ) -> Float[Array, "pairs features"]:
         """Filters of pairs.
 
         Args:
             basis: Radial basis, or the shared basis of :mod:`so3lab.collapse`.
             invariants: None means all zero: the geometric part is then one vector for all pairs.
-            collapsed: What takes the place of the radial network on the shared basis.
+            fast: This filter on the shared basis.
         """
-        radial = self._head_minor(self.radial, basis) if collapsed is None else basis @ collapsed
         if invariants is None:
             invariants = jnp.zeros((1, self.geometric.first.in_features), basis.dtype)
-        return radial + self._head_minor(self.geometric, invariants)
+        hidden = jax.nn.silu(self.geometric.first(invariants))
+        if fast is not None:
+            return basis @ fast.radial + (hidden @ fast.geometric + fast.bias)
+        radial = jax.nn.silu(self.radial.first(basis))
+        return self._last(self.radial, radial) + self._last(self.geometric, hidden)
 
-    def _head_minor(self, mlp: Mlp, x: Float[Array, "*rows in"]) -> Float[Array, "*rows features"]:
+    def _last(self, mlp: Mlp, hidden: Float[Array, "*rows hidden"]) -> Float[Array, "*rows features"]:
+        """The last layer of a network with its output in head-minor order."""
         bias = mlp.second.bias
         assert bias is not None
         order = head_minor(mlp.second.out_features, self.heads)
-        return jax.nn.silu(mlp.first(x)) @ mlp.second.kernel[...][:, order] + bias[...][order]
+        return hidden @ mlp.second.kernel[...][:, order] + bias[...][order]
 
 
 class HeadProjection(nnx.Module):
@@ -159,7 +157,7 @@ class HeadProjection(nnx.Module):
         self.blocks = nnx.Param(init(rngs.params(), (heads, width, width)))
 
     def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms features"]:
-        return x @ _heads_to_matrix(self.blocks[...])
+        return x @ heads_to_matrix(self.blocks[...])
 
 
 class EuclideanAttention(nnx.Module):
@@ -177,7 +175,7 @@ class EuclideanAttention(nnx.Module):
         self.query_euclidean = HeadProjection(features, degrees, rngs=rngs)
         self.key_euclidean = HeadProjection(features, degrees, rngs=rngs)
 
-    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None = None):
+    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None = None):
         """Sums of messages for features and Euclidean variables, and the attention weights.
 
         Args:
@@ -185,17 +183,18 @@ class EuclideanAttention(nnx.Module):
             chi: Their Euclidean variables; None means zero, in the first layer.
             pairs: Geometry of the pairs.
             graph: Who pairs with whom.
-            collapsed: This layer's two filters on the shared basis of :mod:`so3lab.collapse`.
+            fast: This attention on the shared basis of :mod:`so3lab.collapse`.
         """
         settings, i, j = self.settings, graph.receivers, graph.senders
         species = None if graph.species is None else len(graph.species.members)
-        if collapsed and chi is None and species and species_table_pays(settings, species):
-            to_atoms, chi_to_atoms = self._weights_by_species(x, pairs, graph, collapsed)
+        if fast is not None and chi is None and species and species_table_pays(settings, species):
+            to_atoms, chi_to_atoms = self._weights_by_species(x, pairs, graph, fast)
         else:
-            to_atoms, chi_to_atoms = self._weights(x, chi, pairs, graph, collapsed)
-        sums = weighted_sums if collapsed is None else weighted_sums_once
+            to_atoms, chi_to_atoms = self._weights(x, chi, pairs, graph, fast)
+        sums = weighted_sums if fast is None else weighted_sums_once
         to_receivers, to_senders = to_atoms
-        dx = head_major(sums(to_receivers, to_senders, self.value_features(x), i, j), settings.num_heads)
+        values = self._project("value_features", x, fast)
+        dx = head_major(sums(to_receivers, to_senders, values, i, j), settings.num_heads)
         spread = jnp.asarray(order_to_degree(settings.degrees).T, x.dtype)
         reversed_harmonics = pairs.harmonics * jnp.asarray(parity(settings.degrees), x.dtype)
         dchi = sum_at_atoms(
@@ -209,23 +208,27 @@ class EuclideanAttention(nnx.Module):
         """The two attentions with their numbers of heads."""
         return ("features", self.settings.num_heads), ("euclidean", len(self.settings.degrees))
 
-    def _query_and_key(self, kind: str, x):
-        activation = ACTIVATIONS[self.settings.qk_activation]
-        return tuple(activation(getattr(self, f"{role}_{kind}")(x)) for role in ("query", "key"))
+    def _project(self, name: str, x, fast: FastLayer | None):
+        return getattr(self, name)(x) if fast is None else x @ fast.projections[name]
 
-    def _weights(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None):
+    def _query_and_key(self, kind: str, x, fast: FastLayer | None):
+        activation = ACTIVATIONS[self.settings.qk_activation]
+        return tuple(activation(self._project(f"{role}_{kind}", x, fast)) for role in ("query", "key"))
+
+    def _weights(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None):
         """Weights of both attentions, each in both directions."""
         settings, i, j = self.settings, graph.receivers, graph.senders
         invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
-        weights, weigh = [], attention_weights if collapsed is None else attention_weights_once
-        for (kind, heads), matrix in zip(self._kinds(), collapsed or (None, None), strict=True):
-            query, key = self._query_and_key(kind, x)
-            pair_filter = getattr(self, f"filter_{kind}")(pairs.basis, invariants, matrix)
+        weights, weigh = [], attention_weights if fast is None else attention_weights_once
+        fast_filters = (None, None) if fast is None else fast.filters
+        for (kind, heads), fast_filter in zip(self._kinds(), fast_filters, strict=True):
+            query, key = self._query_and_key(kind, x, fast)
+            pair_filter = getattr(self, f"filter_{kind}")(pairs.basis, invariants, fast_filter)
             scale = pairs.weights / settings.attention_norm(heads)
             weights.append(weigh(heads, query, key, pair_filter, scale, i, j))
         return weights
 
-    def _weights_by_species(self, x, pairs: PairGeometry, graph: Graph, collapsed: tuple):
+    def _weights_by_species(self, x, pairs: PairGeometry, graph: Graph, fast: FastLayer):
         """The same as :meth:`_weights` for atoms that are still what their species is and nothing more.
 
         Queries and keys then belong to species, so that a weight is a function of distance for every
@@ -237,10 +240,11 @@ class EuclideanAttention(nnx.Module):
         of_atoms = jnp.asarray(species.of_atoms)
         first, second = at_atoms(of_atoms, graph.receivers), at_atoms(of_atoms, graph.senders)
         weights = []
-        for (kind, heads), matrix in zip(self._kinds(), collapsed, strict=True):
-            query, key = self._query_and_key(kind, at_atoms(x, species.members))
-            constant = getattr(self, f"filter_{kind}")(jnp.zeros((1, matrix.shape[0]), x.dtype), None, matrix)
-            rows = jnp.concatenate([matrix, constant])
+        for (kind, heads), fast_filter in zip(self._kinds(), fast.filters, strict=True):
+            query, key = self._query_and_key(kind, at_atoms(x, species.members), fast)
+            nowhere = jnp.zeros((1, fast_filter.radial.shape[0]), x.dtype)
+            constant = getattr(self, f"filter_{kind}")(nowhere, None, fast_filter)
+            rows = jnp.concatenate([fast_filter.radial, constant])
             by_head = [values.reshape(values.shape[0], -1, heads) for values in (query, key, rows)]
             table = jnp.einsum("sah,tah,bah->bsth", *by_head).reshape(len(rows), -1)
             of_pairs = (pairs.basis @ table[:-1] + table[-1]).reshape(-1, number**2, heads)
@@ -285,8 +289,8 @@ class Layer(nnx.Module):
         self.last_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if last_mlp else None
         self.last_norm = nnx.LayerNorm(features, rngs=rngs) if last_norm else None
 
-    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, collapsed: tuple | None = None):
-        dx, dchi, attention = self.attention(x, chi, pairs, graph, collapsed)
+    def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None = None):
+        dx, dchi, attention = self.attention(x, chi, pairs, graph, fast)
         x, chi = x + dx, dchi if chi is None else chi + dchi
         if self.first_norm is not None:
             x = self.first_norm(x)
@@ -363,8 +367,8 @@ class So3krates(nnx.Module):
         x, attention = self.embed(graph), []
         chi: Any = None  # zero, before the first layer
         for number, layer in enumerate(self.layers):
-            filters = None if collapsed is None else collapsed.filters[number]
-            x, chi, weights = layer(x, chi, pairs, graph, filters)
+            fast = None if collapsed is None else collapsed.layers[number]
+            x, chi, weights = layer(x, chi, pairs, graph, fast)
             attention.append(weights)
         charges = None if self.partial_charges is None else self.partial_charges(x, graph)
         ratios = None if self.hirshfeld is None else self.hirshfeld(x, graph)
