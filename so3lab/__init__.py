@@ -27,6 +27,7 @@ _MODULES = (
     "labels",
     "observables",
     "pretrained",
+    "structures",
     "training",
     "trajectory",
     "units",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         labels,
         observables,
         pretrained,
+        structures,
         training,
         trajectory,
         units,
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics", "evaluate",
-    "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "train", "training", "trajectory", "units",
-    "widgets",
+    "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures", "train", "training",
+    "trajectory", "units", "widgets",
 ]  # fmt: skip
 
 
