@@ -24,6 +24,7 @@ _MODULES = (
     "attention",
     "datasets",
     "dynamics",
+    "electrostatics",
     "labels",
     "observables",
     "pretrained",
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         attention,
         datasets,
         dynamics,
+        electrostatics,
         labels,
         observables,
         pretrained,
@@ -52,9 +54,9 @@ if TYPE_CHECKING:
     from so3lab.training import TrainingSettings, evaluate, train
 
 __all__ = [
-    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics", "evaluate",
-    "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures", "train", "training",
-    "trajectory", "units", "widgets",
+    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics",
+    "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures",
+    "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Where does a structure come from: a file, a bundled molecule by its name, or a SMILES string."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,14 @@ def molecule_with_hydrogens(smiles: str) -> Any:
 
 
 def _embed(molecule: Any, smiles: str, seed: int) -> None:
-    """Add a conformer; with random coordinates to start from where the usual ones lead nowhere."""
+    """Add a conformer."""
     from rdkit.Chem import rdDistGeom
 
-    options = rdDistGeom.ETKDGv3()
+    options: Any = rdDistGeom.ETKDGv3()
     options.randomSeed = seed
     if rdDistGeom.EmbedMolecule(molecule, options) == 0:
         return
-    options.useRandomCoords = True
+    options.useRandomCoords = True  # where the usual start leads nowhere
     if rdDistGeom.EmbedMolecule(molecule, options) == 0:
         return
     raise ValueError(
@@ -104,11 +105,13 @@ def _relax(molecule: Any) -> None:
     """Relax the conformer; molecules that lie upon each other move apart."""
     from rdkit.Chem import rdForceFieldHelpers as fields
 
-    options = {"maxIters": RELAXATION_STEPS, "ignoreInterfragInteractions": False}
     if fields.MMFFHasAllMoleculeParams(molecule) and _mmff_knows_multiple_bonds(molecule):
-        fields.MMFFOptimizeMolecule(molecule, **options)
+        relax: Callable[..., int] = fields.MMFFOptimizeMolecule
     elif fields.UFFHasAllMoleculeParams(molecule):
-        fields.UFFOptimizeMolecule(molecule, **options)
+        relax = fields.UFFOptimizeMolecule
+    else:
+        return
+    relax(molecule, maxIters=RELAXATION_STEPS, ignoreInterfragInteractions=False)
 
 
 def _mmff_knows_multiple_bonds(molecule: Any) -> bool:
