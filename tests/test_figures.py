@@ -219,7 +219,7 @@ def test_electrostatics_modes_are_curves_against_the_cutoff():
     compat = next(trace for trace in figure.data if trace.name.startswith("compat"))
     assert list(compat.x) == [6.0, 12.0]
     assert list(compat.y) == [1.1, 0.55]
-    assert axis_titles(figure) == ["long-range cutoff (Å)", "largest force difference to exact (eV/Å)"]
+    assert axis_titles(figure) == ["long-range cutoff (Å)", "largest force error (eV/Å)"]
     assert figure.layout.yaxis.type is None
     with pytest.raises(ValueError, match="mode must be one of compat, wolf, the table has exact"):
         figures.electrostatics_modes(table.assign(mode="exact"))

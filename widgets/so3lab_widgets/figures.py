@@ -445,8 +445,9 @@ def electrostatics_modes(table: pd.DataFrame) -> go.Figure:
         annotation={"text": "1 kcal/mol/Å", "font": {"color": INK, "size": 12}},
     )  # fmt: skip
     figure.update_xaxes(title_text="long-range cutoff (Å)", rangemode="tozero")
-    figure.update_yaxes(title_text="largest force difference to exact (eV/Å)", rangemode="tozero")
-    return styled(figure, "Truncated electrostatics", "exact forces are the zero of this axis")
+    highest = max(float(table[largest].max()), 2 * units.kcal_per_mol)
+    figure.update_yaxes(title_text="largest force error (eV/Å)", range=[-0.03 * highest, 1.08 * highest])
+    return styled(figure, "Truncated electrostatics", "difference to the forces of exact electrostatics")
 
 
 def _cycle(count: int) -> list[str]:
