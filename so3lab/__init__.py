@@ -24,9 +24,11 @@ _MODULES = (
     "attention",
     "datasets",
     "dynamics",
+    "electrostatics",
     "labels",
     "observables",
     "pretrained",
+    "structures",
     "training",
     "trajectory",
     "units",
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
         attention,
         datasets,
         dynamics,
+        electrostatics,
         labels,
         observables,
         pretrained,
+        structures,
         training,
         trajectory,
         units,
@@ -50,9 +54,9 @@ if TYPE_CHECKING:
     from so3lab.training import TrainingSettings, evaluate, train
 
 __all__ = [
-    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics", "evaluate",
-    "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "train", "training", "trajectory", "units",
-    "widgets",
+    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics",
+    "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures",
+    "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from ase.md.langevin import Langevin
 from jaxtyping import Bool, Float, Int
 
 from so3lab import units
+from so3lab.structures import molecule_with_hydrogens
 
 HYDROGEN_MASS = 4.0
 """Mass of hydrogen while sampling, amu; allows steps of 2 fs."""
@@ -60,9 +61,8 @@ def molecule(smiles: str) -> Molecule:
 
     Raises:
         ValueError: If rdkit cannot read ``smiles``.
-        ImportError: If rdkit is missing.
     """
-    mol = _rdkit_molecule(smiles)
+    mol = molecule_with_hydrogens(smiles)
     return Molecule(
         smiles,
         np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()]),
@@ -74,7 +74,7 @@ def conformer(molecule: Molecule, seed: int, dihedrals: Sequence[tuple[Dihedral,
     """A random embedding, its dihedrals set to given angles (degrees) and the rest relaxed with MMFF."""
     from rdkit.Chem import rdDistGeom, rdForceFieldHelpers, rdMolTransforms
 
-    mol = _rdkit_molecule(molecule.smiles)
+    mol = molecule_with_hydrogens(molecule.smiles)
     if rdDistGeom.EmbedMolecule(mol, randomSeed=seed) != 0:
         raise ValueError(f"smiles must embed in three dimensions, and {molecule.smiles!r} did not")
     properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
@@ -197,19 +197,6 @@ def _thermalize(atoms: Atoms, temperature_K: float, rng: np.random.Generator) ->
     """Draw momenta from Maxwell and Boltzmann's distribution."""
     width = np.sqrt(atoms.get_masses() * units.kB * temperature_K)
     atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * width[:, None])
-
-
-def _rdkit_molecule(smiles: str) -> Any:
-    try:
-        from rdkit import Chem
-    except ImportError as error:
-        raise ImportError(
-            "conformers need the package rdkit; install it with: pip install 'so3lab[labels]'"
-        ) from error
-    mol = Chem.MolFromSmiles(smiles)
-    if mol is None:
-        raise ValueError(f"smiles must be a valid SMILES string, got {smiles!r}")
-    return Chem.AddHs(mol)
 
 
 def _lengths(

@@ -145,11 +145,12 @@ def test_simulation_resumes_exactly(capsys, model, structure, tmp_path):
         np.testing.assert_array_equal(a.positions(), b.positions())
 
 
-def test_export_keeps_velocities(capsys, model, structure, tmp_path):
-    run(capsys, "md", model, structure, "--steps", 100, "--out", tmp_path / "r.h5", "--ensemble", "nve")
+def test_a_molecule_typed_as_smiles_moves_and_export_keeps_velocities(capsys, model, tmp_path):
+    run(capsys, "md", model, "smiles:CCO", "--steps", 100, "--out", tmp_path / "r.h5", "--ensemble", "nve")
     result = run(capsys, "export", tmp_path / "r.h5", tmp_path / "r.extxyz", "--frames", "::2")
     frames = read(tmp_path / "r.extxyz", ":")
     assert result["frames"] == len(frames) == 3
+    assert frames[0].get_chemical_formula() == "C2H6O"
     assert np.abs(frames[1].get_velocities()).max() > 0
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import so3lab
 from so3lab import datasets, dynamics, observables
-from so3lab.app.inputs import read_structure
+from so3lab.structures import read_structure
 from so3lab.training import evaluate
 
 LIMITS_KCAL = {"ethanol": 0.30, "ala2": 0.50, "ala3": 0.50}

@@ -171,3 +171,55 @@ def test_labels_carry_units():
     assert theme.label("temperature") == "temperature (K)"
     assert theme.label("force_mae_meV_A") == "force mae (meV/Å)"
     assert theme.label("frame") == "frame"
+
+
+def test_energy_terms_are_drawn_relative_to_the_first_structure():
+    rows = [{"learned": -40.0, "repulsion": 2.0}, {"learned": -40.3, "repulsion": 2.1}]
+    figure = figures.energy_terms(pd.DataFrame(rows, index=["start", "relaxed"]))
+    (bars,) = figure.data
+    assert list(bars.x) == ["learned", "repulsion", "total"]
+    np.testing.assert_allclose(bars.y, [-0.3, 0.1, -0.2])
+    assert "from start to relaxed: -0.200 eV = -4.6 kcal/mol" in figure.layout.title.subtitle.text
+    assert axis_titles(figure) == ["change of energy (eV)"]
+
+
+def test_energy_terms_of_many_structures_are_told_apart():
+    rows = pd.DataFrame({"learned": [0.0, 1.0, 2.0]}, index=["a", "b", "c"])
+    figure = figures.energy_terms(rows)
+    assert [bars.name for bars in figure.data] == ["b", "c"]
+    assert figure.data[0].marker.color != figure.data[1].marker.color
+    with pytest.raises(ValueError, match="needs two structures, it has one"):
+        figures.energy_terms(rows.head(1))
+
+
+def test_energy_terms_that_do_not_change_are_drawn_too():
+    assert figures.energy_terms(pd.DataFrame({"learned": [1.0, 1.0]})).layout.yaxis.range == (-1.0, 1.0)
+
+
+def test_partial_charges_stay_in_the_order_of_the_atoms():
+    table = pd.DataFrame({"element": ["O", "H", "O", "H"], "partial_charge": [-0.4, 0.2, -0.201, 0.4]})
+    figure = figures.partial_charges(table)
+    assert [bars.name for bars in figure.data] == ["O", "H"]
+    assert list(figure.layout.xaxis.categoryarray) == ["O0", "H1", "O2", "H3"]
+    np.testing.assert_allclose(figure.data[0].y, [-0.4, -0.201])
+    assert figure.layout.title.subtitle.text == "they sum to 0 e"
+    assert axis_titles(figure) == ["atom", "partial charge (e)"]
+
+
+def test_electrostatics_modes_are_curves_against_the_cutoff():
+    table = pd.DataFrame(
+        {
+            "mode": ["wolf", "compat", "compat"],
+            "cutoff_A": [12.0, 12.0, 6.0],
+            "largest_force_error_eV_A": [0.0, 0.55, 1.1],
+            "force_rms_error_eV_A": [0.0, 0.2, 0.4],
+        }
+    )
+    figure = figures.electrostatics_modes(table)
+    compat = next(trace for trace in figure.data if trace.name.startswith("compat"))
+    assert list(compat.x) == [6.0, 12.0]
+    assert list(compat.y) == [1.1, 0.55]
+    assert axis_titles(figure) == ["long-range cutoff (Å)", "largest force error (eV/Å)"]
+    assert figure.layout.yaxis.type is None
+    with pytest.raises(ValueError, match="mode must be one of compat, wolf, the table has exact"):
+        figures.electrostatics_modes(table.assign(mode="exact"))

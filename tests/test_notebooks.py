@@ -1,10 +1,12 @@
 """Notebooks run from top to bottom in their fast mode, and are stored without outputs."""
 
+import os
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -47,4 +49,9 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )
-    client.execute()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        if error.ename == "DownloadError" and "CI" not in os.environ:
+            pytest.skip(f"{path.name} fetches published weights, and this machine cannot: {error.evalue}")
+        raise

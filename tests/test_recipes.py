@@ -62,7 +62,6 @@ def test_bundled_frames_are_decorrelated_and_apart(bundled_set):
 
 def test_bundled_frames_keep_their_bonds_and_few_are_distorted(bundled_set):
     name, data = bundled_set
-    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
     molecule = sampling.molecule(recipes.RECIPES[name].smiles)
     assert (molecule.atomic_numbers == data["z"]).all()
     regular = data["R"][data["origin"] != "distorted"].astype(float)
@@ -134,7 +133,6 @@ def test_representable_positions_survive_float32():
 
 @pytest.fixture(scope="module")
 def ethanol():
-    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
     return sampling.molecule("CCO")
 
 
@@ -166,7 +164,6 @@ def test_distorted_frames_compress_and_stretch_bonds_by_at_most_a_fifth(ethanol)
 
 
 def test_a_recipe_gives_the_same_set_again_and_continues_unfinished_work(tmp_path, monkeypatch):
-    pytest.importorskip("rdkit", reason="needs the extra 'labels'")
     pytest.importorskip("tblite", reason="needs the extra 'labels'")
     runs = [sampling.Run("md", seed, 20, 500.0, 10.0, 20.0) for seed in (1, 2)]
     short = recipes.RECIPES["ethanol"]._replace(level="gfn2", runs=lambda: runs)

@@ -63,9 +63,25 @@ def test_lists_and_crystals_are_shown():
         (Atoms(), {}, ValueError, "no atoms"),
         (Atoms("H"), {"style": "cartoon"}, ValueError, "style must be one of"),
         (Atoms("H"), {"height": 3}, ValueError, "at least 50"),
+        (Atoms("H"), {"values": [1.0, 2.0]}, ValueError, "values must be 1 finite numbers"),
+        (Atoms("H"), {"values": [np.nan]}, ValueError, "one per atom, got"),
+        ([Atoms("H")], {"values": [1.0]}, ValueError, "show one of its frames"),
         (Atoms("H"), {"colour": "red"}, TypeError, "unexpected keyword"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(structure, options, error, message):
     with pytest.raises(error, match=message):
         view3d.show(structure, **options)
+
+
+def test_values_colour_the_atoms_between_orange_and_blue():
+    view = view3d.show(molecule("H2O"), values=[-0.4, 0.2, 0.0])
+    loaded, drawn = (
+        next(sent for sent in view._ngl_msg_archive if sent["methodName"] == name)
+        for name in ("loadFile", "addRepresentation")
+    )
+    rows = [row for row in loaded["args"][0]["data"].splitlines() if row.startswith("ATOM")]
+    assert [float(row[60:66]) for row in rows] == [-90.0, 45.0, 0.0]
+    assert drawn["kwargs"]["colorScheme"] == "bfactor"
+    assert drawn["kwargs"]["colorDomain"] == [-90.0, 90.0]
+    assert len(view3d.show(molecule("H2O"), values=np.zeros(3))._ngl_component_ids) == 1

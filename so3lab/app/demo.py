@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from so3lab.app.console import Console
-from so3lab.app.inputs import prepare_machine, read_structure
+from so3lab.app.inputs import prepare_machine
+from so3lab.structures import read_structure
 
 TRAINING_MINUTES = 1.4
 TEMPERATURE_K = 500.0

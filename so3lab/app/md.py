@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import prepare_machine, read_structure
+from so3lab.app.inputs import prepare_machine
+from so3lab.structures import read_structure
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -15,9 +16,11 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         description="Run molecular dynamics and write an H5MD trajectory. After a crash or Ctrl-C, the same command "
         "with --resume goes on exactly where it was.",
     )  # fmt: skip
-    parser.add_argument("model", metavar="MODEL", help="a model file, or the name of a bundled model")
+    parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
     parser.add_argument(
-        "structure", metavar="STRUCTURE", help="any file that ASE reads, or a bundled name (ethanol)"
+        "structure",
+        metavar="STRUCTURE",
+        help="any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument("--out", required=True, type=Path, help="H5MD file to write")

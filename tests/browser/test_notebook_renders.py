@@ -13,16 +13,16 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_first_notebook_shows_its_molecules(lab, browser):
-    notebook = nbformat.read(ROOT / "notebooks" / "01_train_and_run.ipynb", as_version=4)
-    with lab.open(browser, notebook, "01_train_and_run") as opened:
+@pytest.mark.parametrize(("name", "views"), [("01_train_and_run", 2), ("02_pretrained_so3lr", 3)])
+def test_notebook_shows_its_molecules(lab, browser, name, views):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=900)
         assert opened.failures() == []
-        views = opened.molecules(seconds=60)
-        assert len(views) == 2
+        assert len(opened.molecules(seconds=60)) == views
         opened.page.wait_for_selector(".js-plotly-plot .main-svg")
         for number in range(opened.page.locator(".jp-CodeCell").count()):
-            opened.picture(f"notebook-01-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
+            opened.picture(f"notebook-{name[:2]}-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
         assert opened.errors == []
 
 

@@ -27,6 +27,8 @@ SIGNED_SCALE = (
     (1.0, "#00598C"),
 )  # fmt: skip
 """Signed numbers: orange below zero, almost nothing at zero, blue above."""
+SIGNED_COLOURS = ("#B24A00", "#E69F00", "#D5D9DE", "#56B4E9", "#00598C")
+"""The same for surfaces, which cannot be transparent."""
 
 _ELEMENT_COLOURS = {
     "H": SKY, "C": GREY, "N": BLUE, "O": VERMILLION, "S": ORANGE, "P": PURPLE, "F": GREEN, "Cl": GREEN,

@@ -7,6 +7,8 @@ import nglview
 import numpy as np
 from ase import Atoms
 
+from so3lab_widgets.theme import SIGNED_COLOURS
+
 Style = Literal["ball+stick", "licorice", "spacefill", "line"]
 _STYLES: dict[str, dict[str, Any]] = {
     "ball+stick": {"aspectRatio": 1.7, "radiusSize": 0.17, "multipleBond": False},
@@ -16,6 +18,13 @@ _STYLES: dict[str, dict[str, Any]] = {
 }
 _STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 0}
 """NGL cuts off what is nearer than 10 Å by default, which is most of a small molecule."""
+_LARGEST = 90.0
+_BY_VALUE = {
+    "colorScheme": "bfactor", "colorDomain": [-_LARGEST, _LARGEST], "colorScale": list(SIGNED_COLOURS),
+    "colorMode": "rgb",
+}  # fmt: skip
+"""NGL reads the numbers that colour atoms where PDB has temperature factors: six characters, two of them decimals.
+Its own way of mixing colours would go from orange to pale through pink."""
 
 
 class Frames(Protocol):
@@ -48,6 +57,7 @@ def show(
     style: Style = "ball+stick",
     height: int = 400,
     unit_cell: bool | None = None,
+    values: Sequence[float] | np.ndarray | None = None,
 ) -> nglview.NGLWidget:
     """Show a structure, or a trajectory with a player.
 
@@ -56,6 +66,8 @@ def show(
         style: How atoms and bonds are drawn.
         height: Height of the view in pixels; its width follows the notebook.
         unit_cell: Whether to draw the cell; by default where the structure is periodic.
+        values: One number per atom of a single structure to colour it by, such as partial charges: orange below zero,
+            pale at zero, blue above.
 
     Returns:
         A plain nglview widget.
@@ -70,10 +82,13 @@ def show(
         raise ValueError(f"height must be at least 50 (pixels), got {height}")
     first = _first(structure)
     frames = None if isinstance(structure, Atoms) else structure
-    shown = nglview.ASEStructure(_centred(first)) if frames is None else _Player(frames)
+    if values is not None and frames is not None:
+        raise ValueError("values colour a single structure, and this is a trajectory; show one of its frames")
+    drawn = _centred(first) if values is None else _with_values(_centred(first), values)
+    shown = nglview.ASEStructure(drawn) if frames is None else _Player(frames)
     view = nglview.NGLWidget(shown, default=False, height=f"{height}px", width="100%")
     view.parameters = _STAGE
-    view.add_representation(style, **_STYLES[style])
+    view.add_representation(style, **_STYLES[style], **({} if values is None else _BY_VALUE))
     if unit_cell or (unit_cell is None and first.pbc.any()):
         view.add_unitcell()
     view.center()
@@ -98,6 +113,16 @@ def _first(structure: Any) -> Atoms:
     if len(first) == 0:
         raise ValueError("the structure has no atoms: there is nothing to show")
     return first
+
+
+def _with_values(atoms: Atoms, values: Sequence[float] | np.ndarray) -> Atoms:
+    """A copy whose PDB carries the values, on a scale of their own."""
+    numbers = np.asarray(values, float)
+    if numbers.shape != (len(atoms),) or not np.isfinite(numbers).all():
+        raise ValueError(f"values must be {len(atoms)} finite numbers, one per atom, got {values!r}")
+    carrier = atoms.copy()
+    carrier.set_array("bfactor", _LARGEST * numbers / (np.abs(numbers).max() or 1.0))
+    return carrier
 
 
 def _centred(atoms: Atoms) -> Atoms:
