@@ -33,7 +33,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start-from",
         metavar="MODEL",
-        help="begin with this model's weights and settings: a file, a bundled name, or so3lr",
+        help="begin with this model's weights and settings: a file, a bundled name, or so3lr; for few frames "
+        "--learning-rate 3e-4 --batch-size 5 is a good start",
     )
     parser.add_argument(
         "--trainable",
