@@ -4,6 +4,9 @@ Candidates of a small molecule are all its pairs, whatever it does. Everything e
 cutoff plus ``SKIN``, among which are all that matter until an atom has moved by half the skin. A step that finds
 this, or finds more pairs than there is room for, raises a flag in compiled code: its numbers are worth nothing,
 and the host mends the lists at the last good positions (:meth:`PairLists.mend`).
+
+Pairs of the network are moved together, for every slot costs the work of a pair. Far pairs cost so little that they
+stay among their candidates.
 """
 
 from dataclasses import dataclass
@@ -23,8 +26,8 @@ SKIN = 1.5
 """Å beyond the cutoff in which candidates are gathered."""
 ALL_PAIRS_UP_TO = 200
 """Atoms of the largest molecule whose candidates are all pairs."""
-FULL, FAR_FULL, STALE = 1, 2, 4
-"""Flags: no room for pairs, no room for far pairs, an atom moved further than the skin allows."""
+FULL, STALE = 1, 2
+"""Flags: no room for pairs; an atom moved further than the skin allows."""
 
 
 class Reach(NamedTuple):
@@ -33,7 +36,6 @@ class Reach(NamedTuple):
     cutoff: float  # Å
     room: int
     far_cutoff: float | None  # Å; None when far pairs do not depend on positions, or there are none
-    far_room: int
 
 
 class Surroundings(NamedTuple):
@@ -68,8 +70,8 @@ def find_surroundings(surroundings: Surroundings, reach: Reach, positions: Float
     pairs = find_pairs(positions, surroundings.candidates, reach.cutoff, reach.room, cell)
     flaws = flaws + FULL * pairs.overflow
     if long_range is not None and surroundings.far_candidates is not None and reach.far_cutoff is not None:
-        far = find_pairs(positions, surroundings.far_candidates, reach.far_cutoff, reach.far_room, cell)
-        flaws = flaws + FAR_FULL * far.overflow
+        everyone = len(surroundings.far_candidates.receivers)
+        far = find_pairs(positions, surroundings.far_candidates, reach.far_cutoff, everyone, cell)
         long_range = long_range._replace(
             receivers=far.receivers, senders=far.senders, mask=far.mask, images=far.images
         )
@@ -100,9 +102,7 @@ class PairLists:
     @property
     def reach(self) -> Reach:
         """The constants of compiled code."""
-        if self._far is None:
-            return Reach(self._near.cutoff, self._near.room, None, 0)
-        return Reach(self._near.cutoff, self._near.room, self._far.cutoff, self._far.room)
+        return Reach(self._near.cutoff, self._near.room, None if self._far is None else self._far.cutoff)
 
     def gather(self, positions: Float[np.ndarray, "atoms 3"]) -> None:
         """Take the candidates around these positions, in Å, and make room for the pairs that are there."""
@@ -123,9 +123,8 @@ class PairLists:
 
     def mend(self, flaws: int, positions: Float[np.ndarray, "atoms 3"]) -> None:
         """Gather at these positions, in Å, from which a step went wrong, with more room where it was short."""
-        for one, flag in ((self._near, FULL), (self._far, FAR_FULL)):
-            if one is not None and flaws & flag:
-                one.room = _roomy(one.room + one.room // 8)
+        if flaws & FULL:
+            self._near.room = _roomy(self._near.room + self._near.room // 8)
         self.gather(positions)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -147,7 +146,7 @@ class PairLists:
 
 @dataclass
 class _List:
-    """One pair list: how far it reaches and what it has room for. Room only grows."""
+    """One pair list: how far it reaches, and its room for pairs and for candidates, which only grows."""
 
     cutoff: float  # Å
     room: int = 0

@@ -12,7 +12,7 @@ from ase.build import molecule
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
 from so3lab import long_range, observables
-from so3lab.dynamics import Simulation, run
+from so3lab.dynamics import run
 from so3lab.force_field import energy_and_forces
 from so3lab.graph import build_graph
 from so3lab.long_range import far_pairs, long_range_needs
@@ -176,15 +176,6 @@ def test_simulations_see_the_forces_of_the_calculator(mode, kind):
             assert chunk.potential_energy[k] == pytest.approx(result.energy, abs=1e-6)
             np.testing.assert_allclose(chunk.forces[k], result.forces, atol=1e-6)
     assert len(counts) > 1 or (mode, kind) == ("exact", "molecule")
-
-
-def test_far_pairs_that_overflow_get_more_room():
-    potential, atoms = random_potential("wolf", 5.0), crystal()
-    tight, roomy = Simulation(potential, atoms, ensemble="nve"), Simulation(potential, atoms, ensemble="nve")
-    tight.lists._far.room = 16  # less than what gathering made room for
-    a, b = tight.advance(2, 5), roomy.advance(2, 5)
-    assert tight.lists.reach.far_room > 16
-    np.testing.assert_allclose(a.positions, b.positions, atol=1e-9)
 
 
 def small_water_cell() -> ase.Atoms:

@@ -136,3 +136,8 @@ def require(table: pd.DataFrame, columns: Sequence[str]) -> None:
         )
     if table.empty:
         raise ValueError("the table is empty: there is nothing to draw")
+
+
+def cycle(count: int) -> list[str]:
+    """The first ``count`` colours of the palette, starting again when it ends."""
+    return [PALETTE[index % len(PALETTE)] for index in range(count)]
