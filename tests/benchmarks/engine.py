@@ -1,11 +1,12 @@
 """How fast SO3LR runs, and how fast others run the same weights on the same structures in the same minutes.
 
-python -m tests.benchmarks.engine [--structures ethanol ala3 water64 FILE ...] [--competitor so3krates_torch=PYTHON]
-                                  [--rounds 6] [--out TABLE.csv]
+python -m tests.benchmarks.engine [--structures ethanol ala3*16 water64 FILE ...] [--rounds 6] [--out TABLE.csv]
+                                  [--competitor so3krates_torch=PYTHON]
 
 Every engine is a process of its own on one core; rounds alternate between them. Times are CPU milliseconds of
 energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
-Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file.
+Operations are XLA's count, peak is the rate of a large matrix product on that core.
+Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M.
 """
 
 import argparse
@@ -107,10 +108,11 @@ class Worker:
 
 def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list[dict[str, Any]]:
     """One row per engine for one structure."""
-    atoms = structure(name)
-    path = folder / f"{name.replace('/', '_')}.extxyz"
-    ase.io.write(path, atoms)
-    first = {worker.name: worker.ask(structure=str(path)) for worker in workers}
+    one, _, copies = name.partition("*")
+    atoms, batch = structure(one), int(copies or 1)
+    path = folder / "structures.extxyz"
+    ase.io.write(path, [atoms] * batch)
+    first = {worker.name: worker.ask(structures=str(path)) for worker in workers}
     calls: dict[str, list[float]] = {worker.name: [] for worker in workers}
     steps: dict[str, list[float]] = {worker.name: [] for worker in workers}
     peak = {}
@@ -126,16 +128,22 @@ def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list
         call, step = np.array(calls[worker.name]) * MILLISECONDS, np.array(steps[worker.name]) * MILLISECONDS
         rows.append(
             {
-                "structure": name, "atoms": len(atoms), "engine": worker.name,
+                "structure": Path(name).stem, "atoms": batch * len(atoms), "engine": worker.name,
                 "energy+forces ms": np.median(call), "spread ms": np.subtract(*np.percentile(call, [75, 25])),
                 "MD ms/step": np.median(step) if len(step) else np.nan,
                 "MD µs/atom": 1e3 * np.median(step) / len(atoms) if len(step) else np.nan,
                 "ratio": np.median(calls[worker.name]) / np.median(calls[ours]),
                 "MD ratio": np.median(steps[worker.name]) / np.median(steps[ours]) if len(step) else np.nan,
                 "first call s": first[worker.name]["first_call_s"], "peak MiB": peak[worker.name],
+                "share of peak": _share(first[worker.name], np.median(calls[worker.name])),
             }
         )  # fmt: skip
     return rows
+
+
+def _share(first: dict[str, Any], seconds: float) -> float:
+    """Operations per second over those of a large matrix product."""
+    return first["flops"] / seconds / first["peak_flops_per_s"] if first.get("flops") else np.nan
 
 
 def main() -> None:

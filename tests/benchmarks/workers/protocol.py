@@ -6,45 +6,54 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 
-def serve(prepare: Callable[[Any], tuple[Callable[[], Any], Callable[[int], Any] | None]]) -> None:
+class Engine(NamedTuple):
+    """An engine made ready for one structure or a batch of them."""
+
+    call: Callable[[], Any]  # energy and forces
+    steps: Callable[[int], Any] | None = None  # a number of steps of dynamics
+    flops_per_call: float | None = None
+
+
+def serve(prepare: Callable[[list], Engine], peak: Callable[[], float] | None = None) -> None:
     """Answer requests until the input ends.
 
-    Requests are ``{"structure": path}``, which prepares and compiles, and ``{"calls": n}`` or ``{"steps": n}``,
+    Requests are ``{"structures": path}``, which prepares and compiles, and ``{"calls": n}`` or ``{"steps": n}``,
     which answer with CPU seconds per call or per step.
 
     Args:
-        prepare: Makes of a structure a function that computes energy and forces, and one that runs a number of
-            steps of dynamics, or None.
+        prepare: Makes an engine of a list of structures.
+        peak: Operations per second of the fastest matrix product.
     """
     import ase.io
 
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever an engine prints is not an answer
-    call: Callable[[], Any] = lambda: None  # noqa: E731
-    steps: Callable[[int], Any] | None = None
+    engine = Engine(lambda: None)
     for line in sys.stdin:
         request = json.loads(line)
-        if "structure" in request:
+        if "structures" in request:
             started = time.perf_counter()
-            atoms = ase.io.read(request["structure"])
-            call, steps = prepare(atoms)
-            call()
+            engine = prepare(ase.io.read(request["structures"], index=":"))
+            engine.call()
             answer: dict[str, Any] = {"first_call_s": time.perf_counter() - started}
+            if peak is not None:
+                answer |= {"flops": engine.flops_per_call, "peak_flops_per_s": peak()}
         elif "calls" in request:
-            answer = {"seconds": [_timed(call) for _ in range(request["calls"])]}
-        elif steps is None:
+            answer = {"seconds": [timed(engine.call) for _ in range(request["calls"])]}
+        elif engine.steps is None:
             answer = {"seconds": []}
         else:
             count = request["steps"]
-            steps(count)
-            answer = {"seconds": [_timed(partial(steps, count)) / count]}
+            engine.steps(count)
+            answer = {"seconds": [timed(partial(engine.steps, count)) / count]}
         answer["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _timed(function: Callable[[], Any]) -> float:
+def timed(function: Callable[[], Any]) -> float:
+    """CPU seconds of one call."""
     started = time.process_time()
     function()
     return time.process_time() - started

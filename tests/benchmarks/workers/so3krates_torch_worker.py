@@ -3,33 +3,46 @@
 import warnings
 
 import torch
-from protocol import serve
+from protocol import Engine, serve
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 
-from so3krates_torch.calculator.so3 import SO3LRCalculator  # noqa: E402
+from so3krates_torch.calculator import so3 as port  # noqa: E402
 
-CALCULATOR = SO3LRCalculator(default_dtype="float32")
+CALCULATOR = port.SO3LRCalculator(default_dtype="float32")
 
 
-def prepare(atoms):
-    """The model on a batch that is ready, and dynamics in ASE."""
-    from ase import units
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-    from ase.md.verlet import VelocityVerlet
-
-    batch = CALCULATOR._atoms_to_batch(atoms)
-    moving = atoms.copy()
-    moving.calc = CALCULATOR
-    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
-    dynamics = VelocityVerlet(moving, 0.25 * units.fs)
+def prepare(structures):
+    """The model on a batch that is ready, and dynamics of a single structure in ASE."""
+    batch = CALCULATOR._atoms_to_batch(structures[0])
+    if len(structures) > 1:
+        rows = [
+            port.So3Data.from_config(
+                port.config_from_atoms(atoms, key_specification=CALCULATOR.key_specification),
+                z_table=CALCULATOR.z_table, cutoff=CALCULATOR.r_max, cutoff_lr=CALCULATOR.r_max_lr,
+            )
+            for atoms in structures
+        ]  # fmt: skip
+        batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows))))
 
     def call():
         fresh = CALCULATOR._clone_batch(batch).to_dict()
         return CALCULATOR.models[0](fresh, compute_stress=False)["forces"].detach().numpy()
 
-    return call, dynamics.run
+    return Engine(call, None if len(structures) > 1 else dynamics(structures[0]))
+
+
+def dynamics(atoms):
+    """Velocity Verlet through the calculator."""
+    from ase import units
+    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+    from ase.md.verlet import VelocityVerlet
+
+    moving = atoms.copy()
+    moving.calc = CALCULATOR
+    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
+    return VelocityVerlet(moving, 0.25 * units.fs).run
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import numpy as np
-from protocol import serve
+from protocol import Engine, serve, timed
 
 import so3lab
 from so3lab.dynamics import Control, Simulation
@@ -19,12 +19,14 @@ keep_memory()
 POTENTIAL = so3lab.load("so3lr")
 
 
-def prepare(atoms):
-    """Energy and forces as dynamics compute them, and dynamics."""
+def prepare(structures):
+    """Energy and forces as dynamics compute them, and dynamics of a single structure."""
     field = POTENTIAL.force_field
-    room = -(-len(structure_pairs(atoms, field.cutoff).receivers) // 8) * 8
-    graph = build_graph([atoms], field.cutoff, num_pairs=room)._replace(species=species_of(atoms.numbers))
-    graph = jax.device_put(with_long_range(graph, [atoms], long_range_needs(POTENTIAL.settings)))
+    count = sum(len(structure_pairs(atoms, field.cutoff).receivers) for atoms in structures)
+    graph = build_graph(structures, field.cutoff, num_pairs=-(-count // 8) * 8)
+    if len(structures) == 1:
+        graph = graph._replace(species=species_of(structures[0].numbers))
+    graph = jax.device_put(with_long_range(graph, structures, long_range_needs(POTENTIAL.settings)))
     with numerics("float32"):
         compiled = (
             jax.jit(lambda parameters, graph: energy_and_forces(field.energy, parameters, graph)[:2])
@@ -36,15 +38,27 @@ def prepare(atoms):
     def steps(count: int) -> None:
         if "run" not in simulations:
             simulations["run"] = Simulation(
-                POTENTIAL, atoms, ensemble="nve", control=Control(temperature_K=100.0, timestep_fs=0.25)
+                POTENTIAL,
+                structures[0],
+                ensemble="nve",
+                control=Control(temperature_K=100.0, timestep_fs=0.25),
             )
         simulations["run"].advance(1, count)
 
     def call():
         return np.asarray(jax.block_until_ready(compiled(field.parameters, graph))[1])
 
-    return call, steps
+    return Engine(call, steps if len(structures) == 1 else None, compiled.cost_analysis().get("flops"))
+
+
+def peak() -> float:
+    """Operations per second of a large matrix product."""
+    size = 1024
+    matrix = jax.numpy.ones((size, size))
+    product = jax.jit(lambda a: a @ a)
+    product(matrix).block_until_ready()
+    return 2 * size**3 / min(timed(lambda: product(matrix).block_until_ready()) for _ in range(10))
 
 
 if __name__ == "__main__":
-    serve(prepare)
+    serve(prepare, peak)
