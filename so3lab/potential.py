@@ -37,6 +37,9 @@ from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
 
+ENERGY_TERMS = ("learned", "repulsion", "electrostatics", "dispersion")
+"""Parts of an energy, in the order in which they are shown."""
+
 
 class Result(NamedTuple):
     """Prediction for one structure, in NumPy and ASE's units and conventions."""
@@ -324,7 +327,7 @@ class Potential:
         output = raw.output
         own = lambda array: np.asarray(array, np.float64)[rows]  # noqa: E731
         atomic = own(output.atomic_energies) + [self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers]
-        terms = {name: float(energies[number]) for name, energies in output.terms.items()}
+        terms = {name: float(output.terms[name][number]) for name in ENERGY_TERMS if name in output.terms}
         charges = None if output.partial_charges is None else own(output.partial_charges)
         terms["learned"] += self.shift_of(atoms)
         dipole = None if charges is None or atoms.pbc.any() else charges @ atoms.positions
