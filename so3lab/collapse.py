@@ -136,17 +136,12 @@ def _fit(
     return _Polynomials(mixing, filters, error)
 
 
-def _kinds(settings: ModelSettings) -> tuple[tuple[str, int], tuple[str, int]]:
-    """The two attentions with their numbers of heads."""
-    return ("features", settings.num_heads), ("euclidean", len(settings.degrees))
-
-
 def _fast_layer(
     settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
     name, filters, projections = f"layers.{number}.attention", [], {}
-    for (kind, heads), matrix in zip(_kinds(settings), radial, strict=True):
+    for (kind, heads), matrix in zip(settings.attentions, radial, strict=True):
         order = head_minor(settings.num_features, heads)
         kernel, bias = (
             np.asarray(parameters[f"{name}.filter_{kind}.geometric.second.{part}"])
@@ -234,7 +229,7 @@ def _radial_filters(
     basis = _in_numpy(radial_basis, distances, settings.radial_basis, settings.num_radial, settings.cutoff)
     columns = []
     for layer in range(settings.num_layers):
-        for kind, heads in _kinds(settings):
+        for kind, heads in settings.attentions:
             name = f"layers.{layer}.attention.filter_{kind}.radial"
             kernel, bias, out, shift = (
                 np.asarray(parameters[f"{name}.{part}"], np.float64)

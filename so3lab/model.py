@@ -204,10 +204,6 @@ class EuclideanAttention(nnx.Module):
         )
         return dx, dchi, AttentionWeights(jnp.stack(to_atoms), jnp.stack(chi_to_atoms))
 
-    def _kinds(self) -> tuple[tuple[str, int], tuple[str, int]]:
-        """The two attentions with their numbers of heads."""
-        return ("features", self.settings.num_heads), ("euclidean", len(self.settings.degrees))
-
     def _project(self, name: str, x, fast: FastLayer | None):
         return getattr(self, name)(x) if fast is None else x @ fast.projections[name]
 
@@ -221,7 +217,7 @@ class EuclideanAttention(nnx.Module):
         invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
         weights, weigh = [], attention_weights if fast is None else attention_weights_once
         fast_filters = (None, None) if fast is None else fast.filters
-        for (kind, heads), fast_filter in zip(self._kinds(), fast_filters, strict=True):
+        for (kind, heads), fast_filter in zip(settings.attentions, fast_filters, strict=True):
             query, key = self._query_and_key(kind, x, fast)
             pair_filter = getattr(self, f"filter_{kind}")(pairs.basis, invariants, fast_filter)
             scale = pairs.weights / settings.attention_norm(heads)
@@ -240,7 +236,7 @@ class EuclideanAttention(nnx.Module):
         of_atoms = jnp.asarray(species.of_atoms)
         first, second = at_atoms(of_atoms, graph.receivers), at_atoms(of_atoms, graph.senders)
         weights = []
-        for (kind, heads), fast_filter in zip(self._kinds(), fast.filters, strict=True):
+        for (kind, heads), fast_filter in zip(self.settings.attentions, fast.filters, strict=True):
             query, key = self._query_and_key(kind, at_atoms(x, species.members), fast)
             nowhere = jnp.zeros((1, fast_filter.radial.shape[0]), x.dtype)
             constant = getattr(self, f"filter_{kind}")(nowhere, None, fast_filter)

@@ -94,6 +94,7 @@ class PairLists:
         self._cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else None
         self._every_pair = self._cell is None and len(atoms) <= ALL_PAIRS_UP_TO
         self._near, self._far, self._fixed = _List(cutoff), None, None
+        self._room = 0  # for pairs of the network; only grows
         if needs is not None:
             self._fixed, far = fixed_long_range(atoms, needs), far_cutoff(atoms, needs)
             self._far = None if far is None else _List(far)
@@ -102,7 +103,7 @@ class PairLists:
     @property
     def reach(self) -> Reach:
         """The constants of compiled code."""
-        return Reach(self._near.cutoff, self._near.room, None if self._far is None else self._far.cutoff)
+        return Reach(self._near.cutoff, self._room, None if self._far is None else self._far.cutoff)
 
     def gather(self, positions: Float[np.ndarray, "atoms 3"]) -> None:
         """Take the candidates around these positions, in Å, and make room for the pairs that are there."""
@@ -117,6 +118,11 @@ class PairLists:
             for one in (self._near, self._far)
         )
         assert near is not None
+        present = len(pair_list(wrapped, self._near.cutoff, self._cell, self._pbc).receivers)
+        if present > self._room:
+            self._room = _roomy(present)
+        if self._every_pair:
+            self._room = min(self._room, len(near.receivers))
         cell = None if self._cell is None else np.asarray(self._cell, self._dtype)
         parts = (near, far, self._fixed, cell, origins, None if self._every_pair else at)
         self.surroundings = Surroundings(*jax.tree.map(jnp.asarray, parts))
@@ -124,12 +130,12 @@ class PairLists:
     def mend(self, flaws: int, positions: Float[np.ndarray, "atoms 3"]) -> None:
         """Gather at these positions, in Å, from which a step went wrong, with more room where it was short."""
         if flaws & FULL:
-            self._near.room = _roomy(self._near.room + self._near.room // 8)
+            self._room = _roomy(self._room + self._room // 8)
         self.gather(positions)
 
     def state(self) -> dict[str, np.ndarray]:
         """What makes the lists again exactly as they are (:meth:`restore`)."""
-        rooms = [[one.room, one.candidate_room] for one in (self._near, self._far) if one is not None]
+        rooms = [self._room, *(one.room for one in (self._near, self._far) if one is not None)]
         state = {"room": np.array(rooms)}
         if self.surroundings.gathered_at is not None:
             state["gathered_at"] = np.asarray(self.surroundings.gathered_at)
@@ -137,40 +143,30 @@ class PairLists:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """The lists that :meth:`state` told of."""
-        lists = (one for one in (self._near, self._far) if one is not None)
-        for one, (room, candidate_room) in zip(lists, state["room"].tolist(), strict=True):
-            one.room, one.candidate_room = room, candidate_room
+        lists = [one for one in (self._near, self._far) if one is not None]
+        self._room, *rooms = state["room"].tolist()
+        for one, room in zip(lists, rooms, strict=True):
+            one.room = room
         if "gathered_at" in state:
             self.gather(state["gathered_at"])
 
 
 @dataclass
 class _List:
-    """One pair list: how far it reaches, and its room for pairs and for candidates, which only grows."""
+    """Candidates of one pair list: how far it reaches, and the room for them, which only grows."""
 
     cutoff: float  # Å
     room: int = 0
-    candidate_room: int = 0
 
     def candidates(self, positions, cell, pbc, every_pair: bool) -> Candidates:
-        """Candidates around positions, padded, after making room for the pairs that are there."""
-        reach = self.cutoff if every_pair else self.cutoff + SKIN
-        pairs = pair_list(positions, reach, cell, pbc)
-        vectors = positions[pairs.senders] - positions[pairs.receivers]
-        if cell is not None:
-            vectors = vectors + pairs.images @ cell
-        present = int(np.count_nonzero(np.sum(vectors**2, axis=1) < self.cutoff**2))
-        if present > self.room:
-            self.room = _roomy(present)
+        """Candidates around positions, padded; or all pairs."""
         if every_pair:
-            candidates = all_pairs(len(positions))
-            self.room = min(self.room, len(candidates.receivers))
-            return candidates
+            return all_pairs(len(positions))
+        pairs = pair_list(positions, self.cutoff + SKIN, cell, pbc)
         count = len(pairs.receivers)
-        if count > self.candidate_room:
-            self.candidate_room = _roomy(count)
-        missing = self.candidate_room - count
-        i, j, images = (np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1)) for rows in pairs)
+        if count > self.room:
+            self.room = _roomy(count)
+        i, j, images = (np.pad(rows, [(0, self.room - count)] + [(0, 0)] * (rows.ndim - 1)) for rows in pairs)
         return Candidates(i, j, None if cell is None else images, count)
 
 

@@ -121,6 +121,11 @@ class ModelSettings:
                 f"switched off, got {self.long_range_cutoff}; 12 is usual, None means no truncation"
             )
 
+    @property
+    def attentions(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """The two attentions of a layer with their numbers of heads."""
+        return ("features", self.num_heads), ("euclidean", len(self.degrees))
+
     def attention_norm(self, heads: int) -> float:
         """The constant that attention weights with this many heads are divided by."""
         if self.normalization == "mean_neighbors":

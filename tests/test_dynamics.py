@@ -97,7 +97,7 @@ def test_overflow_is_healed_and_nothing_is_lost():
     atoms.positions += 0.0
     atoms.set_velocities(-0.02 * atoms.positions)
     tight, roomy = Simulation(ARGON, atoms, ensemble="nve"), Simulation(ARGON, atoms, ensemble="nve")
-    roomy.lists.restore({"room": np.array([[435, 435]])})
+    roomy.lists.restore({"room": np.array([435, 435])})
     before = tight.lists.reach.room
     a, b = tight.advance(64, 20), roomy.advance(64, 20)
     assert tight.lists.reach.room > before
