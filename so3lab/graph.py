@@ -105,19 +105,19 @@ def displacements(
     vectors = at_atoms(positions, graph.senders) - at_atoms(positions, graph.receivers)
     if graph.cells is not None and graph.images is not None:
         images = jnp.asarray(graph.images).astype(vectors.dtype)
-        vectors = vectors + _times_matrix_of_structure(images, jnp.asarray(graph.cells), graph)
+        vectors = vectors + times_matrix(images, jnp.asarray(graph.cells), structure_of_pairs(graph))
     if strain is not None:
-        vectors = vectors + _times_matrix_of_structure(vectors, strain, graph)
+        vectors = vectors + times_matrix(vectors, strain, structure_of_pairs(graph))
     return masked(jnp.asarray(graph.pair_mask), jnp.asarray(vectors), 1.0)
 
 
-def _times_matrix_of_structure(
-    rows: Float[Array, "pairs 3"], matrices: Float[Array, "structures 3 3"], graph: Graph
-) -> Float[Array, "pairs 3"]:
-    """Row vectors of pairs times the matrix of the structure each belongs to."""
-    if graph.num_structures == 1:
+def times_matrix(
+    rows: Float[Array, "rows 3"], matrices: Float[Array, "structures 3 3"], index: Int[HostOrDevice, "..."]
+) -> Float[Array, "rows 3"]:
+    """Row vectors times the matrix of the structure that each belongs to; the index is not read for one structure."""
+    if matrices.shape[0] == 1:
         return rows @ matrices[0]
-    return jnp.einsum("pi,pij->pj", rows, matrices[structure_of_pairs(graph)])
+    return jnp.einsum("pi,pij->pj", rows, matrices[index])
 
 
 def structure_of_pairs(graph: Graph) -> Int[HostOrDevice, " pairs"]:
@@ -140,10 +140,15 @@ def sum_pairs_per_structure(values: Float[Array, " pairs"], graph: Graph) -> Flo
     return jnp.zeros(graph.num_structures, values.dtype).at[structure_of_pairs(graph)].add(values)
 
 
-def species_of(atomic_numbers: Int[np.ndarray, " atoms"]) -> Species:
-    """The species of one structure: its elements."""
-    _, members, index = np.unique(atomic_numbers, return_index=True, return_inverse=True)
-    return Species(index.astype(np.int32), members.astype(np.int32))
+def species_of(structures: Sequence[ase.Atoms]) -> Species:
+    """The species of structures: elements, told apart where composition, charge or unpaired electrons differ."""
+    rows: list[tuple[int, int]] = []
+    makes: dict[tuple, int] = {}
+    for atoms in structures:
+        make = total_charge(atoms), unpaired_electrons(atoms), tuple(sorted(atoms.numbers.tolist()))
+        rows += [(makes.setdefault(make, len(makes)), number) for number in atoms.numbers.tolist()]
+    _, members, index = np.unique(np.array(rows), axis=0, return_index=True, return_inverse=True)
+    return Species(index.reshape(-1).astype(np.int32), members.astype(np.int32))
 
 
 def total_charge(atoms: ase.Atoms) -> float:

@@ -169,16 +169,21 @@ def every_pair(graph: Graph) -> Graph:
     return graph._replace(long_range=LongRange(i, j, real[i] & real[j]))
 
 
-def fixed_long_range(atoms: ase.Atoms, needs: LongRangeNeeds) -> LongRange:
-    """The part of the long-range terms of one structure that stays the same while its atoms move.
+def fixed_long_range(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> LongRange:
+    """The part of the long-range terms of structures, all molecules or all cells, that does not move with the atoms.
 
     Raises:
         ValueError: As :func:`with_long_range`.
     """
-    fixed = _reciprocal([atoms], needs)
-    if far_cutoff(atoms, needs) is not None:
+    fixed = _reciprocal(structures, needs)
+    if far_cutoff(structures[0], needs) is not None:
         none = np.zeros(0, np.int32)
         return LongRange(none, none, np.zeros(0, bool), None, *fixed)
-    pairs = far_pairs(atoms, needs)
-    images = pairs.images if atoms.pbc.any() else None
-    return LongRange(pairs.receivers, pairs.senders, np.ones(len(pairs.receivers), bool), images, *fixed)
+    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(np.int32)
+    i, j = (
+        np.concatenate([p[side] + offset for p, offset in zip(pairs, offsets, strict=True)])
+        for side in (0, 1)
+    )
+    images = np.concatenate([p.images for p in pairs]) if structures[0].pbc.any() else None
+    return LongRange(i, j, np.ones(len(i), bool), images, *fixed)

@@ -5,10 +5,13 @@ cutoff plus ``SKIN``, among which are all that matter until an atom has moved by
 this, or finds more pairs than there is room for, raises a flag in compiled code: its numbers are worth nothing,
 and the host mends the lists at the last good positions (:meth:`PairLists.mend`).
 
+Several structures share one list, their atoms one after another; pairs are found among atoms of the same structure.
+
 Pairs of the network are moved together, for every slot costs the work of a pair. Far pairs cost so little that they
 stay among their candidates.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.graph import LongRange
+from so3lab.graph import LongRange, times_matrix
 from so3lab.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
 from so3lab.neighbors import Candidates, PaddedPairs, all_pairs, complete_cell, find_pairs, pair_list
 
@@ -28,25 +31,28 @@ ALL_PAIRS_UP_TO = 200
 """Atoms of the largest molecule whose candidates are all pairs."""
 FULL, STALE = 1, 2
 """Flags: no room for pairs; an atom moved further than the skin allows."""
+_MOST_SWELLING = 1.2
+"""Change of a cell's volume up to which the waves of its electrostatics stay those of the start."""
 
 
 class Reach(NamedTuple):
-    """How far the pair lists of a structure reach and how many pairs they hold; constants of compiled code."""
+    """How far the pair lists reach and how many pairs they hold; constants of compiled code."""
 
     cutoff: float  # Å
     room: int
     far_cutoff: float | None  # Å; None when far pairs do not depend on positions, or there are none
+    cells_change: bool
 
 
 class Surroundings(NamedTuple):
-    """What the pairs of one structure are found from, for compiled code."""
+    """What the pairs are found from, for compiled code."""
 
     candidates: Candidates
     far_candidates: Candidates | None
     fixed: LongRange | None  # what of the long-range terms does not depend on positions
-    cell: Float[Array, "3 3"] | None  # Å, rows
-    origins: Float[Array, "atoms 3"] | None  # Å, lattice vectors; positions less these lie near the cell
-    gathered_at: Float[Array, "atoms 3"] | None  # Å; None when candidates are all pairs
+    origins: Int[Array, "atoms 3"] | None  # multiples of cell vectors; positions less these lie near the cell
+    gathered_at: Float[Array, "atoms 3"] | None  # Å; NaN for atoms that pair with everyone, None when all do
+    gathered_cells: Float[Array, "structures 3 3"] | None
 
 
 class Found(NamedTuple):
@@ -55,83 +61,174 @@ class Found(NamedTuple):
     positions: Float[Array, "atoms 3"]  # Å; near the cell when there is one
     pairs: PaddedPairs
     long_range: LongRange | None
-    flaws: Int[Array, ""]  # 0, or a sum of flags
+    flaws: Int[Array, " structures"]  # 0, or a sum of flags
 
 
-def find_surroundings(surroundings: Surroundings, reach: Reach, positions: Float[Array, "atoms 3"]) -> Found:
-    """Pairs, near and far, at these positions in Å; for compiled code."""
-    flaws = jnp.zeros((), jnp.int32)
+def find_surroundings(
+    surroundings: Surroundings,
+    reach: Reach,
+    positions: Float[Array, "atoms 3"],
+    cells: Float[Array, "structures 3 3"] | None,
+    structure_index: Int[Array, " atoms"],
+    structures: int,
+) -> Found:
+    """Pairs, near and far, at these positions and cells in Å; for compiled code."""
+    flaws = jnp.zeros(structures, jnp.int32)
     if surroundings.gathered_at is not None:
-        squares = jnp.sum((positions - surroundings.gathered_at) ** 2, axis=1)
-        flaws = flaws + STALE * jnp.any(squares > (SKIN / 2) ** 2)
-    if surroundings.origins is not None:
-        positions = positions - surroundings.origins
-    cell, long_range = surroundings.cell, surroundings.fixed
-    pairs = find_pairs(positions, surroundings.candidates, reach.cutoff, reach.room, cell)
+        too_far = _left_the_skin(surroundings, reach, positions, cells, structure_index).astype(jnp.int32)
+        flaws = flaws + STALE * (
+            too_far.max()[None] if structures == 1 else flaws.at[structure_index].max(too_far)
+        )
+    if surroundings.origins is not None and cells is not None:
+        origins = surroundings.origins.astype(positions.dtype)
+        positions = positions - times_matrix(origins, cells, structure_index)
+
+    def among(candidates: Candidates, cutoff: float, room: int) -> PaddedPairs:
+        translations = None
+        if candidates.images is not None and cells is not None:
+            own = structure_index[candidates.receivers] if structures > 1 else structure_index
+            translations = times_matrix(jnp.asarray(candidates.images).astype(positions.dtype), cells, own)
+        return find_pairs(positions, candidates, cutoff, room, translations)
+
+    pairs, long_range = among(surroundings.candidates, reach.cutoff, reach.room), surroundings.fixed
     flaws = flaws + FULL * pairs.overflow
     if long_range is not None and surroundings.far_candidates is not None and reach.far_cutoff is not None:
-        everyone = len(surroundings.far_candidates.receivers)
-        far = find_pairs(positions, surroundings.far_candidates, reach.far_cutoff, everyone, cell)
+        far = among(surroundings.far_candidates, reach.far_cutoff, len(surroundings.far_candidates.receivers))
         long_range = long_range._replace(
             receivers=far.receivers, senders=far.senders, mask=far.mask, images=far.images
         )
     return Found(positions, pairs, long_range, flaws)
 
 
+def _left_the_skin(surroundings: Surroundings, reach: Reach, positions, cells, structure_index):
+    """Which atoms have moved so far that a pair could be missing; a change of the cell counts for all its atoms.
+
+    When rows of a cell went from C to C M, a pair that is now d long was at most \\|M^-1\\| (d + 2 u) long where the
+    candidates were gathered, with u the largest displacement relative to the moving cell.
+    """
+    if not reach.cells_change:
+        return jnp.sum((positions - surroundings.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
+    unit, longest = jnp.eye(3, dtype=positions.dtype), max(reach.cutoff, reach.far_cutoff or 0.0)
+    back = jnp.linalg.solve(cells, surroundings.gathered_cells)
+    forth = jnp.linalg.solve(surroundings.gathered_cells, cells)
+    swelling = 1.0 + jnp.sqrt(jnp.sum((back - unit) ** 2, axis=(1, 2)))
+    off = positions - times_matrix(surroundings.gathered_at, forth, structure_index)
+    allowed = 0.5 * ((longest + SKIN) / swelling - longest)
+    allowed = allowed if len(allowed) == 1 else allowed[structure_index]
+    return (jnp.sum(off * off, axis=1) > allowed**2) | (allowed <= 0)
+
+
 class PairLists:
-    """The pair lists of one structure that moves, kept on the host.
+    """The pair lists of structures that move, kept on the host.
 
     Args:
-        atoms: The structure; its cell stays as it is.
+        structures: All molecules or all cells.
         cutoff: Of the network, Å.
         needs: What its long-range terms ask for; None without any.
         dtype: Of positions on the device.
+        cells_change: Whether cells change while atoms move.
     """
 
-    def __init__(self, atoms: ase.Atoms, cutoff: float, needs: LongRangeNeeds | None, dtype: str):
-        self._dtype = dtype
-        self._pbc = atoms.pbc.copy()
-        self._cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else None
-        self._every_pair = self._cell is None and len(atoms) <= ALL_PAIRS_UP_TO
+    def __init__(
+        self,
+        structures: Sequence[ase.Atoms],
+        cutoff: float,
+        needs: LongRangeNeeds | None,
+        dtype: str,
+        cells_change: bool = False,
+    ):
+        self._dtype, self._cells_change = dtype, cells_change
+        self._structures = [atoms.copy() for atoms in structures]
+        self._stops = np.cumsum([len(atoms) for atoms in structures])
+        periodic = [bool(atoms.pbc.any()) for atoms in structures]
+        if any(periodic) and not all(periodic):
+            raise ValueError("structures simulated together must be all molecules or all cells, got both")
+        self._cells = None
+        if all(periodic):
+            self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
+        self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
         self._near, self._far, self._fixed = _List(cutoff), None, None
         self._room = 0  # for pairs of the network; only grows
+        self._needs, self._fixed_volumes = needs, None
         if needs is not None:
-            self._fixed, far = fixed_long_range(atoms, needs), far_cutoff(atoms, needs)
+            self._make_fixed()
+            far = far_cutoff(structures[0], needs)
             self._far = None if far is None else _List(far)
-        self.gather(atoms.positions)
+        self.gather(np.concatenate([atoms.positions for atoms in structures]), self._cells)
+
+    def _make_fixed(self) -> None:
+        assert self._needs is not None
+        self._fixed = fixed_long_range(self._structures, self._needs)
+        if self._cells is not None:
+            self._fixed_volumes = np.abs(np.linalg.det(self._cells))
 
     @property
     def reach(self) -> Reach:
         """The constants of compiled code."""
-        return Reach(self._near.cutoff, self._room, None if self._far is None else self._far.cutoff)
+        far = None if self._far is None else self._far.cutoff
+        return Reach(self._near.cutoff, self._room, far, self._cells_change)
 
-    def gather(self, positions: Float[np.ndarray, "atoms 3"]) -> None:
+    @property
+    def cells(self) -> Float[np.ndarray, "structures 3 3"] | None:
+        """Cells at the last gathering in Å, missing vectors of slabs and wires completed; None for molecules."""
+        return self._cells
+
+    def gather(
+        self,
+        positions: Float[np.ndarray, "atoms 3"],
+        cells: Float[np.ndarray, "structures 3 3"] | None = None,
+    ) -> None:
         """Take the candidates around these positions, in Å, and make room for the pairs that are there."""
         at = np.asarray(positions, self._dtype)
-        wrapped, origins = at.astype(np.float64), None
-        if self._cell is not None:
-            fractions = np.floor(np.linalg.solve(self._cell.T, wrapped.T).T) * self._pbc
-            origins = np.asarray(fractions @ self._cell, self._dtype)
-            wrapped = wrapped - origins
-        near, far = (
-            None if one is None else one.candidates(wrapped, self._cell, self._pbc, self._every_pair)
-            for one in (self._near, self._far)
+        if cells is not None:
+            self._cells = np.asarray(cells, np.float64)
+            for atoms, cell in zip(self._structures, self._cells, strict=True):
+                atoms.cell = cell
+        if self._fixed_volumes is not None and self._cells is not None:
+            swelling = np.abs(np.linalg.det(self._cells)) / self._fixed_volumes
+            if np.any(np.maximum(swelling, 1.0 / swelling) > _MOST_SWELLING):
+                self._make_fixed()
+        origins = None if self._cells is None else np.zeros(at.shape, np.int32)
+        wrapped = at.astype(np.float64)
+        for number, rows in enumerate(self._rows()):
+            if self._cells is not None and origins is not None:
+                cell, pbc = self._cells[number], self._structures[number].pbc
+                origins[rows] = np.floor(np.linalg.solve(cell.T, wrapped[rows].T).T) * pbc
+                wrapped[rows] -= origins[rows] @ cell
+        near = self._candidates(self._near, wrapped)
+        far = None if self._far is None else self._candidates(self._far, wrapped)
+        present = sum(
+            len(pair_list(wrapped[rows], self._near.cutoff, *self._box(number)).receivers)
+            for number, rows in enumerate(self._rows())
         )
-        assert near is not None
-        present = len(pair_list(wrapped, self._near.cutoff, self._cell, self._pbc).receivers)
         if present > self._room:
             self._room = _roomy(present)
-        if self._every_pair:
+        if all(self._meet_all):
             self._room = min(self._room, len(near.receivers))
-        cell = None if self._cell is None else np.asarray(self._cell, self._dtype)
-        parts = (near, far, self._fixed, cell, origins, None if self._every_pair else at)
+        gathered_at = at.copy()
+        for meets_all, rows in zip(self._meet_all, self._rows(), strict=True):
+            gathered_at[rows] = np.nan if meets_all else at[rows]  # NaN is never further away than anything
+        gathered_cells = None if self._cells is None else np.asarray(self._cells, self._dtype)
+        parts = (
+            near,
+            far,
+            self._fixed,
+            origins,
+            None if all(self._meet_all) else gathered_at,
+            gathered_cells,
+        )
         self.surroundings = Surroundings(*jax.tree.map(jnp.asarray, parts))
 
-    def mend(self, flaws: int, positions: Float[np.ndarray, "atoms 3"]) -> None:
+    def mend(
+        self,
+        flaws: int,
+        positions: Float[np.ndarray, "atoms 3"],
+        cells: Float[np.ndarray, "structures 3 3"] | None = None,
+    ) -> None:
         """Gather at these positions, in Å, from which a step went wrong, with more room where it was short."""
         if flaws & FULL:
             self._room = _roomy(self._room + self._room // 8)
-        self.gather(positions)
+        self.gather(positions, cells)
 
     def state(self) -> dict[str, np.ndarray]:
         """What makes the lists again exactly as they are (:meth:`restore`)."""
@@ -139,6 +236,8 @@ class PairLists:
         state = {"room": np.array(rooms)}
         if self.surroundings.gathered_at is not None:
             state["gathered_at"] = np.asarray(self.surroundings.gathered_at)
+        if self._cells_change and self._cells is not None:
+            state["gathered_cells"] = np.asarray(self._cells)
         return state
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -148,26 +247,46 @@ class PairLists:
         for one, room in zip(lists, rooms, strict=True):
             one.room = room
         if "gathered_at" in state:
-            self.gather(state["gathered_at"])
+            start = np.concatenate([atoms.positions for atoms in self._structures])
+            at = np.where(np.isnan(state["gathered_at"]), start, state["gathered_at"])
+            self.gather(at, state.get("gathered_cells"))
+
+    def _rows(self) -> list[slice]:
+        """The atoms of each structure."""
+        starts = [0, *self._stops[:-1].tolist()]
+        return [slice(start, int(stop)) for start, stop in zip(starts, self._stops, strict=True)]
+
+    def _box(self, number: int):
+        cell = None if self._cells is None else self._cells[number]
+        return cell, self._structures[number].pbc
+
+    def _candidates(self, one: "_List", positions: Float[np.ndarray, "atoms 3"]) -> Candidates:
+        """Candidates of all structures, one after another."""
+        parts = []
+        for number, rows in enumerate(self._rows()):
+            if self._meet_all[number]:
+                i, j, _, _ = all_pairs(len(positions[rows]))
+                images = np.zeros((len(i), 3), np.int32)
+            else:
+                i, j, images = pair_list(positions[rows], one.cutoff + SKIN, *self._box(number))
+            parts.append((np.asarray(i) + rows.start, np.asarray(j) + rows.start, images))
+        i, j, images = (np.concatenate(some).astype(np.int32) for some in zip(*parts, strict=True))
+        room = len(i) if all(self._meet_all) else one.room_for(len(i))
+        padded = [np.pad(x, [(0, room - len(i))] + [(0, 0)] * (x.ndim - 1)) for x in (i, j, images)]
+        return Candidates(padded[0], padded[1], None if self._cells is None else padded[2], len(i))
 
 
 @dataclass
 class _List:
-    """Candidates of one pair list: how far it reaches, and the room for them, which only grows."""
+    """One pair list: how far it reaches, and the room for its candidates, which only grows."""
 
     cutoff: float  # Å
     room: int = 0
 
-    def candidates(self, positions, cell, pbc, every_pair: bool) -> Candidates:
-        """Candidates around positions, padded; or all pairs."""
-        if every_pair:
-            return all_pairs(len(positions))
-        pairs = pair_list(positions, self.cutoff + SKIN, cell, pbc)
-        count = len(pairs.receivers)
+    def room_for(self, count: int) -> int:
         if count > self.room:
             self.room = _roomy(count)
-        i, j, images = (np.pad(rows, [(0, self.room - count)] + [(0, 0)] * (rows.ndim - 1)) for rows in pairs)
-        return Candidates(i, j, None if cell is None else images, count)
+        return self.room
 
 
 def _roomy(count: int) -> int:

@@ -312,7 +312,7 @@ class Potential:
         if fast:
             parameters, graph = (
                 self.fast_parameters,
-                graph._replace(species=species_of(structures[0].numbers)),
+                graph._replace(species=species_of(structures)),
             )
         with numerics(self.dtype):
             raw = _predict(self.settings, parameters, graph, graph.cells is not None, attention)

@@ -21,7 +21,7 @@ BASES = [("bernstein", "phys"), ("physnet", "cosine"), ("bessel", "polynomial")]
 def evaluated(potential: Potential, atoms, parameters, with_species: bool = True):
     """Energy and forces through a force field with these parameters."""
     graph = build_graph([atoms], potential.settings.cutoff, dtype=potential.dtype)
-    graph = graph._replace(species=species_of(atoms.numbers) if with_species else None)
+    graph = graph._replace(species=species_of([atoms]) if with_species else None)
     with numerics(potential.dtype):
         found = energy_and_forces(potential.force_field.energy, parameters, graph)
         return float(found.energies[0]), np.asarray(found.forces)
@@ -61,7 +61,7 @@ def test_cells_take_the_fast_form_too():
     atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
     atoms.rattle(0.1, seed=2)
     graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")._replace(
-        species=species_of(atoms.numbers)
+        species=species_of([atoms])
     )
     with numerics("float64"):
         energy = potential.force_field.energy

@@ -7,10 +7,12 @@ import pytest
 from ase.build import molecule
 
 from so3lab import units
+from so3lab.control import Control
 from so3lab.integrators import (
-    INTEGRATORS,
+    Bodies,
     Forces,
     Knobs,
+    bodies_of,
     degrees_of_freedom,
     is_linear,
     key_data,
@@ -22,19 +24,28 @@ from so3lab.integrators import (
 STIFFNESS = 5.0  # eV/Å²
 
 
-def springs(positions) -> Forces:
+def forces(energy, of_atoms) -> Forces:
+    return Forces(energy[None], of_atoms, jnp.zeros(1, jnp.int32), jnp.zeros(1, of_atoms.dtype))
+
+
+def bodies(masses, freedom=None) -> Bodies:
+    masses = np.asarray(masses, float)
+    return bodies_of(masses, np.array([3.0 * len(masses) if freedom is None else freedom]))
+
+
+def springs(positions, cells) -> Forces:
     """Every atom on a spring, with a quartic term so that nothing is exact by accident."""
     squares = jnp.sum(positions**2)
     energy = 0.5 * STIFFNESS * squares + jnp.sum(positions**4)
-    return Forces(energy, -STIFFNESS * positions - 4 * positions**3, jnp.zeros((), bool))
+    return forces(energy, -STIFFNESS * positions - 4 * positions**3)
 
 
-def harmonic(positions) -> Forces:
-    return Forces(0.5 * STIFFNESS * jnp.sum(positions**2), -STIFFNESS * positions, jnp.zeros((), bool))
+def harmonic(positions, cells) -> Forces:
+    return forces(0.5 * STIFFNESS * jnp.sum(positions**2), -STIFFNESS * positions)
 
 
 def knobs(timestep_fs=0.5, temperature_K=300.0, friction_per_ps=2.0) -> Knobs:
-    return Knobs.of(timestep_fs, temperature_K, friction_per_ps)
+    return Control(temperature_K, timestep_fs, friction_per_ps).knobs()
 
 
 def run(integrator, state, knob, steps):
@@ -46,12 +57,12 @@ def run(integrator, state, knob, steps):
 def start(integrator, atoms=2, seed=0):
     random = np.random.default_rng(1)
     positions, velocities = 0.3 * random.normal(size=(atoms, 3)), 0.05 * random.normal(size=(atoms, 3))
-    return integrator.init(jnp.asarray(positions), jnp.asarray(velocities), jnp.asarray(key_data(seed)))
+    return integrator.init(jnp.asarray(positions), jnp.asarray(velocities), jnp.asarray(key_data(seed))[None])
 
 
 def test_velocity_verlet_is_second_order():
     with jax.enable_x64(True):
-        integrator = velocity_verlet(springs, jnp.array([1.0, 12.0]))
+        integrator = velocity_verlet(springs, bodies([1.0, 12.0]))
         exact = run(integrator, start(integrator), knobs(1 / 64), 64 * 16).positions
         timesteps = np.array([1.0, 0.5, 0.25, 0.125])
         errors = [
@@ -66,7 +77,7 @@ def test_velocity_verlet_is_second_order():
 
 def test_velocity_verlet_runs_backwards():
     with jax.enable_x64(True):
-        integrator = velocity_verlet(springs, jnp.array([1.0, 12.0]))
+        integrator = velocity_verlet(springs, bodies([1.0, 12.0]))
         begin = start(integrator)
         there = run(integrator, begin, knobs(), 500)
         back = run(integrator, there._replace(velocities=-there.velocities), knobs(), 500)
@@ -79,7 +90,7 @@ def test_langevin_samples_the_harmonic_distribution():
     temperature_K = 400.0
     masses = jnp.array([1.0, 4.0, 16.0, 64.0] * 50)
     with jax.enable_x64(True):
-        integrator = langevin(harmonic, masses)
+        integrator = langevin(harmonic, bodies(masses))
         state = start(integrator, len(masses))
         knob = knobs(1.5, temperature_K, 20.0)
         advance = jax.jit(
@@ -106,16 +117,24 @@ def test_langevin_samples_the_harmonic_distribution():
 def test_langevin_without_friction_is_velocity_verlet():
     with jax.enable_x64(True):
         masses = jnp.array([1.0, 12.0])
-        quiet = run(langevin(harmonic, masses), start(langevin(harmonic, masses)), knobs(0.1, 300, 0.0), 200)
+        quiet = run(
+            langevin(harmonic, bodies(masses)),
+            start(langevin(harmonic, bodies(masses))),
+            knobs(0.1, 300, 0.0),
+            200,
+        )
         verlet = run(
-            velocity_verlet(harmonic, masses), start(velocity_verlet(harmonic, masses)), knobs(0.1), 200
+            velocity_verlet(harmonic, bodies(masses)),
+            start(velocity_verlet(harmonic, bodies(masses))),
+            knobs(0.1),
+            200,
         )
     np.testing.assert_allclose(quiet.positions, verlet.positions, atol=2e-4)
 
 
 def test_same_seed_same_noise_and_noise_differs_between_steps():
     masses = jnp.ones(2)
-    integrator = langevin(harmonic, masses)
+    integrator = langevin(harmonic, bodies(masses))
     a, b, c = (run(integrator, start(integrator, seed=seed), knobs(), 50).positions for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert np.abs(np.asarray(a) - np.asarray(c)).max() > 1e-4
@@ -141,4 +160,10 @@ def test_degrees_of_freedom():
     assert degrees_of_freedom(9, "nve", periodic=True) == 24
     assert degrees_of_freedom(3, "nve", periodic=False, linear=True) == 4
     assert degrees_of_freedom(9, "langevin", periodic=False) == 27
-    assert set(INTEGRATORS) == {"nve", "langevin"}
+    assert (
+        degrees_of_freedom(9, "csvr", periodic=False)
+        == degrees_of_freedom(9, "nose-hoover", periodic=False)
+        == 21
+    )
+    assert degrees_of_freedom(9, "npt", periodic=True) == 24
+    assert degrees_of_freedom(9, "nve", periodic=False, held=2) == 21

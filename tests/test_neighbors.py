@@ -45,9 +45,9 @@ def test_compiled_pairs_among_candidates_equal_ase(name):
     candidates = Candidates(i, j, None if cell is None else images, len(near.receivers))
     with jax.enable_x64(True):
         room = max(len(expected) // 2, 1)
-        box = None if cell is None else jnp.asarray(cell)
+        moved = None if cell is None else jnp.asarray(images @ cell)
         find = jax.jit(find_pairs, static_argnums=(2, 3))
-        found = find(jnp.asarray(atoms.positions), candidates, cutoff, room, box)
+        found = find(jnp.asarray(atoms.positions), candidates, cutoff, room, moved)
     mask = np.asarray(found.mask)
     images = np.zeros((len(mask), 3), int) if found.images is None else np.asarray(found.images)
     assert not found.overflow

@@ -48,6 +48,8 @@ _OBSERVABLE_UNITS = {
     "potential_energy": "eV",
     "kinetic_energy": "eV",
     "conserved_energy": "eV",
+    "bias_energy": "eV",
+    "target_temperature": "K",
     "temperature": "K",
     "pressure": "eV Angstrom-3",
     "volume": "Angstrom3",
@@ -208,8 +210,13 @@ def write_state(file: h5py.File, counter: int, frames: int, state: dict[str, np.
     slot["record"][...] = np.array([counter, frames, _checksum(counter, frames, state)], np.uint64)
 
 
-def read_state(file: h5py.File) -> tuple[int, int, dict[str, np.ndarray]] | None:
-    """Newest restart state whose checksum holds: its counter, how many frames precede it, its arrays."""
+def read_state(file: h5py.File, behind: int | None = None) -> tuple[int, int, dict[str, np.ndarray]] | None:
+    """Newest restart state whose checksum holds: its counter, how many frames precede it, its arrays.
+
+    Args:
+        file: An open trajectory file.
+        behind: Number of frames that must precede the state; default: any.
+    """
     found = []
     for slot in file[f"{PRIVATE}/state"].values():
         try:
@@ -218,7 +225,7 @@ def read_state(file: h5py.File) -> tuple[int, int, dict[str, np.ndarray]] | None
             state = {name: np.asarray(value[()]) for name, value in arrays.items()}
         except OSError:  # a damaged slot is no slot
             continue
-        if counter > 0 and checksum == _checksum(counter, frames, state):
+        if counter > 0 and behind in (None, frames) and checksum == _checksum(counter, frames, state):
             found.append((counter, frames, state))
     return max(found, key=lambda entry: entry[0], default=None)
 

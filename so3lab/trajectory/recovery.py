@@ -111,8 +111,8 @@ def open_appendable(path: Path) -> h5py.File:
     return h5py.File(h5py.h5f.open(os.fsencode(path), flags, access))
 
 
-def reopen(path: Path) -> tuple[h5py.File, SavedState, FileLock]:
-    """Open a closed or killed file for appending behind its last good restart state.
+def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState, FileLock]:
+    """Open a closed or killed file for appending behind its last good restart state, or that behind so many frames.
 
     A file that was killed, or has frames younger than the state, or is being read by this very
     process (HDF5 then refuses to write) is copied up to the state and replaced in one step.
@@ -126,7 +126,7 @@ def reopen(path: Path) -> tuple[h5py.File, SavedState, FileLock]:
     lock = FileLock(path)
     try:
         with open_readable(path) as file:
-            saved = _last_state(file, path)
+            saved = _last_state(file, path, behind)
         try:
             if _is_closed_behind(path, saved.frames):
                 return open_appendable(path), saved, lock
@@ -219,8 +219,8 @@ def is_marked_open(path: Path) -> bool:
         return file.read(12)[11] != 0
 
 
-def _last_state(file: h5py.File, path: Path) -> SavedState:
-    saved = _layout.read_state(file)
+def _last_state(file: h5py.File, path: Path, behind: int | None) -> SavedState:
+    saved = _layout.read_state(file, behind)
     if saved is None:
         raise ValueError(
             f"{path} holds no complete restart state (the run ended before it saved one, or the file is "

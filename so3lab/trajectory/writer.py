@@ -64,10 +64,16 @@ class TrajectoryWriter:
         self._start(path, recovery.open_appendable(path), lock, frames=0, counter=0)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
+    def resume(
+        cls, path: str | os.PathLike, behind: int | None = None
+    ) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
         """Reopen a closed or killed file behind its last good restart state.
 
         Frames younger than that state are cut: the continued run computes them again.
+
+        Args:
+            path: File of the run.
+            behind: Choose, of the two states that a file keeps, the one behind so many frames.
 
         Returns:
             The writer, and the arrays given to the last :meth:`save_state`, bit by bit.
@@ -78,7 +84,7 @@ class TrajectoryWriter:
             ValueError: If it is damaged, was not written by so3lab, or holds no restart state.
         """
         path = Path(path)
-        file, saved, lock = recovery.reopen(path)
+        file, saved, lock = recovery.reopen(path, behind)
         writer = cls.__new__(cls)
         writer._start(path, file, lock, frames=saved.frames, counter=saved.counter)
         return writer, saved.arrays

@@ -25,7 +25,7 @@ def prepare(structures):
     count = sum(len(structure_pairs(atoms, field.cutoff).receivers) for atoms in structures)
     graph = build_graph(structures, field.cutoff, num_pairs=-(-count // 8) * 8)
     if len(structures) == 1:
-        graph = graph._replace(species=species_of(structures[0].numbers))
+        graph = graph._replace(species=species_of(structures))
     graph = jax.device_put(with_long_range(graph, structures, long_range_needs(POTENTIAL.settings)))
     with numerics("float32"):
         compiled = (

@@ -1,0 +1,49 @@
+"""One step of molecular dynamics: init and step as pure functions of a state and of knobs.
+
+Knobs (time step, temperature, friction, pressure, restraints) are arguments of a step, never constants of the
+compiled program, so that they can be turned while a simulation runs.
+"""
+
+from collections.abc import Callable
+
+from so3lab.integrators.barostat import npt, npt_flexible, pressure_tensors
+from so3lab.integrators.newton import langevin, velocity_verlet
+from so3lab.integrators.rescaling import CHAIN, csvr, nose_hoover
+from so3lab.integrators.start import (
+    degrees_of_freedom,
+    is_linear,
+    thermal_velocities,
+    without_overall_motion,
+)
+from so3lab.integrators.state import (
+    Bodies,
+    ForceFunction,
+    Forces,
+    Integrator,
+    Knobs,
+    MDState,
+    Ramp,
+    at_start,
+    bodies_of,
+    key_data,
+    kinetic_energies,
+)
+
+INTEGRATORS: dict[str, Callable[[ForceFunction, Bodies], Integrator]] = {
+    "nve": velocity_verlet,
+    "langevin": langevin,
+    "nose-hoover": nose_hoover,
+    "csvr": csvr,
+    "npt": npt,
+    "npt-flexible": npt_flexible,
+}
+BATH_VARIABLES = {"nose-hoover": CHAIN}
+"""Variables of the thermostat, for ensembles that have any."""
+CONSTANT_PRESSURE = ("npt", "npt-flexible")
+
+__all__ = [
+    "BATH_VARIABLES", "CONSTANT_PRESSURE", "INTEGRATORS", "Bodies", "ForceFunction", "Forces", "Integrator", "Knobs",
+    "MDState", "Ramp", "at_start", "bodies_of", "csvr", "degrees_of_freedom", "is_linear", "key_data",
+    "kinetic_energies", "langevin", "nose_hoover", "npt", "npt_flexible", "pressure_tensors", "thermal_velocities",
+    "velocity_verlet", "without_overall_motion",
+]  # fmt: skip

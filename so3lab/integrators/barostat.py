@@ -1,0 +1,128 @@
+r"""Constant pressure and temperature (NPT) by stochastic cell rescaling, of the volume or of the whole cell.
+
+Before each drift the cell, the positions in it and, inversely, the velocities are multiplied by
+:math:`\exp(X)`, a step of an overdamped walk whose stationary distribution is the isothermal-isobaric one:
+
+.. math:: X = -\frac{\beta \Delta t}{3 \tau} (P_0 - P) + \sqrt{\frac{2 \beta k_B T \Delta t}{3 V \tau}}\, N
+
+with P the pressure tensor at this moment and N symmetric with normal entries of variance 1 on the diagonal and
+1/2 beside it; for the volume alone, X is a third of the unit matrix times the walk of :math:`\ln V`. Symmetric
+steps leave out rotations of the cell. P includes :math:`k_B T/V` for every three degrees of freedom that momentum
+conservation takes away, so that it is the pressure of all atoms.
+
+Sources: Bernetti, Bussi, J. Chem. Phys. 153, 114107 (2020), eqs. 4 and 8; Del Tatto, Raiteri, Bernetti, Bussi,
+Appl. Sci. 12, 1139 (2022). Velocities are thermostatted by stochastic rescaling (CSVR).
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from so3lab.integrators.rescaling import rescaled
+from so3lab.integrators.state import (
+    Bodies,
+    ForceFunction,
+    Integrator,
+    Knobs,
+    MDState,
+    finished,
+    starter,
+    step_keys,
+    sum_of_structures,
+    to_atoms,
+)
+
+
+def npt(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+    """Constant pressure; the cell keeps its shape and changes its volume.
+
+    Args:
+        force_fn: Forces at given positions, with the virial.
+        bodies: What moves.
+    """
+    return _stochastic_rescaling(force_fn, bodies, flexible=False)
+
+
+def npt_flexible(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+    """Constant pressure; the cell changes its volume and its shape.
+
+    Args:
+        force_fn: Forces at given positions, with the virial.
+        bodies: What moves.
+    """
+    return _stochastic_rescaling(force_fn, bodies, flexible=True)
+
+
+def _stochastic_rescaling(force_fn: ForceFunction, bodies: Bodies, *, flexible: bool) -> Integrator:
+    def step(state: MDState, knobs: Knobs) -> MDState:
+        keys = step_keys(state, 0)
+        strain = _walk(state, step_keys(state, 1), bodies, knobs, flexible)
+        stretch, shrink = _exponential(strain), _exponential(-strain)
+        assert state.cells is not None
+        assert state.virial is not None
+        cells = state.cells @ stretch
+        positions, velocities = (
+            _times(values, matrices, bodies)
+            for values, matrices in ((state.positions, stretch), (state.velocities, shrink))
+        )
+        change = _kinetic_tensors(velocities, bodies) - _kinetic_tensors(state.velocities, bodies)
+        work = 0.5 * jnp.trace(change, axis1=1, axis2=2) + jnp.sum(state.virial * strain, axis=(1, 2))
+        half = velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+        positions = positions + knobs.timestep * half
+        state = state._replace(heat=state.heat + work)
+        moved = finished(state, positions, half, bodies, knobs.timestep, force_fn, cells)
+        return rescaled(moved, keys, bodies, knobs)
+
+    return Integrator(starter(force_fn, bodies), step)
+
+
+def pressure_tensors(state: MDState, bodies: Bodies, temperature) -> Float[Array, "structures 3 3"]:
+    """Pressure of each structure at this moment in eV/Å³, conserved modes counted as if they were thermal."""
+    assert state.cells is not None
+    assert state.virial is not None
+    volumes = jnp.abs(jnp.linalg.det(state.cells))[:, None, None]
+    atoms = sum_of_structures(jnp.ones_like(bodies.masses), bodies)
+    lost = (atoms - bodies.freedom / 3.0) * temperature
+    thermal = _kinetic_tensors(state.velocities, bodies) + lost[:, None, None] * jnp.eye(
+        3, dtype=volumes.dtype
+    )
+    return (thermal - state.virial) / volumes
+
+
+def _walk(state: MDState, keys: Array, bodies: Bodies, knobs: Knobs, flexible: bool):
+    """The strain X of this step, of each structure."""
+    dtype = state.positions.dtype
+    assert state.cells is not None
+    volumes = jnp.abs(jnp.linalg.det(state.cells))
+    unit = jnp.eye(3, dtype=dtype)
+    excess = pressure_tensors(state, bodies, knobs.temperature) - knobs.pressure * unit
+    rate = knobs.compressibility * knobs.timestep / jnp.asarray(knobs.barostat_time, dtype)
+    width = jnp.sqrt(2.0 * rate * knobs.temperature / volumes)[:, None, None]
+    if not flexible:
+        noise = jax.vmap(lambda key: jax.random.normal(key, (1, 1), dtype))(keys)
+        drift = rate * jnp.trace(excess, axis1=1, axis2=2)[:, None, None] / 3.0
+        return (drift + width * noise) / 3.0 * unit
+    noise = jax.vmap(lambda key: jax.random.normal(key, (3, 3), dtype))(keys)
+    walk = rate / 3.0 * excess + width / jnp.sqrt(3.0) * noise
+    return 0.5 * (walk + walk.swapaxes(1, 2))
+
+
+def _exponential(strain: Float[Array, "structures 3 3"]) -> Float[Array, "structures 3 3"]:
+    """Matrix exponential of a small symmetric matrix, by its first terms; the error is of fifth order."""
+    result = unit = jnp.eye(3, dtype=strain.dtype)
+    for order in (4, 3, 2, 1):
+        result = unit + strain @ result / order
+    return result
+
+
+def _times(rows: Float[Array, "atoms 3"], matrices: Float[Array, "structures 3 3"], bodies: Bodies):
+    """Row vectors of atoms times the matrix of their structure."""
+    if bodies.structures == 1:
+        return rows @ matrices[0]
+    return jnp.einsum("ai,aij->aj", rows, to_atoms(matrices, bodies))
+
+
+def _kinetic_tensors(velocities: Float[Array, "atoms 3"], bodies: Bodies):
+    """Sum of m v v over the atoms of each structure, eV."""
+    products = bodies.masses[:, None, None] * velocities[:, :, None] * velocities[:, None, :]
+    return sum_of_structures(products, bodies)

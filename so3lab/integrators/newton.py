@@ -1,0 +1,64 @@
+"""Constant energy, and Langevin dynamics: Newton's equations without and with friction and noise."""
+
+import jax.numpy as jnp
+
+from so3lab.integrators.state import (
+    Bodies,
+    ForceFunction,
+    Integrator,
+    Knobs,
+    MDState,
+    finished,
+    kinetic_energies,
+    normal_for_atoms,
+    starter,
+    step_keys,
+    to_atoms,
+)
+
+
+def velocity_verlet(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+    """Constant energy (NVE): the symplectic, time-reversible second-order scheme.
+
+    Args:
+        force_fn: Forces at given positions.
+        bodies: What moves.
+    """
+
+    def step(state: MDState, knobs: Knobs) -> MDState:
+        half = state.velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+        positions = state.positions + knobs.timestep * half
+        return finished(state, positions, half, bodies, knobs.timestep, force_fn)
+
+    return Integrator(starter(force_fn, bodies), step)
+
+
+def langevin(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+    r"""Constant temperature (NVT) by Langevin dynamics in the BAOAB splitting.
+
+    Kick, drift, exact Ornstein-Uhlenbeck step, drift, kick: configurational averages are accurate to
+    second order in the time step with a very small constant, and exact for harmonic forces. All 3N
+    degrees of freedom are thermostatted, overall motion included.
+
+    Source: Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34 (2013).
+
+    Args:
+        force_fn: Forces at given positions.
+        bodies: What moves.
+    """
+
+    def step(state: MDState, knobs: Knobs) -> MDState:
+        half = 0.5 * knobs.timestep
+        velocities = state.velocities + half * bodies.inverse_masses * state.forces
+        positions = state.positions + half * velocities
+        decay = jnp.exp(-knobs.friction * knobs.timestep)
+        temperatures = to_atoms(jnp.asarray(knobs.temperature).reshape(-1, 1), bodies)
+        width = jnp.sqrt((1.0 - decay * decay) * temperatures * bodies.inverse_masses)
+        noise = normal_for_atoms(step_keys(state, 0), bodies, velocities.dtype)
+        before = kinetic_energies(velocities, bodies)
+        velocities = decay * velocities + width * noise
+        positions = positions + half * velocities
+        state = state._replace(heat=state.heat + kinetic_energies(velocities, bodies) - before)
+        return finished(state, positions, velocities, bodies, knobs.timestep, force_fn)
+
+    return Integrator(starter(force_fn, bodies), step)

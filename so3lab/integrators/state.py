@@ -1,0 +1,210 @@
+"""What changes from step to step, what stays, and what a person may turn meanwhile; for any number of structures.
+
+The atoms of all structures stand one after another, as in :class:`so3lab.graph.Graph`. Structures know nothing of
+one another: each has its energy, its thermostat and its own random numbers, which are those it would have alone.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped, UInt32
+
+from so3lab import units
+from so3lab.steering import Steering
+
+Number = float | Float[Array, ""]
+
+
+class Forces(NamedTuple):
+    """What an integrator asks of a force field at some positions."""
+
+    energy: Float[Array, " structures"]  # eV, of the force field
+    forces: Float[Array, "atoms 3"]  # eV/Å, steering included
+    flaws: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
+    bias: Float[Array, " structures"]  # eV, of restraints and pulls
+    virial: Float[Array, "structures 3 3"] | None = (
+        None  # eV, gradient with respect to a strain, when asked for
+    )
+
+
+class MDState(NamedTuple):
+    """Everything the next step depends on."""
+
+    positions: Float[Array, "atoms 3"]  # Å
+    velocities: Float[Array, "atoms 3"]  # Å per ASE time unit
+    forces: Float[Array, "atoms 3"]  # eV/Å
+    energy: Float[Array, " structures"]  # eV, potential
+    bias: Float[Array, " structures"]  # eV
+    heat: Float[Array, " structures"]  # eV that thermostat and barostat have given so far
+    bath: Float[Array, "structures variables"]  # of the thermostat; none for most
+    seed: UInt32[Array, "structures words"]  # key data; random numbers are a function of it and of the step
+    step: Int[Array, ""]
+    flaws: Int[Array, " structures"]  # of the last step's pair lists; not 0: this state is worth nothing
+    fate: Int[Array, " structures"]  # 0 while all is well, else what ended this structure (so3lab.watch)
+    ended: Int[Array, " structures"]  # the last good step of a structure that has met its fate
+    cells: Float[Array, "structures 3 3"] | None = None  # Å, rows; None when no structure is periodic
+    virial: Float[Array, "structures 3 3"] | None = None  # eV; None at constant volume
+
+
+class Ramp(NamedTuple):
+    """Temperatures that follow straight lines between some steps."""
+
+    steps: Float[Array, " corners"]
+    temperatures: Float[Array, " corners"]  # k_B T in eV
+
+
+class Knobs(NamedTuple):
+    """What a person may turn while the simulation runs, in ASE units; numbers, or arrays in compiled code."""
+
+    timestep: Number
+    temperature: float | Float[Array, " structures"]  # k_B T in eV
+    friction: Number = 0.0  # per ASE time unit, of Langevin dynamics
+    thermostat_time: Number = 100.0 * units.fs  # ASE time units, of Nosé-Hoover, CSVR and NPT
+    pressure: Number = 0.0  # eV/Å³
+    barostat_time: Number = 1000.0 * units.fs
+    compressibility: Number = 0.45 / units.GPa  # Å³/eV; it only scales the time of the barostat
+    ramp: Ramp | None = None  # instead of the temperature
+    steering: Steering | None = None
+
+    def at(self, step: Int[Array, ""]) -> "Knobs":
+        """The knobs at a step of the ramp."""
+        if self.ramp is None:
+            return self
+        now = jnp.interp(step.astype(self.ramp.temperatures.dtype), self.ramp.steps, self.ramp.temperatures)
+        return self._replace(temperature=jnp.broadcast_to(now, jnp.shape(self.temperature)))
+
+
+class Bodies(NamedTuple):
+    """What moves."""
+
+    masses: Float[Array, " atoms"]  # amu
+    inverse_masses: Float[Array, "atoms 1"]  # 0 for atoms that are held
+    structure_index: Int[Array, " atoms"]
+    members: Int[
+        Array, "structures largest"
+    ]  # atoms of each structure; what is beyond its last one is padding
+    rows: Int[Array, " atoms"]  # where an atom stands in ``members``, flattened
+    freedom: Float[Array, " structures"]  # degrees of freedom that carry kinetic energy
+
+    @property
+    def structures(self) -> int:
+        """How many there are."""
+        return self.freedom.shape[0]
+
+
+def bodies_of(
+    masses: Float[np.ndarray, " atoms"],
+    freedom: Float[np.ndarray, " structures"],
+    sizes: Int[np.ndarray, " structures"] | None = None,
+    held: Shaped[np.ndarray, " atoms"] | None = None,
+    dtype: str | None = None,
+) -> Bodies:
+    """Arrays of what moves.
+
+    Args:
+        masses: amu, of the atoms of all structures one after another.
+        freedom: Degrees of freedom of each structure (:func:`~so3lab.integrators.degrees_of_freedom`).
+        sizes: Atoms of each structure; default: one structure.
+        held: True for atoms that stay where they are.
+        dtype: Precision; default: JAX's present one.
+    """
+    sizes = np.array([len(masses)]) if sizes is None else np.asarray(sizes)
+    largest, starts = int(sizes.max()), np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    index = np.repeat(np.arange(len(sizes)), sizes)
+    places = np.arange(len(masses)) - starts[index]
+    members = np.zeros((len(sizes), largest), np.int32)
+    members[index, places] = np.arange(len(masses))
+    inverse = 1.0 / np.asarray(masses, np.float64)
+    if held is not None:
+        inverse = np.where(held, 0.0, inverse)
+    real, whole = (lambda x: jnp.asarray(x, dtype or float)), (lambda x: jnp.asarray(x, jnp.int32))
+    return Bodies(
+        real(masses), real(inverse[:, None]), whole(index), whole(members), whole(index * largest + places),
+        real(freedom),
+    )  # fmt: skip
+
+
+class Integrator(NamedTuple):
+    """A pair of pure functions."""
+
+    init: Callable[..., MDState]  # (positions, velocities, seeds, cells=None) -> state
+    step: Callable[[MDState, Knobs], MDState]
+
+
+ForceFunction = Callable[[Float[Array, "atoms 3"], Float[Array, "structures 3 3"] | None], Forces]
+
+
+def starter(force_fn: ForceFunction, bodies: Bodies, variables: int = 0) -> Callable[..., MDState]:
+    """The ``init`` of an integrator whose bath has so many variables."""
+
+    def init(positions, velocities, seeds, cells=None) -> MDState:
+        return at_start(bodies, positions, velocities, seeds, cells, variables, force_fn(positions, cells))
+
+    return init
+
+
+def at_start(bodies: Bodies, positions, velocities, seeds, cells, variables: int, found: Forces) -> MDState:
+    """The state before the first step."""
+    none, nothing = jnp.zeros(bodies.structures, jnp.int32), jnp.zeros(bodies.structures, positions.dtype)
+    return MDState(
+        positions, velocities, found.forces, found.energy, found.bias, nothing,
+        jnp.zeros((bodies.structures, variables), positions.dtype), seeds, jnp.zeros((), jnp.int32), found.flaws,
+        none, none, cells, found.virial,
+    )  # fmt: skip
+
+
+def finished(
+    state: MDState, positions, velocities, bodies: Bodies, timestep, force_fn: ForceFunction, cells=None
+) -> MDState:
+    """Forces at the new positions and the last half kick."""
+    cells = state.cells if cells is None else cells
+    found = force_fn(positions, cells)
+    return state._replace(
+        positions=positions, velocities=velocities + 0.5 * timestep * bodies.inverse_masses * found.forces,
+        forces=found.forces, energy=found.energy, bias=found.bias, step=state.step + 1, flaws=found.flaws,
+        cells=cells, virial=found.virial,
+    )  # fmt: skip
+
+
+def kinetic_energies(velocities: Float[Array, "atoms 3"], bodies: Bodies) -> Float[Array, " structures"]:
+    """Kinetic energy of each structure in eV."""
+    return 0.5 * sum_of_structures(bodies.masses * jnp.sum(velocities * velocities, axis=1), bodies)
+
+
+def sum_of_structures(
+    values: Float[Array, "atoms *rest"], bodies: Bodies
+) -> Float[Array, "structures *rest"]:
+    """Sum over the atoms of each structure."""
+    if bodies.structures == 1:
+        return values.sum(axis=0)[None]
+    empty = jnp.zeros((bodies.structures, *values.shape[1:]), values.dtype)
+    return empty.at[bodies.structure_index].add(values, mode="promise_in_bounds")
+
+
+def to_atoms(values: Shaped[Array, "structures *rest"], bodies: Bodies) -> Shaped[Array, "rows *rest"]:
+    """The value of each atom's structure; one row for all when there is one structure."""
+    return values if bodies.structures == 1 else values[bodies.structure_index]
+
+
+def step_keys(state: MDState, purpose: int) -> Array:
+    """A random key for each structure, for one purpose in this step."""
+
+    def of(seed):
+        return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(seed), state.step), purpose)
+
+    return jax.vmap(of)(state.seed)
+
+
+def normal_for_atoms(keys: Array, bodies: Bodies, dtype) -> Float[Array, "atoms 3"]:
+    """Normal numbers for all atoms; those of a structure do not depend on what else is simulated."""
+    structures, largest = bodies.members.shape
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (largest, 3), dtype))(keys).reshape(-1, 3)
+    return drawn if structures * largest == bodies.rows.shape[0] else drawn[bodies.rows]
+
+
+def key_data(seed: int) -> UInt32[np.ndarray, " words"]:
+    """The words of a JAX random key, as plain numbers that can be stored."""
+    return np.asarray(jax.random.key_data(jax.random.key(seed)))

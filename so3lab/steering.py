@@ -1,0 +1,306 @@
+r"""Which forces people add to those of the force field: restraints, pulls, a wall around a cluster.
+
+Restraints hold a distance, an angle or a dihedral with a spring, pulls drag two atoms apart or one atom along, a
+sphere keeps a cluster together. All but pulls along a direction depend on distances within one structure only, so
+that momentum and angular momentum stay what they are; the pull on one atom has its counterweight in the centre of
+mass, so that at least the molecule does not fly away.
+
+Compiled code sees :class:`Steering`: a fixed number of slots of each kind. What is in a slot (atoms, centre, strength)
+is an argument of a chunk of steps; only more slots than ever before compile anything again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+from ase.geometry import find_mic
+from jaxtyping import Array, Bool, Float, Int
+
+from so3lab.safe import safe_norm
+
+
+@dataclass(frozen=True)
+class Restraint:
+    """A spring on a distance (two atoms), an angle (three) or a dihedral (four)."""
+
+    atoms: tuple[int, ...]
+    centre: float
+    """Å, or degrees."""
+    strength: float
+    """Spring constant k of the energy k/2 (x - centre)², eV/Å² or eV/rad²."""
+
+    def __post_init__(self) -> None:
+        _check_atoms("Restraint", self.atoms, (2, 3, 4))
+        if not (np.isfinite(self.strength) and self.strength >= 0):
+            raise ValueError(f"strength must be finite and not negative, got {self.strength}")
+        if not np.isfinite(self.centre) or (len(self.atoms) == 2 and self.centre < 0):
+            raise ValueError(
+                f"centre must be a finite number, and for distances not negative; got {self.centre}"
+            )
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A constant force: between two atoms, or on one atom along a direction."""
+
+    atoms: tuple[int, ...]
+    force: float | tuple[float, float, float]
+    """eV/Å; for two atoms a number, positive to pull them apart; for one atom three components."""
+
+    def __post_init__(self) -> None:
+        _check_atoms("Pull", self.atoms, (1, 2))
+        wanted = () if len(self.atoms) == 2 else (3,)
+        if np.shape(self.force) != wanted or not np.all(np.isfinite(self.force)):
+            kind = "a number (eV/Å)" if wanted == () else "three components (eV/Å)"
+            raise ValueError(f"force on {len(self.atoms)} atom(s) must be {kind}, got {self.force!r}")
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """A soft wall around the centre of mass: no force inside, a spring outside."""
+
+    radius: float
+    """Å."""
+    strength: float = 1.0
+    """eV/Å²."""
+
+    def __post_init__(self) -> None:
+        if not (
+            np.isfinite(self.radius) and self.radius > 0 and np.isfinite(self.strength) and self.strength >= 0
+        ):
+            raise ValueError(
+                f"radius must be positive and strength not negative, got {self.radius} and {self.strength}"
+            )
+
+
+Bias = Restraint | Pull | Sphere
+
+
+def _check_atoms(what: str, atoms: tuple[int, ...], counts: tuple[int, ...]) -> None:
+    if len(atoms) not in counts or len(set(atoms)) != len(atoms) or any(atom < 0 for atom in atoms):
+        raise ValueError(
+            f"{what} atoms must be {' or '.join(map(str, counts))} different numbers, got {atoms}"
+        )
+
+
+class Slots(NamedTuple):
+    """How many biases of each kind compiled code has room for."""
+
+    distances: int = 0
+    angles: int = 0
+    dihedrals: int = 0
+    stretches: int = 0  # pulls on two atoms
+    drags: int = 0  # pulls on one atom
+    spheres: int = 0  # 0 or 1 for each structure
+
+    def with_room_for(self, biases: Sequence[Bias]) -> "Slots":
+        """At least as many as now, and enough for these."""
+        counts = [sum(_kind(bias) == name for bias in biases) for name in self._fields]
+        counts[-1] = min(counts[-1], 1)
+        return Slots(*map(max, self, counts))
+
+
+def _kind(bias: Bias) -> str:
+    if isinstance(bias, Sphere):
+        return "spheres"
+    if isinstance(bias, Pull):
+        return "stretches" if len(bias.atoms) == 2 else "drags"
+    return ("distances", "angles", "dihedrals")[len(bias.atoms) - 2]
+
+
+class Springs(NamedTuple):
+    """Restraints of one kind."""
+
+    atoms: Int[Array, "springs members"]
+    images: Int[Array, "springs members 3"] | None  # cells by which an atom is moved beside the first one
+    centres: Float[Array, " springs"]  # Å or radians
+    strengths: Float[Array, " springs"]  # 0 in an empty slot
+
+
+class Steering(NamedTuple):
+    """All biases of all structures as arrays."""
+
+    springs: tuple[Springs, ...]  # distances, angles, dihedrals: those kinds that have slots
+    stretches: Springs | None  # centres are not used, strengths are forces
+    drags: Int[Array, " drags"]  # atoms
+    drag_forces: Float[Array, "drags 3"]
+    radii: Float[Array, " structures"] | None
+    wall_strengths: Float[Array, " structures"] | None
+
+
+def steering_of(
+    biases: Sequence[Bias], structures: Sequence[ase.Atoms], slots: Slots, dtype: str
+) -> Steering | None:
+    """Arrays of biases, which act in every structure; None when there is no slot.
+
+    Args:
+        biases: What to add.
+        structures: Structures, at whose positions the nearest images of restrained atoms are taken.
+        slots: Room, in each structure.
+        dtype: Precision.
+
+    Raises:
+        ValueError: If a bias names an atom that a structure does not have, or there are two spheres.
+    """
+    if not any(slots):
+        return None
+    for bias in biases:
+        for atoms in structures:
+            named = () if isinstance(bias, Sphere) else bias.atoms
+            if any(atom >= len(atoms) for atom in named):
+                raise ValueError(f"atoms of {bias} must be below {len(atoms)}, the number of atoms")
+    spheres = [bias for bias in biases if isinstance(bias, Sphere)]
+    if len(spheres) > 1:
+        raise ValueError(f"there may be one Sphere, got {len(spheres)}")
+    groups = {name: [bias for bias in biases if _kind(bias) == name] for name in Slots._fields}
+    springs = []
+    for name, members, count in zip(Slots._fields[:3], (2, 3, 4), slots[:3], strict=True):
+        if count:
+            rows = [
+                (b.atoms, b.centre if members == 2 else np.radians(b.centre), b.strength)
+                for b in groups[name]
+            ]
+            springs.append(_springs(rows, members, structures, count, dtype))
+    stretches = None
+    if slots.stretches:
+        rows = [(b.atoms, 0.0, b.force) for b in groups["stretches"]]
+        stretches = _springs(rows, 2, structures, slots.stretches, dtype)
+    drags, drag_forces = _drags(groups["drags"], structures, slots.drags, dtype)
+    sphere = spheres[0] if spheres else Sphere(1.0, 0.0)
+    wall = [
+        np.full(len(structures), x, dtype) if slots.spheres else None
+        for x in (sphere.radius, sphere.strength)
+    ]
+    return Steering(tuple(springs), stretches, drags, drag_forces, *wall)
+
+
+def _offsets(structures: Sequence[ase.Atoms]) -> list[int]:
+    return np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(int).tolist()
+
+
+def _springs(rows, members: int, structures, count: int, dtype: str) -> Springs:
+    """Slots of each structure filled with the same rows; empty ones have no strength."""
+    total = count * len(structures)
+    atoms, images = np.zeros((total, members), np.int32), np.zeros((total, members, 3), np.int32)
+    centres, strengths = np.zeros(total, dtype), np.zeros(total, dtype)
+    slot = 0
+    for structure, offset in zip(structures, _offsets(structures), strict=True):
+        atoms[slot : slot + count] = offset
+        for number, (named, centre, strength) in enumerate(rows):
+            atoms[slot + number] = np.asarray(named) + offset
+            images[slot + number] = _nearest_images(structure, named)
+            centres[slot + number], strengths[slot + number] = centre, strength
+        slot += count
+    periodic = any(atoms.pbc.any() for atoms in structures)
+    return Springs(atoms, images if periodic else None, centres, strengths)
+
+
+def _nearest_images(structure: ase.Atoms, named: tuple[int, ...]) -> Int[np.ndarray, "members 3"]:
+    """By how many cells each atom is moved so that it stands beside the one before it."""
+    shifts = np.zeros((len(named), 3), np.int32)
+    if not structure.pbc.any():
+        return shifts
+    cell = structure.cell.complete()
+    for k in range(1, len(named)):
+        vector = structure.positions[named[k]] - structure.positions[named[k - 1]]
+        nearest, _ = find_mic(vector, structure.cell, structure.pbc)
+        shifts[k] = shifts[k - 1] + np.rint(np.linalg.solve(cell.T, nearest - vector)).astype(int)
+    return shifts
+
+
+def _drags(pulls, structures, count: int, dtype: str):
+    atoms, forces = np.zeros(count * len(structures), np.int32), np.zeros((count * len(structures), 3), dtype)
+    for number, offset in enumerate(_offsets(structures)):
+        for row, pull in enumerate(pulls):
+            atoms[number * count + row], forces[number * count + row] = pull.atoms[0] + offset, pull.force
+    return atoms, forces
+
+
+def bias_energies(
+    steering: Steering,
+    positions: Float[Array, "atoms 3"],
+    masses: Float[Array, " atoms"],
+    structure_index: Int[Array, " atoms"],
+    cells: Float[Array, "structures 3 3"] | None,
+    structures: int,
+) -> Float[Array, " structures"]:
+    """Energy of all biases in each structure, eV; for compiled code.
+
+    Args:
+        steering: From :func:`steering_of`.
+        positions: Å, as they move, not wrapped.
+        masses: amu.
+        structure_index: Of each atom.
+        cells: Å, rows; None when no structure is periodic.
+        structures: How many there are.
+    """
+    energies = jnp.zeros(structures, positions.dtype)
+
+    def add(atoms: Int[Array, " terms"], values: Float[Array, " terms"]):
+        return energies.at[structure_index[atoms]].add(values)
+
+    for springs in steering.springs:
+        places = _places(springs, positions, structure_index, cells)
+        active = springs.strengths > 0
+        x = _COORDINATES[springs.atoms.shape[1]](places, active)
+        off = x - springs.centres
+        if springs.atoms.shape[1] == 4:
+            off = off - 2.0 * jnp.pi * jnp.round(off / (2.0 * jnp.pi))
+        energies = add(springs.atoms[:, 0], 0.5 * springs.strengths * off**2)
+    if steering.stretches is not None:
+        pulls = steering.stretches
+        places = _places(pulls, positions, structure_index, cells)
+        energies = add(pulls.atoms[:, 0], -pulls.strengths * _distance(places, pulls.strengths != 0))
+    if steering.drags.shape[0] or steering.radii is not None:
+        total = jnp.zeros(structures, masses.dtype).at[structure_index].add(masses)
+        centre = jnp.zeros((structures, 3), masses.dtype).at[structure_index].add(masses[:, None] * positions)
+        relative = positions - (centre / total[:, None])[structure_index]
+        energies = add(steering.drags, -jnp.sum(steering.drag_forces * relative[steering.drags], axis=1))
+        if steering.radii is not None and steering.wall_strengths is not None:
+            beyond = jnp.maximum(safe_norm(relative) - steering.radii[structure_index], 0.0)
+            wall = 0.5 * steering.wall_strengths[structure_index] * beyond**2
+            energies = energies.at[structure_index].add(wall)
+    return energies
+
+
+def _places(springs: Springs, positions, structure_index, cells) -> Float[Array, "springs members 3"]:
+    places = positions[springs.atoms]
+    if springs.images is None or cells is None:
+        return places
+    own = cells[structure_index[springs.atoms[:, 0]]]
+    return places + jnp.einsum("smi,sij->smj", springs.images.astype(places.dtype), own)
+
+
+def _between(
+    places, first: int, second: int, active: Bool[Array, " springs"], instead
+) -> Float[Array, "springs 3"]:
+    """Vector between two members; in an empty slot a fixed one, so that gradients stay finite."""
+    return jnp.where(
+        active[:, None], places[:, second] - places[:, first], jnp.asarray(instead, places.dtype)
+    )
+
+
+def _distance(places, active) -> Float[Array, " springs"]:
+    return safe_norm(_between(places, 0, 1, active, (1.0, 0.0, 0.0)))
+
+
+def _angle(places, active) -> Float[Array, " springs"]:
+    one = _between(places, 1, 0, active, (1.0, 0.0, 0.0))
+    other = _between(places, 1, 2, active, (0.0, 1.0, 0.0))
+    return jnp.arctan2(safe_norm(jnp.cross(one, other)), jnp.sum(one * other, axis=1))
+
+
+def _dihedral(places, active) -> Float[Array, " springs"]:
+    """Signed, IUPAC."""
+    first = _between(places, 0, 1, active, (1.0, 0.0, 0.0))
+    axis = _between(places, 1, 2, active, (0.0, 1.0, 0.0))
+    last = _between(places, 2, 3, active, (0.0, 0.0, 1.0))
+    one, other = jnp.cross(first, axis), jnp.cross(axis, last)
+    sine = jnp.sum(first * other, axis=1) * safe_norm(axis)
+    return jnp.arctan2(sine, jnp.sum(one * other, axis=1))
+
+
+_COORDINATES = {2: _distance, 3: _angle, 4: _dihedral}

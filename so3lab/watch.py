@@ -1,0 +1,163 @@
+"""How a running simulation is watched: what ends a structure's run, found inside the compiled loop.
+
+A structure whose energy is no number, whose energy jumps, which grows far too hot or loses a bond stays where it
+was in its last good step, while the others go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import ase
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from so3lab import units
+from so3lab.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
+from so3lab.neighbors import bonded_pairs
+from so3lab.safe import safe_norm
+
+NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN = 1, 2, 4, 8, 16
+"""Fates of a structure, as flags."""
+_ROOM_TEMPERATURE = 300.0 * units.kB
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run is no longer worth anything; None switches a criterion off."""
+
+    bond_stretch: float | None = 1.0
+    """Å by which a bond of the start structure may be longer or shorter than at the start."""
+    energy_jump: float | None = 0.5
+    """eV per atom by which the potential energy may change in one step."""
+    heat: float | None = 10.0
+    """How many times the thermostat's temperature (at least 300 K) the kinetic energy may reach."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number, or None for no limit; got {value}")
+
+
+class Watch(NamedTuple):
+    """Limits as arrays, for compiled code; infinite where there is none."""
+
+    first: Int[Array, " bonds"]
+    second: Int[Array, " bonds"]
+    images: Int[Array, "bonds 3"] | None
+    lengths: Float[Array, " bonds"]  # Å, at the start
+    stretch: Float[Array, ""]
+    jump: Float[Array, ""]
+    heat: Float[Array, ""]
+
+
+def watch_of(structures: Sequence[ase.Atoms], limits: Limits, dtype: str) -> Watch:
+    """What to watch in these structures, whose bonds are those of :func:`~so3lab.neighbors.bonded_pairs`."""
+    first, second, images, lengths = [], [], [], []
+    offset = 0
+    for atoms in structures if limits.bond_stretch is not None else ():
+        i, j, shifts = bonded_pairs(atoms)
+        vectors = atoms.positions[j] - atoms.positions[i] + shifts @ np.asarray(atoms.cell)
+        first.append(i + offset)
+        second.append(j + offset)
+        images.append(shifts)
+        lengths.append(np.linalg.norm(vectors, axis=1))
+        offset += len(atoms)
+    periodic = any(atoms.pbc.any() for atoms in structures)
+    joined = lambda parts, kind: np.concatenate([np.zeros(0, kind), *parts]).astype(kind)  # noqa: E731
+    at_most = [np.asarray(np.inf if x is None else x, dtype) for x in vars(limits).values()]
+    shifts = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
+    return Watch(joined(first, np.int32), joined(second, np.int32), shifts, joined(lengths, dtype), *at_most)
+
+
+def bond_stretches(
+    watch: Watch,
+    positions: Float[Array, "atoms 3"],
+    cells: Float[Array, "structures 3 3"] | None,
+    bodies: Bodies,
+) -> Float[Array, " bonds"]:
+    """By how many Å each bond differs from its length at the start."""
+    vectors = positions[watch.second] - positions[watch.first]
+    if watch.images is not None and cells is not None:
+        own = cells[bodies.structure_index[watch.first]]
+        vectors = vectors + jnp.einsum("bi,bij->bj", watch.images.astype(vectors.dtype), own)
+    return jnp.abs(safe_norm(vectors) - watch.lengths)
+
+
+def fates(watch: Watch, new: MDState, old: MDState, bodies: Bodies, temperature) -> Int[Array, " structures"]:
+    """What ends each structure's run at this step, 0 when nothing does; for compiled code.
+
+    Args:
+        watch: From :func:`watch_of`.
+        new: After the step.
+        old: Before it.
+        bodies: What moves.
+        temperature: k_B T of the thermostat in eV.
+    """
+    kinetic = kinetic_energies(new.velocities, bodies)
+    finite = jnp.isfinite(new.energy) & jnp.isfinite(kinetic)
+    fate = jnp.where(finite, 0, NOT_FINITE)
+    atoms = sum_of_structures(jnp.ones_like(bodies.masses), bodies)
+    jumped = jnp.abs(new.energy - old.energy) > watch.jump * atoms
+    # The last term spares systems of few degrees of freedom, whose kinetic energy is often far above its mean.
+    most = 0.5 * jnp.maximum(temperature, _ROOM_TEMPERATURE) * (watch.heat * bodies.freedom + 50.0)
+    fate = fate + jnp.where(jumped, JUMPED, 0) + jnp.where(kinetic > most, HOT, 0)
+    if watch.first.shape[0]:
+        broken = (bond_stretches(watch, new.positions, new.cells, bodies) > watch.stretch).astype(jnp.int32)
+        if bodies.structures == 1:
+            fate = fate + BROKEN * broken.max()[None]
+        else:
+            any_broken = jnp.zeros(bodies.structures, jnp.int32)
+            fate = fate + BROKEN * any_broken.at[bodies.structure_index[watch.first]].max(broken)
+    return jnp.where(old.step >= 0, fate, fate & NOT_FINITE)  # the start is judged by its numbers alone
+
+
+def sentence(
+    fate: int,
+    step: int,
+    atoms: ase.Atoms,
+    positions: Float[np.ndarray, "atoms 3"],
+    limits: Limits,
+    timestep_fs: float,
+) -> str:
+    """What happened, where, and what to try.
+
+    Args:
+        fate: Flags.
+        step: At which step.
+        atoms: Start structure.
+        positions: Å, of the last good step.
+        limits: What was watched.
+        timestep_fs: The time step in force.
+    """
+    what = []
+    if fate & NOT_FINITE:
+        what.append("energy or velocities are not finite numbers")
+    if fate & LEAPT:
+        what.append("an atom leapt by more than half the skin of the pair list")
+    if fate & JUMPED:
+        what.append(f"the energy changed by more than {limits.energy_jump} eV per atom in one step")
+    if fate & HOT:
+        what.append(f"the kinetic energy rose above {limits.heat} times that of the thermostat")
+    if fate & BROKEN:
+        what.append(
+            f"the bond {_most_stretched(atoms, positions)} changed by more than {limits.bond_stretch} Å"
+        )
+    advice = (
+        f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
+        "if it happens again, the model does not know this geometry and needs training data near it"
+    )
+    if fate & BROKEN and not fate & (NOT_FINITE | LEAPT | JUMPED):
+        advice += "; if bonds may break here, run without that limit (limits=Limits(bond_stretch=None))"
+    return f"the simulation blew up: {' and '.join(what)} at step {step}. {advice}"
+
+
+def _most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> str:
+    """Name of the bond that differs most from its length at the start."""
+    i, j, images = bonded_pairs(atoms)
+    shifts = images @ np.asarray(atoms.cell)
+    lengths = [np.linalg.norm(some[j] - some[i] + shifts, axis=1) for some in (atoms.positions, positions)]
+    worst = int(np.argmax(np.abs(lengths[1] - lengths[0])))
+    symbols = atoms.get_chemical_symbols()
+    return f"{symbols[i[worst]]}{i[worst]}-{symbols[j[worst]]}{j[worst]}"
