@@ -1,0 +1,22 @@
+"""The Lennard-Jones fluid of simulation textbooks: cut at 3 σ, not shifted."""
+
+import jax.numpy as jnp
+
+from so3lab.force_field import Dtype, ForceField
+from so3lab.graph import displacements, sum_pairs_per_structure
+
+EPSILON, SIGMA = 0.0104, 3.4  # argon, eV and Å
+
+
+def _energy(parameters, graph, strain=None):
+    epsilon, sigma = parameters
+    d = displacements(graph, strain)
+    squares = jnp.sum(d * d, axis=1)
+    near = graph.pair_mask & (squares < (3 * SIGMA) ** 2)
+    sixth = (sigma * sigma / jnp.where(near, squares, 1e3)) ** 3
+    return sum_pairs_per_structure(jnp.where(near, 4 * epsilon * (sixth * sixth - sixth), 0.0), graph)
+
+
+def truncated_lennard_jones(dtype: Dtype) -> tuple[ForceField, float, float]:
+    """The force field, ε in eV and σ in Å."""
+    return ForceField(_energy, (EPSILON, SIGMA), 3 * SIGMA, dtype), EPSILON, SIGMA

@@ -1,0 +1,194 @@
+"""Every ensemble samples its distribution, over its true degrees of freedom, and keeps what it should keep."""
+
+from functools import partial
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from lennard_jones import truncated_lennard_jones
+from scipy import integrate, stats
+
+from so3lab import dynamics, units
+from so3lab.control import Control
+from so3lab.dynamics import Limits
+from so3lab.force_field import ForceField
+from so3lab.graph import displacements, sum_pairs_per_structure, sum_per_structure
+from so3lab.integrators import INTEGRATORS, Forces, bodies_of, key_data
+from so3lab.safe import safe_norm
+
+Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None))
+THERMOSTATS = ("langevin", "nose-hoover", "csvr")
+
+
+def spring_energy(parameters, graph, strain=None):
+    """Springs between all atoms of a molecule, stiff enough to keep its shape, soft enough to be anharmonic."""
+    d = safe_norm(displacements(graph, strain))
+    rest, stiffness = parameters
+    pairs = jnp.where(graph.pair_mask, 0.5 * stiffness * (d - rest) ** 2, 0.0)
+    return sum_pairs_per_structure(pairs, graph)
+
+
+SPRINGS = ForceField(spring_energy, (2.0, 3.0), 50.0, "float64")
+
+
+def nothing(parameters, graph, strain=None):
+    return sum_per_structure(jnp.zeros_like(graph.positions[:, 0]), graph)
+
+
+def sample(replicas: dynamics.Replicas, chunks: int, interval: int, discard: int = 2):
+    """Frames of all replicas after some chunks: a list of chunks for each."""
+    frames = replicas.most_frames
+    for _ in range(discard):
+        replicas.advance(frames, interval)
+    return [replicas.advance(frames, interval) for _ in range(chunks)]
+
+
+@pytest.mark.parametrize("temperature_K", [100.0, 500.0])
+@pytest.mark.parametrize("ensemble", THERMOSTATS)
+def test_kinetic_energies_are_canonical(ensemble, temperature_K):
+    """2 K / kT of each replica is chi-squared with the degrees of freedom of its ensemble (Kolmogorov-Smirnov)."""
+    atoms = ase.Atoms("C4", [[0, 0, 0], [1.5, 0, 0], [0, 1.5, 0], [0, 0, 1.5]])
+    control = Control(temperature_K, timestep_fs=1.0, friction_per_ps=20, thermostat_fs=20)
+    replicas = Replicas(SPRINGS, [atoms] * 100, ensemble=ensemble, control=control)
+    chunks = sample(replicas, 1, 40)[0]
+    freedom = 12 if ensemble == "langevin" else 6
+    twice = np.concatenate([2 * c.kinetic_energy[::8] / (units.kB * temperature_K) for c in chunks])
+    assert stats.kstest(twice, stats.chi2(freedom).cdf).pvalue > 1e-3
+    assert stats.kstest(twice, stats.chi2(freedom + 3).cdf).pvalue < 1e-6  # the test can tell them apart
+
+
+@pytest.mark.parametrize("ensemble", THERMOSTATS)
+def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensemble):
+    """300.0 ± 1 K, where counting 3N degrees of freedom would give 337 to 386 K."""
+    atoms = molecule("CH3CH2OH")
+    control = Control(300.0, timestep_fs=0.5, friction_per_ps=50, thermostat_fs=10)
+    replicas = Replicas(SPRINGS, [atoms] * 64, ensemble=ensemble, control=control)
+    temperatures = [c.temperature for chunks in sample(replicas, 4, 40) for c in chunks]
+    assert np.mean(temperatures) == pytest.approx(300.0, abs=1.0)
+    velocities = np.asarray(replicas.state.velocities).reshape(64, 9, 3)
+    momentum = np.einsum("a,rax->rx", atoms.get_masses(), velocities)
+    if ensemble != "langevin":
+        np.testing.assert_allclose(momentum, 0, atol=1e-8)
+
+
+def in_a_well(positions, cells) -> Forces:
+    """One atom per structure: a double well along x (barrier 0.05 eV), springs along y and z."""
+    x, rest = positions[:, 0], positions[:, 1:]
+    energy = 0.05 * (x * x - 1.0) ** 2 + 0.01 * x + 0.5 * 2.0 * jnp.sum(rest**2, axis=1)
+    slope = 0.2 * x * (x * x - 1.0) + 0.01
+    forces = -jnp.concatenate([slope[:, None], 2.0 * rest], axis=1)
+    return Forces(energy, forces, jnp.zeros(len(x), jnp.int32), jnp.zeros_like(energy))
+
+
+@pytest.mark.parametrize("ensemble", THERMOSTATS)
+def test_configurational_averages_of_a_double_well_and_of_springs(ensemble):
+    structures, temperature_K = 400, 400.0
+    kT = units.kB * temperature_K
+    with jax.enable_x64(True):
+        bodies = bodies_of(np.full(structures, 12.0), np.full(structures, 3.0), np.ones(structures, int))
+        integrator = INTEGRATORS[ensemble](in_a_well, bodies)
+        knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).knobs(
+            structures
+        )
+        random = np.random.default_rng(0)
+        positions = jnp.asarray(random.normal(scale=[1.0, 0.1, 0.1], size=(structures, 3)))
+        velocities = jnp.asarray(random.normal(scale=np.sqrt(kT / 12.0), size=(structures, 3)))
+        seeds = jnp.stack([key_data(seed) for seed in range(structures)])
+
+        @jax.jit
+        def run(state):
+            def some(state, _):
+                state = jax.lax.fori_loop(0, 25, lambda _, s: integrator.step(s, knobs), state)
+                return state, state.positions
+
+            return jax.lax.scan(some, state, None, 200)
+
+        state, _ = run(integrator.init(positions, velocities, seeds))
+        _, kept = run(state)
+    x = np.asarray(kept)[..., 0].ravel()
+    weight = lambda x: np.exp(-(0.05 * (x * x - 1.0) ** 2 + 0.01 * x) / kT)  # noqa: E731
+    norm = integrate.quad(weight, -4, 4)[0]
+    left = integrate.quad(weight, -4, 0)[0] / norm
+    square = integrate.quad(lambda x: x * x * weight(x), -4, 4)[0] / norm
+    assert np.mean(x < 0) == pytest.approx(left, abs=0.02)
+    assert np.mean(x * x) == pytest.approx(square, rel=0.02)
+    assert np.mean(np.asarray(kept)[..., 1:] ** 2) == pytest.approx(kT / 2.0, rel=0.02)
+
+
+@pytest.mark.parametrize("ensemble", ["nve", *THERMOSTATS])
+def test_conserved_energy_is_conserved_to_second_order(ensemble):
+    """What the heat bath has given is counted: the rest is kept as well as at constant energy."""
+    atoms, spread = molecule("CH3CH2OH"), {}
+    for timestep_fs in (1.0, 0.5):
+        control = Control(300.0, timestep_fs=timestep_fs, friction_per_ps=10, thermostat_fs=50)
+        replicas = Replicas(SPRINGS, [atoms] * 8, ensemble=ensemble, control=control)
+        chunks = sample(replicas, 1, int(20 / timestep_fs), discard=1)[0]
+        spread[timestep_fs] = np.mean([np.std(c.conserved_energy) for c in chunks])
+        assert spread[timestep_fs] < 0.1 * np.mean([np.std(c.kinetic_energy) for c in chunks])
+    assert 2.5 < spread[1.0] / spread[0.5] < 7
+
+
+@pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])
+def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble):
+    r"""Without forces, :math:`p(V) \propto V^N e^{-PV/kT}`: mean (N + 1) kT/P, variance (N + 1) (kT/P)²."""
+    count, temperature_K, pressure_GPa = 8, 300.0, 0.1
+    unit = units.kB * temperature_K / (pressure_GPa * units.GPa)
+    atoms = ase.Atoms(
+        f"Ar{count}", np.random.default_rng(0).uniform(0, 7, (count, 3)), cell=[7.5] * 3, pbc=True
+    )
+    control = Control(
+        temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
+        compressibility_per_GPa=10.0,
+    )  # fmt: skip
+    gas = ForceField(nothing, (), 0.05, "float64")
+    replicas = Replicas(gas, [atoms] * 200, ensemble=ensemble, control=control)
+    chunks = sample(replicas, 2, 50, discard=1)
+    volumes = np.array([c.volume for some in chunks for c in some])
+    assert volumes.mean() == pytest.approx((count + 1) * unit, rel=0.03)
+    assert volumes.var() == pytest.approx((count + 1) * unit**2, rel=0.12)
+    pressures = np.array([c.pressure for some in chunks for c in some]) / units.GPa
+    assert np.mean(pressures) == pytest.approx(
+        np.mean(count / volumes) * units.kB * temperature_K / units.GPa, rel=0.03
+    )
+
+
+def test_lennard_jones_fluid_at_a_published_state_point():
+    """Density at T* = 0.85 and the pressure that NIST's Monte Carlo reference gives for a density of 0.82.
+
+    Source: NIST Standard Reference Simulation Website, Lennard-Jones fluid, cutoff 3 σ with long-range correction:
+    p* = 0.5536 at ρ* = 0.82, and dp*/dρ* is about 16 there.
+    """
+    field, epsilon, sigma = truncated_lennard_jones("float32")
+    density, side = 0.82, 4
+    atoms = bulk("Ar", "fcc", a=sigma * (4 / density) ** (1 / 3), cubic=True).repeat((side, side, side))
+    temperature_K = 0.85 * epsilon / units.kB
+    tail = 16 / 3 * np.pi * density**2 * (2 / 3 / 3**9 - 1 / 3**3)  # pressure of pairs beyond 3 σ
+    pressure_GPa = (0.5536 - tail) * epsilon / sigma**3 / units.GPa
+    control = Control(
+        3 * temperature_K, timestep_fs=10.0, pressure_GPa=pressure_GPa, thermostat_fs=500, barostat_fs=2000,
+        compressibility_per_GPa=2.0,
+    )  # fmt: skip
+    replicas = Replicas(field, [atoms], ensemble="npt", control=control)
+    replicas.advance(20, 20)  # melt it
+    control.temperature_K = temperature_K
+    chunks = [some[0] for some in sample(replicas, 5, 20, discard=4)]
+    found = len(atoms) * sigma**3 / np.mean(np.concatenate([c.volume for c in chunks]))
+    assert found == pytest.approx(density, abs=0.01)
+    assert np.mean([c.temperature for c in chunks]) == pytest.approx(temperature_K, rel=0.02)
+
+
+def test_cell_of_a_crystal_relaxes_to_its_shape():
+    """A cubic crystal strained along one axis and sheared becomes cubic again when the whole cell may change."""
+    field, _, sigma = truncated_lennard_jones("float64")
+    atoms = bulk("Ar", "fcc", a=1.55 * sigma, cubic=True).repeat((4, 4, 4))
+    cell = atoms.cell.array.copy()
+    atoms.set_cell(cell @ np.array([[1.04, 0.02, 0], [0, 0.98, 0], [0, 0, 0.99]]), scale_atoms=True)
+    control = Control(20.0, timestep_fs=5.0, thermostat_fs=100, barostat_fs=500, compressibility_per_GPa=0.5)
+    replicas = Replicas(field, [atoms], ensemble="npt-flexible", control=control)
+    (last,) = sample(replicas, 1, 20, discard=2)[0]
+    lengths_angles = ase.cell.Cell(last.cell[32:].mean(axis=0)).cellpar()
+    assert np.ptp(lengths_angles[:3]) < 0.01 * lengths_angles[0]
+    np.testing.assert_allclose(lengths_angles[3:], 90, atol=0.7)
