@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 SPACING_TOLERANCE = 1e-3
-"""Largest relative departure of a time step from the mean one; stored times are rounded, skipped frames are not."""
+"""Largest relative departure of a time step from the usual one; stored times are rounded, skipped frames are not."""
 
 
 def spacing_fs(time_fs: Float[np.ndarray, " frames"], frames: int) -> float:
@@ -24,17 +24,18 @@ def spacing_fs(time_fs: Float[np.ndarray, " frames"], frames: int) -> float:
     if frames < 2:
         raise ValueError(f"time_fs must hold at least two frames, got {frames}")
     require_finite("time_fs", times)
-    spacing = float(times[-1] - times[0]) / (frames - 1)
+    steps = np.diff(times)
+    spacing = float(np.median(steps))
     if spacing <= 0:
         raise ValueError(f"time_fs must increase, got {times[0]:g} fs first and {times[-1]:g} fs last")
-    wrong = np.abs(np.diff(times) - spacing) > SPACING_TOLERANCE * spacing
+    wrong = np.abs(steps - spacing) > SPACING_TOLERANCE * spacing
     if wrong.any():
         frame = int(wrong.argmax())
         raise ValueError(
-            f"time_fs must be equally spaced, the mean step is {spacing:g} fs and from frame {frame} to {frame + 1} "
-            f"it is {times[frame + 1] - times[frame]:g} fs; use one unbroken run with a constant interval"
+            f"time_fs must be equally spaced, the usual step is {spacing:g} fs and from frame {frame} to {frame + 1} "
+            f"it is {steps[frame]:g} fs; use one unbroken run with a constant interval"
         )
-    return spacing
+    return float(times[-1] - times[0]) / (frames - 1)
 
 
 def require_finite(name: str, values: Float[np.ndarray, "*shape"]) -> None:

@@ -1,7 +1,5 @@
 """Which infrared light does a molecule absorb, from how its dipole moves?"""
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 from ase import units as ase_units
@@ -9,9 +7,8 @@ from jaxtyping import Float
 
 from so3lab import units
 from so3lab.observables.checks import require_finite, spacing_fs
-from so3lab.observables.power import Window, power_spectrum
+from so3lab.observables.power import power_spectrum
 
-Correction = Literal["harmonic", "standard", "schofield"]
 _KM_PER_MOL = 1e-13 * ase_units._Nav
 """One Å per molecule in km/mol."""
 
@@ -21,8 +18,8 @@ def infrared_spectrum(
     time_fs: Float[np.ndarray, " frames"],
     temperature_K: float,
     *,
-    correction: Correction = "harmonic",
-    window: Window = "hann",
+    correction: str = "harmonic",
+    window: str = "hann",
     resolution_per_cm: float | None = None,
     zero_padding: int = 2,
     highest_per_cm: float = 4000.0,

@@ -1,7 +1,5 @@
 """How is the power of a time series spread over wavenumbers?"""
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -10,7 +8,6 @@ from scipy import fft
 from so3lab import units
 from so3lab.observables.checks import require_finite, spacing_fs
 
-Window = Literal["hann", "hamming", "blackman", "boxcar"]
 _COSINES = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "blackman": (0.42, 0.5, 0.08), "boxcar": (1.0,)}
 RESOLUTION_PER_CM = 10.0
 """In cm⁻¹, when no other is asked for and the series is long enough."""
@@ -21,7 +18,7 @@ def power_spectrum(
     series: Float[np.ndarray, "frames channels"],
     time_fs: Float[np.ndarray, " frames"],
     *,
-    window: Window = "hann",
+    window: str = "hann",
     resolution_per_cm: float | None = None,
     zero_padding: int = 2,
     highest_per_cm: float = 4000.0,
@@ -39,7 +36,8 @@ def power_spectrum(
     Args:
         series: Any unit; the mean is left in, at wavenumber zero.
         time_fs: Time of each frame, equally spaced.
-        window: What segments are multiplied with, so that a peak does not leak far.
+        window: What segments are multiplied with, so that a peak does not leak far: ``"hann"``, ``"hamming"``,
+            ``"blackman"`` or ``"boxcar"`` (none).
         resolution_per_cm: Resolution in cm⁻¹; 1 cm⁻¹ takes segments of 33.4 ps. None for 10 cm⁻¹, or what the whole
             series as one segment gives when it is shorter than the 3.3 ps that this takes.
         zero_padding: How many times longer segments are made with zeros, which draws curves more finely but resolves

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from scipy import fft
 
 from so3lab.observables.checks import require_finite, spacing_fs
-from so3lab.observables.power import Window, power_spectrum
+from so3lab.observables.power import power_spectrum
 
 _AT_ONCE = 4_000_000
 
@@ -57,7 +57,7 @@ def vibrational_spectrum(
     time_fs: Float[np.ndarray, " frames"],
     masses: Float[np.ndarray, " atoms"],
     *,
-    window: Window = "hann",
+    window: str = "hann",
     resolution_per_cm: float | None = None,
     zero_padding: int = 2,
     highest_per_cm: float = 4000.0,
