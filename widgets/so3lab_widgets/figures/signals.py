@@ -76,9 +76,8 @@ def _marked(modes: Sequence[float] | np.ndarray | None) -> str:
     if modes is None:
         return ""
     imaginary = int(np.sum(np.asarray(modes, float) <= 0))
-    return (
-        f"{imaginary} imaginary modes are not marked" if imaginary else "marks below: harmonic normal modes"
-    )
+    left_out = f", without {imaginary} imaginary" if imaginary else ""
+    return f"marks below: harmonic normal modes{left_out}"
 
 
 def velocity_autocorrelation(table: pd.DataFrame) -> go.Figure:
@@ -128,11 +127,9 @@ def mean_squared_displacement(table: pd.DataFrame, diffusion: pd.DataFrame | Non
                 line={"color": VERMILLION, "width": 2.5 if style == "solid" else 1.5, "dash": style},
             )  # fmt: skip
         power = int(np.floor(np.log10(abs(fit["diffusion_cm2_per_s"])))) if fit["diffusion_cm2_per_s"] else 0
-        value, error = (fit[f"{name}_cm2_per_s"] / 10.0**power for name in ("diffusion", "error"))
-        subtitle = (
-            f"D = ({value:.2f} ± {error:.2f}) · 10<sup>{power}</sup> cm²/s".replace("-", "−")
-            + f" = {fit['diffusion_A2_per_ps']:.3g} ± {fit['error_A2_per_ps']:.2g} Å²/ps"
-        )
+        mantissa = _with_error(*(fit[f"{name}_cm2_per_s"] / 10.0**power for name in ("diffusion", "error")))
+        plain = _with_error(fit["diffusion_A2_per_ps"], fit["error_A2_per_ps"])
+        subtitle = f"D = ({mantissa}) · 10<sup>{power}</sup> cm²/s".replace("-", "−") + f" = {plain} Å²/ps"
     figure.update_xaxes(title_text="lag (ps)", rangemode="tozero")
     figure.update_yaxes(title_text="MSD (Å²)", rangemode="tozero")
     styled(figure, "Mean squared displacement", subtitle)
@@ -162,8 +159,14 @@ def block_average(table: pd.DataFrame, unit: str = "", estimate: "Estimate | Non
     subtitle = ""
     if estimate is not None:
         more = "" if estimate.plateau else " or more: no plateau, the run is too short"
-        subtitle = f"mean {estimate.mean:.6g} ± {estimate.error:.2g} {unit}".rstrip() + f" (dashed){more}"
+        subtitle = f"mean {_with_error(estimate.mean, estimate.error)} {unit}".rstrip() + f" (dashed){more}"
         figure.add_hline(estimate.error, line={"color": VERMILLION, "dash": "dash", "width": 1.5})
     figure.update_xaxes(title_text="frames per block", **log_ticks(table["block_size"]))
     figure.update_yaxes(title_text=f"standard error of the mean ({shown})", rangemode="tozero")
     return styled(figure, "Error of the mean from blocks", subtitle)
+
+
+def _with_error(value: float, error: float) -> str:
+    """Both numbers to the second digit of the error."""
+    digits = max(0, 1 - int(np.floor(np.log10(error)))) if error > 0 else 3
+    return f"{value:.{digits}f} ± {error:.{digits}f}"

@@ -204,6 +204,4 @@ def hydrogen_bond_occupancy(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, ticks="")
     left = len(table) - len(shown)
     subtitle = f"{left} rarer ones left out" if left else ""
-    return styled(
-        figure, "Share of the time that each hydrogen bond is there", subtitle, 140 + 28 * len(shown)
-    )
+    return styled(figure, "Hydrogen bonds by share of the time", subtitle, 140 + 28 * len(shown))
