@@ -4,11 +4,13 @@ import itertools
 
 import ase
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import molecule
 from ase.data.s22 import create_s22_system
 
 from so3lab import observables
+from so3lab.neighbors import Pairs, pair_list
 from so3lab.structures import read_structure
 
 
@@ -71,6 +73,18 @@ def test_bonds_of_crowded_water_are_those_of_a_search_through_all_images():
     }
     assert len(expected) > 5
     assert found == expected
+
+
+def test_a_pair_may_be_listed_in_either_direction(monkeypatch):
+    dimer = create_s22_system("Water_dimer")
+    usual = observables.hydrogen_bonds(dimer.positions[None], dimer)
+
+    def reversed_pairs(*arguments):
+        pairs = pair_list(*arguments)
+        return Pairs(pairs.senders, pairs.receivers, -pairs.images)
+
+    monkeypatch.setattr("so3lab.observables.hydrogen_bonding.pair_list", reversed_pairs)
+    pd.testing.assert_frame_equal(observables.hydrogen_bonds(dimer.positions[None], dimer), usual)
 
 
 def test_ring_of_alanine_dipeptide_is_closed_by_a_hydrogen_bond():

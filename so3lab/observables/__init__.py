@@ -8,7 +8,7 @@ from so3lab.observables.backbone import BackboneTorsions, backbone_torsions, ram
 from so3lab.observables.blocking import Estimate, block_average, mean_and_error
 from so3lab.observables.bonding import STABILITY_TOLERANCE, bond_lengths, bonds, stability
 from so3lab.observables.diffusion import diffusion_coefficient, mean_squared_displacement
-from so3lab.observables.hydrogen_bonds import hydrogen_bond_counts, hydrogen_bond_occupancy, hydrogen_bonds
+from so3lab.observables.hydrogen_bonding import hydrogen_bond_counts, hydrogen_bond_occupancy, hydrogen_bonds
 from so3lab.observables.infrared import infrared_spectrum
 from so3lab.observables.internal import dihedral_degrees, internal_coordinates
 from so3lab.observables.pairs import (
