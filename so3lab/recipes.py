@@ -21,7 +21,8 @@ from ase.io import write
 from ase.optimize import BFGS
 
 from so3lab import labels, reference_methods, sampling
-from so3lab.sampling import Dihedral, Run
+from so3lab.observables.internal import Dihedral
+from so3lab.sampling import Run
 
 SEED = 20240501
 SAMPLING_ACCURACY = 1.0

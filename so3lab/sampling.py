@@ -13,6 +13,7 @@ from ase.md.langevin import Langevin
 from jaxtyping import Bool, Float, Int
 
 from so3lab import units
+from so3lab.observables.internal import Dihedral
 from so3lab.structures import molecule_with_hydrogens
 
 HYDROGEN_MASS = 4.0
@@ -20,8 +21,6 @@ HYDROGEN_MASS = 4.0
 BROKEN, FORMED = 1.4, 1.25
 """A bond is broken beyond, and a new one formed below, these multiples of the sum of covalent radii."""
 MAX_DROPPED = 50
-
-Dihedral = tuple[int, int, int, int]
 
 
 class Molecule(NamedTuple):
@@ -180,17 +179,6 @@ def energy_autocorrelation(
         products += float((delta[1:] * delta[:-1]).sum())
         squares += float((delta**2).sum() * (len(delta) - 1) / len(delta))
     return products / squares
-
-
-def dihedral_degrees(
-    positions: Float[np.ndarray, "frames atoms 3"], atoms: Dihedral
-) -> Float[np.ndarray, " frames"]:
-    """Signed dihedral angle of four atoms in each frame, degrees in (-180, 180], IUPAC sign."""
-    a, b, c, d = (positions[:, i] for i in atoms)
-    axis = c - b
-    first, second = np.cross(b - a, axis), np.cross(axis, d - c)
-    sine = np.einsum("fx,fx->f", np.cross(first, second), axis) / np.linalg.norm(axis, axis=1)
-    return np.degrees(np.arctan2(sine, np.einsum("fx,fx->f", first, second)))
 
 
 def _thermalize(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> None:

@@ -21,3 +21,9 @@ coulomb_constant: float = _ase.Hartree * _ase.Bohr
 """e²/(4πε₀) in eV Å."""
 GPa: float = _ase.GPa
 """One gigapascal in eV/Å³."""
+speed_of_light: float = _ase._c * _ase.m / _ase.second
+"""In Å per ASE time unit."""
+per_cm: float = 1e-8 * speed_of_light
+"""Frequency, in cycles per ASE time unit, of light with a wavenumber of one cm⁻¹."""
+photon_per_cm: float = _ase.invcm
+"""Energy in eV of a photon with a wavenumber of one cm⁻¹."""

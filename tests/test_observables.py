@@ -7,6 +7,8 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from ase.calculators.emt import EMT
+from ase.geometry.rdf import get_rdf
 
 from so3lab import observables, units
 
@@ -22,6 +24,28 @@ def test_temperature_of_known_velocities():
     velocities = np.ones((4, 2, 3))
     expected = (3 * 1.0 + 3 * 2.0) / (6 * units.kB)
     np.testing.assert_allclose(observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 6), expected)
+
+
+def test_pressure_of_an_ideal_gas_and_of_compressed_copper():
+    gas = observables.pressure(np.array([1.5 * 100 * units.kB * 300.0]), np.zeros((1, 3, 3)), 4.0e5)
+    assert gas["pressure_eV_A3"].item() == pytest.approx(100 * units.kB * 300.0 / 4.0e5)
+    assert gas["kinetic_GPa"].item() == pytest.approx(
+        1.0355e-3, rel=1e-4
+    )  # 10.2 atm at 300 K, pV = NkT in SI
+    energies, volumes = [], []
+    for a in (3.499, 3.5, 3.501):
+        copper = bulk("Cu", cubic=True, a=a)
+        copper.calc = EMT()
+        energies.append(copper.get_potential_energy())
+        volumes.append(a**3)
+        if a == 3.5:
+            stress = copper.get_stress(voigt=False)
+    cold = observables.pressure(np.zeros(1), stress[None], 3.5**3)
+    slope = (energies[2] - energies[0]) / (volumes[2] - volumes[0])
+    assert cold["virial_GPa"].item() == pytest.approx(-slope / units.GPa, rel=1e-4)
+    assert cold["pressure_GPa"].item() > 5.0
+    with pytest.raises(ValueError, match=r"volume must be positive \(Å³\), got 0.0; a molecule"):
+        observables.pressure(np.zeros(1), np.zeros((1, 3, 3)), 0.0)
 
 
 def test_bonds_of_ethanol():
@@ -87,3 +111,15 @@ def test_radial_distribution_of_an_ideal_gas_is_one_and_of_a_crystal_its_shells(
         observables.radial_distribution(frames, ase.Atoms("Ar200"))
     with pytest.raises(ValueError, match="atoms must hold Xe, got"):
         observables.radial_distribution(frames, gas, "Xe")
+
+
+def test_radial_distribution_agrees_with_that_of_ase():
+    liquid = ase.Atoms("OH2" * 20, cell=[9.0, 9.5, 10.0], pbc=True)
+    liquid.positions = np.random.default_rng(3).uniform(0, 9, (60, 3))
+    mixed = observables.radial_distribution(liquid.positions[None], liquid, "O", "H", longest=4.4, bins=22)
+    theirs, distances = get_rdf(liquid, 4.4, 22, elements=(8, 1))
+    np.testing.assert_allclose(mixed["r"], distances)
+    np.testing.assert_allclose(mixed["g"], theirs)
+    everything = observables.radial_distribution(liquid.positions[None], liquid, longest=4.4, bins=22)
+    theirs, _ = get_rdf(liquid, 4.4, 22)
+    np.testing.assert_allclose(everything["g"] * 59 / 60, theirs)  # ASE counts an atom as its own neighbour

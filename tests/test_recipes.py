@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from so3lab import labels, recipes, reference_methods, sampling
+from so3lab import labels, observables, recipes, reference_methods, sampling
 from so3lab.resources import bundled
 
 NAMES = ["ethanol", "ala2", "ala3"]
@@ -89,7 +89,7 @@ def test_start_structures_are_minima_at_the_level_of_their_set(bundled_set):
 
 def test_ethanol_covers_trans_and_both_gauche_wells():
     data = np.load(bundled("data") / "ethanol.npz")
-    angles = sampling.dihedral_degrees(data["R"].astype(float), (0, 1, 2, 8))
+    angles = observables.dihedral_degrees(data["R"].astype(float), (0, 1, 2, 8))
     wells = [
         np.mean(np.cos(np.radians(angles - centre)) > np.cos(np.radians(40))) for centre in (60, 180, -60)
     ]
@@ -98,7 +98,7 @@ def test_ethanol_covers_trans_and_both_gauche_wells():
 
 def test_alanine_dipeptide_covers_the_ramachandran_map():
     data = np.load(bundled("data") / "ala2.npz")
-    phi, psi = (sampling.dihedral_degrees(data["R"].astype(float), atoms) for atoms in recipes.backbone(0))
+    phi, psi = (observables.dihedral_degrees(data["R"].astype(float), atoms) for atoms in recipes.backbone(0))
     counts = np.histogram2d(phi, psi, bins=12, range=[[-180, 180]] * 2)[0]
     assert (counts > 0).mean() > 0.8
     c7ax = (abs(phi - 72) < 40) & (abs(psi + 62) < 40)
@@ -108,7 +108,7 @@ def test_alanine_dipeptide_covers_the_ramachandran_map():
 
 def test_dihedrals_have_the_sign_of_ase():
     atoms = Atoms("H4", np.random.default_rng(0).normal(size=(4, 3)))
-    ours = sampling.dihedral_degrees(atoms.positions[None], (0, 1, 2, 3))[0]
+    ours = observables.dihedral_degrees(atoms.positions[None], (0, 1, 2, 3))[0]
     assert ours % 360 == pytest.approx(atoms.get_dihedral(0, 1, 2, 3))
 
 

@@ -11,8 +11,26 @@ from so3lab_widgets.figures.inside import (
     partial_charges,
 )
 from so3lab_widgets.figures.motion import pair_distance_histogram, time_series, total_energy
+from so3lab_widgets.figures.signals import (
+    block_average,
+    infrared_spectrum,
+    mean_squared_displacement,
+    velocity_autocorrelation,
+    vibrational_spectrum,
+)
+from so3lab_widgets.figures.structure import (
+    hydrogen_bond_occupancy,
+    hydrogen_bonds,
+    internal_coordinates,
+    radial_distribution,
+    ramachandran,
+    rmsd,
+    rmsf,
+)
 
 __all__ = [
-    "attention_matrix", "electrostatics_modes", "energy_terms", "force_error_by_element", "learning_curves",
-    "pair_distance_histogram", "parity", "partial_charges", "time_series", "total_energy",
+    "attention_matrix", "block_average", "electrostatics_modes", "energy_terms", "force_error_by_element",
+    "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates", "learning_curves",
+    "mean_squared_displacement", "pair_distance_histogram", "parity", "partial_charges", "radial_distribution",
+    "ramachandran", "rmsd", "rmsf", "time_series", "total_energy", "velocity_autocorrelation", "vibrational_spectrum",
 ]  # fmt: skip

@@ -29,7 +29,7 @@ def time_series(table: pd.DataFrame, *columns: str, levels: Mapping[str, float] 
     """
     if not columns:
         raise ValueError("columns names nothing to draw; name for example 'temperature', 'total_energy'")
-    names, time = list(columns), _time_ps(table)
+    names, time = list(columns), time_ps(table)
     require(table, names)
     figure = make_subplots(rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for row, (name, colour) in enumerate(zip(names, cycle(len(names)), strict=True), start=1):
@@ -46,8 +46,8 @@ def time_series(table: pd.DataFrame, *columns: str, levels: Mapping[str, float] 
     return figure.update_layout(showlegend=False, hovermode="x", meta={"x": "time_ps"})
 
 
-def _time_ps(table: pd.DataFrame) -> np.ndarray:
-    """Times of the rows in ps."""
+def time_ps(table: pd.DataFrame) -> np.ndarray:
+    """Times of the rows of a table in ps, from its ``time_ps`` or ``time_fs``."""
     if "time_ps" in table.columns:
         return table["time_ps"].to_numpy(float)
     require(table, ["time_fs"])
@@ -61,7 +61,7 @@ def total_energy(table: pd.DataFrame) -> go.Figure:
         table: ``time_fs`` (or ``time_ps``) and ``total_energy`` in eV, such as a trajectory's table.
     """
     require(table, ["total_energy"])
-    time, energy = _time_ps(table), table["total_energy"].to_numpy(float)
+    time, energy = time_ps(table), table["total_energy"].to_numpy(float)
     change = 1000 * (energy - energy[0])
     figure = go.Figure()
     figure.add_scatter(
