@@ -64,10 +64,16 @@ class TrajectoryWriter:
         self._start(path, recovery.open_appendable(path), lock, frames=0, counter=0)
 
     @classmethod
-    def resume(cls, path: str | os.PathLike) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
+    def resume(
+        cls, path: str | os.PathLike, structure: Atoms | None = None
+    ) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
         """Reopen a closed or killed file behind its last good restart state.
 
         Frames younger than that state are cut: the continued run computes them again.
+
+        Args:
+            path: File to go on with.
+            structure: The atoms to go on with; a file of others is refused, untouched.
 
         Returns:
             The writer, and the arrays given to the last :meth:`save_state`, bit by bit.
@@ -75,9 +81,11 @@ class TrajectoryWriter:
         Raises:
             FileNotFoundError: If there is no such file.
             BlockingIOError: If another process is writing it.
-            ValueError: If it is damaged, was not written by so3lab, or holds no restart state.
+            ValueError: If it is damaged, was not written by so3lab, holds no restart state, or has other atoms.
         """
         path = Path(path)
+        if structure is not None:
+            check_same_atoms(path, structure)
         file, saved, lock = recovery.reopen(path)
         writer = cls.__new__(cls)
         writer._start(path, file, lock, frames=saved.frames, counter=saved.counter)
@@ -222,6 +230,31 @@ class TrajectoryWriter:
                 f"could not write to {self.path}: {_reason(error)}. The file is readable up to frame "
                 f"{self.frames}; make room, then continue with TrajectoryWriter.resume",
             ) from error
+
+
+def check_same_atoms(path: str | os.PathLike, structure: Atoms) -> None:
+    """Refuse a trajectory file of other atoms: elements, their order, and which cell vectors repeat.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the atoms differ, or the file is damaged or was not written by so3lab.
+    """
+    with recovery.open_readable(Path(path)) as file:
+        layout = _layout.read_layout(file)
+    there = Atoms(numbers=layout.atomic_numbers, pbc=layout.pbc)
+    if np.array_equal(there.numbers, structure.numbers) and np.array_equal(there.pbc, structure.pbc):
+        return
+    if sorted(there.numbers) == sorted(structure.numbers) and np.array_equal(there.pbc, structure.pbc):
+        problem = f"the atoms of {there.get_chemical_formula()} in another order"
+    else:
+        names = (
+            f"{a.get_chemical_formula()}{' in a cell' if a.pbc.any() else ''}" for a in (there, structure)
+        )
+        problem = "{}, not {}".format(*names)
+    raise ValueError(
+        f"{path} cannot be resumed with this structure: it is a trajectory of {problem}; give the structure that "
+        "it began with, or choose another file"
+    )
 
 
 def _errno(error: BaseException) -> int:
