@@ -4,6 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
+from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.structures import read_structure
@@ -33,6 +34,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
+    replicas.add_arguments(parser)
     parser.set_defaults(run=run)
 
     parser = commands.add_parser("export", parents=[common], help="trajectory to extxyz, traj, pdb or dcd")
@@ -45,6 +47,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Simulate with progress, then say what came out."""
+    if replicas.asked_for(options):
+        return replicas.run(options, console)
     import numpy as np
     import psutil
 

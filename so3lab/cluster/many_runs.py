@@ -122,7 +122,7 @@ def _supervise(
                 error = _error_of(job)
                 if error is None:
                     assert job.future is not None
-                    yield job.future.result()
+                    yield job.future.result()._replace(run=job.run)  # the caller's own, not the copy sent
                 elif not _worker_was_lost(error):
                     yield _given_up(job, f"{type(error).__name__}: {error}")
                 elif _count_loss(job, error, jobs) > retries:

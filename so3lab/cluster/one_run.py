@@ -242,7 +242,9 @@ def _last_step(path: Path) -> int:
 @functools.cache
 def _prepare_process() -> None:
     """Make this process fit to compute, as the commands do; once."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # As the command line does; "1" is what JAX sets in a parent process, not what a person chose.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Several processes may share one accelerator: none may take its memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     from so3lab.compilation import enable_compilation_cache

@@ -86,20 +86,23 @@ def _open_hdf5(path: Path) -> h5py.File:
         if not h5py.is_hdf5(path):
             raise ValueError(f"{path} is not an HDF5 file, so it is not a so3lab trajectory") from None
         problem: Exception = error
-    if is_marked_open(path):
-        try:
-            return h5py.File(path, "r", swmr=True, locking=False)
-        except (OSError, RuntimeError, ValueError) as error:
-            problem = error
-    elif "truncated file" in str(problem):
+    try:
+        if is_marked_open(path):
+            try:
+                return h5py.File(path, "r", swmr=True, locking=False)
+            except (OSError, RuntimeError, ValueError) as error:
+                problem = error
+        elif "truncated file" in str(problem):
+            raise ValueError(
+                f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
+                "frames that are there"
+            ) from problem
         raise ValueError(
-            f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
-            "frames that are there"
+            f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
+            "not written by so3lab; copy it again from where it came"
         ) from problem
-    raise ValueError(
-        f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
-        "not written by so3lab; copy it again from where it came"
-    ) from problem
+    finally:
+        del problem  # its traceback would keep our callers' frames alive, and with them the open file
 
 
 def open_appendable(path: Path) -> h5py.File:
@@ -123,8 +126,11 @@ def reopen(path: Path) -> tuple[h5py.File, SavedState, FileLock]:
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path} to resume")
+    from so3lab.trajectory.source import look_anew  # which needs this module
+
     lock = FileLock(path)
     try:
+        look_anew(path)  # nobody writes any more
         with open_readable(path) as file:
             saved = _last_state(file, path)
         try:
