@@ -67,8 +67,10 @@ class Run:
             raise ValueError(f"steps and interval must be positive, got {self.steps} and {self.interval}")
         object.__setattr__(self, "out", Path(self.out).absolute())
         object.__setattr__(self, "model", _absolute(self.model))
-        if not isinstance(self.structure, Atoms):
-            object.__setattr__(self, "structure", _absolute(self.structure))
+        structure = self.structure.copy() if isinstance(self.structure, Atoms) else _absolute(self.structure)
+        object.__setattr__(
+            self, "structure", structure
+        )  # without its calculator, which need not be picklable
 
     @property
     def path(self) -> Path:
