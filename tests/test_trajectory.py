@@ -1,5 +1,6 @@
 """Frames on disk: what is read back is what was written, by us and by other programs."""
 
+import os
 import sys
 import time
 
@@ -11,7 +12,7 @@ from known_frames import ETHANOL, assert_frames_are_right, assert_same, frames_o
 
 from so3lab import units
 from so3lab.app import main
-from so3lab.trajectory import Trajectory, TrajectoryWriter, export
+from so3lab.trajectory import Trajectory, TrajectoryWriter, export, salvage
 
 # --- writing and reading -----------------------------------------------------------------------
 
@@ -142,6 +143,21 @@ def test_export_keeps_velocities_energies_and_forces(tmp_path, suffix):
             assert atoms.get_potential_energy() == pytest.approx(original.get_potential_energy(), abs=1e-8)
             if suffix != ".traj":  # ASE's .traj keeps the atoms, not the notes beside them
                 assert atoms.info["step"] == original.info["step"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_exported_trajectories_are_compressed_and_others_read_them(tmp_path):
+    path, out = write(tmp_path / "run.h5", 600), tmp_path / "run.h5md"
+    export(path, out)
+    assert out.stat().st_size < 0.95 * path.stat().st_size
+    mda = pytest.importorskip("MDAnalysis")
+    universe = mda.Universe(str(out))
+    np.testing.assert_array_equal(universe.trajectory[599].positions, frames_of(599, 1)["positions"][0])
+    universe.trajectory.close()
+    os.truncate(out, int(0.75 * out.stat().st_size))
+    with pytest.raises(ValueError, match="damaged"):
+        Trajectory(out)
+    assert 0 < salvage(out, tmp_path / "saved.h5") < 600
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -34,8 +34,8 @@ def export(
 
     ``.extxyz`` and ``.xyz`` keep velocities (as momenta), energies and forces in text with eight
     decimals, ``.traj`` keeps them exactly; ``.pdb`` and ``.dcd`` keep positions and cell only.
-    ``.h5`` and ``.h5md`` are trajectories of so3lab again, which cannot be resumed. Where some atoms are left out,
-    so are the energies and the temperature, which belong to all.
+    ``.h5`` and ``.h5md`` are trajectories of so3lab again, compressed, which cannot be resumed. Where
+    some atoms are left out, so are the energies and the temperature, which belong to all.
 
     Args:
         path_in: File written by ``TrajectoryWriter``.
@@ -164,7 +164,7 @@ def _write_h5md(path: Path, part: _Part) -> None:
     about = {"file": trajectory.path.name, "atoms": "all" if part.complete else chosen.tolist()}
     with TrajectoryWriter(
         path, first, observables=observables, state_template={}, meta=trajectory.meta | {"exported_from": about},
-        precision=trajectory.positions(0).dtype.name,
+        precision=trajectory.positions(0).dtype.name, compress=True,
     ) as writer:  # fmt: skip
         for start in range(0, len(part), _BLOCK):
             rows = slice(start, start + _BLOCK)

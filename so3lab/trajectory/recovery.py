@@ -197,6 +197,8 @@ def is_on_disk(dataset: h5py.Dataset, row: int, file_size: int) -> bool:
         return False
     if chunk.byte_offset is None:
         return False
+    if dataset.compression is not None:
+        return chunk.byte_offset + chunk.size <= file_size
     row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
     return chunk.byte_offset + (row % dataset.chunks[0] + 1) * row_bytes <= file_size
 
