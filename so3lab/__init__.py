@@ -22,6 +22,7 @@ _FROM = {
 }
 _MODULES = (
     "attention",
+    "cluster",
     "datasets",
     "dynamics",
     "electrostatics",
@@ -37,6 +38,7 @@ _MODULES = (
 if TYPE_CHECKING:
     from so3lab import (
         attention,
+        cluster,
         datasets,
         dynamics,
         electrostatics,
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from so3lab.training import TrainingSettings, evaluate, train
 
 __all__ = [
-    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "datasets", "dynamics",
+    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "cluster", "datasets", "dynamics",
     "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures",
     "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip

@@ -195,10 +195,13 @@ class _Files:
         self.writers: list[TrajectoryWriter] = []
         with ExitStack() as opened:
             if resume:
-                first, saved = TrajectoryWriter.resume(paths[0])
+                first, saved = TrajectoryWriter.resume(paths[0], replicas.structures[0])
                 self.writers.append(opened.enter_context(first))
-                for path, frames in zip(paths[1:], saved["frames_written"][1:].tolist(), strict=True):
-                    self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, frames)[0]))
+                others = zip(
+                    paths[1:], replicas.structures[1:], saved["frames_written"][1:].tolist(), strict=True
+                )
+                for path, atoms, frames in others:
+                    self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
                 replicas.restore(saved)
                 if ladder is not None:
                     ladder.restore(saved)
@@ -221,7 +224,8 @@ class _Files:
                     writer = TrajectoryWriter(
                         path, atoms, observables=sorted(names - {"cell"}),
                         state_template=self._state([1] * len(paths)) if number == 0 else {"step": np.int64(0)},
-                        meta=about | {"replica": number}, precision=replicas.state.positions.dtype.name,
+                        meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number], "replica": number},
+                        precision=replicas.state.positions.dtype.name,
                     )  # fmt: skip
                     self.writers.append(opened.enter_context(writer))
             self._opened = opened.pop_all()

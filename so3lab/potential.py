@@ -1,7 +1,7 @@
 """The hub: a trained force field as one immutable object that predicts, saves, loads and lends its energy function."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,8 +157,10 @@ class Potential:
     @functools.cached_property
     def collapse_fit(self) -> Fit:
         """Radial filters in the fast form that dynamics and minimization use, with the error of the fit."""
+        parameters = flat_parameters(self.parameters)
+        _check_finite(parameters)
         with numerics(self.dtype):
-            return collapse(self.settings, flat_parameters(self.parameters), self.dtype)
+            return collapse(self.settings, parameters, self.dtype)
 
     @property
     def collapses(self) -> bool:
@@ -411,6 +413,21 @@ def load(name_or_path: str | Path, dtype: Dtype = "float32") -> Potential:
 def bundled_models() -> dict[str, Path]:
     """Models that travel with so3lab, by name."""
     return {path.name.removesuffix(SUFFIX): path for path in resources.bundled("data").glob(f"*{SUFFIX}")}
+
+
+def _check_finite(parameters: Mapping[str, Any]) -> None:
+    """Refuse weights that a training that went wrong, or a damaged file, has left.
+
+    Raises:
+        ValueError: If a weight is not a finite number.
+    """
+    wrong = [name for name, values in parameters.items() if not np.isfinite(np.asarray(values)).all()]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ValueError(
+            f"the weights of the potential must be finite numbers, but {wrong[0]}{more} hold NaN or infinity; "
+            "take an earlier checkpoint, or get the model file again"
+        )
 
 
 def _symbols(numbers: Sequence[int]) -> str:

@@ -230,7 +230,7 @@ class Replicas:
         if len(seeds) != len(structures):
             raise ValueError(f"seeds must be {len(structures)}, one for each structure; got {len(seeds)}")
         self.control, self.limits = control or Control(), limits or Limits()
-        self.structures = [atoms.copy() for atoms in structures]
+        self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
         self.time_fs = 0.0
         self.slots = (slots or Slots()).with_room_for(self.control.biases)

@@ -1,5 +1,6 @@
 """Frames on disk: what is read back is what was written, by us and by other programs."""
 
+import os
 import sys
 import time
 
@@ -10,7 +11,8 @@ from ase.build import bulk
 from known_frames import ETHANOL, assert_frames_are_right, assert_same, frames_of, new_writer, state_of, write
 
 from so3lab import units
-from so3lab.trajectory import Trajectory, TrajectoryWriter, export
+from so3lab.app import main
+from so3lab.trajectory import Trajectory, TrajectoryWriter, export, salvage
 
 # --- writing and reading -----------------------------------------------------------------------
 
@@ -144,6 +146,21 @@ def test_export_keeps_velocities_energies_and_forces(tmp_path, suffix):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_exported_trajectories_are_compressed_and_others_read_them(tmp_path):
+    path, out = write(tmp_path / "run.h5", 600), tmp_path / "run.h5md"
+    export(path, out)
+    assert out.stat().st_size < 0.95 * path.stat().st_size
+    mda = pytest.importorskip("MDAnalysis")
+    universe = mda.Universe(str(out))
+    np.testing.assert_array_equal(universe.trajectory[599].positions, frames_of(599, 1)["positions"][0])
+    universe.trajectory.close()
+    os.truncate(out, int(0.75 * out.stat().st_size))
+    with pytest.raises(ValueError, match="damaged"):
+        Trajectory(out)
+    assert 0 < salvage(out, tmp_path / "saved.h5") < 600
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", [".pdb", ".dcd"])
 def test_export_of_positions(tmp_path, suffix):
     path, out = write(tmp_path / "run.h5", 12), tmp_path / f"run{suffix}"
@@ -160,10 +177,109 @@ def test_export_of_positions(tmp_path, suffix):
         assert universe.trajectory.dt == pytest.approx(0.01, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", [".extxyz", ".traj", ".pdb", ".dcd", ".h5"])
+def test_export_of_chosen_atoms(tmp_path, suffix):
+    path, out = write(tmp_path / "run.h5", 12), tmp_path / f"part{suffix}"
+    assert export(path, out, slice(0, None, 3), atoms="heavy") == 4
+    heavy = np.flatnonzero(ETHANOL.numbers > 1)
+    expected = frames_of(0, 12)["positions"][::3][:, heavy]
+    if suffix == ".dcd":
+        mda = pytest.importorskip("MDAnalysis")
+        universe = mda.Universe.empty(3, trajectory=False)
+        universe.load_new(str(out))
+        np.testing.assert_allclose([frame.positions for frame in universe.trajectory], expected, atol=1e-5)
+        return
+    images = list(Trajectory(out)) if suffix == ".h5" else ase.io.read(out, ":")
+    np.testing.assert_allclose([atoms.positions for atoms in images], expected, atol=6e-4)
+    assert all(np.array_equal(atoms.numbers, ETHANOL.numbers[heavy]) for atoms in images)
+    if suffix != ".pdb":
+        with Trajectory(path) as trajectory:
+            for atoms, original in zip(images, trajectory[::3], strict=True):
+                np.testing.assert_allclose(
+                    atoms.get_velocities(), original.get_velocities()[heavy], atol=1e-7
+                )
+                np.testing.assert_allclose(
+                    atoms.get_forces(), original.get_forces()[heavy], rtol=1e-6, atol=1e-7
+                )
+                assert "energy" not in atoms.calc.results  # it is that of all atoms
+
+
+@pytest.mark.parametrize("atoms", [ETHANOL, bulk("Cu", cubic=True)], ids=["free", "periodic"])
+def test_export_to_a_new_trajectory(tmp_path, atoms):
+    path, out = write(tmp_path / "run.h5", 600, atoms), tmp_path / "thin.h5"
+    assert export(path, out, slice(None, None, -2)) == 300
+    with Trajectory(path) as trajectory, Trajectory(out) as thin:
+        chosen = trajectory[::-2]
+        np.testing.assert_array_equal(thin.positions(), chosen.positions())
+        np.testing.assert_array_equal(thin.cells(), chosen.cells())
+        np.testing.assert_allclose(thin.velocities(), chosen.velocities(), rtol=1e-6)
+        np.testing.assert_allclose(thin.forces(), chosen.forces(), rtol=1e-6)
+        assert thin.table().equals(chosen.table())
+        assert thin.meta == {"seed": 7, "exported_from": {"file": "run.h5", "atoms": "all"}}
+        assert thin.restart_state() is None
+    with pytest.raises(ValueError, match="no complete restart state"):
+        TrajectoryWriter.resume(out)
+
+
+def test_chosen_atoms_keep_the_order_in_which_they_were_given(tmp_path):
+    path = write(tmp_path / "run.h5", 2)
+    for selection, indices in {
+        "5,0:3": [5, 0, 1, 2],
+        "-1": [8],
+        "7:": [7, 8],
+        "::4": [0, 4, 8],
+        (3, 1): [3, 1],
+        tuple(range(8, -1, -1)): list(range(8, -1, -1)),
+        tuple((ETHANOL.numbers == 8).tolist()): np.flatnonzero(ETHANOL.numbers == 8).tolist(),
+    }.items():
+        export(path, tmp_path / "part.h5", atoms=selection, overwrite=True)
+        with Trajectory(tmp_path / "part.h5") as part:
+            np.testing.assert_array_equal(part.positions(), frames_of(0, 2)["positions"][:, indices])
+            np.testing.assert_array_equal(part.atomic_numbers, ETHANOL.numbers[indices])
+            assert ("energy" in part[0].calc.results) == (len(indices) == 9)
+
+
+@pytest.mark.parametrize(
+    ("selection", "error", "sentence"),
+    [
+        ("0:3,9", ValueError, "indices from 0 to 8, got 9"),
+        ([-10], ValueError, "indices from 0 to 8, got -10"),
+        ("5:10", ValueError, "'5:10' must end at 9 or before"),
+        ("0:3,2", ValueError, "each atom once, but 2"),
+        ([], ValueError, "at least one of the 9 atoms"),
+        ("3:3", ValueError, "at least one of the 9 atoms"),
+        (np.zeros(9, bool), ValueError, "at least one of the 9 atoms"),
+        ([True, False], ValueError, "9 truth values, one for each atom, got 2"),
+        ("light", ValueError, "must be heavy, or indices and ranges such as 0:10,12, got 'light'"),
+        ("", ValueError, "must be heavy"),
+        ("0:9:0", ValueError, "must be heavy"),
+        (np.array([0.5]), TypeError, "integer indices or truth values, got values of type float64"),
+        (np.array([[0, 1]]), ValueError, "a list of indices or a mask"),
+    ],
+)  # fmt: skip
+def test_wrong_choices_of_atoms_are_refused(tmp_path, selection, error, sentence):
+    path = write(tmp_path / "run.h5", 2)
+    with pytest.raises(error, match=sentence):
+        export(path, tmp_path / "part.xyz", atoms=selection)
+    assert {p.name for p in tmp_path.iterdir()} == {"run.h5"}
+
+
+def test_export_of_chosen_atoms_on_the_command_line(tmp_path, capsys):
+    path, out = write(tmp_path / "run.h5", 4), tmp_path / "part.xyz"
+    assert main(["export", str(path), str(out), "--atoms", "0:2,4", "--frames", "1:"]) == 0
+    assert "part.xyz: 3 frames" in " ".join(capsys.readouterr().out.split())
+    assert [len(atoms) for atoms in ase.io.read(out, ":", format="extxyz")] == [3, 3, 3]
+    assert main(["export", str(path), str(out), "--atoms", "40", "--overwrite"]) == 1
+    assert "indices from 0 to 8, got 40" in capsys.readouterr().err
+
+
 def test_export_refuses_with_a_sentence(tmp_path, monkeypatch):
     path = write(tmp_path / "run.h5", 3)
     with pytest.raises(ValueError, match=r"must end in one of \.extxyz"):
         export(path, tmp_path / "run.abc")
+    with pytest.raises(ValueError, match="must be another file than path_in"):
+        export(path, path, overwrite=True)
     with pytest.raises(ValueError, match="at least one of the 3"):
         export(path, tmp_path / "run.xyz", slice(5, None))
     (tmp_path / "taken.xyz").write_text("mine")

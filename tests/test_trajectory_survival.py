@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from ase.build import molecule
 from known_frames import ETHANOL, assert_frames_are_right, assert_same, frames_of, new_writer, state_of, write
 
 from so3lab.trajectory import Trajectory, TrajectoryWriter, salvage
@@ -112,6 +113,40 @@ def test_reading_in_the_process_that_writes(tmp_path):
     trajectory.close()
     with Trajectory(path) as trajectory:
         assert_frames_are_right(trajectory, 30)
+
+
+def test_a_reader_does_not_make_a_resumed_run_lose_frames(tmp_path, start_writing):
+    """HDF5 keeps one cache per process and file: what the reader saw early must not be taken for all there is."""
+    path = tmp_path / "run.h5"
+    process = start_writing(path)
+    with Trajectory(path) as trajectory:
+        early = trajectory.refresh()
+        while os.path.getsize(path) < 1_000_000:
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        writer, state = TrajectoryWriter.resume(path)
+        with writer:
+            assert writer.frames == state["frames"] > early + 21
+        assert trajectory.refresh() == writer.frames
+        assert_frames_are_right(trajectory, writer.frames)
+
+
+def test_resume_refuses_other_atoms(tmp_path):
+    path = write(tmp_path / "run.h5", 3)
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"a trajectory of C2H6O, not H2O; give the structure that it began with"
+    ):
+        TrajectoryWriter.resume(path, molecule("H2O"))
+    with pytest.raises(ValueError, match=r"the atoms of C2H6O in another order"):
+        TrajectoryWriter.resume(path, ETHANOL[::-1])
+    boxed = ETHANOL.copy()
+    boxed.cell, boxed.pbc = np.eye(3) * 20, True
+    with pytest.raises(ValueError, match=r"a trajectory of C2H6O, not C2H6O in a cell"):
+        TrajectoryWriter.resume(path, boxed)
+    assert path.read_bytes() == before
+    TrajectoryWriter.resume(path, ETHANOL)[0].close()
 
 
 def test_resume_cuts_frames_younger_than_the_state(tmp_path):

@@ -4,6 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
+from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.structures import read_structure
@@ -33,18 +34,26 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
+    replicas.add_arguments(parser)
     parser.set_defaults(run=run)
 
-    parser = commands.add_parser("export", parents=[common], help="trajectory to extxyz, traj, pdb or dcd")
+    parser = commands.add_parser(
+        "export", parents=[common], help="trajectory to extxyz, traj, pdb, dcd or h5"
+    )
     parser.add_argument("trajectory", type=Path, metavar="RUN.h5")
     parser.add_argument("out", type=Path, metavar="OUT", help="the ending says which format")
     parser.add_argument("--frames", default=":", help="which frames, as start:stop:step (default: all)")
+    parser.add_argument(
+        "--atoms", help="which atoms: heavy, or ranges and indices such as 0:10,12 (default: all)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run_export)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Simulate with progress, then say what came out."""
+    if replicas.asked_for(options):
+        return replicas.run(options, console)
     import numpy as np
     import psutil
 
@@ -106,7 +115,13 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
     """Write frames in another format."""
     from so3lab.trajectory import export
 
-    count = export(options.trajectory, options.out, _slice(options.frames), overwrite=options.overwrite)
+    count = export(
+        options.trajectory,
+        options.out,
+        _slice(options.frames),
+        atoms=options.atoms,
+        overwrite=options.overwrite,
+    )
     console.line(f"{options.out}: {count} frames")
     console.result({"out": str(options.out), "frames": count})
     return 0

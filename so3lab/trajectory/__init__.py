@@ -3,6 +3,6 @@
 from so3lab.trajectory.export import export
 from so3lab.trajectory.reader import Trajectory
 from so3lab.trajectory.recovery import salvage
-from so3lab.trajectory.writer import TrajectoryWriter
+from so3lab.trajectory.writer import TrajectoryWriter, check_same_atoms
 
-__all__ = ["Trajectory", "TrajectoryWriter", "export", "salvage"]
+__all__ = ["Trajectory", "TrajectoryWriter", "check_same_atoms", "export", "salvage"]

@@ -1,16 +1,25 @@
-"""Trajectories in the formats of other programs: extended XYZ, ASE's .traj, PDB, DCD."""
+"""Trajectories in the formats of other programs, whole or in part: extended XYZ, ASE's .traj, PDB, DCD, H5MD."""
 
 import errno
 import os
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 from ase.io.proteindatabank import write_proteindatabank
+from jaxtyping import Integer
 
 from so3lab.trajectory.reader import Trajectory
+from so3lab.trajectory.selection import Selection, chosen_atoms
+from so3lab.trajectory.writer import TrajectoryWriter
+
+_BLOCK = 256
 
 
 def export(
@@ -18,17 +27,22 @@ def export(
     path_out: str | os.PathLike,
     frames: slice = slice(None),
     *,
+    atoms: Selection | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write frames of a trajectory in the format that the name's ending says.
+    """Write frames of a trajectory, of all atoms or some, in the format that the name's ending says.
 
     ``.extxyz`` and ``.xyz`` keep velocities (as momenta), energies and forces in text with eight
     decimals, ``.traj`` keeps them exactly; ``.pdb`` and ``.dcd`` keep positions and cell only.
+    ``.h5`` and ``.h5md`` are trajectories of so3lab again, compressed, which cannot be resumed. Where
+    some atoms are left out, so are the energies and the temperature, which belong to all.
 
     Args:
         path_in: File written by ``TrajectoryWriter``.
         path_out: File to make.
         frames: Which frames, ``slice(None, None, 10)`` for every tenth.
+        atoms: Which atoms, and in which order: indices, a mask, ``"heavy"``, or a text such as ``"0:10,12"``;
+            all when None. See :func:`so3lab.trajectory.selection.chosen_atoms`.
         overwrite: Whether ``path_out`` may be replaced.
 
     Returns:
@@ -36,7 +50,9 @@ def export(
 
     Raises:
         FileExistsError: If ``path_out`` exists and ``overwrite`` is not set.
-        ValueError: If the ending is unknown, or no frame is chosen.
+        ValueError: If the ending is unknown, no frame or atom is chosen, an atom does not exist or is chosen twice,
+            or both paths are the same file.
+        TypeError: If ``atoms`` is of another kind.
         ImportError: If ``.dcd`` is asked for and MDAnalysis is not installed.
     """
     path_out = Path(path_out)
@@ -46,45 +62,79 @@ def export(
         ".traj": _write_traj,
         ".pdb": _write_pdb,
         ".dcd": _write_dcd,
+        ".h5": _write_h5md,
+        ".h5md": _write_h5md,
     }
     if path_out.suffix.lower() not in writers:
         raise ValueError(f"the name of path_out must end in one of {', '.join(writers)}, got {path_out}")
+    if path_out.exists() and Path(path_in).exists() and os.path.samefile(path_in, path_out):
+        raise ValueError(f"path_out must be another file than path_in, got {path_out} for both")
     if path_out.exists() and not overwrite:
         raise FileExistsError(
             errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True"
         )
     temporary = path_out.with_name(f".{path_out.name}.{os.getpid()}.tmp")
     with Trajectory(path_in) as trajectory:
-        chosen = trajectory[frames]
-        if not chosen:
+        part = _Part(trajectory[frames], chosen_atoms(atoms, trajectory.atomic_numbers))
+        if not part:
             raise ValueError(
                 f"frames must choose at least one of the {len(trajectory)} of {path_in}, got {frames}"
             )
         try:
-            writers[path_out.suffix.lower()](temporary, chosen)
+            writers[path_out.suffix.lower()](temporary, part)
             os.replace(temporary, path_out)
         finally:
             temporary.unlink(missing_ok=True)
-        return len(chosen)
+        return len(part)
 
 
-def _write_extxyz(path: Path, trajectory: Trajectory) -> None:
+class _Part(Sequence[Atoms]):
+    """Frames of a trajectory with some of its atoms."""
+
+    def __init__(self, trajectory: Trajectory, chosen: Integer[np.ndarray, " chosen"]):
+        self.trajectory, self.chosen = trajectory, chosen
+        everything = len(trajectory.atomic_numbers)
+        self.complete = len(chosen) == everything
+        self._as_it_is = self.complete and np.array_equal(chosen, np.arange(everything))
+
+    def __len__(self) -> int:
+        return len(self.trajectory)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._reduced(self.trajectory[index])
+
+    def __iter__(self) -> Iterator[Atoms]:
+        return map(self._reduced, self.trajectory)
+
+    def _reduced(self, atoms: Atoms) -> Atoms:
+        if self._as_it_is:
+            return atoms
+        assert atoms.calc is not None
+        results = {"forces": atoms.calc.results["forces"][self.chosen]}
+        if self.complete and "energy" in atoms.calc.results:
+            results["energy"] = atoms.calc.results["energy"]
+        part = atoms[self.chosen]
+        part.calc = SinglePointCalculator(part, **results)
+        return part
+
+
+def _write_extxyz(path: Path, part: _Part) -> None:
     with open(path, "w", encoding="utf-8") as file:
-        write_extxyz(file, iter(trajectory))
+        write_extxyz(file, iter(part))
 
 
-def _write_traj(path: Path, trajectory: Trajectory) -> None:
+def _write_traj(path: Path, part: _Part) -> None:
     with ase.io.Trajectory(path, "w") as file:
-        for atoms in trajectory:
+        for atoms in part:
             file.write(atoms)
 
 
-def _write_pdb(path: Path, trajectory: Trajectory) -> None:
+def _write_pdb(path: Path, part: _Part) -> None:
     with open(path, "w", encoding="utf-8") as file:
-        write_proteindatabank(file, trajectory)
+        write_proteindatabank(file, part)
 
 
-def _write_dcd(path: Path, trajectory: Trajectory) -> None:
+def _write_dcd(path: Path, part: _Part) -> None:
     try:
         from MDAnalysis import Universe
         from MDAnalysis.coordinates.DCD import DCDWriter
@@ -92,15 +142,37 @@ def _write_dcd(path: Path, trajectory: Trajectory) -> None:
         raise ImportError(
             "writing .dcd needs MDAnalysis; install it with: pip install MDAnalysis, or export to .extxyz"
         ) from None
-    times_ps = trajectory[:2].times_fs / 1000.0
+    times_ps = part.trajectory[:2].times_fs / 1000.0
     spacing_ps = float(np.diff(times_ps)[0]) if len(times_ps) > 1 else 1.0
-    universe = Universe.empty(len(trajectory.atomic_numbers), trajectory=True)
+    universe = Universe.empty(len(part.chosen), trajectory=True)
     with warnings.catch_warnings(), DCDWriter(str(path), universe.atoms.n_atoms, dt=spacing_ps) as file:
         warnings.filterwarnings("ignore", message="No dimensions set")  # a free molecule has none
-        for atoms in trajectory:
+        for atoms in part:
             if atoms.pbc.any():  # DCD knows lengths and angles only: turn the atoms with the cell
                 cell, rotation = atoms.cell.standard_form()
                 atoms.positions = atoms.positions @ rotation.T
                 universe.dimensions = cell.cellpar()
             universe.atoms.positions = atoms.positions
             file.write(universe.atoms)
+
+
+def _write_h5md(path: Path, part: _Part) -> None:
+    trajectory, chosen = part.trajectory, part.chosen
+    table = trajectory.table()
+    observables = [name for name in trajectory.observables if part.complete]
+    first = part[0]
+    about = {"file": trajectory.path.name, "atoms": "all" if part.complete else chosen.tolist()}
+    with TrajectoryWriter(
+        path, first, observables=observables, state_template={}, meta=trajectory.meta | {"exported_from": about},
+        precision=trajectory.positions(0).dtype.name, compress=True,
+    ) as writer:  # fmt: skip
+        for start in range(0, len(part), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            block: dict[str, Any] = {
+                name: table[name].to_numpy()[rows] for name in ("step", "time_fs", *observables)
+            }
+            if np.any(first.cell.array):
+                block["cell"] = trajectory.cells(rows)
+            for name in ("positions", "velocities", "forces"):
+                block[name] = getattr(trajectory, name)(rows)[:, chosen]
+            writer.append(block)

@@ -27,7 +27,8 @@ class FileLock:
         if fcntl is None:
             return
         while True:
-            handle = os.open(path, os.O_RDONLY)
+            # NFS turns this lock into one that needs the right to write.
+            handle = os.open(path, os.O_RDWR)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -25,6 +25,7 @@ FORMAT = 1
 LIBVER = ("v110", "v110")
 _MAX_CHUNK_BYTES = 1 << 20
 _SCALAR_CHUNK = 1024
+_COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
 
 class Column(NamedTuple):
@@ -70,6 +71,7 @@ class Layout:
         meta: Settings and provenance, anything JSON can hold.
         precision: ``"float32"`` or ``"float64"``, of positions, velocities and forces.
         chunk_frames: Frames per HDF5 chunk; large frames get fewer, so that a chunk stays below 1 MiB.
+        compress: Whether positions, velocities, forces and cells are compressed (gzip, which every HDF5 has).
     """
 
     atomic_numbers: Integer[np.ndarray, " atoms"]
@@ -81,6 +83,7 @@ class Layout:
     meta: dict[str, Any]
     precision: str = "float32"
     chunk_frames: int = 64
+    compress: bool = False
 
     @property
     def has_cell(self) -> bool:
@@ -193,6 +196,7 @@ def read_layout(file: h5py.File) -> Layout:
         meta=json.loads(private["meta"][()]),
         precision=particles["position/value"].dtype.name,
         chunk_frames=int(private.attrs["chunk_frames"]),
+        compress=particles["position/value"].compression is not None,
     )
 
 
@@ -270,5 +274,6 @@ def _growing(
     frames = layout.chunk_frames if shape else max(layout.chunk_frames, _SCALAR_CHUNK)
     frames = max(1, min(frames, _MAX_CHUNK_BYTES // frame_bytes))
     return file.create_dataset(
-        path, (0, *shape), dtype, maxshape=(None, *shape), chunks=(frames, *shape), fillvalue=fill
-    )
+        path, (0, *shape), dtype, maxshape=(None, *shape), chunks=(frames, *shape), fillvalue=fill,
+        **(_COMPRESSION if layout.compress and shape else {}),
+    )  # fmt: skip

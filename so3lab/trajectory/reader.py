@@ -104,6 +104,11 @@ class Trajectory(Sequence[Atoms]):
         return self._source.layout.meta
 
     @property
+    def observables(self) -> tuple[str, ...]:
+        """Names of the numbers that every frame carries."""
+        return self._source.layout.observables
+
+    @property
     def steps(self) -> Integer[np.ndarray, " frames"]:
         """Number of the time step of each frame."""
         return self._source.read("step", self._frames)

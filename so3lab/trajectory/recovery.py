@@ -86,20 +86,23 @@ def _open_hdf5(path: Path) -> h5py.File:
         if not h5py.is_hdf5(path):
             raise ValueError(f"{path} is not an HDF5 file, so it is not a so3lab trajectory") from None
         problem: Exception = error
-    if is_marked_open(path):
-        try:
-            return h5py.File(path, "r", swmr=True, locking=False)
-        except (OSError, RuntimeError, ValueError) as error:
-            problem = error
-    elif "truncated file" in str(problem):
+    try:
+        if is_marked_open(path):
+            try:
+                return h5py.File(path, "r", swmr=True, locking=False)
+            except (OSError, RuntimeError, ValueError) as error:
+                problem = error
+        elif "truncated file" in str(problem):
+            raise ValueError(
+                f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
+                "frames that are there"
+            ) from problem
         raise ValueError(
-            f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
-            "frames that are there"
+            f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
+            "not written by so3lab; copy it again from where it came"
         ) from problem
-    raise ValueError(
-        f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
-        "not written by so3lab; copy it again from where it came"
-    ) from problem
+    finally:
+        del problem  # its traceback would keep our callers' frames alive, and with them the open file
 
 
 def open_appendable(path: Path) -> h5py.File:
@@ -123,8 +126,11 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path} to resume")
+    from so3lab.trajectory.source import look_anew  # which needs this module
+
     lock = FileLock(path)
     try:
+        look_anew(path)  # nobody writes any more
         with open_readable(path) as file:
             saved = _last_state(file, path, behind)
         try:
@@ -191,6 +197,8 @@ def is_on_disk(dataset: h5py.Dataset, row: int, file_size: int) -> bool:
         return False
     if chunk.byte_offset is None:
         return False
+    if dataset.compression is not None:
+        return chunk.byte_offset + chunk.size <= file_size
     row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
     return chunk.byte_offset + (row % dataset.chunks[0] + 1) * row_bytes <= file_size
 

@@ -48,8 +48,7 @@ class Source:
         """
         with self._lock:
             if not self._file.swmr_mode and is_marked_open(self.path):  # a run was resumed behind us
-                self._file.close()
-                self._open()
+                self.look_anew()
             self._count.refresh()
             frames = int(self._count[()])  # before the datasets: what it counts is complete
             size = self.path.stat().st_size
@@ -61,6 +60,12 @@ class Source:
                         "so3lab.trajectory.salvage(path, new_path) saves the frames that are there"
                     )
             return frames
+
+    def look_anew(self) -> None:
+        """Forget what was seen of the file so far."""
+        with self._lock:
+            self._file.close()
+            self._open()
 
     def read(self, name: str, frames: range) -> np.ndarray:
         """Values of some frames, in so3lab's units.
@@ -112,3 +117,16 @@ def source_of(path: Path) -> Source:
             if key:
                 _sources[key] = source
         return source
+
+
+def look_anew(path: Path) -> None:
+    """Make this process forget what it saw of a file while another one wrote it.
+
+    HDF5 would answer from its old cache as long as a reader has the file open, and a resumed run would lose the
+    frames that came later.
+    """
+    with _sources_lock:
+        status = os.stat(path)
+        source = _sources.get((status.st_dev, status.st_ino))
+        if source is not None:
+            source.look_anew()

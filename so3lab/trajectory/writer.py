@@ -6,6 +6,7 @@ import errno
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,6 +39,9 @@ class TrajectoryWriter:
         meta: Settings and provenance of the model and the run; whatever JSON can hold.
         precision: ``"float32"`` or ``"float64"``, of positions, velocities and forces on disk.
         chunk_frames: Frames per HDF5 chunk.
+        compress: Whether to compress. It saves about a tenth, no more, because the last digits of a simulation
+            are noise. Only for frames that come in whole chunks: a compressed chunk that grows is written
+            again elsewhere, so a live run in pieces of 8 frames would make a file four times as large.
 
     Raises:
         FileExistsError: If ``path`` exists: nothing is ever overwritten.
@@ -54,25 +58,27 @@ class TrajectoryWriter:
         meta: dict[str, Any],
         precision: str = "float32",
         chunk_frames: int = 64,
+        compress: bool = False,
     ):
         path = Path(path)
         layout = _layout.make_layout(
             structure, tuple(observables), dict(state_template), meta, precision, chunk_frames
         )
-        recovery.create_new(path, layout)
+        recovery.create_new(path, replace(layout, compress=compress))
         lock = FileLock(path)
         self._start(path, recovery.open_appendable(path), lock, frames=0, counter=0)
 
     @classmethod
     def resume(
-        cls, path: str | os.PathLike, behind: int | None = None
+        cls, path: str | os.PathLike, structure: Atoms | None = None, behind: int | None = None
     ) -> tuple["TrajectoryWriter", dict[str, np.ndarray]]:
         """Reopen a closed or killed file behind its last good restart state.
 
         Frames younger than that state are cut: the continued run computes them again.
 
         Args:
-            path: File of the run.
+            path: File to go on with.
+            structure: The atoms to go on with; a file of others is refused, untouched.
             behind: Choose, of the two states that a file keeps, the one behind so many frames.
 
         Returns:
@@ -81,9 +87,11 @@ class TrajectoryWriter:
         Raises:
             FileNotFoundError: If there is no such file.
             BlockingIOError: If another process is writing it.
-            ValueError: If it is damaged, was not written by so3lab, or holds no restart state.
+            ValueError: If it is damaged, was not written by so3lab, holds no restart state, or has other atoms.
         """
         path = Path(path)
+        if structure is not None:
+            check_same_atoms(path, structure)
         file, saved, lock = recovery.reopen(path, behind)
         writer = cls.__new__(cls)
         writer._start(path, file, lock, frames=saved.frames, counter=saved.counter)
@@ -228,6 +236,31 @@ class TrajectoryWriter:
                 f"could not write to {self.path}: {_reason(error)}. The file is readable up to frame "
                 f"{self.frames}; make room, then continue with TrajectoryWriter.resume",
             ) from error
+
+
+def check_same_atoms(path: str | os.PathLike, structure: Atoms) -> None:
+    """Refuse a trajectory file of other atoms: elements, their order, and which cell vectors repeat.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the atoms differ, or the file is damaged or was not written by so3lab.
+    """
+    with recovery.open_readable(Path(path)) as file:
+        layout = _layout.read_layout(file)
+    there = Atoms(numbers=layout.atomic_numbers, pbc=layout.pbc)
+    if np.array_equal(there.numbers, structure.numbers) and np.array_equal(there.pbc, structure.pbc):
+        return
+    if sorted(there.numbers) == sorted(structure.numbers) and np.array_equal(there.pbc, structure.pbc):
+        problem = f"the atoms of {there.get_chemical_formula()} in another order"
+    else:
+        names = (
+            f"{a.get_chemical_formula()}{' in a cell' if a.pbc.any() else ''}" for a in (there, structure)
+        )
+        problem = "{}, not {}".format(*names)
+    raise ValueError(
+        f"{path} cannot be resumed with this structure: it is a trajectory of {problem}; give the structure that "
+        "it began with, or choose another file"
+    )
 
 
 def _errno(error: BaseException) -> int:

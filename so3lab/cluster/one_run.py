@@ -1,0 +1,275 @@
+"""What a worker does: start or continue one simulation that is described in plain values.
+
+JAX is imported when a simulation runs, not before: the process that hands out work needs none.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ase import Atoms
+
+from so3lab.structures import read_structure
+from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
+from so3lab.trajectory.files import FileLock
+from so3lab.trajectory.recovery import is_marked_open
+
+PATIENCE_SECONDS = 180.0
+"""How long a worker waits for another one to let go of a file that does not grow meanwhile.
+
+The kernel frees a dead process's lock at once; a server of files frees that of a dead machine after a minute or two.
+"""
+
+_stop_requested: Callable[[], bool] = lambda: False  # noqa: E731
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One simulation in values that can be sent to another process.
+
+    Paths become absolute here, for a worker may have another working directory; it must see the same files.
+
+    Attributes:
+        model: A model file, the name of a bundled model, or ``"so3lr"``.
+        structure: Atoms, or whatever :func:`so3lab.structures.read_structure` takes.
+        out: H5MD file to write, or to go on with if it exists.
+        steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
+        ensemble: As in :func:`so3lab.dynamics.run`, like all that follow.
+        temperature_K: Of the thermostat and of start velocities.
+        timestep_fs: Time step.
+        friction_per_ps: Of the Langevin thermostat.
+        interval: Steps between frames.
+        seed: Of start velocities and noise.
+        dtype: Precision to compute in.
+
+    Raises:
+        ValueError: If ``steps`` or ``interval`` is not positive.
+    """
+
+    model: str | Path
+    structure: str | Path | Atoms
+    out: str | Path
+    steps: int
+    ensemble: str = "langevin"
+    temperature_K: float = 300.0
+    timestep_fs: float = 0.5
+    friction_per_ps: float = 2.0
+    interval: int = 20
+    seed: int = 0
+    dtype: Literal["float32", "float64"] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.interval < 1:
+            raise ValueError(f"steps and interval must be positive, got {self.steps} and {self.interval}")
+        object.__setattr__(self, "out", Path(self.out).absolute())
+        object.__setattr__(self, "model", _absolute(self.model))
+        structure = self.structure.copy() if isinstance(self.structure, Atoms) else _absolute(self.structure)
+        object.__setattr__(
+            self, "structure", structure
+        )  # without its calculator, which need not be picklable
+
+    @property
+    def path(self) -> Path:
+        """Where the trajectory is."""
+        return Path(self.out)
+
+    @property
+    def last_step(self) -> int:
+        """Step of the last frame."""
+        return self.steps - self.steps % self.interval
+
+    def atoms(self) -> Atoms:
+        """The start structure."""
+        return (
+            self.structure.copy()
+            if isinstance(self.structure, Atoms)
+            else read_structure(str(self.structure))
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Numbers that a trajectory file keeps and that must stay the same when a run goes on."""
+        names = ("ensemble", "temperature_K", "timestep_fs", "friction_per_ps", "interval", "seed")
+        return {name: getattr(self, name) for name in names}
+
+
+class Summary(NamedTuple):
+    """What came of a run."""
+
+    run: Run
+    frames: int
+    """Frames in the file."""
+    step: int
+    """Step of the last frame; 0 when there is none."""
+    mean_temperature_K: float
+    """Over all frames; NaN when there are none."""
+    seconds: float
+    """Wall-clock time of the last attempt."""
+    failure: str | None
+    """Why the run did not reach its last step; None when it did."""
+
+
+def simulate(run: Run) -> Summary:
+    """Run a simulation to its end, or on from its file; for worker processes, and anybody else.
+
+    A file that is complete is left as it is. While another process writes the file (a worker slow to die), this
+    waits. What goes wrong with the simulation is told in the summary.
+    """
+    started = time.monotonic()
+    failure = None
+    try:
+        failure = _when_the_file_is_free(run)
+    except (ValueError, OSError, RuntimeError, ImportError) as error:  # SimulationError is a RuntimeError
+        failure = str(error) or type(error).__name__
+    return summarise(run, time.monotonic() - started, failure)
+
+
+def summarise(run: Run, seconds: float, failure: str | None) -> Summary:
+    """Look into the file of a run."""
+    frames, step, temperature = 0, 0, float("nan")
+    try:
+        with Trajectory(run.path) as trajectory:
+            if frames := len(trajectory):
+                step = int(trajectory.steps[-1])
+                temperature = float(trajectory.table()["temperature"].mean())
+    except (OSError, ValueError, KeyError):
+        pass  # no file, or none that is readable: the failure says so
+    return Summary(run, frames, step, temperature, seconds, failure)
+
+
+def frames_in(path: Path) -> int:
+    """Complete frames of a file; 0 when there is none."""
+    try:
+        with Trajectory(path) as trajectory:
+            return len(trajectory)
+    except (OSError, ValueError):
+        return 0
+
+
+def stop_when(requested: Callable[[], bool]) -> None:
+    """Tell this process's simulations how to learn that they should end after their present chunk."""
+    global _stop_requested
+    _stop_requested = requested
+
+
+def _when_the_file_is_free(run: Run) -> str | None:
+    frames, quiet_since = -1, time.monotonic()
+    while True:
+        try:
+            return _advance(run)
+        except (BlockingIOError, FileExistsError):  # the latter when another worker was first to make it
+            present, now = frames_in(run.path), time.monotonic()
+            if present > frames:
+                frames, quiet_since = present, now
+            if now - quiet_since > PATIENCE_SECONDS:
+                raise
+            if _stop_requested():
+                return "stopped while another process was writing the file"
+            time.sleep(0.5)
+
+
+def _advance(run: Run) -> str | None:
+    """Start or go on; returns why the run was stopped, None when it came to its end."""
+    if run.path.exists():
+        FileLock(run.path).release()  # stops here while somebody writes
+        _remove_if_nothing_was_kept(run.path)
+    resume = run.path.exists()
+    if resume:
+        _check_same_run(run)
+        if _is_complete(run):
+            return None
+    _prepare_process()
+    from so3lab import dynamics
+
+    potential = _potential(run.model, run.dtype, _modified(run.model))
+    structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
+    meta = {"model": str(run.model), "structure": structure, "settings": potential.settings.to_dict()}
+    chunks = dynamics.run(
+        potential, run.atoms(), steps=run.steps, out=run.path, resume=resume, meta=meta,
+        **run.settings(),
+    )  # fmt: skip
+    for chunk in chunks:
+        if _stop_requested() and chunk.step[-1] < run.last_step:
+            chunks.close()
+            return f"stopped at step {int(chunk.step[-1])}; run it again to go on"
+    return None
+
+
+def _remove_if_nothing_was_kept(path: Path) -> None:
+    """A worker that dies before its first restart state leaves a start structure at most: begin again."""
+    with Trajectory(path) as trajectory:
+        nothing = len(trajectory) <= 1 and trajectory.restart_state() is None
+    if nothing:
+        path.unlink()
+
+
+def _check_same_run(run: Run) -> None:
+    """Refuse to go on with the file of another run.
+
+    Raises:
+        ValueError: If atoms or settings differ.
+    """
+    check_same_atoms(run.path, run.atoms())
+    with Trajectory(run.path) as trajectory:
+        meta = trajectory.meta
+    different = [
+        f"{name} {meta[name]!r} instead of {value!r}"
+        for name, value in run.settings().items()
+        if meta.get(name, value) != value
+    ]
+    if different:
+        raise ValueError(
+            f"{run.path} belongs to another run, with {', '.join(different)}; repeat those settings, or choose "
+            "another file"
+        )
+
+
+def _is_complete(run: Run) -> bool:
+    """Whether the last frame is there; a worker killed behind it may have left the file open."""
+    if _last_step(run.path) < run.last_step:
+        return False
+    if is_marked_open(run.path):  # put it in order, which may cut a frame that no state was saved behind
+        TrajectoryWriter.resume(run.path)[0].close()
+    return _last_step(run.path) >= run.last_step
+
+
+def _last_step(path: Path) -> int:
+    with Trajectory(path) as trajectory:
+        return int(trajectory[-1:].steps[0]) if len(trajectory) else -1
+
+
+@functools.cache
+def _prepare_process() -> None:
+    """Make this process fit to compute, as the commands do; once."""
+    # As the command line does; "1" is what JAX sets in a parent process, not what a person chose.
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # Several processes may share one accelerator: none may take its memory for itself.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    from so3lab.compilation import enable_compilation_cache
+    from so3lab.doctor import require_sound_compiler
+    from so3lab.memory import keep_memory
+
+    keep_memory()
+    enable_compilation_cache()
+    require_sound_compiler()
+
+
+@functools.lru_cache(maxsize=2)
+def _potential(model: str | Path, dtype: Literal["float32", "float64"], modified: int | None):
+    """The potential, kept for the next run of this process unless its file has changed."""
+    import so3lab
+
+    return so3lab.load(model, dtype)
+
+
+def _modified(model: str | Path) -> int | None:
+    return Path(model).stat().st_mtime_ns if Path(model).is_file() else None
+
+
+def _absolute(source: str | Path) -> str | Path:
+    """A file as an absolute path; a name stays a name."""
+    return Path(source).absolute() if Path(source).is_file() else source
