@@ -213,6 +213,7 @@ class _Files:
                     **replicas.control.about(),
                     **(meta or {}),
                 }
+                temperatures = replicas.control.temperatures_K(len(replicas)).tolist()
                 names = set(replicas.frames()[0].columns()) - {
                     "positions",
                     "velocities",
@@ -224,7 +225,7 @@ class _Files:
                     writer = TrajectoryWriter(
                         path, atoms, observables=sorted(names - {"cell"}),
                         state_template=self._state([1] * len(paths)) if number == 0 else {"step": np.int64(0)},
-                        meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number], "replica": number},
+                        meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number]},
                         precision=replicas.state.positions.dtype.name,
                     )  # fmt: skip
                     self.writers.append(opened.enter_context(writer))
