@@ -106,6 +106,7 @@ def _left_the_skin(surroundings: Surroundings, reach: Reach, positions, cells, s
     When rows of a cell went from C to C M, a pair that is now d long was at most \\|M^-1\\| (d + 2 u) long where the
     candidates were gathered, with u the largest displacement relative to the moving cell.
     """
+    assert surroundings.gathered_at is not None
     if not reach.cells_change:
         return jnp.sum((positions - surroundings.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
     unit, longest = jnp.eye(3, dtype=positions.dtype), max(reach.cutoff, reach.far_cutoff or 0.0)
@@ -147,9 +148,12 @@ class PairLists:
         if all(periodic):
             self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
         self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
-        self._near, self._far, self._fixed = _List(cutoff), None, None
+        self._near = _List(cutoff)
+        self._far: _List | None = None
+        self._fixed: LongRange | None = None
         self._room = 0  # for pairs of the network; only grows
-        self._needs, self._fixed_volumes = needs, None
+        self._needs = needs
+        self._fixed_volumes: np.ndarray | None = None
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
