@@ -276,7 +276,7 @@ def _places(springs: Springs, positions, structure_index, cells) -> Float[Array,
 
 
 def _between(
-    places, first: int, second: int, active: Bool[Array, " springs"], instead
+    places, first: int, second: int, active: Bool[HostOrDevice, " springs"], instead
 ) -> Float[Array, "springs 3"]:
     """Vector between two members; in an empty slot a fixed one, so that gradients stay finite."""
     return jnp.where(

@@ -23,7 +23,7 @@ EVERYTHING = (
 
 def energy_of(biases, atoms, slots=Slots()):  # noqa: B008
     steering = steering_of(biases, [atoms], slots.with_room_for(biases), "float64")
-    cells = np.asarray(atoms.cell)[None] if atoms.pbc.any() else None
+    cells = jnp.asarray(atoms.cell.array)[None] if atoms.pbc.any() else None
     index = np.zeros(len(atoms), int)
 
     def energy(positions):
