@@ -316,11 +316,10 @@ class Replicas:
             lost = (len(masses) - freedom / 3.0) * targets[:, number] * units.kB
             pressure = (2.0 * kinetic / 3.0 + lost - virial / 3.0) / volume
             more = {"cell": of_one(rows.cells), "volume": volume, "pressure": pressure}
-        if any(self.slots):
-            more["bias_energy"] = bias
         return Chunk(
-            positions, velocities, forces, potential, kinetic, potential + kinetic + bias - of_one(rows.heat),
-            2.0 * kinetic / (freedom * units.kB), targets[:, number].astype(float), steps, times[:good], **more,
+            positions, velocities, forces, potential, kinetic, bias,
+            potential + kinetic + bias - of_one(rows.heat), 2.0 * kinetic / (freedom * units.kB),
+            targets[:, number].astype(float), steps, times[:good], **more,
         )  # fmt: skip
 
 

@@ -26,18 +26,20 @@ def potential():
     return Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2, dtype="float64")
 
 
-@pytest.mark.parametrize("ensemble", ["nve", "langevin", "nose-hoover", "csvr"])
+@pytest.mark.parametrize("ensemble", ["nve", "langevin", "nose-hoover", "csvr", "langevin with a network"])
 def test_different_molecules_in_one_batch_move_as_each_alone(potential, ensemble):
     """Same forces, same random numbers: to rounding, which grows with time."""
+    ensemble, _, network = ensemble.partition(" ")
+    field = potential if network else SPRINGS
     structures = [molecule(name) for name in ("CH3CH2OH", "H2O", "C6H6")]
     temperatures = (100.0, 200.0, 300.0)
     together = Replicas(
-        potential, structures, ensemble=ensemble, control=Control(temperatures), seeds=[5, 6, 7], limits=FREE
+        field, structures, ensemble=ensemble, control=Control(temperatures), seeds=[5, 6, 7], limits=FREE
     )
     chunks = together.advance(4, 5)
     for number, atoms in enumerate(structures):
         alone = Simulation(
-            potential,
+            field,
             atoms,
             ensemble=ensemble,
             control=Control(temperatures[number]),
