@@ -14,9 +14,8 @@ class Chunk(NamedTuple):
     forces: Float[np.ndarray, "frames atoms 3"]  # eV/Å, biases included
     potential_energy: Float[np.ndarray, " frames"]  # eV, element shifts included
     kinetic_energy: Float[np.ndarray, " frames"]  # eV
-    conserved_energy: Float[
-        np.ndarray, " frames"
-    ]  # eV; total, biases included, less what the heat bath has given
+    bias_energy: Float[np.ndarray, " frames"]  # eV, of restraints, pulls and spheres; nil without them
+    conserved_energy: Float[np.ndarray, " frames"]  # eV; total and biases, less what the heat bath has given
     temperature: Float[np.ndarray, " frames"]  # K, over the degrees of freedom that the ensemble heats
     target_temperature: Float[np.ndarray, " frames"]  # K, of the thermostat
     step: Int[np.ndarray, " frames"]
