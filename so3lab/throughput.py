@@ -1,5 +1,6 @@
 """How fast does this machine simulate a structure: alone, and with more and more replicas in one batch?"""
 
+import os
 import sys
 import time
 from collections.abc import Generator
@@ -59,8 +60,9 @@ def measure(
 ) -> Generator[Throughput]:
     """Time 1, 2, 4, 8, ... copies of a structure, as long as more of them do more work per second.
 
-    It ends when throughput grew by less than :data:`GROWTH`, when the next row would probably exceed
-    :data:`SHARE_OF_MEMORY` of the memory free at the start, or the time that is left. The first row comes in any case.
+    It ends when throughput has twice in a row grown by less than :data:`GROWTH`, or when the next row would probably
+    exceed :data:`SHARE_OF_MEMORY` of the memory free at the start, or the time that is left. The first row comes in
+    any case.
 
     Args:
         potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
@@ -82,43 +84,29 @@ def measure(
         raise ValueError(f"seconds must be a positive number, got {seconds}")
     if most_replicas < 1:
         raise ValueError(f"most_replicas must be positive, got {most_replicas}")
-    control = Control(temperature_K, timestep_fs)
-    began, memory, best, count = time.monotonic(), _Memory(), 0.0, 1
-    while True:
+    control, memory, began = Control(temperature_K, timestep_fs), _Memory(), time.monotonic()
+    best, count, stalled, end = 0.0, 1, 0, None
+    while end is None:
         row_began = time.monotonic()
         start_s, times = _timed(
             potential, [atoms] * count, ensemble, control, max(0.5, SHARE_OF_TIME * seconds)
         )
         low, step_s, high = np.percentile(times, [25, 50, 75]).tolist()
-        rate, used = len(atoms) * count / step_s, memory.used()
-        now = time.monotonic()
-        end = None
-        if rate < (1.0 + GROWTH) * best:
-            end = f"throughput grew by less than {100 * GROWTH:.0f} %"
+        rate, used, now = len(atoms) * count / step_s, memory.used(), time.monotonic()
+        stalled = stalled + 1 if rate < (1.0 + GROWTH) * best else 0
+        needed_s = now - began + 1.5 * (now - row_began)  # compilation takes longer too
+        if stalled == 2:  # one may be due to another process
+            end = f"throughput grew by less than {100 * GROWTH:.0f} % twice in a row"
         elif 2 * count > most_replicas:
             end = f"{most_replicas} replicas at most"
         elif 2.0 * used > SHARE_OF_MEMORY * memory.free:
-            end = (
-                f"{2 * count} replicas would need more than {100 * SHARE_OF_MEMORY:.0f} % of the free memory"
-            )
-        elif (
-            now - began + 1.5 * (now - row_began) > seconds
-        ):  # pairs grow with replicas, and so does compilation
-            end = f"{2 * count} replicas would take longer than the {seconds:g} s given"
-        ns_per_day = timestep_fs * 1e-6 * 86400.0 / step_s
+            end = f"{2 * count} would need more than {100 * SHARE_OF_MEMORY:.0f} % of the free memory"
+        elif needed_s > seconds:
+            end = f"{2 * count} would take longer than the {seconds:g} s given"
+        speed = timestep_fs * 1e-6 * 86400.0 / step_s
         yield Throughput(
-            count,
-            start_s,
-            1e3 * step_s,
-            1e3 * (high - low),
-            ns_per_day,
-            count * ns_per_day,
-            rate,
-            1e-6 * used,
-            end,
-        )
-        if end is not None:
-            return
+            count, start_s, 1e3 * step_s, 1e3 * (high - low), speed, count * speed, rate, 1e-6 * used, end
+        )  # fmt: skip
         best, count = max(best, rate), 2 * count
 
 
@@ -127,11 +115,8 @@ def device_name() -> str:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return f"{device.device_kind} ({device.platform})"
-    return (
-        f"CPU, {len(psutil.Process().cpu_affinity())} cores"
-        if hasattr(psutil.Process, "cpu_affinity")
-        else "CPU"
-    )
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"CPU, {cores} cores"
 
 
 def _timed(
@@ -145,25 +130,25 @@ def _timed(
     began = time.monotonic()
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control)
     start_s = time.monotonic() - began
-    replicas.advance(1, INTERVAL)  # the way there warms up: pair lists find their size
-    took, _ = _advance(replicas, 1)
-    frames = int(np.clip(seconds / CHUNKS / took, 1, replicas.most_frames))
+    of_chunk = seconds / CHUNKS
+    interval = int(np.clip(of_chunk / _step_seconds(replicas, 1, 1), 1, INTERVAL))
+    step_s = _step_seconds(replicas, 1, interval)  # and the way there warms up: pair lists find their size
+    frames = int(np.clip(of_chunk / (interval * step_s), 1, replicas.most_frames))
     times: list[float] = []
     began = time.monotonic()
     while len(times) < CHUNKS and (len(times) < 2 or time.monotonic() - began < 2.0 * seconds):
-        took, steps = _advance(replicas, frames)
-        times.append(took / steps)
+        times.append(_step_seconds(replicas, frames, interval))
     return start_s, times
 
 
-def _advance(replicas: Replicas, frames: int) -> tuple[float, int]:
-    """Seconds that a chunk takes, and its steps."""
+def _step_seconds(replicas: Replicas, frames: int, interval: int) -> float:
+    """Seconds for each step of a chunk."""
     began = time.monotonic()
-    replicas.advance(frames, INTERVAL)
+    replicas.advance(frames, interval)
     took = time.monotonic() - began
     if not replicas.alive.all():
         raise SimulationError(replicas.obituary(int(np.argmin(replicas.alive))))
-    return max(took, 1e-9), frames * INTERVAL
+    return max(took, 1e-9) / (frames * interval)
 
 
 class _Memory:

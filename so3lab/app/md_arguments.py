@@ -1,6 +1,7 @@
 """The arguments of ``so3lab md``, and the simulations that they describe."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +154,16 @@ def run_of(options: argparse.Namespace) -> Run:
     )  # fmt: skip
 
 
+def one_of(words: Sequence[str]) -> str:
+    """Words as people list them."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def _refuse_what_would_do_nothing(options: argparse.Namespace) -> None:
     for name, ensembles in _KNOBS.items():
         if getattr(options, name) is not None and options.ensemble not in ensembles:
             raise ValueError(
-                f"--{name.replace('_', '-')} belongs to --ensemble {' or '.join(ensembles)}, "
+                f"--{name.replace('_', '-')} belongs to --ensemble {one_of(ensembles)}, "
                 f"got --ensemble {options.ensemble}; leave it out"
             )
     if options.anneal is None:

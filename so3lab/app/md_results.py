@@ -14,8 +14,8 @@ from so3lab.app.console import Console
 from so3lab.cluster import Run
 from so3lab.trajectory import Trajectory
 
-GRAM_PER_CM3 = 1.66053906660
-"""One amu/Å³."""
+G_PER_CM3 = 1.66053906660
+"""One amu/Å³ in g/cm³."""
 _HEADINGS = {
     "temperature_K": "T (K)",
     "mean_temperature_K": "mean T (K)",
@@ -74,7 +74,7 @@ def facts_of(path: Path) -> dict[str, Any]:
         facts["conserved_energy_drift_eV_per_ps"] = drift
     if "pressure" in table:
         facts["mean_pressure_GPa"] = float(table["pressure"].mean()) / units.GPa
-        facts["mean_density_g_cm3"] = GRAM_PER_CM3 * mass * float(np.mean(1.0 / table["volume"]))
+        facts["mean_density_g_cm3"] = G_PER_CM3 * mass * float(np.mean(1.0 / table["volume"]))
     return facts
 
 

@@ -14,7 +14,7 @@ from so3lab.trajectory.selection import chosen_atoms
 
 NONE = "none"
 """Switches a limit off."""
-_COORDINATES = {2: "distance in Å", 3: "angle in degrees", 4: "dihedral in degrees"}
+_COORDINATES = {2: "a distance in Å", 3: "an angle in degrees", 4: "a dihedral in degrees"}
 
 
 def ramp_of(text: str, timestep_fs: float) -> list[tuple[int, float]]:
@@ -63,7 +63,7 @@ def restraint_of(text: str, atoms: int):
     centre, strength = numbers
     highest = {2: np.inf, 3: 180.0, 4: 360.0}[len(members)]
     if not (-highest if len(members) == 4 else 0.0) <= centre <= highest:
-        raise ValueError(f"--restrain: a {_COORDINATES[len(members)]} cannot be {centre:g}, got {text!r}")
+        raise ValueError(f"--restrain: {_COORDINATES[len(members)]} cannot be {centre:g}, got {text!r}")
     if strength <= 0:
         raise ValueError(
             f"--restrain needs a positive strength behind the colon, got {strength:g} in {text!r}"
@@ -126,7 +126,7 @@ def _atoms_of(argument: str, names: str, text: str, atoms: int, counts: tuple[in
         members = tuple(int(name) for name in names.split(","))
     except ValueError:
         members = ()
-    wanted = " or ".join(map(str, counts)).replace(" or ", ", ", len(counts) - 2)
+    wanted = f"{', '.join(map(str, counts[:-1]))} or {counts[-1]}"
     if len(members) not in counts or len(set(members)) < len(members):
         raise ValueError(f"{argument} must name {wanted} different atoms before =, such as 0,1, got {text!r}")
     if not all(0 <= member < atoms for member in members):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from so3lab.app import replicas_here, replicas_on_cluster
 from so3lab.app.console import Console
-from so3lab.app.md_arguments import EXCHANGING, run_of
+from so3lab.app.md_arguments import EXCHANGING, one_of, run_of
 from so3lab.cluster import Run
 
 
@@ -67,7 +67,7 @@ def _temperatures(options: argparse.Namespace) -> list[float] | list[None]:
         return [None] * (replicas or 1)
     if options.temperature_K is not None:
         raise ValueError("--temperature-K and --temperatures-K cannot be given both; leave out one")
-    if len(temperatures) == 2 and (replicas or 0) > 2:
+    if len(temperatures) == 2 and replicas is not None and replicas > 2:
         from so3lab.exchange import temperature_ladder
 
         if not 0 < temperatures[0] < temperatures[1]:
@@ -75,7 +75,7 @@ def _temperatures(options: argparse.Namespace) -> list[float] | list[None]:
                 "--temperatures-K must be the lowest and the highest of a ladder, both positive, "
                 f"got {temperatures[0]:g} {temperatures[1]:g}"
             )
-        return temperature_ladder(*temperatures, replicas)
+        return temperature_ladder(temperatures[0], temperatures[1], replicas)
     if replicas not in (None, len(temperatures)):
         raise ValueError(
             "--temperatures-K must give the lowest and the highest temperature, or one temperature for each of the "
@@ -98,13 +98,8 @@ def _check_exchange(options: argparse.Namespace, temperatures_K: list[float] | l
             f"--exchange-every must be a multiple of --interval ({options.interval}), got {every}"
         )
     if options.ensemble not in EXCHANGING:
-        raise ValueError(
-            f"--exchange-every needs --ensemble {', '.join(EXCHANGING[:-1])} or {EXCHANGING[-1]}, "
-            f"got {options.ensemble}"
-        )
-    if options.anneal is None and (
-        None in temperatures_K or len(set(temperatures_K)) < max(2, len(temperatures_K))
-    ):
+        raise ValueError(f"--exchange-every needs --ensemble {one_of(EXCHANGING)}, got {options.ensemble}")
+    if None in temperatures_K or len(set(temperatures_K)) < max(2, len(temperatures_K)):
         raise ValueError(
             "--exchange-every needs two or more different temperatures, such as --replicas 8 --temperatures-K 300 600; "
             f"got --temperatures-K {options.temperatures_K}"

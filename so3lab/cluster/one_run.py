@@ -23,6 +23,7 @@ from so3lab.trajectory.recovery import is_marked_open
 
 if TYPE_CHECKING:
     from so3lab.control import Control
+    from so3lab.simulation import Ensemble
     from so3lab.watch import Limits
 
 PATIENCE_SECONDS = 180.0
@@ -69,7 +70,7 @@ class Run:
     structure: str | Path | Atoms
     out: str | Path
     steps: int
-    ensemble: str = "langevin"
+    ensemble: "Ensemble" = "langevin"
     temperature_K: float = 300.0
     timestep_fs: float = 0.5
     friction_per_ps: float = 2.0
