@@ -111,7 +111,8 @@ def test_thermostats_give_heat_as_told(ensemble, knob, weak, strong, simulated, 
         result = simulated("--ensemble", ensemble, knob, strength, out=out)
         assert np.isfinite(result["conserved_energy_drift_eV_per_ps"])
         table = table_of(tmp_path / out)
-        heat.append(np.ptp(table["total_energy"] - table["conserved_energy"]))
+        total = table["potential_energy"] + table["kinetic_energy"]
+        heat.append(np.ptp(total - table["conserved_energy"]))
     assert heat[0] < 1e-3 < 0.03 < heat[1]
 
 
@@ -164,13 +165,13 @@ def test_limits_end_a_run_and_can_be_switched_off(simulated, tmp_path):
 
 
 def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
-    words = ["--replicas", 3, "--temperatures-K", 200, 800, "--exchange-every", 20, "--interval", 10]
+    words = ["--replicas", 3, "--temperatures-K", 250, 360, "--exchange-every", 20, "--interval", 10]
     simulated(*words, steps=100, out="a")
     again = simulated(*words, "--resume", steps=200, out="a")
     straight = simulated(*words, steps=200, out="b")
     assert again["replicas"] == straight["replicas"]
     assert again["exchange"] == straight["exchange"]
-    assert [row["T (K)"] for row in again["replicas"]] == pytest.approx([200, 400, 800])
+    assert [row["T (K)"] for row in again["replicas"]] == pytest.approx([250, 300, 360])
     assert [row["result"] for row in again["replicas"]] == ["complete"] * 3
     assert sum(row["attempts"] for row in again["exchange"]) == 10
     accepted = sum(row["accepted"] for row in again["exchange"])
@@ -187,9 +188,12 @@ def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
     words[5] = 40
     assert "exchange_every 20 instead of 40" in simulated(*words, "--resume", out="a", status=1)
     assert "replicas 3 instead of 1" in simulated(
-        "--replicas", 3, "--temperatures-K", 200, 800, "--interval", 10, "--cluster", "local:1", "--resume",
+        "--replicas", 3, "--temperatures-K", 250, 360, "--interval", 10, "--cluster", "local:1", "--resume",
         out="a", status=1,
     )  # fmt: skip
+    (tmp_path / "b" / "replica_0000.h5").unlink()
+    words[5] = 20
+    assert "holds the state of all replicas" in simulated(*words, "--resume", out="b", status=1)
 
 
 def test_a_replica_that_blows_up_is_in_the_table(simulated, tmp_path):
@@ -202,8 +206,8 @@ def test_a_replica_that_blows_up_is_in_the_table(simulated, tmp_path):
     again = simulated(*words, "--resume", steps=150, out="a", status=1)
     assert [row["result"] for row in again["replicas"]] == ["complete", hot["result"]]
     assert again["replicas"][0]["steps"] == 150
-    (tmp_path / "a" / "replica_0000.h5").unlink()
-    assert "holds the state of all replicas" in simulated(*words, "--resume", steps=200, out="a", status=1)
+    (tmp_path / "a" / "replica_0001.h5").unlink()
+    assert "replica_0001.h5 is missing" in simulated(*words, "--resume", steps=200, out="a", status=1)
 
 
 def test_all_replicas_may_blow_up(simulated):
