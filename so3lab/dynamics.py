@@ -238,10 +238,15 @@ class _Files:
         self._opened.__exit__(*error)
 
     def write(self, chunks: list[Chunk]) -> None:
-        """Append frames, and keep the state behind them."""
+        """Append frames, and keep the state behind them.
+
+        When nobody is left, the state before stays: to resume is then to try the last stretch again.
+        """
         for writer, chunk in zip(self.writers, chunks, strict=True):
             if len(chunk):
                 writer.append(chunk.columns())
+        if not self._replicas.alive.any():
+            return
         for writer in self.writers[1:]:
             writer.save_state({"step": np.int64(self._replicas.step)})
         self.writers[0].save_state(self._state([writer.frames for writer in self.writers]))

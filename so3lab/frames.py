@@ -21,7 +21,6 @@ class Chunk(NamedTuple):
     target_temperature: Float[np.ndarray, " frames"]  # K, of the thermostat
     step: Int[np.ndarray, " frames"]
     time_fs: Float[np.ndarray, " frames"]
-    bias_energy: Float[np.ndarray, " frames"] | None = None  # eV, where there are restraints or pulls
     cell: Float[np.ndarray, "frames 3 3"] | None = None  # Å, rows; where it changes
     pressure: Float[np.ndarray, " frames"] | None = None  # eV/Å³, at constant pressure
     volume: Float[np.ndarray, " frames"] | None = None  # Å³, at constant pressure

@@ -106,6 +106,7 @@ def _left_the_skin(surroundings: Surroundings, reach: Reach, positions, cells, s
     When rows of a cell went from C to C M, a pair that is now d long was at most \\|M^-1\\| (d + 2 u) long where the
     candidates were gathered, with u the largest displacement relative to the moving cell.
     """
+    assert surroundings.gathered_at is not None
     if not reach.cells_change:
         return jnp.sum((positions - surroundings.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
     unit, longest = jnp.eye(3, dtype=positions.dtype), max(reach.cutoff, reach.far_cutoff or 0.0)
@@ -147,9 +148,12 @@ class PairLists:
         if all(periodic):
             self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
         self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
-        self._near, self._far, self._fixed = _List(cutoff), None, None
+        self._near = _List(cutoff)
+        self._far: _List | None = None
+        self._fixed: LongRange | None = None
         self._room = 0  # for pairs of the network; only grows
-        self._needs, self._fixed_volumes = needs, None
+        self._needs = needs
+        self._fixed_volumes: np.ndarray | None = None
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
@@ -197,10 +201,7 @@ class PairLists:
                 wrapped[rows] -= origins[rows] @ cell
         near = self._candidates(self._near, wrapped)
         far = None if self._far is None else self._candidates(self._far, wrapped)
-        present = sum(
-            len(pair_list(wrapped[rows], self._near.cutoff, *self._box(number)).receivers)
-            for number, rows in enumerate(self._rows())
-        )
+        present = self._count_near(near, wrapped)
         if present > self._room:
             self._room = _roomy(present)
         if all(self._meet_all):
@@ -260,6 +261,19 @@ class PairLists:
         cell = None if self._cells is None else self._cells[number]
         return cell, self._structures[number].pbc
 
+    def _count_near(self, candidates: Candidates, positions: Float[np.ndarray, "atoms 3"]) -> int:
+        """How many of the candidates are below the cutoff at these positions."""
+        i, j = (np.asarray(rows)[: int(candidates.size)] for rows in candidates[:2])
+        vectors = positions[j] - positions[i]
+        if candidates.images is not None and self._cells is not None:
+            index = np.repeat(np.arange(len(self._cells)), np.diff([0, *self._stops]))
+            images = np.asarray(candidates.images)[: len(i)].astype(np.float64)
+            if len(self._cells) == 1:
+                vectors += images @ self._cells[0]
+            else:
+                vectors += np.einsum("pi,pij->pj", images, self._cells[index[i]])
+        return int(np.count_nonzero(np.einsum("px,px->p", vectors, vectors) < self._near.cutoff**2))
+
     def _candidates(self, one: "_List", positions: Float[np.ndarray, "atoms 3"]) -> Candidates:
         """Candidates of all structures, one after another."""
         parts = []
@@ -285,7 +299,7 @@ class _List:
 
     def room_for(self, count: int) -> int:
         if count > self.room:
-            self.room = _roomy(count)
+            self.room = -(-(count + max(count // 8, 64)) // 8) * 8
         return self.room
 
 

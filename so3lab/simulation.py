@@ -5,190 +5,41 @@ Nothing leaves the device within a chunk; knobs are read between chunks and neve
 
 import functools
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.constraints import FixAtoms
-from jaxtyping import Array, Float, Int
 
 from so3lab import units
 from so3lab.control import Control
-from so3lab.force_field import Dtype, ForceField, energy_and_forces, numerics
+from so3lab.force_field import ForceField, numerics
 from so3lab.frames import Chunk
-from so3lab.graph import Graph, Species, species_of, total_charge, unpaired_electrons
 from so3lab.integrators import (
     BATH_VARIABLES,
     CONSTANT_PRESSURE,
     INTEGRATORS,
-    Bodies,
-    ForceFunction,
-    Forces,
     Knobs,
     MDState,
-    bodies_of,
-    degrees_of_freedom,
-    is_linear,
     key_data,
     thermal_velocities,
-    without_overall_motion,
 )
-from so3lab.moving import STALE, PairLists, Reach, Surroundings, find_surroundings
+from so3lab.moving import STALE, PairLists
 from so3lab.potential import Potential
-from so3lab.steering import Slots, bias_energies, steering_of
-from so3lab.watch import LEAPT, Limits, Watch, fates, sentence, watch_of
+from so3lab.preparation import freedom_of, held_atoms, start_velocities
+from so3lab.steering import Slots, steering_of
+from so3lab.stepping import Buffers, Program, Progress, recorded, run_chunk, system_of
+from so3lab.watch import LEAPT, Limits, sentence
 
 Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible"]
 FRAMES_PER_CHUNK = 64
 MEMORY_PER_CHUNK = 256e6
 """Bytes of frames collected on the device; large systems get fewer frames per chunk."""
-_RESCALING = ("nose-hoover", "csvr", *CONSTANT_PRESSURE)
 
 
 class SimulationError(RuntimeError):
     """The simulation cannot go on; everything up to the last good frame has been yielded and written."""
-
-
-class _System(NamedTuple):
-    """Arrays of the structures that stay the same, whatever the pair lists."""
-
-    atomic_numbers: Int[Array, " atoms"]
-    bodies: Bodies
-    charges: Float[Array, " structures"]
-    unpaired: Float[Array, " structures"]
-    species: Species
-    watch: Watch
-
-
-class _Buffers(NamedTuple):
-    """Frames collected on the device."""
-
-    positions: Float[Array, "frames atoms 3"]
-    velocities: Float[Array, "frames atoms 3"]
-    forces: Float[Array, "frames atoms 3"]
-    energy: Float[Array, "frames structures"]
-    bias: Float[Array, "frames structures"]
-    heat: Float[Array, "frames structures"]
-    step: Int[Array, " frames"]
-    cells: Float[Array, "frames structures 3 3"] | None
-    virial: Float[Array, "frames structures 3 3"] | None
-
-
-def _force_function(
-    energy, reach: Reach, parameters, system: _System, surroundings: Surroundings, steering, with_virial: bool
-) -> ForceFunction:
-    """Forces at given positions, pair search and biases included; for compiled code."""
-    bodies = system.bodies
-    atoms, structures = len(system.atomic_numbers), bodies.structures
-
-    def force_fn(positions, cells) -> Forces:
-        wrapped, pairs, long_range, flaws = find_surroundings(
-            surroundings, reach, positions, cells, bodies.structure_index, structures
-        )
-        graph = Graph(
-            wrapped, system.atomic_numbers, bodies.structure_index, jnp.ones(atoms, bool), pairs.receivers,
-            pairs.senders, pairs.mask, system.charges, system.unpaired, pairs.images, cells,
-            long_range=long_range, species=system.species,
-        )  # fmt: skip
-        found = energy_and_forces(energy, parameters, graph, with_strain=with_virial)
-        forces, bias = found.forces, jnp.zeros_like(found.energies)
-        if steering is not None:
-
-            def biased(positions):
-                energies = bias_energies(
-                    steering, positions, bodies.masses, bodies.structure_index, cells, structures
-                )
-                return energies.sum(), energies
-
-            gradient, bias = jax.grad(biased, has_aux=True)(positions)
-            forces = forces - gradient
-        return Forces(found.energies, forces, flaws, bias, found.strain_gradient)
-
-    return force_fn
-
-
-class _Progress(NamedTuple):
-    """A chunk under way."""
-
-    state: MDState  # after the last good step; its flaws tell of the step that was tried next
-    buffers: _Buffers
-    done: Int[Array, ""]  # good steps
-
-
-class _Program(NamedTuple):
-    """What is compiled in as a constant."""
-
-    energy: object
-    reach: Reach
-    ensemble: str
-
-
-@functools.partial(jax.jit, static_argnames="program", donate_argnames="progress")
-def _run_chunk(
-    program: _Program, parameters, system, surroundings, progress: _Progress, knobs, steps, interval
-) -> _Progress:
-    """Steps until ``steps`` are done, a pair list fails, or nobody is left; numbers never compile anything."""
-    bodies = system.bodies
-    force_fn = _force_function(
-        program.energy,
-        program.reach,
-        parameters,
-        system,
-        surroundings,
-        knobs.steering,
-        program.ensemble in CONSTANT_PRESSURE,
-    )
-    step = INTEGRATORS[program.ensemble](force_fn, bodies).step
-
-    def unfinished(progress: _Progress):
-        state = progress.state
-        return (progress.done < steps) & jnp.all(state.flaws == 0) & jnp.any(state.fate == 0)
-
-    def one_step(progress: _Progress) -> _Progress:
-        old = progress.state
-        present = knobs.at(old.step + 1)
-        tried = step(old, present)
-        relevant = jnp.where(old.fate == 0, tried.flaws, 0)
-        good = jnp.all(relevant == 0)
-        found = fates(system.watch, tried, old, bodies, present.temperature)
-        fate = jnp.where(old.fate == 0, found, old.fate)
-        state = _kept(tried, old, good & (fate == 0), bodies)
-        now = old.step + good.astype(jnp.int32)
-        ended = jnp.where(good & (fate != 0) & (old.fate == 0), old.step, old.ended)
-        done = progress.done + good
-        state = state._replace(step=now, flaws=relevant, fate=jnp.where(good, fate, old.fate), ended=ended)
-        # Each step of a frame writes its row; the last one stays.
-        row = jnp.maximum(done - 1, 0) // interval
-        buffers = jax.tree.map(lambda rows, new: rows.at[row].set(new), progress.buffers, _recorded(state))
-        return _Progress(state, buffers, done)
-
-    return jax.lax.while_loop(unfinished, one_step, progress)
-
-
-_OF_ATOMS = ("positions", "velocities", "forces")
-_OF_STRUCTURES = ("energy", "bias", "heat", "bath", "cells", "virial")
-
-
-def _kept(new: MDState, old: MDState, keep, bodies: Bodies) -> MDState:
-    """The new state of those structures that keep it, the old one of the others."""
-    of_atoms = keep if bodies.structures == 1 else keep[bodies.structure_index]
-
-    def chosen(name: str, mask):
-        values, others = getattr(new, name), getattr(old, name)
-        if values is None:
-            return None
-        return jnp.where(mask.reshape(mask.shape + (1,) * (values.ndim - 1)), values, others)
-
-    return new._replace(
-        **{name: chosen(name, of_atoms) for name in _OF_ATOMS},
-        **{name: chosen(name, keep) for name in _OF_STRUCTURES},
-    )
-
-
-def _recorded(state: MDState) -> _Buffers:
-    return _Buffers(*(getattr(state, name) for name in _Buffers._fields))
 
 
 class Replicas:
@@ -235,27 +86,27 @@ class Replicas:
         self.time_fs = 0.0
         self.slots = (slots or Slots()).with_room_for(self.control.biases)
         self._biases: tuple | None = None
-        self.shifts = np.zeros(len(structures))
+        self.shifts: np.ndarray = np.zeros(len(structures))
         if isinstance(potential, Potential):
             for atoms in structures:
                 potential.check_structure(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._field = potential.force_field if isinstance(potential, Potential) else potential
-        held = [_held(atoms, ensemble) for atoms in structures]
+        held = [held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
         self._rows = [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
         temperatures = self.control.temperatures_K(len(structures))
         velocities = [
-            _start_velocities(*of_one, ensemble)
+            start_velocities(*of_one, ensemble)
             for of_one in zip(structures, held, temperatures.tolist(), seeds, strict=True)
         ]
         freedom = np.array(
             [
-                _freedom(atoms, mask, v, ensemble)
+                freedom_of(atoms, mask, v, ensemble)
                 for atoms, mask, v in zip(structures, held, velocities, strict=True)
             ]
         )
-        self._system = _system(structures, held, freedom, self.limits, self._field.dtype)
+        self._system = system_of(structures, held, freedom, self.limits, self._field.dtype)
         self._freedom = freedom
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
@@ -296,7 +147,7 @@ class Replicas:
 
     def frames(self) -> list[Chunk]:
         """The present moment of each structure as a chunk of one frame."""
-        rows = jax.tree.map(lambda x: np.asarray(x)[None], _recorded(self.state))
+        rows = jax.tree.map(lambda x: np.asarray(x)[None], recorded(self.state))
         times = np.array([self.time_fs])
         return [self._chunk(rows, times, number, 1) for number in range(len(self))]
 
@@ -368,7 +219,7 @@ class Replicas:
         drawn = [
             thermal_velocities(
                 atoms.positions, atoms.get_masses(), temperature, seed=seed + number,
-                periodic=bool(atoms.pbc.any()), held=_held(atoms, self.ensemble),
+                periodic=bool(atoms.pbc.any()), held=held_atoms(atoms, self.ensemble),
             )
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
         ]  # fmt: skip
@@ -387,18 +238,18 @@ class Replicas:
             self._biases = biases
         return jax.tree.map(lambda knob: np.asarray(knob, dtype), knobs)._replace(steering=self._steering)
 
-    def _progress(self, knobs: Knobs, steps: int, interval: int) -> _Progress:
+    def _progress(self, knobs: Knobs, steps: int, interval: int) -> Progress:
         """A chunk after so many steps, or fewer when no structure is left."""
         dtype = self._field.dtype
         with numerics(dtype):
             knobs = jax.tree.map(jnp.asarray, knobs)
             state = jax.tree.map(jnp.array, self.state)  # the present state outlives the chunk
-            recorded, room = _recorded(state), self.most_frames
-            empty = jax.tree.map(lambda row: jnp.zeros((room, *row.shape), row.dtype), recorded)
-            progress, fresh_since = _Progress(state, empty, jnp.zeros((), jnp.int32)), -1
+            room = self.most_frames
+            empty = jax.tree.map(lambda row: jnp.zeros((room, *row.shape), row.dtype), recorded(state))
+            progress, fresh_since = Progress(state, empty, jnp.zeros((), jnp.int32)), -1
             while True:
-                program = _Program(self._field.energy, self.lists.reach, self.ensemble)
-                progress = _run_chunk(
+                program = Program(self._field.energy, self.lists.reach, self.ensemble)
+                progress = run_chunk(
                     program, self._field.parameters, self._system, self.lists.surroundings, progress, knobs, steps,
                     interval,
                 )  # fmt: skip
@@ -445,11 +296,11 @@ class Replicas:
             )
         return state._replace(heat=nothing)
 
-    def _chunk(self, rows: _Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
+    def _chunk(self, rows: Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
         """The good frames of one structure out of those of all."""
         own, freedom = self._rows[number], self._freedom[number]
         positions, velocities, forces = (
-            x[:good, own] for x in (rows.positions, rows.velocities, rows.forces)
+            np.array(x[:good, own]) for x in (rows.positions, rows.velocities, rows.forces)
         )
         of_one = lambda x: np.asarray(x, np.float64)[:good, number]  # noqa: E731
         masses = np.asarray(self._system.bodies.masses, np.float64)[own, None]
@@ -465,11 +316,10 @@ class Replicas:
             lost = (len(masses) - freedom / 3.0) * targets[:, number] * units.kB
             pressure = (2.0 * kinetic / 3.0 + lost - virial / 3.0) / volume
             more = {"cell": of_one(rows.cells), "volume": volume, "pressure": pressure}
-        if any(self.slots):
-            more["bias_energy"] = bias
         return Chunk(
-            positions, velocities, forces, potential, kinetic, potential + kinetic + bias - of_one(rows.heat),
-            2.0 * kinetic / (freedom * units.kB), targets[:, number].astype(float), steps, times[:good], **more,
+            positions, velocities, forces, potential, kinetic, bias,
+            potential + kinetic + bias - of_one(rows.heat), 2.0 * kinetic / (freedom * units.kB),
+            targets[:, number].astype(float), steps, times[:good], **more,
         )  # fmt: skip
 
 
@@ -541,69 +391,3 @@ class Simulation:
     def present_atoms(self) -> ase.Atoms:
         """The structure as it is now, with velocities."""
         return self.replicas.present_atoms()[0]
-
-
-def _held(atoms: ase.Atoms, ensemble: str) -> np.ndarray:
-    """Which atoms stay where they are."""
-    held = np.zeros(len(atoms), bool)
-    for constraint in atoms.constraints:
-        if not isinstance(constraint, FixAtoms):
-            raise ValueError(
-                f"atoms.constraints may hold ASE's FixAtoms only, got {type(constraint).__name__}; "
-                "hold distances, angles and dihedrals with so3lab.steering.Restraint"
-            )
-        held[constraint.get_indices()] = True
-    if held.any() and ensemble in CONSTANT_PRESSURE:
-        raise ValueError(
-            "atoms cannot be held while the cell changes; remove FixAtoms, or keep the volume constant"
-        )
-    if held.all():
-        raise ValueError("atoms.constraints hold every atom: nothing can move")
-    return held
-
-
-def _start_velocities(atoms: ase.Atoms, held: np.ndarray, temperature_K: float, seed: int, ensemble: str):
-    """Those of the structure, or thermal ones; nothing moves as a whole where the thermostat would not see it."""
-    periodic = bool(atoms.pbc.any())
-    if ensemble in CONSTANT_PRESSURE and not atoms.pbc.all():
-        raise ValueError(
-            f"constant pressure needs a cell that is periodic in all directions, got atoms.pbc {atoms.pbc.tolist()}"
-        )
-    velocities = np.array(atoms.get_velocities())
-    if not np.any(velocities):
-        return thermal_velocities(
-            atoms.positions, atoms.get_masses(), temperature_K, seed=seed, periodic=periodic, held=held
-        )
-    velocities[held] = 0.0
-    if ensemble in _RESCALING and not held.any() and len(atoms) > 1:
-        return without_overall_motion(atoms.positions, velocities, atoms.get_masses(), periodic)
-    return velocities
-
-
-def _freedom(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensemble: str) -> float:
-    """Degrees of freedom; at constant energy, overall motion counts if the start has it."""
-    periodic, masses = bool(atoms.pbc.any()), atoms.get_masses()
-    if ensemble == "nve" and not held.any() and len(atoms) > 1:
-        inner = without_overall_motion(atoms.positions, velocities, masses, periodic)
-        if np.abs(inner - velocities).max() > 1e-6 * max(np.abs(velocities).max(), 1e-12):
-            return 3.0 * len(atoms)
-    return float(
-        degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum()))
-    )
-
-
-def _system(
-    structures: Sequence[ase.Atoms], held: list[np.ndarray], freedom: np.ndarray, limits: Limits, dtype: Dtype
-) -> _System:
-    with numerics(dtype):
-        real = functools.partial(jnp.asarray, dtype=dtype)
-        masses = np.concatenate([atoms.get_masses() for atoms in structures])
-        sizes = np.array([len(atoms) for atoms in structures])
-        return _System(
-            jnp.asarray(np.concatenate([atoms.numbers for atoms in structures]), jnp.int32),
-            bodies_of(masses, freedom, sizes, np.concatenate(held), dtype),
-            real([total_charge(atoms) for atoms in structures]),
-            real([unpaired_electrons(atoms) for atoms in structures]),
-            jax.tree.map(jnp.asarray, species_of(structures)),
-            jax.tree.map(jnp.asarray, watch_of(structures, limits, dtype)),
-        )

@@ -19,6 +19,7 @@ import numpy as np
 from ase.geometry import find_mic
 from jaxtyping import Array, Bool, Float, Int
 
+from so3lab.neighbors import HostOrDevice
 from so3lab.safe import safe_norm
 
 
@@ -114,10 +115,12 @@ def _kind(bias: Bias) -> str:
 class Springs(NamedTuple):
     """Restraints of one kind."""
 
-    atoms: Int[Array, "springs members"]
-    images: Int[Array, "springs members 3"] | None  # cells by which an atom is moved beside the first one
-    centres: Float[Array, " springs"]  # Å or radians
-    strengths: Float[Array, " springs"]  # 0 in an empty slot
+    atoms: Int[HostOrDevice, "springs members"]
+    images: (
+        Int[HostOrDevice, "springs members 3"] | None
+    )  # cells by which an atom is moved beside the first one
+    centres: Float[HostOrDevice, " springs"]  # Å or radians
+    strengths: Float[HostOrDevice, " springs"]  # 0 in an empty slot
 
 
 class Steering(NamedTuple):
@@ -125,10 +128,10 @@ class Steering(NamedTuple):
 
     springs: tuple[Springs, ...]  # distances, angles, dihedrals: those kinds that have slots
     stretches: Springs | None  # centres are not used, strengths are forces
-    drags: Int[Array, " drags"]  # atoms
-    drag_forces: Float[Array, "drags 3"]
-    radii: Float[Array, " structures"] | None
-    wall_strengths: Float[Array, " structures"] | None
+    drags: Int[HostOrDevice, " drags"]  # atoms
+    drag_forces: Float[HostOrDevice, "drags 3"]
+    radii: Float[HostOrDevice, " structures"] | None
+    wall_strengths: Float[HostOrDevice, " structures"] | None
 
 
 def steering_of(
@@ -155,26 +158,24 @@ def steering_of(
     spheres = [bias for bias in biases if isinstance(bias, Sphere)]
     if len(spheres) > 1:
         raise ValueError(f"there may be one Sphere, got {len(spheres)}")
-    groups = {name: [bias for bias in biases if _kind(bias) == name] for name in Slots._fields}
     springs = []
-    for name, members, count in zip(Slots._fields[:3], (2, 3, 4), slots[:3], strict=True):
+    restraints = [bias for bias in biases if isinstance(bias, Restraint)]
+    for members, count in zip((2, 3, 4), slots[:3], strict=True):
+        own = [r for r in restraints if len(r.atoms) == members]
+        rows = [(r.atoms, r.centre if members == 2 else np.radians(r.centre), r.strength) for r in own]
         if count:
-            rows = [
-                (b.atoms, b.centre if members == 2 else np.radians(b.centre), b.strength)
-                for b in groups[name]
-            ]
             springs.append(_springs(rows, members, structures, count, dtype))
+    pulls = [bias for bias in biases if isinstance(bias, Pull)]
     stretches = None
     if slots.stretches:
-        rows = [(b.atoms, 0.0, b.force) for b in groups["stretches"]]
-        stretches = _springs(rows, 2, structures, slots.stretches, dtype)
-    drags, drag_forces = _drags(groups["drags"], structures, slots.drags, dtype)
+        forces = [(pull.atoms, 0.0, pull.force) for pull in pulls if len(pull.atoms) == 2]
+        stretches = _springs(forces, 2, structures, slots.stretches, dtype)
+    drags, drag_forces = _drags([p for p in pulls if len(p.atoms) == 1], structures, slots.drags, dtype)
     sphere = spheres[0] if spheres else Sphere(1.0, 0.0)
-    wall = [
-        np.full(len(structures), x, dtype) if slots.spheres else None
-        for x in (sphere.radius, sphere.strength)
-    ]
-    return Steering(tuple(springs), stretches, drags, drag_forces, *wall)
+    radii = walls = None
+    if slots.spheres:
+        radii, walls = (np.full(len(structures), x, dtype) for x in (sphere.radius, sphere.strength))
+    return Steering(tuple(springs), stretches, drags, drag_forces, radii, walls)
 
 
 def _offsets(structures: Sequence[ase.Atoms]) -> list[int]:
@@ -239,7 +240,7 @@ def bias_energies(
     """
     energies = jnp.zeros(structures, positions.dtype)
 
-    def add(atoms: Int[Array, " terms"], values: Float[Array, " terms"]):
+    def add(atoms: Int[HostOrDevice, " terms"], values: Float[HostOrDevice, " terms"]):
         return energies.at[structure_index[atoms]].add(values)
 
     for springs in steering.springs:
@@ -275,7 +276,7 @@ def _places(springs: Springs, positions, structure_index, cells) -> Float[Array,
 
 
 def _between(
-    places, first: int, second: int, active: Bool[Array, " springs"], instead
+    places, first: int, second: int, active: Bool[HostOrDevice, " springs"], instead
 ) -> Float[Array, "springs 3"]:
     """Vector between two members; in an empty slot a fixed one, so that gradients stay finite."""
     return jnp.where(

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from so3lab import units
 from so3lab.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
-from so3lab.neighbors import bonded_pairs
+from so3lab.neighbors import HostOrDevice, bonded_pairs
 from so3lab.safe import safe_norm
 
 NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN = 1, 2, 4, 8, 16
@@ -43,13 +43,13 @@ class Limits:
 class Watch(NamedTuple):
     """Limits as arrays, for compiled code; infinite where there is none."""
 
-    first: Int[Array, " bonds"]
-    second: Int[Array, " bonds"]
-    images: Int[Array, "bonds 3"] | None
-    lengths: Float[Array, " bonds"]  # Å, at the start
-    stretch: Float[Array, ""]
-    jump: Float[Array, ""]
-    heat: Float[Array, ""]
+    first: Int[HostOrDevice, " bonds"]
+    second: Int[HostOrDevice, " bonds"]
+    images: Int[HostOrDevice, "bonds 3"] | None
+    lengths: Float[HostOrDevice, " bonds"]  # Å, at the start
+    stretch: Float[HostOrDevice, ""]
+    jump: Float[HostOrDevice, ""]
+    heat: Float[HostOrDevice, ""]
 
 
 def watch_of(structures: Sequence[ase.Atoms], limits: Limits, dtype: str) -> Watch:
@@ -67,8 +67,8 @@ def watch_of(structures: Sequence[ase.Atoms], limits: Limits, dtype: str) -> Wat
     periodic = any(atoms.pbc.any() for atoms in structures)
     joined = lambda parts, kind: np.concatenate([np.zeros(0, kind), *parts]).astype(kind)  # noqa: E731
     at_most = [np.asarray(np.inf if x is None else x, dtype) for x in vars(limits).values()]
-    shifts = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
-    return Watch(joined(first, np.int32), joined(second, np.int32), shifts, joined(lengths, dtype), *at_most)
+    moved = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
+    return Watch(joined(first, np.int32), joined(second, np.int32), moved, joined(lengths, dtype), *at_most)
 
 
 def bond_stretches(

@@ -12,7 +12,7 @@ import pytest
 from argon import ARGON
 from ase.build import bulk, molecule
 
-from so3lab import dynamics, observables, simulation
+from so3lab import dynamics, observables, stepping
 from so3lab.dynamics import Chunk, Control, Limits, SimulationError
 from so3lab.force_field import ForceField
 from so3lab.graph import displacements
@@ -79,10 +79,10 @@ def test_knobs_act_at_once_and_compile_nothing(potential, ethanol):
     control = Control(temperature_K=300, timestep_fs=0.5, friction_per_ps=50)
     moving = Simulation(potential, ethanol, control=control)
     moving.advance(1, 10)
-    compiled = simulation._run_chunk._cache_size()
+    compiled = stepping.run_chunk._cache_size()
     control.temperature_K, control.timestep_fs, control.friction_per_ps = 900, 0.25, 100
     chunks = [moving.advance(frames, interval) for frames, interval in ((3, 7), (40, 50), (64, 20))]
-    assert simulation._run_chunk._cache_size() == compiled
+    assert stepping.run_chunk._cache_size() == compiled
     assert chunks[-1].temperature.mean() > 500
     assert chunks[0].time_fs[0] == pytest.approx(10 * 0.5 + 7 * 0.25)
 

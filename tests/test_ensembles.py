@@ -64,9 +64,9 @@ def test_kinetic_energies_are_canonical(ensemble, temperature_K):
 def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensemble):
     """300.0 ± 1 K, where counting 3N degrees of freedom would give 337 to 386 K."""
     atoms = molecule("CH3CH2OH")
-    control = Control(300.0, timestep_fs=0.5, friction_per_ps=50, thermostat_fs=10)
+    control = Control(300.0, timestep_fs=0.25, friction_per_ps=250, thermostat_fs=4)
     replicas = Replicas(SPRINGS, [atoms] * 64, ensemble=ensemble, control=control)
-    temperatures = [c.temperature for chunks in sample(replicas, 4, 40) for c in chunks]
+    temperatures = [c.temperature for chunks in sample(replicas, 20, 32) for c in chunks]
     assert np.mean(temperatures) == pytest.approx(300.0, abs=1.0)
     velocities = np.asarray(replicas.state.velocities).reshape(64, 9, 3)
     momentum = np.einsum("a,rax->rx", atoms.get_masses(), velocities)
@@ -144,8 +144,8 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
         compressibility_per_GPa=10.0,
     )  # fmt: skip
     gas = ForceField(nothing, (), 0.05, "float64")
-    replicas = Replicas(gas, [atoms] * 200, ensemble=ensemble, control=control)
-    chunks = sample(replicas, 2, 50, discard=1)
+    replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
+    chunks = sample(replicas, 4, 20, discard=1)
     volumes = np.array([c.volume for some in chunks for c in some])
     assert volumes.mean() == pytest.approx((count + 1) * unit, rel=0.03)
     assert volumes.var() == pytest.approx((count + 1) * unit**2, rel=0.12)

@@ -12,12 +12,14 @@ import pytest
 from ase.build import molecule
 from known_frames import write
 
-from so3lab.dynamics import SimulationError, run
+from so3lab.dynamics import Limits, SimulationError, run
 from so3lab.force_field import ForceField
 from so3lab.graph import displacements
 from so3lab.potential import Potential
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory
+
+FREE = Limits(None, None, None)  # random weights know no bonds
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +30,16 @@ def potential():
 RUN_UNTIL_FULL = """
 import resource, sys
 from ase.build import molecule
-from so3lab.dynamics import run
+from so3lab.dynamics import Limits, run
 from so3lab.force_field import ForceField
 from so3lab.graph import displacements
 from so3lab.potential import Potential
 from so3lab.settings import preset
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
-for chunk in run(potential, molecule("CH3CH2OH"), steps=10**7, interval=5, out=sys.argv[1], seconds_per_chunk=0.05):
+free = Limits(None, None, None)  # random weights know no bonds
+options = {"steps": 10**7, "interval": 5, "out": sys.argv[1], "seconds_per_chunk": 0.05, "limits": free}
+for chunk in run(potential, molecule("CH3CH2OH"), **options):
     pass
 """
 
@@ -50,8 +54,8 @@ def test_a_disk_that_is_full_midway_costs_nothing_once_there_is_room(potential, 
     with Trajectory(full) as kept:
         steps = int(kept.steps[-1]) + 200
     assert steps > 500
-    list(run(potential, atoms, steps=steps, interval=5, out=full, resume=True))
-    list(run(potential, atoms, steps=steps, interval=5, out=straight))
+    list(run(potential, atoms, steps=steps, interval=5, out=full, resume=True, limits=FREE))
+    list(run(potential, atoms, steps=steps, interval=5, out=straight, limits=FREE))
     with Trajectory(full) as a, Trajectory(straight) as b:
         np.testing.assert_array_equal(a.steps, b.steps)
         np.testing.assert_array_equal(a.positions(), b.positions())

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from so3lab import units
+from so3lab.neighbors import HostOrDevice
 from so3lab.steering import Steering
 
 Number = float | Float[Array, ""]
@@ -52,15 +53,15 @@ class MDState(NamedTuple):
 class Ramp(NamedTuple):
     """Temperatures that follow straight lines between some steps."""
 
-    steps: Float[Array, " corners"]
-    temperatures: Float[Array, " corners"]  # k_B T in eV
+    steps: Shaped[HostOrDevice, " corners"]
+    temperatures: Float[HostOrDevice, " corners"]  # k_B T in eV
 
 
 class Knobs(NamedTuple):
     """What a person may turn while the simulation runs, in ASE units; numbers, or arrays in compiled code."""
 
     timestep: Number
-    temperature: float | Float[Array, " structures"]  # k_B T in eV
+    temperature: float | Float[HostOrDevice, " structures"]  # k_B T in eV
     friction: Number = 0.0  # per ASE time unit, of Langevin dynamics
     thermostat_time: Number = 100.0 * units.fs  # ASE time units, of Nosé-Hoover, CSVR and NPT
     pressure: Number = 0.0  # eV/Å³

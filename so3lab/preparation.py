@@ -1,0 +1,69 @@
+"""How a simulation begins: which atoms are held, how the others move, and how many degrees of freedom that is."""
+
+import ase
+import numpy as np
+from ase.constraints import FixAtoms
+from jaxtyping import Bool
+
+from so3lab.integrators import (
+    CONSTANT_PRESSURE,
+    degrees_of_freedom,
+    is_linear,
+    thermal_velocities,
+    without_overall_motion,
+)
+
+_RESCALING = ("nose-hoover", "csvr", *CONSTANT_PRESSURE)
+
+
+def held_atoms(atoms: ase.Atoms, ensemble: str) -> Bool[np.ndarray, " atoms"]:
+    """Which atoms stay where they are: those under ASE's ``FixAtoms``.
+
+    Raises:
+        ValueError: For other constraints, when nothing can move, or when the cell changes.
+    """
+    held = np.zeros(len(atoms), bool)
+    for constraint in atoms.constraints:
+        if not isinstance(constraint, FixAtoms):
+            raise ValueError(
+                f"atoms.constraints may hold ASE's FixAtoms only, got {type(constraint).__name__}; "
+                "hold distances, angles and dihedrals with so3lab.steering.Restraint"
+            )
+        held[constraint.get_indices()] = True
+    if held.any() and ensemble in CONSTANT_PRESSURE:
+        raise ValueError(
+            "atoms cannot be held while the cell changes; remove FixAtoms, or keep the volume constant"
+        )
+    if held.all():
+        raise ValueError("atoms.constraints hold every atom: nothing can move")
+    return held
+
+
+def start_velocities(atoms: ase.Atoms, held: np.ndarray, temperature_K: float, seed: int, ensemble: str):
+    """Those of the structure, or thermal ones; nothing moves as a whole where the thermostat would not see it."""
+    periodic = bool(atoms.pbc.any())
+    if ensemble in CONSTANT_PRESSURE and not atoms.pbc.all():
+        raise ValueError(
+            f"constant pressure needs a cell that is periodic in all directions, got atoms.pbc {atoms.pbc.tolist()}"
+        )
+    velocities = np.array(atoms.get_velocities())
+    if not np.any(velocities):
+        return thermal_velocities(
+            atoms.positions, atoms.get_masses(), temperature_K, seed=seed, periodic=periodic, held=held
+        )
+    velocities[held] = 0.0
+    if ensemble in _RESCALING and not held.any() and len(atoms) > 1:
+        return without_overall_motion(atoms.positions, velocities, atoms.get_masses(), periodic)
+    return velocities
+
+
+def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensemble: str) -> float:
+    """Degrees of freedom; at constant energy, overall motion counts if the start has it."""
+    periodic, masses = bool(atoms.pbc.any()), atoms.get_masses()
+    if ensemble == "nve" and not held.any() and len(atoms) > 1:
+        inner = without_overall_motion(atoms.positions, velocities, masses, periodic)
+        if np.abs(inner - velocities).max() > 1e-6 * max(np.abs(velocities).max(), 1e-12):
+            return 3.0 * len(atoms)
+    return float(
+        degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum()))
+    )
