@@ -212,7 +212,7 @@ def test_a_replica_that_blows_up_is_in_the_table(simulated, tmp_path):
 
 def test_all_replicas_may_blow_up(simulated):
     result = simulated("--replicas", 2, "--temperature-K", 1e6, "--interval", 10, out="a", status=1)
-    assert all("the simulation blew up" in row["result"] for row in result["replicas"])
+    assert all("blew" in row["result"] or "blown up" in row["result"] for row in result["replicas"])
 
 
 @pytest.mark.parametrize("words", [[], ["--replicas", "2"]])

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
 
     ladder = Ladder([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
     chunks, pace = _simulation(options, runs, batch, ladder, resume), Pace(console)
+    all_failed = None
     try:
         with console.progress("simulating") as progress:
             progress.update(0.0, "compiling")
@@ -39,10 +40,12 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
         raise Interrupted(
             f"interrupted at step {pace.step}; the same command with --resume goes on"
         ) from None
-    except SimulationError:  # the last one has blown up too, which the table says, or nothing has begun
-        if not runs[0].path.exists():
+    except SimulationError as error:
+        if not runs[0].path.exists():  # nothing has begun
             raise
-    return _tell(options, runs, ladder, pace, console)
+        all_failed = str(error)
+    failures = {number: str(on_command_line(all_failed)) for number in range(len(runs)) if all_failed}
+    return _tell(options, runs, failures | _failures(runs), ladder, pace, console)
 
 
 def _simulation(options: argparse.Namespace, runs: list[Run], batch: dict, ladder, resume: bool):
@@ -79,8 +82,14 @@ def _can_go_on(runs: list[Run], batch: dict[str, Any]) -> bool:
     return there[0]
 
 
-def _tell(options: argparse.Namespace, runs: list[Run], ladder, pace: Pace, console: Console) -> int:
-    failures = _failures(runs)
+def _tell(
+    options: argparse.Namespace,
+    runs: list[Run],
+    failures: dict[int, str],
+    ladder,
+    pace: Pace,
+    console: Console,
+) -> int:
     for number, failure in failures.items():
         console.warn(f"{runs[number].path.name}: {failure}")
     rows = [
@@ -104,7 +113,7 @@ def _tell(options: argparse.Namespace, runs: list[Run], ladder, pace: Pace, cons
 
 
 def _failures(runs: list[Run]) -> dict[int, str]:
-    """Why replicas blew up, as the state in the first file tells."""
+    """Why replicas blew up, as the state in the first file tells; the last one of all it does not know."""
     from so3lab.watch import Limits, sentence
 
     with Trajectory(runs[0].path) as trajectory:
