@@ -289,7 +289,6 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--replicas", "3"], "need --cluster"),
         (["--replicas", "0", "--cluster", "local"], "--replicas must be positive, got 0"),
         (
             ["--replicas", "3", "--temperatures-K", "300", "--cluster", "local"],

@@ -3,14 +3,15 @@
 import argparse
 
 
-def prepare_machine() -> None:
+def prepare_machine(keep_programs: bool = True) -> None:
     """Before anything is computed: refuse a JAX that computes wrong numbers, keep compiled programs and memory."""
     from so3lab.compilation import enable_compilation_cache
     from so3lab.doctor import require_sound_compiler
     from so3lab.memory import keep_memory
 
     keep_memory()
-    enable_compilation_cache()
+    if keep_programs:
+        enable_compilation_cache()
     require_sound_compiler()
 
 

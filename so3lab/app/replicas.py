@@ -1,98 +1,109 @@
-"""``so3lab md --replicas``: the same simulation several times, on worker processes or a cluster."""
+"""``so3lab md --replicas``: which simulations the arguments ask for, and who runs them."""
 
 import argparse
-import time
-from collections.abc import Sequence
+from dataclasses import replace
 
-import pandas as pd
-
-from so3lab.app.console import Console, Interrupted
-from so3lab.cluster import Run, Summary, executor_at, run_on
-from so3lab.cluster.one_run import frames_in
-from so3lab.structures import read_structure
-
-SECONDS_BETWEEN_LOOKS = 2.0
+from so3lab.app import replicas_here, replicas_on_cluster
+from so3lab.app.console import Console
+from so3lab.app.md_arguments import EXCHANGING, one_of, run_of
+from so3lab.cluster import Run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that ask for several simulations."""
-    parser.add_argument(
+    group = parser.add_argument_group("several simulations")
+    group.add_argument(
         "--replicas", type=int, metavar="N",
-        help="run N simulations with seeds SEED, SEED+1, ...; OUT is then a folder of replica_0000.h5, ...",
+        help="run N simulations with seeds SEED, SEED+1, ...; OUT is then a folder of replica_0000.h5, ... They run "
+        "in one batch, which on small molecules is several times as fast as one after another",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--temperatures-K", type=float, nargs="+", metavar="T", dest="temperatures_K",
-        help="a temperature for each replica, instead of --temperature-K",
+        help="a temperature for each replica, instead of --temperature-K; with --replicas N the lowest and the "
+        "highest of N in geometric progression",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
+        "--exchange-every", type=int, metavar="STEPS",
+        help="let replicas of neighbouring temperatures exchange them (replica exchange); a multiple of --interval",
+    )  # fmt: skip
+    group.add_argument(
         "--cluster", metavar="ADDRESS",
-        help="where replicas run: a Dask scheduler (tcp://host:8786 or its JSON file), which needs "
-        'pip install "so3lab[cluster]" and files that all workers see under the same paths; or local, for one process '
-        "per core here (local:4 for four). A replica whose worker dies goes on from its file on another",
+        help="run replicas apart instead of in a batch: on a Dask scheduler (tcp://host:8786 or its JSON file), which "
+        'needs pip install "so3lab[cluster]" and files that all workers see under the same paths; or local, for one '
+        "process per core here (local:4 for four). A replica whose worker dies goes on from its file on another",
     )  # fmt: skip
 
 
 def asked_for(options: argparse.Namespace) -> bool:
     """Whether the arguments ask for several simulations."""
-    return any(value is not None for value in (options.replicas, options.temperatures_K, options.cluster))
+    wanted = (options.replicas, options.temperatures_K, options.cluster, options.exchange_every)
+    return any(value is not None for value in wanted)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run all replicas; exit status 1 when one of them failed."""
-    if options.cluster is None:
-        raise ValueError(
-            "--replicas and --temperatures-K need --cluster: an address, or local for processes here"
+    temperatures_K = _temperatures(options)
+    _check_exchange(options, temperatures_K)
+    one = run_of(options)
+    runs = [
+        replace(
+            one, out=options.out / f"replica_{number:04d}.h5", seed=options.seed + number,
+            temperature_K=one.temperature_K if temperature_K is None else temperature_K,
         )
-    runs = _runs(options, _temperatures(options))
+        for number, temperature_K in enumerate(temperatures_K)
+    ]  # fmt: skip
     _check_folder(options, runs)
-    done: list[Summary] = []
-    try:
-        with executor_at(options.cluster, len(runs)) as executor, console.progress("simulating") as line:
-            options.out.mkdir(parents=True, exist_ok=True)
-            progress = _Progress(runs, line)
-            progress.show()
-            for summary in run_on(executor, runs, on_wait=progress.show_now_and_then):
-                done.append(summary)
-                progress.show()
-                if summary.failure:
-                    console.warn(f"{summary.run.path.name}: {summary.failure}")
-    except KeyboardInterrupt:
-        remark = "" if options.cluster.startswith("local") else "; what a worker has begun, it ends"
-        raise Interrupted(
-            f"interrupted with {len(done)} of {len(runs)} replicas done{remark}; the same command with --resume goes on"
-        ) from None
-    table = _table(runs, done)
-    console.table(table)
-    console.result({"folder": str(options.out), "replicas": table})
-    return int(any(summary.failure for summary in done))
+    if options.cluster is not None:
+        return replicas_on_cluster.run(options, runs, console)
+    return replicas_here.run(options, runs, console)
 
 
-def _temperatures(options: argparse.Namespace) -> list[float]:
-    """One for each replica."""
+def _temperatures(options: argparse.Namespace) -> list[float] | list[None]:
+    """One for each replica; None where it is that of a single simulation."""
     temperatures, replicas = options.temperatures_K, options.replicas
     if replicas is not None and replicas < 1:
         raise ValueError(f"--replicas must be positive, got {replicas}")
     if temperatures is None:
-        return [options.temperature_K] * (replicas or 1)
+        return [None] * (replicas or 1)
+    if options.temperature_K is not None:
+        raise ValueError("--temperature-K and --temperatures-K cannot be given both; leave out one")
+    if len(temperatures) == 2 and replicas is not None and replicas > 2:
+        from so3lab.exchange import temperature_ladder
+
+        if not 0 < temperatures[0] < temperatures[1]:
+            raise ValueError(
+                "--temperatures-K must be the lowest and the highest of a ladder, both positive, "
+                f"got {temperatures[0]:g} {temperatures[1]:g}"
+            )
+        return temperature_ladder(temperatures[0], temperatures[1], replicas)
     if replicas not in (None, len(temperatures)):
         raise ValueError(
-            f"--temperatures-K must give one temperature for each of the {replicas} replicas, got {len(temperatures)}"
+            "--temperatures-K must give the lowest and the highest temperature, or one temperature for each of the "
+            f"{replicas} replicas, got {len(temperatures)}"
         )
     return temperatures
 
 
-def _runs(options: argparse.Namespace, temperatures_K: Sequence[float]) -> list[Run]:
-    atoms = read_structure(options.structure)
-    if options.no_cell:
-        atoms.pbc, atoms.cell = False, None
-    return [
-        Run(
-            options.model, atoms, options.out / f"replica_{number:04d}.h5", options.steps, options.ensemble,
-            temperature_K, options.timestep_fs, options.friction_per_ps, options.interval, options.seed + number,
-            options.dtype,
+def _check_exchange(options: argparse.Namespace, temperatures_K: list[float] | list[None]) -> None:
+    every = options.exchange_every
+    if every is None:
+        return
+    if options.cluster is not None:
+        raise ValueError(
+            "--exchange-every needs all replicas in one process; leave out --cluster, "
+            f"got --cluster {options.cluster}"
         )
-        for number, temperature_K in enumerate(temperatures_K)
-    ]  # fmt: skip
+    if every < 1 or options.interval < 1 or every % options.interval:
+        raise ValueError(
+            f"--exchange-every must be a multiple of --interval ({options.interval}), got {every}"
+        )
+    if options.ensemble not in EXCHANGING:
+        raise ValueError(f"--exchange-every needs --ensemble {one_of(EXCHANGING)}, got {options.ensemble}")
+    if None in temperatures_K or len(set(temperatures_K)) < max(2, len(temperatures_K)):
+        raise ValueError(
+            "--exchange-every needs two or more different temperatures, such as --replicas 8 --temperatures-K 300 600; "
+            f"got --temperatures-K {options.temperatures_K}"
+        )
 
 
 def _check_folder(options: argparse.Namespace, runs: list[Run]) -> None:
@@ -102,36 +113,3 @@ def _check_folder(options: argparse.Namespace, runs: list[Run]) -> None:
     there = [run.path for run in runs if run.path.exists()]
     if there and not options.resume:
         raise FileExistsError(f"{there[0]} exists; go on with --resume, or choose another folder")
-
-
-class _Progress:
-    """How far all replicas are, as their files tell."""
-
-    def __init__(self, runs: list[Run], line):
-        self._runs, self._line = runs, line
-        self._next_look = 0.0
-
-    def show_now_and_then(self) -> None:
-        if time.monotonic() >= self._next_look:
-            self.show()
-
-    def show(self) -> None:
-        wanted = [run.last_step // run.interval + 1 for run in self._runs]
-        present = [frames_in(run.path) for run in self._runs]
-        share = sum(min(1.0, have / want) for have, want in zip(present, wanted, strict=True)) / len(wanted)
-        complete = sum(have >= want for have, want in zip(present, wanted, strict=True))
-        self._line.update(share, f"{complete} of {len(wanted)} replicas complete")
-        self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
-
-
-def _table(runs: list[Run], done: list[Summary]) -> pd.DataFrame:
-    order = {run: number for number, run in enumerate(runs)}
-    rows = [
-        {
-            "replica": summary.run.path.name, "seed": summary.run.seed, "T (K)": summary.run.temperature_K,
-            "mean T (K)": summary.mean_temperature_K, "frames": summary.frames, "steps": summary.step,
-            "seconds": summary.seconds, "result": summary.failure or "complete",
-        }
-        for summary in sorted(done, key=lambda summary: order[summary.run])
-    ]  # fmt: skip
-    return pd.DataFrame(rows)

@@ -4,25 +4,36 @@ JAX is imported when a simulation runs, not before: the process that hands out w
 """
 
 import functools
+import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms
 
 from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
 from so3lab.trajectory.files import FileLock
 from so3lab.trajectory.recovery import is_marked_open
 
+if TYPE_CHECKING:
+    from so3lab.control import Control
+    from so3lab.simulation import Ensemble
+    from so3lab.watch import Limits
+
 PATIENCE_SECONDS = 180.0
 """How long a worker waits for another one to let go of a file that does not grow meanwhile.
 
 The kernel frees a dead process's lock at once; a server of files frees that of a dead machine after a minute or two.
 """
+
+ALONE: Mapping[str, Any] = {"replicas": 1, "exchange_every": None}
+"""What a file tells about the batch that its run was part of; here none."""
 
 _stop_requested: Callable[[], bool] = lambda: False  # noqa: E731
 
@@ -35,7 +46,8 @@ class Run:
 
     Attributes:
         model: A model file, the name of a bundled model, or ``"so3lr"``.
-        structure: Atoms, or whatever :func:`so3lab.structures.read_structure` takes.
+        structure: Atoms, or whatever :func:`so3lab.structures.read_structure` takes. Atoms under ASE's ``FixAtoms``
+            are held.
         out: H5MD file to write, or to go on with if it exists.
         steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
         ensemble: As in :func:`so3lab.dynamics.run`, like all that follow.
@@ -45,22 +57,28 @@ class Run:
         interval: Steps between frames.
         seed: Of start velocities and noise.
         dtype: Precision to compute in.
+        control: Further knobs of :class:`so3lab.control.Control` by name, such as ``{"pressure_GPa": 0.1}``; biases
+            and a ramp too.
+        limits: When the structure counts as blown up.
 
     Raises:
-        ValueError: If ``steps`` or ``interval`` is not positive.
+        ValueError: If ``steps`` or ``interval`` is not positive, or a knob of ``control`` is not acceptable.
+        TypeError: If there is no such knob.
     """
 
     model: str | Path
     structure: str | Path | Atoms
     out: str | Path
     steps: int
-    ensemble: str = "langevin"
+    ensemble: "Ensemble" = "langevin"
     temperature_K: float = 300.0
     timestep_fs: float = 0.5
     friction_per_ps: float = 2.0
     interval: int = 20
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
+    control: Mapping[str, Any] = field(default_factory=dict)
+    limits: "Limits | None" = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.interval < 1:
@@ -71,6 +89,8 @@ class Run:
         object.__setattr__(
             self, "structure", structure
         )  # without its calculator, which need not be picklable
+        if self.control:
+            self.knobs()
 
     @property
     def path(self) -> Path:
@@ -90,10 +110,22 @@ class Run:
             else read_structure(str(self.structure))
         )
 
+    def knobs(self) -> "Control":
+        """All knobs of the simulation."""
+        from so3lab.control import Control
+
+        return Control(self.temperature_K, self.timestep_fs, self.friction_per_ps, **self.control)
+
     def settings(self) -> dict[str, Any]:
-        """Numbers that a trajectory file keeps and that must stay the same when a run goes on."""
-        names = ("ensemble", "temperature_K", "timestep_fs", "friction_per_ps", "interval", "seed")
-        return {name: getattr(self, name) for name in names}
+        """Values that a trajectory file keeps and that must stay the same when a run goes on."""
+        named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
+        return json.loads(json.dumps(self.knobs().about() | named | {"held_atoms": held_atoms(self.atoms())}))
+
+
+def held_atoms(atoms: Atoms) -> list[int]:
+    """Indices of atoms under ASE's ``FixAtoms``."""
+    found = [one.get_indices() for one in atoms.constraints if isinstance(one, FixAtoms)]
+    return np.unique(np.concatenate([np.zeros(0, int), *found])).tolist()
 
 
 class Summary(NamedTuple):
@@ -173,29 +205,48 @@ def _when_the_file_is_free(run: Run) -> str | None:
 
 def _advance(run: Run) -> str | None:
     """Start or go on; returns why the run was stopped, None when it came to its end."""
-    if run.path.exists():
-        FileLock(run.path).release()  # stops here while somebody writes
-        _remove_if_nothing_was_kept(run.path)
-    resume = run.path.exists()
-    if resume:
-        _check_same_run(run)
-        if _is_complete(run):
-            return None
+    _make_quiet()
+    resume = can_go_on(run)
+    if resume and _is_complete(run):
+        return None
     _prepare_process()
     from so3lab import dynamics
 
     potential = _potential(run.model, run.dtype, _modified(run.model))
-    structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
-    meta = {"model": str(run.model), "structure": structure, "settings": potential.settings.to_dict()}
     chunks = dynamics.run(
-        potential, run.atoms(), steps=run.steps, out=run.path, resume=resume, meta=meta,
-        **run.settings(),
+        potential, run.atoms(), steps=run.steps, ensemble=run.ensemble, control=run.knobs(), interval=run.interval,
+        seed=run.seed, limits=run.limits, out=run.path, resume=resume, meta=provenance(run, potential),
     )  # fmt: skip
     for chunk in chunks:
         if _stop_requested() and chunk.step[-1] < run.last_step:
             chunks.close()
             return f"stopped at step {int(chunk.step[-1])}; run it again to go on"
     return None
+
+
+def can_go_on(run: Run, batch: Mapping[str, Any] = ALONE) -> bool:
+    """Whether the file of a run holds something to go on from; a file in which nothing was kept is removed.
+
+    Raises:
+        BlockingIOError: If another process is writing the file.
+        ValueError: If it belongs to another run, or is no trajectory.
+    """
+    if run.path.exists():
+        FileLock(run.path).release()  # stops here while somebody writes
+        _remove_if_nothing_was_kept(run.path)
+    if not run.path.exists():
+        return False
+    _check_same_run(run, batch)
+    return True
+
+
+def provenance(run: Run, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
+    """What the file of a run tells about it, besides its knobs."""
+    structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
+    return {
+        "model": str(run.model), "structure": structure, "settings": potential.settings.to_dict(),
+        "held_atoms": held_atoms(run.atoms()), **batch,
+    }  # fmt: skip
 
 
 def _remove_if_nothing_was_kept(path: Path) -> None:
@@ -206,7 +257,7 @@ def _remove_if_nothing_was_kept(path: Path) -> None:
         path.unlink()
 
 
-def _check_same_run(run: Run) -> None:
+def _check_same_run(run: Run, batch: Mapping[str, Any]) -> None:
     """Refuse to go on with the file of another run.
 
     Raises:
@@ -217,7 +268,7 @@ def _check_same_run(run: Run) -> None:
         meta = trajectory.meta
     different = [
         f"{name} {meta[name]!r} instead of {value!r}"
-        for name, value in run.settings().items()
+        for name, value in (run.settings() | dict(batch)).items()
         if meta.get(name, value) != value
     ]
     if different:
@@ -241,12 +292,17 @@ def _last_step(path: Path) -> int:
         return int(trajectory[-1:].steps[0]) if len(trajectory) else -1
 
 
+def _make_quiet() -> None:
+    """As the command line does; to be called before JAX is imported."""
+    if (
+        os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1"
+    ):  # what JAX sets in a parent, not what a person chose
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+
 @functools.cache
 def _prepare_process() -> None:
     """Make this process fit to compute, as the commands do; once."""
-    # As the command line does; "1" is what JAX sets in a parent process, not what a person chose.
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # Several processes may share one accelerator: none may take its memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     from so3lab.compilation import enable_compilation_cache

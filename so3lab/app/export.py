@@ -1,0 +1,50 @@
+"""``so3lab export``: take frames out of a trajectory."""
+
+import argparse
+from pathlib import Path
+
+from so3lab.app.console import Console
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "export", parents=[common], help="trajectory to extxyz, traj, pdb, dcd or h5"
+    )
+    parser.add_argument("trajectory", type=Path, metavar="RUN.h5")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the ending says which format")
+    parser.add_argument("--frames", default=":", help="which frames, as start:stop:step (default: all)")
+    parser.add_argument(
+        "--atoms", help="which atoms: heavy, or ranges and indices such as 0:10,12 (default: all)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write frames in another format."""
+    from so3lab.trajectory import export
+
+    count = export(
+        options.trajectory,
+        options.out,
+        _slice(options.frames),
+        atoms=options.atoms,
+        overwrite=options.overwrite,
+    )
+    console.line(f"{options.out}: {count} frames")
+    console.result({"out": str(options.out), "frames": count})
+    return 0
+
+
+def _slice(text: str) -> slice:
+    """``"10:200:5"`` as a slice; a single number is one frame."""
+    try:
+        parts = [int(part) if part else None for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if len(parts) == 1 and parts[0] is not None:
+        return slice(parts[0], parts[0] + 1 or None)
+    if len(parts) not in (2, 3):
+        raise ValueError(f"--frames must look like start:stop:step, for example 0:1000:10, got {text!r}")
+    return slice(*parts)

@@ -1,0 +1,108 @@
+"""What ``so3lab md`` tells about a simulation: its speed while it runs, and its means at the end."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from so3lab import units
+from so3lab.app.console import Console
+from so3lab.cluster import Run
+from so3lab.trajectory import Trajectory
+
+G_PER_CM3 = 1.66053906660
+"""One amu/Å³ in g/cm³."""
+_HEADINGS = {
+    "temperature_K": "T (K)",
+    "mean_temperature_K": "mean T (K)",
+    "conserved_energy_drift_eV_per_ps": "drift (eV/ps)",
+    "mean_pressure_GPa": "P (GPa)",
+    "mean_density_g_cm3": "density (g/cm³)",
+}
+
+
+class Pace:
+    """How fast a simulation runs, compilation left out."""
+
+    def __init__(self, console: Console):
+        self._console = console
+        self.first_frame_s: float | None = None
+        """From the start of the process."""
+        self.step = 0
+        self._from: tuple[float, int] | None = None
+        self._now = 0.0
+
+    def saw(self, step: int) -> None:
+        """A chunk has come that ends with this step."""
+        self._now, self.step = time.monotonic(), step
+        if self.first_frame_s is None:
+            self.first_frame_s = time.time() - psutil.Process().create_time()
+            if not self._console.json:
+                self._console.say(f"first frame after {self.first_frame_s:.1f} s")
+        elif self._from is None:
+            self._from = (self._now, step)
+
+    def ns_per_day(self, timestep_fs: float) -> dict[str, float]:
+        """Of each simulation; nothing when there were too few chunks to tell."""
+        if self._from is None or self.step <= self._from[1]:
+            return {}
+        seconds_per_step = (self._now - self._from[0]) / (self.step - self._from[1])
+        return {"ns_per_day": timestep_fs * 1e-6 * 86400 / seconds_per_step}
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """Number of frames, last step, and means over all frames of a trajectory that need not be complete."""
+    try:
+        with Trajectory(path) as trajectory:
+            table, mass = trajectory.table(), float(trajectory.masses.sum())
+            exchanging = trajectory.meta.get("exchange_every") is not None
+    except (OSError, ValueError, KeyError):
+        return {"frames": 0, "steps": 0, "mean_temperature_K": float("nan")}
+    facts = {
+        "frames": len(table),
+        "steps": int(table["step"].iloc[-1]) if len(table) else 0,
+        "mean_temperature_K": float(table["temperature"].mean()),
+    }
+    if len(table) > 1 and "conserved_energy" in table and not exchanging:
+        from so3lab.observables import energy_drift
+
+        drift = energy_drift(table["time_fs"].to_numpy(), table["conserved_energy"].to_numpy())
+        facts["conserved_energy_drift_eV_per_ps"] = drift
+    if "pressure" in table:
+        facts["mean_pressure_GPa"] = float(table["pressure"].mean()) / units.GPa
+        facts["mean_density_g_cm3"] = G_PER_CM3 * mass * float(np.mean(1.0 / table["volume"]))
+    return facts
+
+
+def in_words(facts: Mapping[str, Any]) -> str:
+    """Facts as the end of a line."""
+    words = [f"{facts['frames']} frames", f"mean temperature {facts['mean_temperature_K']:.0f} K"]
+    if "conserved_energy_drift_eV_per_ps" in facts:
+        words.append(
+            f"drift of the conserved energy {1000 * facts['conserved_energy_drift_eV_per_ps']:.3g} meV/ps"
+        )
+    if "mean_pressure_GPa" in facts:
+        words.append(f"mean pressure {facts['mean_pressure_GPa']:.3g} GPa")
+        words.append(f"mean density {facts['mean_density_g_cm3']:.4g} g/cm³")
+    if "ns_per_day" in facts:
+        words.append(f"{facts['ns_per_day']:.1f} ns/day")
+    return ", ".join(words)
+
+
+def replica_of(run: Run) -> dict[str, Any]:
+    """Which replica this is, for a row of the table."""
+    return {"replica": run.path.name, "seed": run.seed, "temperature_K": run.temperature_K}
+
+
+def replica_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of facts under the headings that people read."""
+    return pd.DataFrame(rows).rename(columns=_HEADINGS)
+
+
+def on_command_line(sentence: str | None) -> str | None:
+    """A sentence of the library with the words of the command line for what to do."""
+    return sentence and sentence.replace("limits=Limits(bond_stretch=None)", "--limit-bond-stretch none")

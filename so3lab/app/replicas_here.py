@@ -1,0 +1,135 @@
+"""``so3lab md --replicas`` without a cluster: all replicas in one batch, with exchange of temperatures if wanted."""
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.inputs import prepare_machine
+from so3lab.app.md_results import Pace, facts_of, on_command_line, replica_of, replica_table
+from so3lab.cluster import Run
+from so3lab.cluster.one_run import can_go_on, frames_in, provenance
+from so3lab.trajectory import Trajectory
+
+
+def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
+    """Run all replicas at once; exit status 1 when one of them blew up."""
+    batch = {"replicas": len(runs), "exchange_every": options.exchange_every}
+    resume = options.resume and _can_go_on(runs, batch)
+    prepare_machine()
+    from so3lab.dynamics import SimulationError
+    from so3lab.exchange import Ladder
+
+    ladder = Ladder([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
+    chunks, pace = _simulation(options, runs, batch, ladder, resume), Pace(console)
+    all_failed = None
+    try:
+        with console.progress("simulating") as progress:
+            progress.update(0.0, "compiling")
+            for of_all in chunks:
+                alive = [chunk for chunk in of_all if len(chunk)]
+                if not alive:
+                    continue
+                pace.saw(max(int(chunk.step[-1]) for chunk in alive))
+                kelvin = np.mean([chunk.temperature.mean() for chunk in alive])
+                note = f"{alive[0].time_fs[-1] / 1000:.2f} ps  {kelvin:.0f} K  {len(alive)} of {len(runs)} replicas"
+                progress.update(min(1.0, pace.step / options.steps), note)
+    except KeyboardInterrupt:
+        chunks.close()
+        raise Interrupted(
+            f"interrupted at step {pace.step}; the same command with --resume goes on"
+        ) from None
+    except SimulationError as error:
+        if not runs[0].path.exists():  # nothing has begun
+            raise
+        all_failed = str(error)
+    failures = {number: str(on_command_line(all_failed)) for number in range(len(runs)) if all_failed}
+    return _tell(options, runs, failures | _failures(runs), ladder, pace, console)
+
+
+def _simulation(options: argparse.Namespace, runs: list[Run], batch: dict, ladder, resume: bool):
+    import so3lab
+    from so3lab import dynamics
+
+    potential = so3lab.load(options.model, options.dtype)
+    control = runs[0].knobs()
+    control.temperature_K = [run.temperature_K for run in runs]
+    return dynamics.run_replicas(
+        potential, [run.atoms() for run in runs], steps=options.steps, ensemble=options.ensemble, control=control,
+        interval=options.interval, seeds=[run.seed for run in runs], exchange_every=options.exchange_every,
+        ladder=ladder, limits=runs[0].limits, out=options.out, resume=resume,
+        meta=provenance(runs[0], potential, batch) | {"structure": options.structure},
+    )  # fmt: skip
+
+
+def _can_go_on(runs: list[Run], batch: dict[str, Any]) -> bool:
+    """Whether there is a batch to go on with; what a kill left at its very beginning is removed."""
+    there = [can_go_on(run, batch) for run in runs]
+    if there[0] and not all(there):
+        missing = runs[there.index(False)].path
+        raise FileNotFoundError(f"{missing} is missing, without which the batch cannot go on; put it back")
+    if not there[0]:
+        left = [run.path for run, is_there in zip(runs, there, strict=True) if is_there]
+        for path in left:
+            if frames_in(path) > 1:
+                raise FileNotFoundError(
+                    f"{runs[0].path} is missing, which holds the state of all replicas; put it back, or choose "
+                    "another folder"
+                )
+        for path in left:
+            path.unlink()
+    return there[0]
+
+
+def _tell(
+    options: argparse.Namespace,
+    runs: list[Run],
+    failures: dict[int, str],
+    ladder,
+    pace: Pace,
+    console: Console,
+) -> int:
+    for number, failure in failures.items():
+        console.warn(f"{runs[number].path.name}: {failure}")
+    rows = [
+        {**replica_of(run), **facts_of(run.path), "result": failures.get(number, "complete")}
+        for number, run in enumerate(runs)
+    ]
+    table, speed = replica_table(rows), pace.ns_per_day(options.timestep_fs)
+    result: dict[str, Any] = {
+        "folder": str(options.out), "first_frame_s": pace.first_frame_s, "replicas": table, **speed
+    }  # fmt: skip
+    console.table(table)
+    if ladder is not None:
+        result["exchange"] = ladder.report()
+        console.table(result["exchange"], "replica exchange")
+    if speed:
+        each = speed["ns_per_day"]
+        result["ns_per_day_total"] = each * len(runs)
+        console.line(f"{each:.1f} ns/day for each replica, {each * len(runs):.1f} ns/day in total")
+    console.result(result)
+    return int(bool(failures))
+
+
+def _failures(runs: list[Run]) -> dict[int, str]:
+    """Why replicas blew up, as the state in the first file tells; the last one of all it does not know."""
+    from so3lab.watch import Limits, sentence
+
+    with Trajectory(runs[0].path) as trajectory:
+        state = trajectory.restart_state()
+    if state is None:
+        return {}
+    stops = np.cumsum([len(run.atoms()) for run in runs])
+    positions = np.split(np.asarray(state["positions"], float), stops[:-1])
+    return {
+        int(number): str(
+            on_command_line(
+                sentence(
+                    int(state["fate"][number]), int(state["ended"][number]) + 1, runs[number].atoms(),
+                    positions[number], runs[number].limits or Limits(), runs[number].timestep_fs,
+                )
+            )
+        )
+        for number in np.flatnonzero(state["fate"])
+    }  # fmt: skip
