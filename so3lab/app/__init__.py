@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from so3lab import __version__
-from so3lab.app import convert, data, demo, evaluate, machine, md, train
+from so3lab.app import convert, data, demo, evaluate, machine, md, stability, train
 from so3lab.app.console import Console, Interrupted
 
-COMMANDS = (demo, train, evaluate, md, data, convert, machine)
+COMMANDS = (demo, train, evaluate, md, stability, data, convert, machine)
 
 
 def parser() -> argparse.ArgumentParser:
