@@ -21,7 +21,7 @@ def force_mae(state) -> float | None:
 
 
 def by_temperature(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of temperatures as people read it."""
+    """The table of temperatures as people read it; where runs survived, times are lower bounds."""
     shown = pd.DataFrame(
         {
             "temperature (K)": table["temperature_K"],
@@ -30,7 +30,12 @@ def by_temperature(table: pd.DataFrame) -> pd.DataFrame:
                 f"{row.fraction_survived:.2f} ({row.fraction_low:.2f} to {row.fraction_high:.2f})"
                 for row in table.itertuples()
             ],
-            "stable time (ps)": _with_errors(table, "stable_ps", 1),
+            "stable time (ps)": [
+                ("≥ " if survived else "") + shown
+                for survived, shown in zip(
+                    table["survived"], _with_errors(table, "stable_ps", 1), strict=True
+                )
+            ],
             "largest change of a bond (Å)": table["largest_deviation_A"],
         }
     )
@@ -43,7 +48,7 @@ def _with_errors(table: pd.DataFrame, name: str, digits: int) -> list[str]:
     """Means with their errors, where there are any."""
     shown = []
     for mean, error in zip(table[name], table[f"{name}_error"], strict=True):
-        margin = "" if np.isnan(error) else f" ± {error:.{digits}f}"
+        margin = "" if np.isnan(error) or error == 0.0 else f" ± {error:.{digits}f}"
         shown.append("" if np.isnan(mean) else f"{mean:.{digits}f}{margin}")
     return shown
 
@@ -70,9 +75,9 @@ def write_report(state, reference_frames: int, options: argparse.Namespace) -> P
             f"({'in the reference frames' if reference_frames else 'so far, as there are no reference frames'}). "
             "The interval is Wilson's at 2σ: that all of a few survive does not mean that all of many would.",
             [
-                by_temperature(state.temperatures),
                 figures.survival(state.replicas, state.temperatures),
                 figures.largest_deviation(_thinned(state.deviations)),
+                by_temperature(state.temperatures),
             ],
         )
     ]
@@ -136,8 +141,25 @@ def _run_section(state, options: argparse.Namespace, report):
     return report.Section(
         "The runs",
         "The run that broke first, or else the one whose bonds strayed farthest; and all of them as a table.",
-        [movie, state.replicas.dropna(axis=1, how="all")],
+        [movie, _by_replica(state.replicas)],
         notes=settings,
+    )
+
+
+def _by_replica(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of runs as people read it."""
+    shown = pd.DataFrame(
+        {
+            "run": table["replica"],
+            "T (K)": table["temperature_K"],
+            "mean T (K)": table["mean_temperature_K"].round(),
+            "stable (ps)": table["stable_ps"],
+            "bond change (Å)": table["largest_deviation_A"].round(3),
+            "of": table["bond"].str.replace("-", "\N{NON-BREAKING HYPHEN}"),
+        }
+    )
+    return (
+        shown if table["h_error"].isna().all() else shown.assign(**{"h(r) error": table["h_error"].round(3)})
     )
 
 

@@ -106,13 +106,23 @@ def force_error_histogram(table: pd.DataFrame) -> go.Figure:
         counts, _ = np.histogram(values[:, place], edges)
         typical = float(np.median(values[:, place]))
         words.append(f"{name} {typical:.1f} meV/Å = {typical * KCAL_PER_MEV:.2f} kcal/mol/Å")
-        figure.add_bar(
-            x=0.5 * (edges[1:] + edges[:-1]), y=counts, width=np.diff(edges), name=name, opacity=0.6,
-            marker={"color": colour, "line": {"width": 0}}, customdata=np.column_stack([edges[:-1], edges[1:]]),
-            hovertemplate=f"{name} %{{customdata[0]:.1f}} to %{{customdata[1]:.1f}} meV/Å"
-            "<br>%{y} structures<extra></extra>",
-        )  # fmt: skip
-    figure.update_layout(barmode="overlay")
+        spans = np.column_stack([edges[:-1], edges[1:]])
+        span = "%{customdata[0]:.1f} to %{customdata[1]:.1f} meV/Å"
+        words_of_bin = f"{name} {span}<br>%{{y}} structures<extra></extra>"
+        common = {"x": 0.5 * (edges[1:] + edges[:-1]), "y": counts, "name": name, "customdata": spans}
+        if place == 0:
+            figure.add_bar(
+                **common,
+                width=np.diff(edges),
+                opacity=0.75,
+                marker_color=colour,
+                hovertemplate=words_of_bin,
+            )
+        else:  # an outline, so that both can be seen where they overlap
+            figure.add_scatter(
+                **common, mode="lines", line={"shape": "hvh", "color": colour, "width": 2}, hovertemplate=words_of_bin,
+            )  # fmt: skip
+    figure.update_layout(bargap=0)
     figure.update_xaxes(title_text="force error of a structure (meV/Å)", rangemode="tozero")
     figure.update_yaxes(title_text="structures", rangemode="tozero")
     return styled(figure, f"Force errors of {len(table)} structures", "median " + ", ".join(words))
