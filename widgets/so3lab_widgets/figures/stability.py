@@ -35,7 +35,7 @@ def survival(replicas: pd.DataFrame, temperatures: pd.DataFrame | None = None) -
         # Curves that lie on each other remain visible: those on top are thinner.
         figure.add_scatter(
             x=[0.0, *broken, end], y=100 * np.append(left, left[-1]), mode="lines", name=name,
-            line={"shape": "hv", "color": colour, "width": 2 + 3.0 * (len(groups) - 1 - place)},
+            line={"shape": "hv", "color": colour, "width": 2 + 4 * (len(groups) - 1 - place)},
             hovertemplate=f"{name}, after %{{x:.4~g}} ps<br>%{{y:.0f}} % are stable<extra></extra>",
         )  # fmt: skip
         row = None if temperatures is None else temperatures[temperatures["temperature_K"] == temperature]
