@@ -48,7 +48,11 @@ def _with_errors(table: pd.DataFrame, name: str, digits: int) -> list[str]:
     """Means with their errors, where there are any."""
     shown = []
     for mean, error in zip(table[name], table[f"{name}_error"], strict=True):
-        margin = "" if np.isnan(error) or error == 0.0 else f" ± {error:.{digits}f}"
+        margin = (
+            ""
+            if np.isnan(error) or error == 0.0
+            else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}"
+        )
         shown.append("" if np.isnan(mean) else f"{mean:.{digits}f}{margin}")
     return shown
 
@@ -116,7 +120,7 @@ def write_report(state, reference_frames: int, options: argparse.Namespace) -> P
         numbers["force MAE"] = f"{force_mae(state):.2f} kcal/mol/Å"
     return report.build_report(
         sections, options.out / "report.html", title="Is it stable?",
-        subtitle=f"{options.model} on {options.structure}: {options.replicas} runs at each of "
+        subtitle=f"Model {options.model}, molecule {options.structure}: {options.replicas} runs at each of "
         f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K", numbers=numbers,
     )  # fmt: skip
 
