@@ -29,6 +29,7 @@ _MODULES = (
     "labels",
     "observables",
     "pretrained",
+    "stability",
     "structures",
     "training",
     "trajectory",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         labels,
         observables,
         pretrained,
+        stability,
         structures,
         training,
         trajectory,
@@ -57,8 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "cluster", "datasets", "dynamics",
-    "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "structures",
-    "train", "training", "trajectory", "units", "widgets",
+    "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "stability",
+    "structures", "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip
 
 

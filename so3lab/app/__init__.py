@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from so3lab import __version__
-from so3lab.app import bench_md, convert, data, demo, evaluate, export, machine, md, train
+from so3lab.app import bench_md, convert, data, demo, evaluate, export, machine, md, stability, train
 from so3lab.app.console import Console, Interrupted
 
-COMMANDS = (demo, train, evaluate, md, bench_md, export, data, convert, machine)
+COMMANDS = (demo, train, evaluate, md, bench_md, stability, export, data, convert, machine)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ from so3lab_widgets.figures.signals import (
     velocity_autocorrelation,
     vibrational_spectrum,
 )
+from so3lab_widgets.figures.stability import force_error_histogram, largest_deviation, survival
 from so3lab_widgets.figures.structure import (
     hydrogen_bond_occupancy,
     hydrogen_bonds,
@@ -30,7 +31,8 @@ from so3lab_widgets.figures.structure import (
 
 __all__ = [
     "attention_matrix", "block_average", "electrostatics_modes", "energy_terms", "force_error_by_element",
-    "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates", "learning_curves",
-    "mean_squared_displacement", "pair_distance_histogram", "parity", "partial_charges", "radial_distribution",
-    "ramachandran", "rmsd", "rmsf", "time_series", "total_energy", "velocity_autocorrelation", "vibrational_spectrum",
+    "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates",
+    "largest_deviation", "learning_curves", "mean_squared_displacement", "pair_distance_histogram", "parity",
+    "partial_charges", "radial_distribution", "ramachandran", "rmsd", "rmsf", "survival", "time_series", "total_energy",
+    "velocity_autocorrelation", "vibrational_spectrum",
 ]  # fmt: skip

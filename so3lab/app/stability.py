@@ -1,0 +1,135 @@
+"""``so3lab stability``: does a molecule hold together in long runs, at several temperatures, several times?"""
+
+import argparse
+from pathlib import Path
+
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.inputs import prepare_machine
+from so3lab.app.stability_report import by_temperature, force_mae, write_report
+from so3lab.structures import read_structure
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "stability", parents=[common], help="how many of several long runs survive, and how true they are",
+        description="The protocol of 'Forces are not enough' (Fu et al., 2023): replicas at each temperature, unstable "
+        "when a bond strays by more than 0.5 Å from its mean length; fraction survived with a 2-sigma interval, error "
+        "of the distribution of interatomic distances h(r), force errors on labelled frames. With --out, tables "
+        "(CSV), trajectories and report.html go to a folder, and the same command with --resume goes on.",
+    )  # fmt: skip
+    parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
+    parser.add_argument(
+        "structure", metavar="STRUCTURE", help="a molecule: any file that ASE reads, a bundled name, or smiles:..."
+    )  # fmt: skip
+    parser.add_argument(
+        "--reference", metavar="DATA",
+        help="frames of the same atoms, a file or a name from 'so3lab data list' (default for bundled models: their "
+        "own set, forces on the frames kept aside)",
+    )  # fmt: skip
+    parser.add_argument("--energy-unit", help="of DATA, where it does not say: eV, kcal/mol, ...")
+    parser.add_argument("--length-unit", help="of DATA, where it does not say: angstrom, bohr")
+    parser.add_argument(
+        "--temperatures-K", type=float, nargs="+", default=[300.0, 500.0], metavar="T", dest="temperatures_K",
+        help="(default: 300 500)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)"
+    )
+    parser.add_argument("--ps", type=float, default=300.0, help="length of each run (default: 300)")
+    parser.add_argument("--ensemble", default="nose-hoover", choices=["nose-hoover", "langevin", "csvr"])
+    parser.add_argument("--timestep-fs", type=float, default=0.5)
+    parser.add_argument("--friction-per-ps", type=float, default=2.0, help="of the Langevin thermostat")
+    parser.add_argument("--interval", type=int, default=100, help="steps between frames (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first replica; others count on")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where tables, runs and the report go")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the study in FOLDER, if there is one; --ps may be longer",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Run the study with progress; write tables and the report."""
+    import so3lab
+    from so3lab import stability
+
+    prepare_machine()
+    potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
+    atoms.pbc, atoms.cell = False, None
+    reference, labelled = _reference(options, potential, atoms)
+    if reference is None:
+        console.warn(
+            "no reference frames: bonds are compared with their own means, and there is no h(r) error"
+        )
+    states = stability.study(
+        potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
+        ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,
+        interval=options.interval, seed=options.seed, reference=reference, labelled=labelled, out=options.out,
+        resume=_resumes(options), meta={"model": options.model, "structure": options.structure},
+    )  # fmt: skip
+    state = None
+    try:
+        with console.progress("simulating") as progress:
+            progress.update(0.0, "compiling")
+            for state in states:
+                intact = int(state.replicas["unstable_at_ps"].isna().sum())
+                note = f"{state.time_ps:.1f} ps, {intact} of {len(state.replicas)} stable"
+                progress.update(state.progress, note)
+    except KeyboardInterrupt:
+        states.close()
+        on = "" if options.out is None else "; the same command with --resume goes on"
+        raise Interrupted(f"interrupted at {state.time_ps if state else 0:.1f} ps{on}") from None
+    assert state is not None
+    _print(state, console)
+    files = {}
+    if options.out is not None:
+        files = _write_tables(state, options.out)
+        try:
+            files["report"] = write_report(state, 0 if reference is None else len(reference), options)
+            console.line(f"open {files['report']}", "bold")
+        except ImportError as error:
+            console.warn(f"no report.html: {error}")
+    console.result(
+        {
+            "temperatures": state.temperatures, "replicas": state.replicas, "time_ps": state.time_ps,
+            "force_mae_kcal_mol_A": force_mae(state), "files": files,
+        }
+    )  # fmt: skip
+    return 0
+
+
+def _resumes(options: argparse.Namespace) -> bool:
+    if options.resume and options.out is None:
+        raise ValueError("--resume needs --out: the folder of the study to go on with")
+    return options.resume and (options.out / "replica_0000.h5").exists()
+
+
+def _reference(options: argparse.Namespace, potential, atoms):
+    """Frames for distances, and frames for force errors."""
+    from so3lab import datasets, stability
+
+    own, labelled = stability.reference_for(potential, atoms)
+    if options.reference is None or (own is not None and options.reference == own.name):
+        return own, labelled
+    data = datasets.load(options.reference, energy_unit=options.energy_unit, length_unit=options.length_unit)
+    return data, data
+
+
+def _print(state, console: Console) -> None:
+    console.table(by_temperature(state.temperatures), f"runs of {state.time_ps:.4g} ps")
+    if state.forces is not None:
+        console.line(f"force MAE {force_mae(state):.3f} kcal/mol/Å on {len(state.forces)} labelled frames")
+
+
+def _write_tables(state, folder: Path) -> dict[str, Path]:
+    files = {}
+    for name in ("replicas", "temperatures", "distances", "deviations", "forces"):
+        table = getattr(state, name)
+        if table is not None:
+            files[name] = folder / f"{name}.csv"
+            table.to_csv(files[name], index=False)
+    return files
