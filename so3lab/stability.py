@@ -234,7 +234,9 @@ def study(
                 yield state
                 if state.replicas["unstable_at_ps"].notna().all():
                     break
-        except SimulationError:  # nobody is left
+        except SimulationError:
+            if book.empty:  # the start itself is beyond the model
+                raise
             book.all_ended = True
     yield book.summary(frames, finished=True)
 
@@ -333,6 +335,11 @@ class _Book:
             self._reference = pair_distance_histogram(positions)
         self._records = [_Record() for _ in temperatures_K]
         self.all_ended = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no frame yet."""
+        return not any(record.frames for record in self._records)
 
     def add(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         """Positions and temperatures of new frames of every replica; none where one has ended."""
