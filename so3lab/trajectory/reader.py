@@ -142,8 +142,8 @@ class Trajectory(Sequence[Atoms]):
         columns = {"step": self.steps, "time_fs": self.times_fs}
         for name in self._source.layout.observables:
             columns[name] = self._source.read(name, self._frames)
-            if name == "kinetic_energy" and "potential_energy" in columns:
-                columns["total_energy"] = columns["potential_energy"] + columns[name]
+        if {"potential_energy", "kinetic_energy"} <= columns.keys():
+            columns["total_energy"] = columns["potential_energy"] + columns["kinetic_energy"]
         return pd.DataFrame(columns).rename_axis("frame")
 
     def restart_state(self) -> dict[str, np.ndarray] | None:

@@ -7,22 +7,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _FROM = {
+    "Job": "so3lab_widgets.jobs",
     "LiveFigure": "so3lab_widgets.live",
     "Movie": "so3lab_widgets.report",
+    "Pump": "so3lab_widgets.pump",
     "Section": "so3lab_widgets.report",
+    "Viewer": "so3lab_widgets.viewer",
     "build_report": "so3lab_widgets.report",
     "show": "so3lab_widgets.view3d",
 }
-_MODULES = ("figures", "live", "ngl", "report", "theme", "view3d")
+_MODULES = ("figures", "jobs", "live", "ngl", "pump", "report", "theme", "view3d", "viewer")
 
 if TYPE_CHECKING:
-    from so3lab_widgets import figures, live, ngl, report, theme, view3d
+    from so3lab_widgets import figures, jobs, live, ngl, pump, report, theme, view3d, viewer
+    from so3lab_widgets.jobs import Job
     from so3lab_widgets.live import LiveFigure
+    from so3lab_widgets.pump import Pump
     from so3lab_widgets.report import Movie, Section, build_report
     from so3lab_widgets.view3d import show
+    from so3lab_widgets.viewer import Viewer
 
 __all__ = [
-    "LiveFigure", "Movie", "Section", "build_report", "figures", "live", "ngl", "report", "show", "theme", "view3d",
+    "Job", "LiveFigure", "Movie", "Pump", "Section", "Viewer", "build_report", "figures", "jobs", "live", "ngl", "pump",
+    "report", "show", "theme", "view3d", "viewer",
 ]  # fmt: skip
 
 

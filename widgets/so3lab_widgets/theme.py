@@ -36,10 +36,12 @@ _ELEMENT_COLOURS = {
 
 _PLAIN_UNITS = {
     "temperature": "K",
+    "target_temperature": "K",
     "potential_energy": "eV",
     "kinetic_energy": "eV",
     "total_energy": "eV",
     "conserved_energy": "eV",
+    "bias_energy": "eV",
     "pressure": "eV/Å³",
     "volume": "Å³",
 }

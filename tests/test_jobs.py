@@ -1,0 +1,129 @@
+"""A job runs, waits, makes single steps, ends for every reason there is, and leaves no thread behind."""
+
+import threading
+import time
+
+import pytest
+from so3lab_widgets import jobs
+from so3lab_widgets.jobs import Job
+
+
+def wait_for(condition, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.002)
+
+
+class Counter:
+    """A task that counts, slowly, and knows whether it was closed."""
+
+    def __init__(self, until: int = 10**9, pause_s: float = 0.001):
+        self.until, self.pause_s, self.closed, self.seen = until, pause_s, False, []
+
+    def __call__(self):
+        try:
+            for number in range(self.until):
+                time.sleep(self.pause_s)
+                yield number
+        finally:
+            self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    jobs.stop_all()
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_job_runs_to_its_end_and_tells_how_far_it_is():
+    task, states = Counter(20), []
+    job = Job(task, on_item=task.seen.append, progress=lambda number: (number + 1) / 20, name="count")
+    job.subscribe(lambda job: states.append(job.state))
+    assert job.remaining_s is None
+    assert job.start() is job
+    wait_for(lambda: job.progress > 0.5)
+    assert job.remaining_s == pytest.approx(job.elapsed_s * (1 - job.progress) / job.progress, rel=0.5)
+    job.join(5.0)
+    assert task.seen == list(range(20))
+    assert states == ["running", "finished"]
+    assert (job.progress, job.remaining_s, job.items, job.error) == (1.0, 0.0, 20, None)
+    assert jobs.running() == []
+    job.start()  # an ended job stays what it is
+    assert job.state == "finished"
+
+
+def test_pause_step_and_going_on():
+    task = Counter()
+    job = Job(task, on_item=task.seen.append, name="count").start()
+    wait_for(lambda: len(task.seen) > 3)
+    job.pause()
+    wait_for(lambda: job.state == "paused")
+    count, elapsed = len(task.seen), job.elapsed_s
+    time.sleep(0.05)
+    assert len(task.seen) == count
+    assert job.elapsed_s == elapsed, "time stands still in a pause"
+    for extra in (1, 2):
+        job.step()
+        wait_for(lambda extra=extra: len(task.seen) == count + extra)
+    assert job.state == "paused"
+    job.start()
+    wait_for(lambda: len(task.seen) > count + 5)
+    job.stop()
+    assert job.state == "stopped"
+    assert task.closed
+    assert task.seen == list(range(len(task.seen))), "nothing is lost or made twice"
+
+
+def test_a_paused_job_can_be_stopped_and_one_that_never_began():
+    task = Counter()
+    job = Job(task, name="count").start()
+    job.pause()
+    job.step()
+    wait_for(lambda: job.state == "paused")
+    job.stop()
+    assert (job.state, task.closed) == ("stopped", True)
+    never = Job(task, name="never")
+    never.stop()
+    assert never.start().state == "stopped"
+
+
+def test_an_error_is_a_sentence_in_place_and_its_origin_is_in_the_log(capsys):
+    def task():
+        yield 1
+        raise ValueError("temperature_K must be positive,\n  got -3")
+
+    job = Job(task, name="bad").start()
+    job.join(5.0)
+    assert job.state == "failed"
+    assert job.error == "temperature_K must be positive, got -3"
+    assert "Traceback" in "\n".join(job.log)
+    assert not capsys.readouterr().err, "nothing lands in whatever cell ran last"
+    in_listener = Job(Counter(3), name="good")
+    in_listener.subscribe(lambda job: 1 / 0)
+    in_listener.start().join(5.0)
+    assert in_listener.state == "finished", "a listener that fails is not the job's failure"
+    in_item = Job(Counter(3), on_item=lambda item: 1 / 0, name="item").start()
+    in_item.join(5.0)
+    assert in_item.error == "division by zero"
+
+
+def test_a_second_job_of_the_same_name_stops_the_first():
+    first, second, other = (Job(Counter(), name=name) for name in ("md", "md", "training"))
+    first.start(), other.start(), second.start()
+    assert first.state == "stopped"
+    assert {id(job) for job in jobs.running()} == {id(second), id(other)}
+    jobs.stop_all()
+    assert [job.state for job in (second, other)] == ["stopped", "stopped"]
+
+
+def test_a_job_can_stop_itself():
+    def stop(number):
+        if number == 3:
+            job.stop()
+
+    job = Job(Counter(), on_item=stop, name="self")
+    job.start().join(5.0)
+    assert (job.state, job.items) == ("stopped", 4)

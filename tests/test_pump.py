@@ -1,0 +1,87 @@
+"""The newest item wins, the rate is bounded, and it follows what the browser can paint."""
+
+import threading
+import time
+
+import pytest
+from so3lab_widgets import pump as pump_module
+from so3lab_widgets.pump import Pump
+
+
+def wait_for(condition, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.002)
+
+
+def test_the_newest_item_wins_and_the_last_one_always_arrives():
+    sent = []
+    pump = Pump(lambda item: sent.append((time.monotonic(), item)), fastest_hz=50.0)
+    started = time.monotonic()
+    for number in range(1, 3001):
+        pump.put(number)
+        if number % 10 == 0:
+            time.sleep(0.001)
+    took = time.monotonic() - started
+    wait_for(lambda: sent[-1][1] == 3000)
+    items = [item for _, item in sent]
+    assert items == sorted(set(items))
+    assert len(items) <= 50.0 * took + 3, "traffic is bounded, however fast frames come"
+    gaps = [later - earlier for (earlier, _), (later, _) in zip(sent, sent[1:], strict=False)]
+    assert min(gaps) > 0.015
+    pump.close()
+    pump.put(1)
+    time.sleep(0.05)
+    assert sent[-1][1] == 3000
+    assert not any(thread.name == "so3lab pump" for thread in threading.enumerate())
+
+
+def test_a_sender_that_is_slow_does_not_hold_up_who_puts():
+    sent = []
+    pump = Pump(lambda item: (time.sleep(0.2), sent.append(item)))
+    started = time.monotonic()
+    for number in range(1, 100):
+        pump.put(number)
+    assert time.monotonic() - started < 0.1
+    wait_for(lambda: len(sent) == 2)
+    assert sent[1] == 99
+    pump.close()
+
+
+def test_the_rate_follows_reports(monkeypatch):
+    pump = Pump(lambda item: None, fastest_hz=20.0)
+    clock = [100.0]
+    monkeypatch.setattr(pump_module.time, "monotonic", lambda: clock[0])
+    pump._reported_at = clock[0]
+
+    def half_a_second(sent: int, painted: int) -> float:
+        clock[0] += 0.5
+        pump.sent += sent
+        pump.report(painted)
+        return pump.rate_hz
+
+    assert half_a_second(10, 10) == 20.0
+    assert half_a_second(10, 4) == pytest.approx(8.8)  # a little more than the 8 per second that it managed
+    assert half_a_second(4, 4) == pytest.approx(11.0)
+    assert half_a_second(10, 0) == pump_module.SLOWEST_HZ
+    for _ in range(20):
+        half_a_second(1, 1)
+    assert pump.rate_hz == 20.0
+    assert half_a_second(0, 0) == 20.0, "nothing was sent, so nothing is too slow"
+
+
+def test_silence_means_that_nobody_looks(monkeypatch):
+    monkeypatch.setattr(pump_module, "SILENCE_S", 0.05)
+    sent = []
+    pump = Pump(lambda item: sent.append(item), fastest_hz=100.0)
+    for number in range(1, 60):
+        pump.put(number)
+        time.sleep(0.005)
+    assert pump.rate_hz == pump_module.SLOWEST_HZ
+    assert len(sent) < 15
+    pump.report(len(sent))
+    assert pump.rate_hz > pump_module.SLOWEST_HZ, "somebody looks again"
+    pump.close()
+    with pytest.raises(ValueError, match="fastest_hz must be positive, got 0"):
+        Pump(sent.append, fastest_hz=0)

@@ -1,0 +1,217 @@
+"""One way to run a long task: a generator in a thread of its own, with start, pause, step and stop.
+
+The kernel stays free for other cells. A job belongs to a name: starting another one under that name stops it, so that a
+cell may run again; the page may be closed and opened, for the state lives in the kernel, and ends with it.
+"""
+
+import atexit
+import contextlib
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Generic, Literal, TypeVar
+
+State = Literal["ready", "running", "paused", "finished", "stopped", "failed"]
+Item = TypeVar("Item")
+
+ENDED: tuple[State, ...] = ("finished", "stopped", "failed")
+_LONGEST_LOG = 500
+_PATIENCE_S = 10.0
+"""How long to wait for a thread that was told to stop; an item in the making is finished first."""
+_NAMED: dict[str, "Job[Any]"] = {}
+_NAMES = threading.Lock()
+
+
+class Job(Generic[Item]):
+    """A generator that runs in a thread, and what is known about it.
+
+    Args:
+        task: Called in the thread; what it returns is run through to its end.
+        on_item: Called in the thread with each item; an error in it fails the job.
+        progress: What share of the task an item completes, 0 to 1; without it there is no remaining time.
+        name: At most one job of a name runs; starting it stops the one before.
+
+    Attributes:
+        state: ``ready``, ``running``, ``paused``, ``finished``, ``stopped`` or ``failed``.
+        error: What went wrong, in a sentence; None unless the state is ``failed``.
+        log: Lines with times: what happened, and where an error came from.
+    """
+
+    def __init__(
+        self,
+        task: Callable[[], Iterator[Item]],
+        *,
+        on_item: Callable[[Item], None] = lambda item: None,
+        progress: Callable[[Item], float | None] = lambda item: None,
+        name: str = "job",
+    ):
+        self.name, self.state, self.error = name, "ready", None
+        self.log: list[str] = []
+        self.progress = 0.0
+        self.items = 0
+        self._task, self._on_item, self._progress = task, on_item, progress
+        self._listeners: list[Callable[[Job[Item]], None]] = []
+        self._changed = threading.Condition()
+        self._wanted: State = "ready"
+        self._single_steps = 0
+        self._active_s, self._active_since = 0.0, 0.0
+        self._thread: threading.Thread | None = None
+        self.state: State
+        self.error: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in ENDED
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds that the job was not paused."""
+        running = time.monotonic() - self._active_since if self.state == "running" else 0.0
+        return self._active_s + running
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the end at the pace so far; None where nobody can tell."""
+        if not 0 < self.progress <= 1:
+            return None
+        return self.elapsed_s * (1.0 - self.progress) / self.progress
+
+    def subscribe(self, listener: Callable[["Job[Item]"], None]) -> Callable[[], None]:
+        """Call ``listener(job)`` when the state changes, from whatever thread; returns how to end that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def start(self) -> "Job[Item]":
+        """Run, or run on after a pause."""
+        with self._changed:
+            if self._wanted == "paused":
+                self._wanted = "running"
+                self._changed.notify_all()
+            if self._wanted != "ready":
+                return self
+            self._wanted = "running"
+            self._thread = threading.Thread(target=self._run, name=f"so3lab {self.name}", daemon=True)
+        _replace(self)
+        self._thread.start()
+        return self
+
+    def pause(self) -> None:
+        """Wait after the item in the making."""
+        with self._changed:
+            if self._wanted == "running":
+                self._wanted = "paused"
+
+    def step(self) -> None:
+        """While paused: make one item and wait again."""
+        with self._changed:
+            if self._wanted == "paused":
+                self._single_steps += 1
+                self._changed.notify_all()
+
+    def stop(self, wait: bool = True) -> None:
+        """End after the item in the making; the generator is closed, so that files are complete."""
+        with self._changed:
+            if self.ended:
+                return
+            self._wanted = "stopped"
+            self._changed.notify_all()
+            if self._thread is None:
+                self.state = "stopped"
+        if wait:
+            self.join(_PATIENCE_S)
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait for the end, unless this is the job's own thread."""
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def note(self, line: str) -> None:
+        """Add a line to the log."""
+        self.log.append(f"{time.strftime('%H:%M:%S')}  {line}")
+        del self.log[:-_LONGEST_LOG]
+
+    def _run(self) -> None:
+        self._become("running")
+        try:
+            items = self._task()
+            with contextlib.closing(items) if isinstance(items, Generator) else contextlib.nullcontext():
+                ending = self._go_through(items)
+        except BaseException as error:  # a thread has no caller: whatever it is, it is shown
+            self.error = " ".join(str(error).split()) or type(error).__name__
+            self.note(traceback.format_exc().rstrip())
+            ending = "failed"
+        self._become(ending)
+        with _NAMES:
+            if _NAMED.get(self.name) is self:
+                del _NAMED[self.name]
+
+    def _go_through(self, items: Iterator[Item]) -> State:
+        while self._may_go_on():
+            try:
+                item = next(items)
+            except StopIteration:
+                return "finished"
+            self.items += 1
+            share = self._progress(item)
+            if share is not None:
+                self.progress = min(1.0, max(0.0, share))
+            self._on_item(item)
+        return "stopped"
+
+    def _may_go_on(self) -> bool:
+        """Wait out a pause; False when the job is to stop."""
+        while True:
+            with self._changed:
+                wanted = self._wanted
+                if wanted == "paused" and self._single_steps:
+                    self._single_steps -= 1
+                    return True
+                if wanted == self.state == "paused":
+                    self._changed.wait()
+                    continue
+            if wanted != "stopped" and wanted != self.state:
+                self._become(wanted)
+            if wanted != "paused":
+                return wanted == "running"
+
+    def _become(self, state: State) -> None:
+        now = time.monotonic()
+        if self.state == "running":
+            self._active_s += now - self._active_since
+        if state == "running":
+            self._active_since = now
+        self.state = state
+        self.note(state if self.error is None else f"{state}: {self.error}")
+        for listener in list(self._listeners):
+            try:
+                listener(self)
+            except Exception:
+                self.note(traceback.format_exc().rstrip())
+
+
+def running() -> list[Job[Any]]:
+    """All jobs that have not ended."""
+    with _NAMES:
+        return list(_NAMED.values())
+
+
+def stop_all() -> None:
+    """Stop every job and wait."""
+    jobs = running()
+    for job in jobs:
+        job.stop(wait=False)
+    for job in jobs:
+        job.join(_PATIENCE_S)
+
+
+def _replace(job: Job[Any]) -> None:
+    """Give a job its name; one that runs under it is stopped first."""
+    with _NAMES:
+        before, _NAMED[job.name] = _NAMED.get(job.name), job
+    if before is not None and before is not job:
+        before.stop()
+
+
+atexit.register(stop_all)

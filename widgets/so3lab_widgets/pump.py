@@ -1,0 +1,94 @@
+"""How frames reach a browser: a mailbox of one, emptied at a bounded rate that follows what the browser can paint.
+
+Nothing queues up: a frame that was not sent when the next one comes is forgotten. The browser does not acknowledge
+frames, which would cost most of the rate; it reports now and then how many it has painted. When reports say that it
+falls behind, or stop coming (a hidden tab, a closed page), fewer are sent.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+FASTEST_HZ = 20.0
+SLOWEST_HZ = 1.0
+SILENCE_S = 3.0
+"""After so long without a report nobody seems to look."""
+
+
+class Pump:
+    """Sends the newest of the things that are put into it.
+
+    Args:
+        send: Called in the pump's thread with the newest item; an error in it ends the pump.
+        fastest_hz: Most items sent per second.
+        name: Of the thread.
+
+    Attributes:
+        rate_hz: Items per second that are sent at most, as of now.
+        sent: Items sent so far.
+    """
+
+    def __init__(self, send: Callable[[Any], None], fastest_hz: float = FASTEST_HZ, name: str = "pump"):
+        if not fastest_hz > 0:
+            raise ValueError(f"fastest_hz must be positive, got {fastest_hz}")
+        self._send, self._fastest_hz, self._name = send, fastest_hz, name
+        self.rate_hz, self.sent = fastest_hz, 0
+        self._full = threading.Condition()
+        self._item: Any = None
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._reported_at = time.monotonic()
+        self._sent_at_report = 0
+
+    def put(self, item: Any) -> None:
+        """Make this the newest item; never waits. An item that is None is no item."""
+        with self._full:
+            if self._closed:
+                return
+            self._item = item
+            if self._thread is None:
+                self._reported_at = time.monotonic()
+                self._thread = threading.Thread(target=self._run, name=f"so3lab {self._name}", daemon=True)
+                self._thread.start()
+            self._full.notify()
+
+    def report(self, painted: int) -> None:
+        """The browser has painted so many items since it reported last."""
+        now = time.monotonic()
+        sent = self.sent - self._sent_at_report
+        seconds = max(now - self._reported_at, 0.05)
+        self._reported_at, self._sent_at_report = now, self.sent
+        if sent and painted < 0.7 * sent:
+            self.rate_hz = max(SLOWEST_HZ, min(self.rate_hz, 1.1 * painted / seconds))
+        else:
+            self.rate_hz = min(self._fastest_hz, 1.25 * self.rate_hz)
+
+    def close(self) -> None:
+        """Send nothing more; the thread ends."""
+        with self._full:
+            self._closed, self._item = True, None
+            self._full.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(SILENCE_S)
+
+    def _run(self) -> None:
+        while True:
+            with self._full:
+                while self._item is None and not self._closed:
+                    self._full.wait()
+                if self._closed:
+                    return
+                item, self._item = self._item, None
+            started = time.monotonic()
+            self._send(item)
+            self.sent += 1
+            if started - self._reported_at > SILENCE_S:
+                self.rate_hz = SLOWEST_HZ
+            self._wait(started + 1.0 / self.rate_hz)
+
+    def _wait(self, until: float) -> None:
+        """Sleep, unless the pump is closed."""
+        with self._full:
+            while not self._closed and (left := until - time.monotonic()) > 0:
+                self._full.wait(left)

@@ -1,0 +1,444 @@
+// Draws a molecule with the NGL that nglview brings along. Positions come as binary messages and are painted when
+// the browser gets to it: the newest there is, without acknowledgement; twice a second it reports how many it painted.
+
+const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4;
+const STYLES = {
+  "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
+  licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
+  spacefill: ["spacefill", {radiusScale: 0.75}],
+  line: ["line", {linewidth: 3}],
+};
+const CELL_EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
+const EXTENSIONS = {"video/mp4": "mp4", "video/webm": "webm"};
+
+const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+const minus = (a, b) => a.map((x, k) => x - b[k]);
+const dot = (a, b) => a.reduce((sum, x, k) => sum + x * b[k], 0);
+const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+const norm = a => Math.sqrt(dot(a, a));
+const degrees = x => (180 / Math.PI) * x;
+
+// Distance, angle or dihedral of the atoms in a list, in words.
+function measured(positions, atoms) {
+  const at = atoms.map(atom => [...positions.subarray(3 * atom, 3 * atom + 3)]);
+  if (at.length === 1) return `at ${at[0].map(x => x.toFixed(2)).join(", ")} Å`;
+  if (at.length === 2) return `${norm(minus(at[0], at[1])).toFixed(3)} Å`;
+  if (at.length === 3) {
+    const [u, v] = [minus(at[0], at[1]), minus(at[2], at[1])];
+    return `${degrees(Math.acos(dot(u, v) / (norm(u) * norm(v)))).toFixed(1)}°`;
+  }
+  const [a, b, c] = [minus(at[1], at[0]), minus(at[2], at[1]), minus(at[3], at[2])];
+  const [n, m] = [cross(a, b), cross(b, c)];
+  return `${degrees(Math.atan2(norm(b) * dot(a, m), dot(n, m))).toFixed(1)}°`;
+}
+
+// Colours between the stops of a scale, as numbers.
+function painter(scale) {
+  const stops = scale.map(text => [1, 3, 5].map(k => parseInt(text.slice(k, k + 2), 16)));
+  return share => {
+    const place = Math.min(Math.max(Number.isFinite(share) ? share : 0.5, 0), 1) * (stops.length - 1);
+    const low = Math.min(Math.floor(place), stops.length - 2), part = place - low;
+    const [r, g, b] = stops[low].map((x, k) => Math.round(x + part * (stops[low + 1][k] - x)));
+    return (r << 16) | (g << 8) | b;
+  };
+}
+
+const element = (tag, properties = {}, children = []) => {
+  const made = Object.assign(document.createElement(tag), properties);
+  if (properties.label) made.setAttribute("aria-label", properties.label);
+  made.append(...children);
+  return made;
+};
+
+function download(name, blob) {
+  const link = element("a", {href: URL.createObjectURL(blob), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
+class Scene {
+  constructor(NGL, model, place, latest) {
+    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, marks: [], dirty: false});
+    this.stage = new NGL.Stage(place, {sampleLevel: 0, tooltip: false, clipDist: 0.1, fogNear: 100, fogFar: 101});
+    this.stage.mouseControls.remove("clickPick-*");
+    this.stage.signals.clicked.add(found => this.pick(found));
+    this.stage.viewer.signals.rendered.add(() => {
+      if (this.dirty) { this.dirty = false; this.painted = (this.painted || 0) + 1; }
+    });
+    this.scheme = NGL.ColormakerRegistry.addScheme(function () {
+      this.atomColor = atom => latest.colours?.[atom.index] ?? 0x808890;
+    });
+    this.resizing = new ResizeObserver(() => this.stage.handleResize());
+    this.resizing.observe(place);
+    this.turning = setInterval(() => this.keepCamera(), CAMERA_MS);
+    this.setTheme();
+  }
+
+  setTheme() {
+    const styles = getComputedStyle(document.body);
+    this.ink = styles.getPropertyValue("--jp-ui-font-color1").trim() || styles.color || "#808890";
+    const dark = document.body.dataset.jpThemeLight === "false";
+    this.stage.setParameters({backgroundColor: dark ? "#111111" : "#ffffff"});
+    this.stage.viewer.renderer.setClearAlpha?.(0);
+    this.ink = dark ? "#e0e4e8" : "#30353a";
+  }
+
+  async load() {
+    const {text} = this.model.get("_structure");
+    this.loading = text;
+    if (!text) { this.stage.removeAllComponents(); this.component = this.shape = null; return; }
+    const component = await this.stage.loadFile(new Blob([text], {type: "text/plain"}), {ext: "pdb"});
+    if (this.loading !== text || this.closed) { this.stage.removeComponent(component); return; }
+    this.stage.eachComponent(other => other !== component && this.stage.removeComponent(other));
+    Object.assign(this, {component, shape: null, buffers: {}, marks: []});
+    this.draw();
+    this.mark();
+    this.update(true);
+    const camera = this.model.get("camera");
+    if (camera.length === 16 && !this.model.get("_structure").fresh) this.stage.viewerControls.orient(camera);
+    else component.autoView();
+  }
+
+  draw() {
+    if (!this.component) return;
+    this.body && this.component.removeRepresentation(this.body);
+    const [name, options] = STYLES[this.model.get("style")];
+    const colour = this.model.get("colour") === "element" ? "element" : this.scheme;
+    this.body = this.component.addRepresentation(name, {...options, color: colour});
+    this.component.structure.eachAtom(() => {});
+    this.labels && this.component.removeRepresentation(this.labels);
+    this.labels = null;
+    if (this.model.get("labels"))
+      this.labels = this.component.addRepresentation("label", {
+        labelType: "format", labelFormat: "%(element)s%(atomindex)s", color: this.ink, radiusSize: 0.6,
+        attachment: "middle-center", zOffset: 1.5, depthWrite: false, showBackground: false,
+      });
+  }
+
+  // Rings around picked atoms, and the distance, angle or dihedral between them.
+  mark() {
+    if (!this.component) return;
+    this.marks.forEach(mark => this.component.removeRepresentation(mark));
+    this.marks = [];
+    const picked = this.model.get("picked");
+    const add = (name, options) => this.marks.push(this.component.addRepresentation(name, options));
+    if (picked.length)
+      add("spacefill", {sele: "@" + picked.join(","), radiusScale: 0.42, opacity: 0.45, color: "#E69F00"});
+    const common = {color: "#E69F00", labelColor: this.ink, labelSize: 0.7, labelUnit: "angstrom", labelZOffset: 1};
+    if (picked.length === 2) add("distance", {...common, atomPair: [picked]});
+    if (picked.length === 3) add("angle", {...common, atomTriple: [picked]});
+    if (picked.length === 4) add("dihedral", {...common, atomQuad: [picked]});
+  }
+
+  // Bring everything to the newest frame; its painting comes when the browser is ready.
+  update(coloured) {
+    const {latest, component} = this;
+    if (!component || !latest.positions) return;
+    if (latest.positions.length !== 3 * component.structure.atomCount) return;
+    component.structure.updatePosition(latest.positions, false);
+    const recolour = coloured && this.model.get("colour") !== "element";
+    this.body.update({position: true, ...(recolour ? {color: true} : {})});
+    this.labels?.update({position: true});
+    this.marks.forEach(mark => mark.update({position: true}));
+    this.drawShapes();
+    this.dirty = true;
+    this.stage.viewer.requestRender();
+  }
+
+  drawShapes() {
+    const {latest} = this, wanted = {};
+    if (latest.cell) wanted.cell = this.cellEdges();
+    if (latest.arrows) wanted.arrows = this.arrowBodies();
+    if (latest.links) wanted.links = this.linkBodies();
+    const same = Object.keys(wanted).join() === Object.keys(this.buffers).join()
+      && Object.entries(wanted).every(([name, data]) => data.radius.length === this.buffers[name].count);
+    if (same) {
+      for (const [name, data] of Object.entries(wanted)) this.buffers[name].buffer.setAttributes(data);
+      return;
+    }
+    if (this.shape) this.stage.removeComponent(this.shape);
+    this.shape = null;
+    this.buffers = {};
+    if (!Object.keys(wanted).length) return;
+    const shape = new this.NGL.Shape("overlays");
+    for (const [name, data] of Object.entries(wanted)) {
+      const Kind = name === "arrows" ? this.NGL.ArrowBuffer : this.NGL.CylinderBuffer;
+      const buffer = new Kind(data, {openEnded: false, radialSegments: 12});
+      shape.addBuffer(buffer);
+      this.buffers[name] = {buffer, count: data.radius.length};
+    }
+    this.shape = this.stage.addComponentFromObject(shape);
+    this.shape.addRepresentation("buffer");
+  }
+
+  cylinders(count, of) {
+    const data = {position1: new Float32Array(3 * count), position2: new Float32Array(3 * count),
+      color: new Float32Array(3 * count), color2: new Float32Array(3 * count), radius: new Float32Array(count)};
+    for (let k = 0; k < count; k++) {
+      const [start, end, colour, radius] = of(k);
+      data.position1.set(start, 3 * k);
+      data.position2.set(end, 3 * k);
+      const rgb = [(colour >> 16) / 255, ((colour >> 8) & 255) / 255, (colour & 255) / 255];
+      data.color.set(rgb, 3 * k);
+      data.color2.set(rgb, 3 * k);
+      data.radius[k] = radius;
+    }
+    return data;
+  }
+
+  atom(index) { return this.latest.positions.subarray(3 * index, 3 * index + 3); }
+
+  cellEdges() {
+    const {cell, origin = [0, 0, 0]} = this.latest;
+    const corner = number => [0, 1, 2].map(k =>
+      origin[k] + (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0));
+    return this.cylinders(12, k => [...CELL_EDGES[k].map(corner), 0x808890, 0.04]);
+  }
+
+  arrowBodies() {
+    const {arrows, positions} = this.latest, scale = this.model.get("arrow_scale");
+    return this.cylinders(positions.length / 3, k => {
+      const start = this.atom(k);
+      return [start, [0, 1, 2].map(c => start[c] + scale * arrows[3 * k + c] + (c ? 0 : 1e-4)), 0xd55e00, 0.07];
+    });
+  }
+
+  linkBodies() {
+    const {links, pairs} = this.latest, paint = painter(["#D5D9DE", "#56B4E9", "#0072B2"]);
+    const most = links.reduce((most, x) => Math.max(most, x), 1e-12);
+    return this.cylinders(links.length, k => {
+      const share = links[k] / most;
+      return [this.atom(pairs[2 * k]), this.atom(pairs[2 * k + 1]), paint(share), 0.005 + 0.12 * share];
+    });
+  }
+
+  pick(found) {
+    const chosen = found?.atom ? [found.atom.index] : found?.bond ? [found.bond.atomIndex1, found.bond.atomIndex2] : [];
+    let picked = [...this.model.get("picked")];
+    if (!chosen.length) picked = [];
+    for (const atom of chosen)
+      if (picked.includes(atom)) { if (chosen.length === 1) picked = picked.filter(other => other !== atom); }
+      else picked = picked.length >= MOST_PICKED ? [atom] : [...picked, atom];
+    this.model.set("picked", picked);
+    this.model.save_changes();
+  }
+
+  keepCamera() {
+    if (!this.component || document.hidden) return;
+    const now = [...this.stage.viewerControls.getOrientation().elements];
+    const before = this.kept ?? now;
+    this.kept = now;
+    if (before.some((x, k) => Math.abs(x - now[k]) > 1e-3)) {
+      this.moving = true;
+    } else if (this.moving) {
+      this.moving = false;
+      this.model.set("camera", now);
+      this.model.save_changes();
+    }
+  }
+
+  async picture() { return this.stage.makeImage({factor: 2, antialias: true, transparent: true, trim: false}); }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.turning);
+    this.resizing.disconnect();
+    this.NGL.ColormakerRegistry.removeScheme(this.scheme);
+    this.stage.viewer.render = () => {};
+    const {renderer} = this.stage.viewer;
+    this.stage.dispose();
+    renderer.forceContextLoss();
+  }
+}
+
+// The bars around the drawing: what is shown and how, the frame slider, what is picked.
+class Bars {
+  constructor(model, scene, root) {
+    Object.assign(this, {model, scene, root});
+    const select = (label, trait, options) => {
+      const list = element("select", {label, title: label});
+      const fill = () => {
+        list.replaceChildren(...options().map(name => element("option", {value: name, textContent: name})));
+        list.value = model.get(trait);
+        list.hidden = options().length < 2;
+      };
+      list.onchange = () => this.set(trait, list.value);
+      fill();
+      return [list, fill];
+    };
+    const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
+    [this.style, this.fillStyle] = select("style", "style", () => Object.keys(STYLES));
+    [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
+    this.film = button("●", "record a movie of what is shown; press again to save it", () => this.record());
+    this.tools = element("div", {className: "so3-tools"}, [
+      this.style, this.colour,
+      button("Aa", "label the atoms", () => this.set("labels", !model.get("labels"))),
+      button("⊙", "centre the molecule", () => scene.component?.autoView(300)),
+      button("⤓ png", "save a picture", async () => download("so3lab.png", await scene.picture())),
+      button("⤓ xyz", "save the structure shown", () => this.saveStructure()),
+      this.film,
+    ]);
+    this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
+    this.slider = element("input", {type: "range", min: 0, step: 1, label: "frame"});
+    this.slider.oninput = () => this.set("frame", Number(this.slider.value));
+    this.where = element("span", {className: "so3-where"});
+    this.speed = element("input", {type: "number", min: 1, max: 240, step: 1, label: "frames per second", title: "frames per second"});
+    this.speed.onchange = () => this.set("fps", Math.min(240, Math.max(1, Number(this.speed.value) || 20)));
+    this.again = button("⟲", "start again at the end", () => this.set("loop", !model.get("loop")));
+    this.smooth = element("input", {type: "number", min: 0, max: 50, step: 1, label: "smoothing",
+      title: "smoothing: average over so many frames before and after"});
+    this.smooth.onchange = () => this.set("smoothing", Math.min(50, Math.max(0, Math.round(Number(this.smooth.value) || 0))));
+    this.player = element("div", {className: "so3-player"}, [
+      this.play, this.slider, this.where, this.speed, element("span", {textContent: "fps"}), this.again,
+      element("span", {textContent: "smooth"}), this.smooth,
+    ]);
+    this.scale = element("div", {className: "so3-scale"});
+    this.picked = element("div", {className: "so3-picked", role: "status"});
+    this.notice = element("div", {className: "so3-notice", role: "alert"});
+    root.append(this.tools, this.scale, this.notice, this.picked);
+    root.parentElement.append(this.player);
+    root.tabIndex = 0;
+    root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
+    root.onkeydown = event => this.key(event);
+    this.refresh();
+  }
+
+  set(trait, value) { this.model.set(trait, value); this.model.save_changes(); }
+
+  key(event) {
+    if (event.target !== this.root && event.target.tagName !== "CANVAS") return;
+    const {model} = this, last = model.get("frames") - 1;
+    const step = {ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10}[event.key];
+    if (step && last > 0) this.set("frame", Math.min(last, Math.max(0, model.get("frame") + step)));
+    else if (event.key === " " && last > 0) this.set("playing", !model.get("playing"));
+    else if (event.key === "Escape") this.set("picked", []);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  refresh() {
+    const {model} = this, frames = model.get("frames");
+    this.player.hidden = frames < 2;
+    this.slider.max = Math.max(frames - 1, 0);
+    this.slider.value = model.get("frame");
+    this.play.textContent = model.get("playing") ? "⏸" : "▶";
+    this.again.classList.toggle("so3-on", model.get("loop"));
+    this.speed.value = model.get("fps");
+    this.smooth.value = model.get("smoothing");
+    this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
+    this.fillStyle();
+    this.fillColour();
+    this.notice.textContent = model.get("notice");
+    this.notice.hidden = !model.get("notice");
+    const legend = model.get("_legend");
+    this.scale.hidden = model.get("colour") === "element" || !legend.label;
+    if (legend.label) {
+      const bar = element("span", {className: "so3-ramp"});
+      bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
+      this.scale.replaceChildren(legend.label, " ", Number(legend.low).toPrecision(3), bar, Number(legend.high).toPrecision(3));
+    }
+    this.measure();
+  }
+
+  measure() {
+    const {model, scene: {latest}} = this, picked = model.get("picked"), symbols = model.get("_structure").symbols ?? [];
+    this.picked.hidden = !picked.length;
+    if (picked.length && latest.positions)
+      this.picked.textContent = `${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${measured(latest.positions, picked)}`;
+  }
+
+  saveStructure() {
+    const {latest} = this.scene, {symbols} = this.model.get("_structure");
+    if (!latest.positions) return;
+    const lines = symbols.map((symbol, k) =>
+      `${symbol} ${[0, 1, 2].map(c => latest.positions[3 * k + c].toFixed(6)).join(" ")}`);
+    const lattice = latest.cell ? `Lattice="${[...latest.cell].join(" ")}" ` : "";
+    download("so3lab.xyz", new Blob([`${symbols.length}\n${lattice}Properties=species:S:1:pos:R:3\n${lines.join("\n")}\n`]));
+  }
+
+  record() {
+    if (this.recorder) { this.recorder.stop(); return; }
+    const canvas = this.root.querySelector("canvas");
+    const type = Object.keys(EXTENSIONS).find(name => window.MediaRecorder?.isTypeSupported(name));
+    if (!type) { this.notice.textContent = "this browser records no movies; use viewer.save_movie"; this.notice.hidden = false; return; }
+    const parts = [], recorder = new MediaRecorder(canvas.captureStream(30), {mimeType: type, videoBitsPerSecond: 8e6});
+    recorder.ondataavailable = ({data}) => parts.push(data);
+    recorder.onstop = () => {
+      download(`so3lab.${EXTENSIONS[type]}`, new Blob(parts, {type}));
+      this.recorder = null;
+      this.film.classList.remove("so3-on");
+    };
+    this.recorder = recorder;
+    this.film.classList.add("so3-on");
+    recorder.start();
+  }
+}
+
+export default () => {
+  const latest = {}, scenes = new Set();
+  let came = 0;
+
+  function receive(model, message, buffers) {
+    if (message.kind === "frame") {
+      message.parts.forEach((name, k) => { latest[name] = floats(buffers[k]); });
+      for (const name of message.gone) delete latest[name];
+      if (message.pairs) latest.pairs = message.pairs;
+      if (message.domain) {
+        const [low, high] = message.domain, paint = painter(message.scale);
+        latest.colours = Array.from(latest.values, x => paint((x - low) / (high - low || 1)));
+      }
+      came += 1;
+      scenes.forEach(({scene, bars}) => { scene.update(Boolean(message.domain)); bars.measure(); });
+    } else if (message.kind === "picture") {
+      const first = scenes.values().next().value;
+      first?.scene.picture().then(async blob =>
+        model.send({kind: "picture", number: message.number}, undefined, [await blob.arrayBuffer()]));
+    } else if (message.kind === "download") {
+      download(message.name, new Blob([buffers[0]]));
+    }
+  }
+
+  return {
+    initialize({model}) {
+      model.on("msg:custom", (message, buffers) => receive(model, message, buffers));
+    },
+
+    async render({model, el}) {
+      const root = element("div", {className: "so3-stage"});
+      root.style.height = `${model.get("height")}px`;
+      el.classList.add("so3-viewer");
+      el.append(root);
+      const NGL = await model.widget_manager.loadClass("NGL", "nglview-js-widgets", model.get("_ngl_version"));
+      const scene = new Scene(NGL, model, root, latest), bars = new Bars(model, scene, root);
+      const view = {scene, bars};
+      scenes.add(view);
+      const on = (names, act) => names.split(" ").forEach(name => model.on(`change:${name}`, act));
+      const reload = () => scene.load(), redraw = () => { scene.draw(); scene.update(true); bars.refresh(); };
+      const mark = () => { scene.mark(); bars.measure(); scene.stage.viewer.requestRender(); };
+      const refresh = () => bars.refresh();
+      const rescale = () => { scene.update(false); };
+      const handlers = [["_structure", reload], ["style colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
+        ["frame frames playing fps loop smoothing colours notice _legend _structure", refresh]];
+      handlers.forEach(([names, act]) => on(names, act));
+      const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
+      theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
+      const reporting = setInterval(() => {
+        if (!came || document.hidden) return;
+        const painted = scene.painted ?? 0;
+        came = scene.painted = 0;
+        model.send({kind: "painted", count: painted});
+      }, REPORT_MS);
+      await scene.load();
+      model.send({kind: "hello"});
+      return () => {
+        clearInterval(reporting);
+        theme.disconnect();
+        handlers.forEach(([names, act]) => names.split(" ").forEach(name => model.off(`change:${name}`, act)));
+        scenes.delete(view);
+        scene.close();
+      };
+    },
+  };
+};

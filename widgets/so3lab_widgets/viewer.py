@@ -1,0 +1,413 @@
+"""The 3D view of everything that moves: a widget of ours that draws with the NGL that nglview brings along.
+
+One way for structures, trajectories of any length and running simulations: a frame is a few arrays that a pump sends,
+the newest first, at a rate that the page can paint.
+"""
+
+import functools
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from ase import Atoms
+
+from so3lab_widgets.drawable import Frames, check_size, pdb_text
+from so3lab_widgets.pump import Pump
+from so3lab_widgets.theme import SIGNED_COLOURS
+from so3lab_widgets.view3d import show as show_in_nglview
+
+_STATIC = Path(__file__).parent / "static"
+STYLES = ("ball+stick", "licorice", "spacefill", "line")
+PLAIN_COLOURS = ("#3b528b", "#21918c", "#5ec962", "#d8e219")
+"""Numbers that are never negative."""
+_PLAYING_HZ = 20.0
+
+
+class Viewer(anywidget.AnyWidget):
+    """A molecule that can be turned, played, steered by pushes, coloured and measured.
+
+    Args:
+        structure: ``Atoms``, a sequence of them, or a trajectory file that is open; see :meth:`show`.
+        style: ``"ball+stick"``, ``"licorice"``, ``"spacefill"`` or ``"line"``.
+        height: Of the view in pixels; its width follows the page.
+        traits: Any of the traits below.
+
+    Traits to set and to observe: ``frame`` (shown), ``frames`` (how many there are), ``playing``, ``fps``, ``loop``,
+    ``smoothing`` (average over so many frames before and after), ``style``, ``colour`` (one of ``colours``),
+    ``labels``, ``picked`` (up to four atoms in order), ``camera`` (sixteen numbers), ``arrow_scale`` (Å per unit of
+    an arrow), ``notice`` (a sentence shown over the molecule).
+
+    Raises:
+        TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
+        ValueError: If the structure is empty or too large.
+    """
+
+    _esm = _STATIC / "viewer.js"
+    _css = _STATIC / "viewer.css"
+
+    _ngl_version = traitlets.Unicode().tag(sync=True)
+    _structure = traitlets.Dict().tag(sync=True)
+    _legend = traitlets.Dict().tag(sync=True)
+    height = traitlets.Int(400, min=50).tag(sync=True)
+    style = traitlets.Enum(STYLES, "ball+stick").tag(sync=True)
+    colour = traitlets.Unicode("element").tag(sync=True)
+    colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
+    labels = traitlets.Bool(False).tag(sync=True)
+    arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)
+    notice = traitlets.Unicode().tag(sync=True)
+    frame = traitlets.Int(0, min=0).tag(sync=True)
+    frames = traitlets.Int(0, read_only=True).tag(sync=True)
+    playing = traitlets.Bool(False).tag(sync=True)
+    fps = traitlets.Float(20.0, min=1, max=240).tag(sync=True)
+    loop = traitlets.Bool(True).tag(sync=True)
+    smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
+    picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
+    camera = traitlets.List(traitlets.Float()).tag(sync=True)
+
+    def __init__(
+        self, structure: Any = None, *, style: str = "ball+stick", height: int = 400, **traits: Any
+    ) -> None:
+        import nglview
+
+        unknown = sorted(set(traits) - {name for name in self.trait_names() if not name.startswith("_")})
+        if unknown:
+            raise TypeError(
+                f"Viewer has no {unknown[0]!r}; it has style, height, {', '.join(sorted(_TRAITS))}"
+            )
+        self._lock = threading.RLock()
+        self._content: Frames | None = None
+        self._atoms: Atoms | None = None
+        self._latest: dict[str, np.ndarray] = {}
+        self._sent_names: set[str] = set()
+        self._pairs: list[int] = []
+        self._domains: dict[str, tuple[float, float]] = {}
+        self._pictures: dict[int, Future[bytes]] = {}
+        self._numbers = itertools.count()
+        self._player: threading.Thread | None = None
+        self._closing = threading.Event()
+        self.painted = 0
+        """Frames that browsers have painted."""
+        self._pump = Pump(self._send_frame, name="viewer")
+        super().__init__(
+            _ngl_version=nglview._frontend.__frontend_version__, style=style, height=height, **traits
+        )
+        self.on_msg(self._on_message)
+        self.observe(self._on_move, ["frame", "smoothing", "colour"])
+        self.observe(self._on_playing, "playing")
+        if structure is not None:
+            self.show(structure)
+
+    @property
+    def atoms(self) -> Atoms | None:
+        """The structure as it is drawn now: a copy."""
+        if self._atoms is None:
+            return None
+        with self._lock:
+            now = self._atoms.copy()
+            now.set_constraint()
+            if "positions" in self._latest:
+                now.positions = self._latest["positions"]
+            if "cell" in self._latest:
+                now.cell = self._latest["cell"]
+        return now
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames per second that are sent at most, as of now."""
+        return self._pump.rate_hz
+
+    def show(self, structure: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None) -> None:
+        """Show a structure, or a trajectory with a player.
+
+        Args:
+            structure: ``Atoms``, a sequence of them, or an open trajectory, of which the frames looked at are read.
+            values: What else frames can be coloured by: functions of a frame's index that give a number per atom.
+
+        Raises:
+            TypeError: If this is nothing that can be shown.
+            ValueError: If it is empty or too large.
+        """
+        content = Frames(structure, values)
+        self.playing = False
+        with self._lock:
+            self._content = content
+            self._domains.clear()
+            self._stand(content.first, len(content), ["element", *content.values])
+        self._pump.put(("frame", self.frame))
+
+    def show_live(self, atoms: Atoms, colours: Sequence[str] = ()) -> None:
+        """Show a structure whose positions will be pushed.
+
+        Args:
+            atoms: Elements, bonds and cell.
+            colours: Names of numbers per atom that will come with the positions.
+        """
+        check_size(atoms)
+        self.playing = False
+        with self._lock:
+            self._content = None
+            self._domains.clear()
+            self._stand(atoms, 0, ["element", *colours])
+        self.push(atoms.positions, cell=np.asarray(atoms.cell) if atoms.pbc.any() else None)
+
+    def push(
+        self,
+        positions: np.ndarray,
+        *,
+        cell: np.ndarray | None = None,
+        values: Mapping[str, np.ndarray] | None = None,
+        arrows: np.ndarray | None = None,
+    ) -> None:
+        """Show these positions as soon as the page is ready for them; never waits.
+
+        Args:
+            positions: Å, one row per atom of the structure that is shown.
+            cell: Its vectors as rows, Å.
+            values: Numbers per atom by name, to colour by.
+            arrows: A vector per atom, such as forces; drawn ``arrow_scale`` Å long per unit.
+
+        Raises:
+            ValueError: If the number of atoms is another one.
+        """
+        if self._atoms is None:
+            raise ValueError("push needs a structure to move; call show or show_live first")
+        positions = np.asarray(positions)
+        if positions.shape != (len(self._atoms), 3):
+            raise ValueError(f"positions must have shape {(len(self._atoms), 3)}, got {positions.shape}")
+        self._pump.put(("push", (positions, cell, values or {}, arrows)))
+
+    def link(self, pairs: np.ndarray, weights: np.ndarray) -> None:
+        """Draw weighted bonds between pairs of atoms, such as attention; none at all removes them.
+
+        Args:
+            pairs: Two atoms per row.
+            weights: Not negative; the largest one is drawn thickest.
+        """
+        pairs, weights = np.asarray(pairs, int).reshape(-1, 2), np.asarray(weights, float)
+        if len(pairs) != len(weights) or (len(weights) and weights.min() < 0):
+            raise ValueError(f"weights must be {len(pairs)} numbers, none negative, got {len(weights)}")
+        with self._lock:
+            self._pairs = pairs.ravel().tolist()
+            if len(pairs):
+                self._latest["links"] = weights
+            else:
+                self._latest.pop("links", None)
+        self._pump.put(("again", None))
+
+    def as_nglview(self):
+        """The same as a plain nglview widget, on which all of nglview works."""
+        if self._content is not None:
+            return show_in_nglview(self._content.source if self.frames > 1 else self._content.first)
+        if self._atoms is None:
+            raise ValueError("there is nothing to show yet; call show first")
+        return show_in_nglview(self.atoms)
+
+    def take_picture(self) -> "Future[bytes]":
+        """A PNG of the view as it stands, from a page that shows it; the result comes when the page answers.
+
+        Do not wait for it in a cell: the answer would wait for the cell. Add a callback, or wait in a thread.
+        """
+        number, future = next(self._numbers), Future[bytes]()
+        self._pictures[number] = future
+        self.send({"kind": "picture", "number": number})
+        return future
+
+    def save_picture(self, path: str | Path) -> "Future[bytes]":
+        """Write a PNG of the view as soon as a page has drawn it."""
+        future = self.take_picture()
+        future.add_done_callback(lambda done: Path(path).write_bytes(done.result()))
+        return future
+
+    def save_movie(
+        self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0
+    ) -> "Future[Path]":
+        """Write an animated GIF of some frames as the page draws them; the work is done in a thread.
+
+        Args:
+            path: File to write; its name ends in ``.gif``.
+            frames: Which frames; 100 of them, spread evenly, unless given.
+            fps: Frames per second of the movie.
+        """
+        if Path(path).suffix != ".gif":
+            raise ValueError(
+                f"path must end in .gif, got {str(path)!r}; the view's ● button records MP4 or WebM"
+            )
+        if self.frames < 2:
+            raise ValueError("a movie needs a trajectory; show one first")
+        chosen = frames if frames is not None else np.unique(np.linspace(0, self.frames - 1, 100).astype(int))
+        done: Future[Path] = Future()
+        work = functools.partial(self._film, Path(path), [int(frame) for frame in chosen], fps, done)
+        threading.Thread(target=work, name="so3lab film", daemon=True).start()
+        return done
+
+    def close(self) -> None:
+        """Take the view away; its threads end."""
+        self._closing.set()
+        self.playing = False
+        self._pump.close()
+        super().close()
+
+    @traitlets.validate("frame")
+    def _valid_frame(self, proposal: Any) -> int:
+        if proposal.value and not 0 <= proposal.value < max(self.frames, 1):
+            raise traitlets.TraitError(f"frame must be 0 to {self.frames - 1}, got {proposal.value}")
+        return proposal.value
+
+    @traitlets.validate("colour")
+    def _valid_colour(self, proposal: Any) -> str:
+        if proposal.value not in self.colours:
+            raise traitlets.TraitError(f"colour must be one of {self.colours}, got {proposal.value!r}")
+        return proposal.value
+
+    @traitlets.validate("picked")
+    def _valid_picked(self, proposal: Any) -> list[int]:
+        atoms = 0 if self._atoms is None else len(self._atoms)
+        if len(set(proposal.value)) < len(proposal.value) or any(not 0 <= x < atoms for x in proposal.value):
+            raise traitlets.TraitError(
+                f"picked must be different atoms, 0 to {atoms - 1}, got {proposal.value}"
+            )
+        return proposal.value
+
+    def _stand(self, atoms: Atoms, frames: int, colours: list[str]) -> None:
+        """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
+        same = self._atoms is not None and np.array_equal(self._atoms.numbers, atoms.numbers)
+        self._atoms = atoms.copy()
+        self._latest.clear()
+        self._pairs = []
+        with self.hold_trait_notifications():
+            if not same:
+                self.picked = []
+            self.set_trait("colours", colours)
+            if self.colour not in colours:
+                self.colour = "element"
+            self.set_trait("frames", frames)
+            self.frame = 0
+            self.notice = ""
+            self._structure = {
+                "text": pdb_text(atoms), "symbols": atoms.get_chemical_symbols(), "fresh": not same,
+            }  # fmt: skip
+
+    def _on_move(self, change: Any) -> None:
+        self._pump.put(("frame", self.frame) if self._content is not None else ("again", None))
+
+    def _send_frame(self, item: tuple[str, Any]) -> None:
+        """In the pump's thread: make the newest frame and send it."""
+        kind, what = item
+        try:
+            with self._lock:
+                if kind == "frame" and self._content is not None:
+                    self._read(self._content, what)
+                elif kind == "push" and self._atoms is not None and len(what[0]) == len(self._atoms):
+                    self._take(*what)
+                self._send_latest()
+        except Exception as error:  # shown in place; the view goes on
+            self.notice = " ".join(str(error).split())
+
+    def _read(self, content: Frames, index: int) -> None:
+        self._latest["positions"] = content.smooth_positions(index, self.smoothing)
+        cell = content.cell(index)
+        if cell is not None:
+            self._latest["cell"] = cell
+        if self.colour in content.values:
+            self._latest["values"] = content.values[self.colour](index)
+
+    def _take(self, positions, cell, values, arrows) -> None:
+        assert self._atoms is not None
+        shift = 0.0 if self._atoms.pbc.any() else np.mean(positions, axis=0)
+        self._latest["positions"] = positions - shift
+        for name, array in (("cell", cell), ("values", values.get(self.colour)), ("arrows", arrows)):
+            if array is not None:
+                self._latest[name] = np.asarray(array)
+            elif name != "cell":
+                self._latest.pop(name, None)
+
+    def _send_latest(self) -> None:
+        if self.colour == "element":
+            self._latest.pop("values", None)
+        arrays = {name: np.ascontiguousarray(x, np.float32) for name, x in self._latest.items()}
+        if "positions" not in arrays:
+            return
+        message: dict[str, Any] = {
+            "kind": "frame", "parts": list(arrays), "gone": sorted(self._sent_names - arrays.keys()),
+        }  # fmt: skip
+        if "links" in arrays:
+            message["pairs"] = self._pairs
+        if "values" in arrays:
+            message |= self._scale(arrays["values"])
+        self._sent_names = set(arrays)
+        self.send(message, [memoryview(x).cast("B") for x in arrays.values()])
+
+    def _scale(self, values: np.ndarray) -> dict[str, Any]:
+        """Range and colours of the numbers; the range only grows, so that colours mean the same over time."""
+        low, high = self._domains.get(self.colour, (0.0, 0.0))
+        low, high = min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values)))
+        colours = list(PLAIN_COLOURS)
+        if low < 0:
+            low, high, colours = -max(-low, high), max(-low, high), list(SIGNED_COLOURS)
+        self._domains[self.colour] = (low, high)
+        legend = {"label": self.colour, "low": low, "high": high, "scale": colours}
+        if legend != self._legend:
+            self._legend = legend
+        return {"domain": [low, high], "scale": colours}
+
+    def _on_message(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
+        if content["kind"] == "painted":
+            self.painted += content["count"]
+            self._pump.report(content["count"])
+        elif content["kind"] == "hello":
+            self._pump.put(("again", None))
+        elif content["kind"] == "picture":
+            self._pictures.pop(content["number"]).set_result(bytes(buffers[0]))
+
+    def _on_playing(self, change: Any) -> None:
+        if change.new and self.frames > 1 and (self._player is None or not self._player.is_alive()):
+            self._player = threading.Thread(target=self._play, name="so3lab player", daemon=True)
+            self._player.start()
+
+    def _play(self) -> None:
+        """Move ``frame`` with the clock, so that a slow page skips frames and keeps the speed."""
+        place = float(self.frame if self.frame < self.frames - 1 else 0)
+        shown, before = self.frame, time.monotonic()
+        while self.playing and not self._closing.wait(1.0 / min(_PLAYING_HZ, self.fps)):
+            now = time.monotonic()
+            if self.frame != shown:  # somebody has moved the slider
+                place = float(self.frame)
+            place, before = place + self.fps * (now - before), now
+            last = self.frames - 1
+            if place > last and not self.loop:
+                self.frame, self.playing = last, False
+                return
+            shown = self.frame = int(place % (last + 1)) if last > 0 else 0
+
+    def _film(self, path: Path, frames: list[int], fps: float, done: "Future[Path]") -> None:
+        from PIL import Image
+
+        try:
+            pictures = []
+            for frame in frames:
+                self.frame = frame
+                time.sleep(2.0 / self._pump.rate_hz)
+                picture = Image.open(BytesIO(self.take_picture().result(timeout=20.0))).convert("RGBA")
+                white = Image.new("RGBA", picture.size, "white")
+                pictures.append(
+                    Image.alpha_composite(white, picture).convert("P", palette=Image.Palette.ADAPTIVE)
+                )
+            pictures[0].save(
+                path, save_all=True, append_images=pictures[1:], duration=1000.0 / fps, loop=0
+            )  # fmt: skip
+            done.set_result(path)
+        except Exception as error:
+            done.set_exception(error)
+
+
+_TRAITS = {name for name in Viewer.class_trait_names() if not name.startswith("_")} & {
+    "arrow_scale", "camera", "colour", "fps", "frame", "labels", "loop", "notice", "picked", "playing", "smoothing",
+}  # fmt: skip
