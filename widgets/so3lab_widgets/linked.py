@@ -64,14 +64,11 @@ class LinkedFigure(go.FigureWidget):
             data = go.Figure(data, layout if isinstance(layout, go.Layout) else {"template": TEMPLATE} | (layout or {}))
             layout = None
         super().__init__(data, layout, **options)
+        self._config = {"responsive": True, "displaylogo": False}
 
     @traitlets.default("_source")
     def _source_of_this_kernel(self) -> str:
         return PlotlySource.current().model_id
-
-    @traitlets.default("_config")
-    def _quiet_toolbar(self) -> dict[str, Any]:
-        return {"responsive": True, "displaylogo": False}
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """What a page gets: traces and layout as they are now, not as they were when the figure was made."""
