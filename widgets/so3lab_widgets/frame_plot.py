@@ -8,7 +8,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from so3lab_widgets.linked import LinkedFigure
-from so3lab_widgets.pump import Pump
 from so3lab_widgets.theme import ORANGE, PALETTE, label, styled
 from so3lab_widgets.thinning import strided, thinned
 
@@ -63,6 +62,8 @@ class FramePlot:
     Attributes:
         figure: What is shown.
         series: What is drawn, from top to bottom, by name.
+        times: Where each frame is on the axis, in ``unit``.
+        unit: ``"ps"``, or nothing where the axis counts frames.
     """
 
     def __init__(
@@ -72,15 +73,15 @@ class FramePlot:
         on_choice: Callable[[int, int], None],
     ):
         increasing = len(times_ps) < 2 or bool(np.all(np.diff(times_ps) > 0))
-        self._times = np.asarray(times_ps, float) if increasing else np.arange(len(times_ps), dtype=float)
+        self.times = np.asarray(times_ps, float) if increasing else np.arange(len(times_ps), dtype=float)
+        self.unit = "ps" if increasing else ""
         self._on_frame, self._on_choice = on_frame, on_choice
         self._sight: tuple[float, float] | None = None
         self.series: dict[str, Series] = {}
-        self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout(increasing)), height=_ROW_HEIGHT))
+        self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_ROW_HEIGHT))
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
         self.figure.layout.on_change(lambda layout, whole: self._on_sight(None), "xaxis.autorange")
-        self._line = Pump(self._move_line, name="frame line")
 
     def draw(self, series: dict[str, Series]) -> None:
         """Show these series, one below the other."""
@@ -105,12 +106,13 @@ class FramePlot:
                 trace.on_selection(self._dragged)
 
     def show_frame(self, frame: int) -> None:
-        """Move the line; cheap, the newest call wins."""
-        self._line.put((frame,))
+        """Move the line."""
+        time = float(self.times[frame])
+        self._relayout({"shapes[0].x0": time, "shapes[0].x1": time})
 
     def choose(self, first: int, stop: int) -> None:
         """Lay the band over the frames from ``first`` to before ``stop``; over none when they are equal."""
-        edges = self._times[[first, stop - 1]] if stop > first else (0.0, 0.0)
+        edges = self.times[[first, stop - 1]] if stop > first else (0.0, 0.0)
         self._relayout(
             {"shapes[1].x0": float(edges[0]), "shapes[1].x1": float(edges[1]), "shapes[1].visible": stop > first}
         )
@@ -119,7 +121,7 @@ class FramePlot:
         """Show the time from one frame to before another only."""
         if stop - first < 2:
             return
-        self._relayout({"xaxis.range": self._times[[first, stop - 1]].tolist()})
+        self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
 
     def zoom_out(self) -> None:
         """Show the whole run."""
@@ -127,16 +129,15 @@ class FramePlot:
 
     def close(self) -> None:
         """Take the plot away."""
-        self._line.close()
         self.figure.close()
 
-    def _start_layout(self, increasing: bool) -> dict[str, Any]:
-        at = float(self._times[0]) if len(self._times) else 0.0
+    def _start_layout(self) -> dict[str, Any]:
+        at = float(self.times[0]) if len(self.times) else 0.0
         common = {"yref": "paper", "y0": 0, "y1": 1, "x0": at, "x1": at}
         return {
             "showlegend": False, "hovermode": "x", "hoverdistance": -1, "dragmode": "select", "selectdirection": "h",
             "newselection": _NO_OUTLINE, "uirevision": "keep",
-            "xaxis": {"title": {"text": "time (ps)" if increasing else "frame"}, },
+            "xaxis": {"title": {"text": "time (ps)" if self.unit else "frame"}, },
             "shapes": [
                 {"type": "line", "line": {"color": ORANGE, "width": 2}, **common},
                 {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False, **common},
@@ -155,24 +156,24 @@ class FramePlot:
         }  # fmt: skip
         return go.Scatter(
             name=name, yaxis=axis, xaxis="x", hovertemplate=f"%{{x:.6~g}}<br>%{{y:.5~g}}<extra>{name}</extra>",
-            **looks, **one.drawn(self._times, first, stop),
+            **looks, **one.drawn(self.times, first, stop),
         )  # fmt: skip
 
     def _frame_at(self, time: float) -> int:
         """The frame whose time is nearest."""
-        behind = int(np.clip(np.searchsorted(self._times, time), 1, max(1, len(self._times) - 1)))
+        behind = int(np.clip(np.searchsorted(self.times, time), 1, max(1, len(self.times) - 1)))
         before = behind - 1
-        if behind >= len(self._times) or time - self._times[before] < self._times[behind] - time:
+        if behind >= len(self.times) or time - self.times[before] < self.times[behind] - time:
             return before
         return behind
 
     def _visible(self) -> tuple[int, int]:
         """First frame in sight, and the one behind the last; two more at the edges, where curves run out of sight."""
         if self._sight is None:
-            return 0, len(self._times)
+            return 0, len(self.times)
         low, high = self._sight
-        first, stop = np.searchsorted(self._times, low, "left"), np.searchsorted(self._times, high, "right")
-        return max(0, int(first) - 1), min(len(self._times), int(stop) + 1)
+        first, stop = np.searchsorted(self.times, low, "left"), np.searchsorted(self.times, high, "right")
+        return max(0, int(first) - 1), min(len(self.times), int(stop) + 1)
 
     def _on_sight(self, limits: Any) -> None:
         """Somebody has zoomed, or zoomed out."""
@@ -180,7 +181,7 @@ class FramePlot:
         first, stop = self._visible()
         with self.figure._edits, self.figure.batch_update():
             for trace, one in zip(self.figure.data, self.series.values(), strict=True):
-                points = one.drawn(self._times, first, stop)
+                points = one.drawn(self.times, first, stop)
                 trace.x, trace.y = points["x"], points["y"]
 
     def _pointed(self, how: str) -> Callable[..., None]:
@@ -195,15 +196,10 @@ class FramePlot:
         if selector is None or trace is not self.figure.data[0]:
             return
         low, high = sorted(map(float, selector.xrange))
-        first = int(np.searchsorted(self._times, low, "left"))
-        stop = int(np.searchsorted(self._times, high, "right"))
+        first = int(np.searchsorted(self.times, low, "left"))
+        stop = int(np.searchsorted(self.times, high, "right"))
         if stop > first:
             self._on_choice(first, stop)
-
-    def _move_line(self, item: tuple[int]) -> None:
-        time = float(self._times[item[0]])
-        self._relayout({"shapes[0].x0": time, "shapes[0].x1": time})
-        self._line.report(1)  # a line costs the page nothing: it is sent as often as a pump may
 
     def _relayout(self, changes: dict[str, Any]) -> None:
         with self.figure._edits:
