@@ -32,6 +32,13 @@ _IDLE = """() => {
   const waiting = [...document.querySelectorAll('.jp-InputPrompt')].some(p => p.textContent.includes('*'));
   return kernel?.connectionStatus === 'connected' && kernel.status === 'idle' && !waiting;
 }"""
+# Idle is also what a kernel is before the first cell begins: cells that ran have numbers, up to one that failed.
+_RAN = """() => {
+  const cells = [...document.querySelectorAll('.jp-CodeCell')].filter(c => c.querySelector('.cm-content')?.textContent.trim());
+  const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.textContent ?? '');
+  const failed = document.querySelector('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]');
+  return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
+}"""
 # NGL keeps its drawing buffer and draws on a transparent background: painted pixels are those with alpha.
 _CANVASES = """selector => [...document.querySelectorAll(selector + ' canvas')]
   .filter(canvas => canvas.width > 50 && canvas.height > 50)
@@ -110,7 +117,7 @@ class Notebook(Watched):
     def run_all(self, seconds: float) -> None:
         """Run every cell and wait until the kernel is idle."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        self.page.wait_for_timeout(1000)
+        self.page.wait_for_function(_RAN, timeout=1000 * seconds)
         self.page.wait_for_function(_IDLE, timeout=1000 * seconds)
 
     def run_code(self, code: str) -> None:
@@ -126,16 +133,16 @@ class Notebook(Watched):
         selector = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
         return [text[:300] for text in self.page.locator(selector).all_text_contents()]
 
-    def molecules(self, seconds: float = 20) -> list[Canvas]:
-        """Canvases of nglview views, after waiting for each to be painted.
+    def molecules(self, views: int = 1, seconds: float = 20) -> list[Canvas]:
+        """Canvases of nglview views, after waiting until there are so many and each is painted.
 
         Raises:
-            AssertionError: If there is none, or one is still empty at the end.
+            AssertionError: If there are fewer, or one is still empty at the end.
         """
 
         def painted() -> bool:
             found = self.canvases(NGLVIEW)
-            return bool(found) and all(view.painted > 0.002 * view.width * view.height for view in found)
+            return len(found) >= views and all(view.painted > 0.002 * view.width * view.height for view in found)
 
         self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
         return self.canvases(NGLVIEW)

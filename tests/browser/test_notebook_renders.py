@@ -19,7 +19,7 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
     with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=900)
         assert opened.failures() == []
-        assert len(opened.molecules(seconds=60)) == views
+        assert len(opened.molecules(views, seconds=120)) == views
         opened.page.wait_for_selector(".js-plotly-plot .main-svg")
         for number in range(opened.page.locator(".jp-CodeCell").count()):
             opened.picture(f"notebook-{name[:2]}-cell-{number:02d}", f".jp-CodeCell >> nth={number}")

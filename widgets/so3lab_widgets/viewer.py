@@ -25,10 +25,12 @@ from so3lab_widgets.theme import SIGNED_COLOURS
 from so3lab_widgets.view3d import show as show_in_nglview
 
 _STATIC = Path(__file__).parent / "static"
-STYLES = ("ball+stick", "licorice", "spacefill", "line")
+REPRESENTATIONS = ("ball+stick", "licorice", "spacefill", "line")
 PLAIN_COLOURS = ("#3b528b", "#21918c", "#5ec962", "#d8e219")
 """Numbers that are never negative."""
 _PLAYING_HZ = 20.0
+_OF_CONTENT = ("colour", "frame", "picked", "playing")
+"""Traits whose values depend on what is shown."""
 
 
 class Viewer(anywidget.AnyWidget):
@@ -36,12 +38,12 @@ class Viewer(anywidget.AnyWidget):
 
     Args:
         structure: ``Atoms``, a sequence of them, or a trajectory file that is open; see :meth:`show`.
-        style: ``"ball+stick"``, ``"licorice"``, ``"spacefill"`` or ``"line"``.
+        representation: ``"ball+stick"``, ``"licorice"``, ``"spacefill"`` or ``"line"``.
         height: Of the view in pixels; its width follows the page.
         traits: Any of the traits below.
 
     Traits to set and to observe: ``frame`` (shown), ``frames`` (how many there are), ``playing``, ``fps``, ``loop``,
-    ``smoothing`` (average over so many frames before and after), ``style``, ``colour`` (one of ``colours``),
+    ``smoothing`` (average over so many frames before and after), ``representation``, ``colour`` (one of ``colours``),
     ``labels``, ``picked`` (up to four atoms in order), ``camera`` (sixteen numbers), ``arrow_scale`` (Å per unit of
     an arrow), ``notice`` (a sentence shown over the molecule).
 
@@ -57,7 +59,7 @@ class Viewer(anywidget.AnyWidget):
     _structure = traitlets.Dict().tag(sync=True)
     _legend = traitlets.Dict().tag(sync=True)
     height = traitlets.Int(400, min=50).tag(sync=True)
-    style = traitlets.Enum(STYLES, "ball+stick").tag(sync=True)
+    representation = traitlets.Enum(REPRESENTATIONS, "ball+stick").tag(sync=True)
     colour = traitlets.Unicode("element").tag(sync=True)
     colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
     labels = traitlets.Bool(False).tag(sync=True)
@@ -73,14 +75,14 @@ class Viewer(anywidget.AnyWidget):
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
 
     def __init__(
-        self, structure: Any = None, *, style: str = "ball+stick", height: int = 400, **traits: Any
+        self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
     ) -> None:
         import nglview
 
         unknown = sorted(set(traits) - {name for name in self.trait_names() if not name.startswith("_")})
         if unknown:
             raise TypeError(
-                f"Viewer has no {unknown[0]!r}; it has style, height, {', '.join(sorted(_TRAITS))}"
+                f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(sorted(_TRAITS))}"
             )
         self._lock = threading.RLock()
         self._content: Frames | None = None
@@ -96,14 +98,17 @@ class Viewer(anywidget.AnyWidget):
         self.painted = 0
         """Frames that browsers have painted."""
         self._pump = Pump(self._send_frame, name="viewer")
+        of_content = {name: traits.pop(name) for name in _OF_CONTENT if name in traits}
         super().__init__(
-            _ngl_version=nglview._frontend.__frontend_version__, style=style, height=height, **traits
+            _ngl_version=nglview._frontend.__frontend_version__, representation=representation, height=height, **traits
         )
         self.on_msg(self._on_message)
         self.observe(self._on_move, ["frame", "smoothing", "colour"])
         self.observe(self._on_playing, "playing")
         if structure is not None:
             self.show(structure)
+        for name, value in of_content.items():
+            setattr(self, name, value)
 
     @property
     def atoms(self) -> Atoms | None:

@@ -1,8 +1,9 @@
 // Draws a molecule with the NGL that nglview brings along. Positions come as binary messages and are painted when
 // the browser gets to it: the newest there is, without acknowledgement; twice a second it reports how many it painted.
 
-const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4;
-const STYLES = {
+const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
+const ARC_POINTS = 24, ARC_RADIUS = 0.9, CLOSER = 0.2;
+const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
   spacefill: ["spacefill", {radiusScale: 0.75}],
@@ -15,6 +16,7 @@ const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.
 const minus = (a, b) => a.map((x, k) => x - b[k]);
 const dot = (a, b) => a.reduce((sum, x, k) => sum + x * b[k], 0);
 const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+const scaled = (a, x) => a.map(y => x * y);
 const norm = a => Math.sqrt(dot(a, a));
 const degrees = x => (180 / Math.PI) * x;
 
@@ -30,6 +32,22 @@ function measured(positions, atoms) {
   const [a, b, c] = [minus(at[1], at[0]), minus(at[2], at[1]), minus(at[3], at[2])];
   const [n, m] = [cross(a, b), cross(b, c)];
   return `${degrees(Math.atan2(norm(b) * dot(a, m), dot(n, m))).toFixed(1)}°`;
+}
+
+// Points on the arc of an angle, which turns from one direction to another.
+function arcBetween(centre, from, to) {
+  const u = scaled(from, 1 / norm(from)), aside = minus(to, scaled(u, dot(to, u)));
+  const v = scaled(aside, 1 / (norm(aside) || 1)), angle = Math.atan2(dot(to, v), dot(to, u));
+  return Array.from({length: ARC_POINTS}, (_, k) => {
+    const turn = (angle * k) / (ARC_POINTS - 1);
+    return centre.map((x, c) => x + ARC_RADIUS * (u[c] * Math.cos(turn) + v[c] * Math.sin(turn)));
+  });
+}
+
+function dihedralArc(at) {
+  const axis = minus(at[2], at[1]), across = a => minus(a, scaled(axis, dot(a, axis) / dot(axis, axis)));
+  const middle = at[1].map((x, c) => 0.5 * (x + at[2][c]));
+  return arcBetween(middle, across(minus(at[0], at[1])), across(minus(at[3], at[2])));
 }
 
 // Colours between the stops of a scale, as numbers.
@@ -59,7 +77,7 @@ function download(name, blob) {
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
 class Scene {
   constructor(NGL, model, place, latest) {
-    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, marks: [], dirty: false});
+    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false});
     this.stage = new NGL.Stage(place, {sampleLevel: 0, tooltip: false, clipDist: 0.1, fogNear: 100, fogFar: 101});
     this.stage.mouseControls.remove("clickPick-*");
     this.stage.signals.clicked.add(found => this.pick(found));
@@ -76,8 +94,6 @@ class Scene {
   }
 
   setTheme() {
-    const styles = getComputedStyle(document.body);
-    this.ink = styles.getPropertyValue("--jp-ui-font-color1").trim() || styles.color || "#808890";
     const dark = document.body.dataset.jpThemeLight === "false";
     this.stage.setParameters({backgroundColor: dark ? "#111111" : "#ffffff"});
     this.stage.viewer.renderer.setClearAlpha?.(0);
@@ -91,44 +107,43 @@ class Scene {
     const component = await this.stage.loadFile(new Blob([text], {type: "text/plain"}), {ext: "pdb"});
     if (this.loading !== text || this.closed) { this.stage.removeComponent(component); return; }
     this.stage.eachComponent(other => other !== component && this.stage.removeComponent(other));
-    Object.assign(this, {component, shape: null, buffers: {}, marks: []});
+    Object.assign(this, {component, shape: null, buffers: {}, body: null, labels: null, halos: null});
     this.draw();
     this.mark();
     this.update(true);
     const camera = this.model.get("camera");
     if (camera.length === 16 && !this.model.get("_structure").fresh) this.stage.viewerControls.orient(camera);
-    else component.autoView();
+    else this.centre();
+  }
+
+  centre() {
+    this.component?.autoView();
+    this.stage.viewerControls.zoom(CLOSER);
   }
 
   draw() {
     if (!this.component) return;
     this.body && this.component.removeRepresentation(this.body);
-    const [name, options] = STYLES[this.model.get("style")];
+    const [name, options] = REPRESENTATIONS[this.model.get("representation")];
     const colour = this.model.get("colour") === "element" ? "element" : this.scheme;
     this.body = this.component.addRepresentation(name, {...options, color: colour});
-    this.component.structure.eachAtom(() => {});
     this.labels && this.component.removeRepresentation(this.labels);
     this.labels = null;
     if (this.model.get("labels"))
       this.labels = this.component.addRepresentation("label", {
-        labelType: "format", labelFormat: "%(element)s%(atomindex)s", color: this.ink, radiusSize: 0.6,
-        attachment: "middle-center", zOffset: 1.5, depthWrite: false, showBackground: false,
+        labelType: "text", labelText: this.model.get("_structure").symbols.map((symbol, k) => symbol + k),
+        color: this.ink, radiusType: "size", radiusSize: 1.1, attachment: "middle-center", zOffset: 1.5,
       });
   }
 
-  // Rings around picked atoms, and the distance, angle or dihedral between them.
+  // Halos around picked atoms; what is measured between them is drawn with the other shapes.
   mark() {
     if (!this.component) return;
-    this.marks.forEach(mark => this.component.removeRepresentation(mark));
-    this.marks = [];
+    this.halos && this.component.removeRepresentation(this.halos);
     const picked = this.model.get("picked");
-    const add = (name, options) => this.marks.push(this.component.addRepresentation(name, options));
-    if (picked.length)
-      add("spacefill", {sele: "@" + picked.join(","), radiusScale: 0.42, opacity: 0.45, color: "#E69F00"});
-    const common = {color: "#E69F00", labelColor: this.ink, labelSize: 0.7, labelUnit: "angstrom", labelZOffset: 1};
-    if (picked.length === 2) add("distance", {...common, atomPair: [picked]});
-    if (picked.length === 3) add("angle", {...common, atomTriple: [picked]});
-    if (picked.length === 4) add("dihedral", {...common, atomQuad: [picked]});
+    this.halos = picked.length ? this.component.addRepresentation("spacefill", {
+      sele: "@" + picked.join(","), radiusScale: 0.42, opacity: 0.45, color: PICKED }) : null;
+    if (this.latest.positions) this.drawShapes();
   }
 
   // Bring everything to the newest frame; its painting comes when the browser is ready.
@@ -140,7 +155,7 @@ class Scene {
     const recolour = coloured && this.model.get("colour") !== "element";
     this.body.update({position: true, ...(recolour ? {color: true} : {})});
     this.labels?.update({position: true});
-    this.marks.forEach(mark => mark.update({position: true}));
+    this.halos?.update({position: true});
     this.drawShapes();
     this.dirty = true;
     this.stage.viewer.requestRender();
@@ -151,6 +166,7 @@ class Scene {
     if (latest.cell) wanted.cell = this.cellEdges();
     if (latest.arrows) wanted.arrows = this.arrowBodies();
     if (latest.links) wanted.links = this.linkBodies();
+    if (this.model.get("picked").length > 1) wanted.measure = this.measureBodies();
     const same = Object.keys(wanted).join() === Object.keys(this.buffers).join()
       && Object.entries(wanted).every(([name, data]) => data.radius.length === this.buffers[name].count);
     if (same) {
@@ -188,6 +204,18 @@ class Scene {
   }
 
   atom(index) { return this.latest.positions.subarray(3 * index, 3 * index + 3); }
+
+  // Lines from picked atom to picked atom, and the arc of the angle or the dihedral.
+  measureBodies() {
+    const at = this.model.get("picked").map(atom => [...this.atom(atom)]);
+    const lines = at.slice(1).map((end, k) => [at[k], end]);
+    if (at.length > 2) {
+      const arc = at.length === 3 ? arcBetween(at[1], minus(at[0], at[1]), minus(at[2], at[1]))
+        : dihedralArc(at);
+      for (let k = 1; k < arc.length; k++) lines.push([arc[k - 1], arc[k]]);
+    }
+    return this.cylinders(lines.length, k => [...lines[k], 0xe69f00, 0.035]);
+  }
 
   cellEdges() {
     const {cell, origin = [0, 0, 0]} = this.latest;
@@ -268,13 +296,13 @@ class Bars {
       return [list, fill];
     };
     const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
-    [this.style, this.fillStyle] = select("style", "style", () => Object.keys(STYLES));
+    [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(REPRESENTATIONS));
     [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
     this.film = button("●", "record a movie of what is shown; press again to save it", () => this.record());
     this.tools = element("div", {className: "so3-tools"}, [
-      this.style, this.colour,
+      this.representation, this.colour,
       button("Aa", "label the atoms", () => this.set("labels", !model.get("labels"))),
-      button("⊙", "centre the molecule", () => scene.component?.autoView(300)),
+      button("⊙", "centre the molecule", () => scene.centre()),
       button("⤓ png", "save a picture", async () => download("so3lab.png", await scene.picture())),
       button("⤓ xyz", "save the structure shown", () => this.saveStructure()),
       this.film,
@@ -328,7 +356,7 @@ class Bars {
     this.speed.value = model.get("fps");
     this.smooth.value = model.get("smoothing");
     this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
-    this.fillStyle();
+    this.fillRepresentation();
     this.fillColour();
     this.notice.textContent = model.get("notice");
     this.notice.hidden = !model.get("notice");
@@ -419,7 +447,7 @@ export default () => {
       const mark = () => { scene.mark(); bars.measure(); scene.stage.viewer.requestRender(); };
       const refresh = () => bars.refresh();
       const rescale = () => { scene.update(false); };
-      const handlers = [["_structure", reload], ["style colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
+      const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
         ["frame frames playing fps loop smoothing colours notice _legend _structure", refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
