@@ -84,6 +84,11 @@ class Trajectory(Sequence[Atoms]):
         return len(self)
 
     @property
+    def frames(self) -> range:
+        """Which frames of the file these are; of a slice, those that it chose."""
+        return self._frames
+
+    @property
     def atomic_numbers(self) -> Integer[np.ndarray, " atoms"]:
         """Elements."""
         return self._source.layout.atomic_numbers

@@ -1,0 +1,149 @@
+"""Figures that talk with Python, in a real JupyterLab: how soon they appear, and that clicks and curves arrive."""
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytest.importorskip("playwright")
+from tests.browser.jupyter import Notebook
+
+pytestmark = pytest.mark.browser
+
+MAKE = """import numpy as np, plotly.graph_objects as go
+from so3lab_widgets import figures
+from so3lab_widgets.linked import LinkedFigure
+seen = []
+def curve(name):
+    x = np.linspace(0, 10, 500)
+    made = LinkedFigure([go.Scatter(x=x, y=np.sin(x), name=name)], {"height": 300, "hovermode": "x"})
+    made.update_xaxes(title_text="time (ps)").update_yaxes(title_text=f"{name} (K)")
+    made.data[0].on_click(lambda trace, points, state: points.xs and seen.append(("click", points.xs[0])))
+    made.data[0].on_hover(lambda trace, points, state: points.xs and seen.append(("hover", points.xs[0])))
+    return made
+first = curve("first")
+first"""
+SECOND = "second = curve('second')\nsecond"
+DRAWN = ".js-plotly-plot .main-svg .scatterlayer .js-line"
+
+
+def asked(notebook: Notebook, expression: str) -> str:
+    """What an expression gives in the kernel, as text."""
+    return notebook.page.evaluate(
+        """async code => {
+          const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+          const future = kernel.requestExecute({code: '', store_history: false, user_expressions: {value: code}});
+          return (await future.done).content.user_expressions.value.data['text/plain'];
+        }""",
+        expression,
+    )
+
+
+def curves(notebook: Notebook) -> list[str]:
+    """Paths of the curves that are drawn."""
+    return notebook.page.eval_on_selector_all(DRAWN, "all => all.map(one => one.getAttribute('d'))")
+
+
+def middle(notebook: Notebook, number: int) -> tuple[float, float]:
+    """The middle of a figure on the page."""
+    place = notebook.page.locator(".js-plotly-plot .draglayer .nsewdrag").nth(number)
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def use_theme(notebook: Notebook, name: str) -> None:
+    notebook.page.evaluate(
+        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}"
+    )
+    light = "true" if name == "Light" else "false"
+    notebook.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{light}'")
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, browser):
+    made = new_notebook(cells=[new_code_cell(MAKE), new_code_cell(SECOND)])
+    with lab.open(browser, made, "linked", width=1000) as opened:
+        opened.run_all(seconds=180)
+        opened.wait_until(lambda: len(curves(opened)) == 2, "two curves", seconds=120)
+        yield opened
+        assert opened.failures() == []
+        assert opened.errors == []
+
+
+def test_the_second_figure_brings_no_second_plotly(notebook):
+    assert notebook.page.evaluate("Object.keys(globalThis.so3labPlotly).length") == 1
+    notebook.run_code("third = curve('third')")
+    assert asked(notebook, "first._source == third._source") == "True"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_hover_and_click_reach_python(notebook, number):
+    notebook.run_code("seen.clear()")
+    x, y = middle(notebook, number)
+
+    def tried(kind: str) -> bool:
+        notebook.page.mouse.move(x - 30, y)
+        notebook.page.mouse.move(x, y)
+        notebook.page.wait_for_timeout(300)
+        notebook.page.mouse.click(x, y)
+        notebook.page.wait_for_timeout(300)
+        return kind in asked(notebook, "seen")
+
+    notebook.wait_until(lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30)
+    assert abs(float(asked(notebook, "seen[-1][1]")) - 5) < 0.5
+
+
+def test_a_streamed_curve_is_painted(notebook):
+    before, other = curves(notebook)
+    notebook.run_code("first.stream(first.data[0].x, {'first': np.cos(first.data[0].x)})")
+    notebook.wait_until(lambda: curves(notebook)[0] != before, "another curve")
+    assert curves(notebook)[1] == other
+
+
+def test_a_figure_is_as_wide_as_its_page(notebook):
+    def width() -> float:
+        return notebook.page.locator(".js-plotly-plot .main-svg").first.bounding_box()["width"]
+
+    narrow = width()
+    notebook.page.set_viewport_size({"width": 1900, "height": 1000})
+    notebook.wait_until(lambda: width() > narrow + 300, "a wider figure")
+    for theme in ("Dark", "Light"):
+        use_theme(notebook, theme)
+        notebook.picture(f"linked-{theme.lower()}", ".jp-Notebook")
+
+
+def test_two_views_follow_and_one_may_go(notebook):
+    notebook.page.evaluate(
+        """async () => {
+          const panel = window.jupyterapp.shell.currentWidget;
+          await window.jupyterapp.commands.execute('notebook:insert-cell-below');
+          panel.content.activeCell.model.sharedModel.setSource('second');
+          await window.jupyterapp.commands.execute('notebook:run-cell');
+        }"""
+    )
+    notebook.wait_until(lambda: len(curves(notebook)) == 3, "a second view of the second figure", seconds=60)
+    notebook.run_code("second.stream(second.data[0].x, {'second': second.data[0].x})")
+    notebook.wait_until(lambda: len(set(curves(notebook)[1:])) == 1, "the same curve in both views")
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:clear-cell-output')")
+    notebook.wait_until(lambda: len(curves(notebook)) == 2, "one view gone")
+    before = curves(notebook)[1]
+    notebook.run_code("second.stream(second.data[0].x, {'second': -second.data[0].y}, last=True)")
+    notebook.wait_until(lambda: curves(notebook)[1] != before, "the other view still follows")
+
+
+def test_a_page_loaded_again_shows_the_newest_curve(notebook):
+    now = curves(notebook)
+    notebook.run_code("first.stream(first.data[0].x, {'first': 0.1 * first.data[0].x ** 2}, last=True)")
+    notebook.wait_until(lambda: curves(notebook)[0] != now[0], "another curve")
+    newest = curves(notebook)
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.wait_for_timeout(1000)
+    notebook.page.goto(notebook.page.url.replace("?reset", "").replace("&reset", ""))
+    notebook.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+    notebook.wait_until(lambda: len(curves(notebook)) == 2, "both figures again", seconds=120)
+    assert curves(notebook) == newest
+
+
+def test_a_closed_figure_leaves_the_page(notebook):
+    notebook.run_code("first.close()")
+    notebook.wait_until(lambda: len(curves(notebook)) == 1, "one figure")

@@ -1,0 +1,206 @@
+"""How a run looks over time, linked to its frames: point at a curve to get a frame, drag over it to choose some."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from so3lab_widgets.linked import LinkedFigure
+from so3lab_widgets.theme import ORANGE, PALETTE, label, styled
+from so3lab_widgets.thinning import strided, thinned
+
+_ROW_HEIGHT = 150
+_GAP = 0.06
+_MARGINS = {"l": 78, "r": 16, "t": 12, "b": 48}
+_LARGE_OFFSET = 20.0
+"""A curve this many times further from zero than it is wide is drawn relative to its first value."""
+_BAND = "rgba(230, 159, 0, 0.20)"
+_NO_OUTLINE = {"line": {"color": "rgba(0,0,0,0)"}}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A number per frame."""
+
+    column: str
+    """Name that ends in its unit, as in a table."""
+    values: np.ndarray
+    circular: bool = False
+    """Whether these are degrees from -180 to 180, drawn as dots."""
+
+    @property
+    def offset(self) -> float:
+        """What is taken off before drawing, so that ticks and single precision resolve the curve."""
+        finite = self.values[np.isfinite(self.values)]
+        if self.circular or not len(finite) or abs(finite[0]) < _LARGE_OFFSET * max(np.ptp(finite), 1e-9):
+            return 0.0
+        return float(finite[0])
+
+    @property
+    def title(self) -> str:
+        """What stands at the axis."""
+        return label(self.column).replace(" (", f"{' − first' if self.offset else ''}<br>(")
+
+    def drawn(self, times: np.ndarray, first: int, stop: int) -> dict[str, np.ndarray]:
+        """Points of the curve between two frames: few, and true ones."""
+        chosen = strided(first, stop) if self.circular else thinned(self.values, first, stop)
+        return {"x": times[chosen], "y": (self.values[chosen] - self.offset).astype(np.float32)}
+
+
+class FramePlot:
+    """Curves over one time axis, a line at the shown frame, a band over the chosen ones.
+
+    Curves of many frames are thinned to what a screen shows, and drawn anew from all frames when somebody zooms.
+
+    Args:
+        times_ps: Time of each frame; where they do not increase, the axis counts frames instead.
+        on_frame: Called with the frame that somebody points at or clicks, and ``"hover"`` or ``"click"``.
+        on_choice: Called with the first frame and the one behind the last of those that somebody drags over.
+
+    Attributes:
+        figure: What is shown.
+        series: What is drawn, from top to bottom, by name.
+        times: Where each frame is on the axis, in ``unit``.
+        unit: ``"ps"``, or nothing where the axis counts frames.
+    """
+
+    def __init__(
+        self,
+        times_ps: np.ndarray,
+        on_frame: Callable[[int, str], None],
+        on_choice: Callable[[int, int], None],
+    ):
+        increasing = len(times_ps) < 2 or bool(np.all(np.diff(times_ps) > 0))
+        self.times = np.asarray(times_ps, float) if increasing else np.arange(len(times_ps), dtype=float)
+        self.unit = "ps" if increasing else ""
+        self._on_frame, self._on_choice = on_frame, on_choice
+        self._sight: tuple[float, float] | None = None
+        self.series: dict[str, Series] = {}
+        self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_ROW_HEIGHT))
+        self.figure.layout.margin = _MARGINS
+        self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
+        self.figure.layout.on_change(lambda layout, whole: self._on_sight(None), "xaxis.autorange")
+
+    def draw(self, series: dict[str, Series]) -> None:
+        """Show these series, one below the other."""
+        self.series = dict(series)
+        first, stop = self._visible()
+        figure, rows = self.figure, max(1, len(series))
+        height = (1 - _GAP * (rows - 1)) / rows
+        layout: dict[str, Any] = {"height": 70 + _ROW_HEIGHT * rows, "xaxis.anchor": f"y{rows}" if rows > 1 else "y"}
+        traces = []
+        for row, (name, one) in enumerate(series.items(), start=1):
+            top = 1 - (row - 1) * (height + _GAP)
+            axis = f"y{row}" if row > 1 else "y"
+            layout[f"yaxis{row if row > 1 else ''}"] = self._axis(one, (max(0.0, top - height), top))
+            traces.append(self._trace(name, one, axis, PALETTE[(row - 1) % len(PALETTE)], first, stop))
+        with figure._edits:
+            figure.data = ()
+            figure.update_layout(layout)
+            figure.add_traces(traces)
+            for trace in figure.data:
+                trace.on_click(self._pointed("click"))
+                trace.on_hover(self._pointed("hover"))
+                trace.on_selection(self._dragged)
+
+    def show_frame(self, frame: int) -> None:
+        """Move the line."""
+        time = float(self.times[frame])
+        self._relayout({"shapes[0].x0": time, "shapes[0].x1": time})
+
+    def choose(self, first: int, stop: int) -> None:
+        """Lay the band over the frames from ``first`` to before ``stop``; over none when they are equal."""
+        edges = self.times[[first, stop - 1]] if stop > first else (0.0, 0.0)
+        self._relayout(
+            {"shapes[1].x0": float(edges[0]), "shapes[1].x1": float(edges[1]), "shapes[1].visible": stop > first}
+        )
+
+    def zoom(self, first: int, stop: int) -> None:
+        """Show the time from one frame to before another only."""
+        if stop - first < 2:
+            return
+        self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
+
+    def zoom_out(self) -> None:
+        """Show the whole run."""
+        self._relayout({"xaxis.autorange": True})
+
+    def close(self) -> None:
+        """Take the plot away."""
+        self.figure.close()
+
+    def _start_layout(self) -> dict[str, Any]:
+        at = float(self.times[0]) if len(self.times) else 0.0
+        common = {"yref": "paper", "y0": 0, "y1": 1, "x0": at, "x1": at}
+        return {
+            "showlegend": False, "hovermode": "x", "hoverdistance": -1, "dragmode": "select", "selectdirection": "h",
+            "newselection": _NO_OUTLINE, "uirevision": "keep",
+            "xaxis": {"title": {"text": "time (ps)" if self.unit else "frame"}, },
+            "shapes": [
+                {"type": "line", "line": {"color": ORANGE, "width": 2}, **common},
+                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False, **common},
+            ],
+        }  # fmt: skip
+
+    def _axis(self, one: Series, domain: tuple[float, float]) -> dict[str, Any]:
+        axis: dict[str, Any] = {"domain": domain, "title": {"text": one.title, "font": {"size": 11.5}}, "nticks": 5}
+        if one.circular:
+            axis |= {"range": [-190, 190], "tickvals": [-180, -90, 0, 90, 180]}
+        return axis
+
+    def _trace(self, name: str, one: Series, axis: str, colour: str, first: int, stop: int) -> go.Scatter:
+        looks = {"mode": "markers", "marker": {"size": 3, "color": colour}} if one.circular else {
+            "mode": "lines", "line": {"color": colour, "width": 1.2}
+        }  # fmt: skip
+        return go.Scatter(
+            name=name, yaxis=axis, xaxis="x", hovertemplate=f"%{{x:.6~g}}<br>%{{y:.5~g}}<extra>{name}</extra>",
+            **looks, **one.drawn(self.times, first, stop),
+        )  # fmt: skip
+
+    def _frame_at(self, time: float) -> int:
+        """The frame whose time is nearest."""
+        behind = int(np.clip(np.searchsorted(self.times, time), 1, max(1, len(self.times) - 1)))
+        before = behind - 1
+        if behind >= len(self.times) or time - self.times[before] < self.times[behind] - time:
+            return before
+        return behind
+
+    def _visible(self) -> tuple[int, int]:
+        """First frame in sight, and the one behind the last; two more at the edges, where curves run out of sight."""
+        if self._sight is None:
+            return 0, len(self.times)
+        low, high = self._sight
+        first, stop = np.searchsorted(self.times, low, "left"), np.searchsorted(self.times, high, "right")
+        return max(0, int(first) - 1), min(len(self.times), int(stop) + 1)
+
+    def _on_sight(self, limits: Any) -> None:
+        """Somebody has zoomed, or zoomed out."""
+        self._sight = None if limits is None else (min(map(float, limits)), max(map(float, limits)))
+        first, stop = self._visible()
+        with self.figure._edits, self.figure.batch_update():
+            for trace, one in zip(self.figure.data, self.series.values(), strict=True):
+                points = one.drawn(self.times, first, stop)
+                trace.x, trace.y = points["x"], points["y"]
+
+    def _pointed(self, how: str) -> Callable[..., None]:
+        def report(trace: Any, points: Any, state: Any) -> None:
+            if points.xs:
+                self._on_frame(self._frame_at(float(points.xs[0])), how)
+
+        return report
+
+    def _dragged(self, trace: Any, points: Any, selector: Any) -> None:
+        """Each trace reports the same box."""
+        if selector is None or trace is not self.figure.data[0]:
+            return
+        low, high = sorted(map(float, selector.xrange))
+        first = int(np.searchsorted(self.times, low, "left"))
+        stop = int(np.searchsorted(self.times, high, "right"))
+        if stop > first:
+            self._on_choice(first, stop)
+
+    def _relayout(self, changes: dict[str, Any]) -> None:
+        with self.figure._edits:
+            self.figure.plotly_relayout(changes)

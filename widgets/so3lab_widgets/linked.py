@@ -1,0 +1,120 @@
+"""How a figure of a panel talks with Python, clicks up and curves down, without five megabytes for each figure."""
+
+import gzip
+import threading
+import time
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import plotly
+import plotly.graph_objects as go
+import traitlets
+from plotly import basewidget
+from plotly.serializers import custom_serializers
+
+from so3lab_widgets.theme import TEMPLATE
+
+_STATIC = resources.files("so3lab_widgets") / "static"
+
+
+class PlotlySource(ipywidgets.Widget):
+    """Holds Plotly's JavaScript, compressed, for all figures of a kernel; it is never shown."""
+
+    packed = traitlets.Bytes().tag(sync=True)
+
+    _current: "PlotlySource | None" = None
+    _lock = threading.Lock()
+
+    @classmethod
+    def current(cls) -> "PlotlySource":
+        """The one of this kernel, made when the first figure asks, and again after it was closed."""
+        with cls._lock:
+            if cls._current is None or cls._current.comm is None:
+                bundle = Path(basewidget.__file__).with_name("package_data") / "widgetbundle.js"
+                cls._current = cls(packed=gzip.compress(bundle.read_bytes(), 6))
+            return cls._current
+
+
+class LinkedFigure(go.FigureWidget):
+    """A ``plotly.graph_objects.FigureWidget`` that a page gets for a few kilobytes.
+
+    Plotly's own widget brings five megabytes of JavaScript each time; here the kernel sends them once and all
+    figures share them. ``on_click``, ``on_hover``, ``on_selection``, ``on_change`` and ``batch_update`` work as ever,
+    and a page that is loaded again shows the figure as it is now. Unlike in Plotly's widget, defaults that the
+    browser chose, such as ranges of axes, do not come back to Python.
+
+    Args:
+        data: A figure, or traces; traces get the house style.
+        layout: Settings of the layout, for traces.
+    """
+
+    _esm = (_STATIC / "linked.js").read_text("utf-8")
+
+    _source = traitlets.Unicode().tag(sync=True)
+    _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
+
+    def __init__(self, data: Any = None, layout: Any = None, **options: Any):
+        self._edits = threading.RLock()
+        self._streamed_at = -float("inf")
+        if not isinstance(data, go.Figure):
+            data = go.Figure(data, layout if isinstance(layout, go.Layout) else {"template": TEMPLATE} | (layout or {}))
+            layout = None
+        super().__init__(data, layout, **options)
+        self._config = {"responsive": True, "displaylogo": False}
+
+    @traitlets.default("_source")
+    def _source_of_this_kernel(self) -> str:
+        return PlotlySource.current().model_id
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """What a page gets: traces and layout as they are now, not as they were when the figure was made."""
+        state = super().get_state(key, drop_defaults)
+        for name, now in (("_widget_data", "_data"), ("_widget_layout", "_layout")):
+            if name in state and hasattr(self, now):
+                state[name] = custom_serializers["to_json"](getattr(self, now), self)
+        return state
+
+    def stream(
+        self,
+        x: Any,
+        curves: Mapping[str, Any],
+        *,
+        every_seconds: float = 0.5,
+        last: bool = False,
+    ) -> bool:
+        """Draw the newest values of some traces, unless the last drawing was a moment ago; any thread may call.
+
+        Values travel as float32, so take a large offset off energies first. What did not change is not sent again.
+
+        Args:
+            x: Where the values are, the same for all curves.
+            curves: Values by name of the trace.
+            every_seconds: Shortest time between two drawings.
+            last: Whether to draw in any case, at the end of a run.
+
+        Returns:
+            Whether the values were drawn.
+
+        Raises:
+            ValueError: If no trace has such a name, or a curve has not as many values as ``x``.
+        """
+        place = np.asarray(x, np.float32)
+        values = {name: np.asarray(curve, np.float32) for name, curve in curves.items()}
+        traces = {trace.name: trace for trace in self.data}
+        for name, curve in values.items():
+            if name not in traces:
+                raise ValueError(f"curves must name traces of the figure ({', '.join(map(str, traces))}), got {name!r}")
+            if curve.shape != place.shape:
+                raise ValueError(f"curve {name!r} must have one value per x, got {len(curve)} for {len(place)}")
+        with self._edits:
+            if not last and time.monotonic() - self._streamed_at < every_seconds:
+                return False
+            with self.batch_update():
+                for name, curve in values.items():
+                    traces[name].x, traces[name].y = place, curve
+            self._streamed_at = time.monotonic()
+        return True

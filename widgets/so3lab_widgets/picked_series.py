@@ -1,0 +1,44 @@
+"""What is measured along a trajectory when somebody picks atoms: a distance, an angle or a dihedral per frame."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from so3lab.observables import internal_coordinates
+from so3lab.trajectory import Trajectory
+
+_BLOCK = 2000
+"""Frames read at a time: a hundredth of a second of work, so that the viewer reads its frame in between."""
+_KINDS = {2: "distance", 3: "angle", 4: "dihedral"}
+
+
+def column_of(symbols: Sequence[str], atoms: Sequence[int]) -> str:
+    """Name of the series with its unit at the end: ``distance N5–C7_A``.
+
+    Raises:
+        ValueError: If there are not two to four different atoms, or one does not exist.
+    """
+    if len(atoms) not in _KINDS or len(set(atoms)) != len(atoms):
+        raise ValueError(f"a series needs two to four different atoms, got {', '.join(map(str, atoms)) or 'none'}")
+    if min(atoms) < 0 or max(atoms) >= len(symbols):
+        raise ValueError(f"atoms are numbered 0 to {len(symbols) - 1}, got {', '.join(map(str, atoms))}")
+    names = "–".join(f"{symbols[atom]}{atom}" for atom in atoms)
+    return f"{_KINDS[len(atoms)]} {names}_{'A' if len(atoms) == 2 else 'deg'}"
+
+
+def measured(trajectory: Trajectory, atoms: Sequence[int]) -> Iterator[np.ndarray]:
+    """Values in all frames, exact, a block after the other: Å for two atoms, degrees for three and four."""
+    for start in range(0, len(trajectory), _BLOCK):
+        frames = slice(start, start + _BLOCK)
+        cells = trajectory.cells(frames) if any(trajectory.pbc) else None
+        table = internal_coordinates(trajectory.positions(frames), {"picked": tuple(atoms)}, cell=cells)
+        yield table.to_numpy()[:, 0]
+
+
+def code_for(path: str, column: str, atoms: Sequence[int]) -> str:
+    """The line of Python that measures the same."""
+    name = column.rsplit("_", 1)[0]
+    return (
+        "so3lab.observables.internal_coordinates("
+        f"so3lab.trajectory.Trajectory({path!r}).positions(), {{{name!r}: {tuple(atoms)}}})"
+    )
