@@ -1,7 +1,10 @@
 """A simulation to be watched: it goes on until told to stop, keeps its past, and can go back to any moment of it."""
 
+import threading
 import time
 from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
 
 import ase
 import numpy as np
@@ -12,9 +15,10 @@ from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.frames import Chunk
 from so3lab.potential import Potential
+from so3lab.recording import Recording
 from so3lab.simulation import Ensemble, Replicas, SimulationError
 from so3lab.steering import Slots
-from so3lab.watch import Limits
+from so3lab.watch import Limits, most_stretched
 
 ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
@@ -62,6 +66,8 @@ class LiveDynamics:
         """As of the last chunk, 0 before the second one; the first holds compilation."""
         atoms = sum(map(len, structures))
         self._most_frames = max(2, int(memory / (24 * atoms)))
+        self._recording: Recording | None = None
+        self._writing = threading.Lock()
         self._past: list[list[Chunk]] = [[chunk] for chunk in self.replicas.frames()]
 
     @property
@@ -95,11 +101,18 @@ class LiveDynamics:
             steps = frames * self.interval
             self.steps_per_second = steps / seconds
             self._remember(chunks)
+            with self._writing:
+                if self._recording is not None:
+                    self._recording.write(chunks)
             yield chunks
             if not self.replicas.alive.any():
                 raise SimulationError(" ".join(dict.fromkeys(self.obituaries.values())))
             wanted = frames * seconds_per_chunk / seconds
             frames = int(np.clip(round(wanted), 1, min(2 * frames, self.replicas.most_frames)))
+
+    def weakest_bond(self, number: int = 0) -> tuple[int, int] | None:
+        """The two atoms of the bond that differs most from its length at the start; None without bonds."""
+        return most_stretched(self.replicas.structures[number], self.atoms(number).positions)
 
     def frames(self, number: int = 0) -> int:
         """How many frames of a structure are remembered."""
@@ -142,6 +155,8 @@ class LiveDynamics:
     def go_back(self, frame: int, seed: int | None = None) -> None:
         """Go on from a remembered frame; what came after it is forgotten. Call it while nothing advances.
 
+        A recording ends, for its file tells one story.
+
         Args:
             frame: Its index in :meth:`table` of every structure; those that ended before go on from their last frame.
             seed: New thermal velocities from this seed; without it everything goes on as it went.
@@ -154,6 +169,7 @@ class LiveDynamics:
         longest = int(np.argmax([self.frames(number) for number in numbers]))
         chunk, row = self._find(longest, frame)
         changing = chunk.cell is not None
+        self.stop_recording()
         self.replicas.go_to(
             np.concatenate([atoms.positions for atoms in chosen]),
             np.concatenate([atoms.get_velocities() for atoms in chosen]),
@@ -164,6 +180,38 @@ class LiveDynamics:
             self.replicas.draw_velocities(seed)
         for number, present in enumerate(self.replicas.frames()):
             self._past[number] = [*_first(self._past[number], frame), present]
+
+    def record(self, path: str | Path, meta: dict[str, Any] | None = None) -> list[Path]:
+        """Write what comes from now on to disk, as :func:`so3lab.dynamics.run` does; ``so3lab md --resume`` may go on.
+
+        Args:
+            path: An H5MD file that does not exist; for several structures a folder for ``replica_0000.h5`` and so on.
+            meta: Provenance, such as the name of the model.
+
+        Returns:
+            The files.
+        """
+        paths = [Path(path)]
+        if len(self.replicas) > 1:
+            Path(path).mkdir(parents=True, exist_ok=True)
+            paths = [Path(path) / f"replica_{number:04d}.h5" for number in range(len(self.replicas))]
+        self.stop_recording()
+        recording = Recording(paths, self.replicas, self.interval, meta)
+        with self._writing:
+            self._recording = recording
+        return paths
+
+    def stop_recording(self) -> None:
+        """Complete the files."""
+        with self._writing:
+            if self._recording is not None:
+                self._recording.close()
+            self._recording = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether frames go to disk."""
+        return self._recording is not None
 
     def _remember(self, chunks: list[Chunk]) -> None:
         for chunks_of_one, chunk in zip(self._past, chunks, strict=True):

@@ -12,6 +12,7 @@ from so3lab.live import LiveDynamics
 from so3lab.simulation import SimulationError
 from so3lab.steering import Pull, Restraint
 from so3lab.structures import read_structure
+from so3lab.trajectory import Trajectory
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,37 @@ def test_who_blew_up_is_named_and_can_be_brought_back(potential):
     simulation.go_back(frame)
     assert simulation.obituaries == {}
     assert len(some(simulation, 2)) == 2
+
+
+def test_a_recording_is_a_run_that_can_go_on(potential, tmp_path):
+    simulation = live(potential, seeds=[2])
+    some(simulation, 2)
+    (path,) = simulation.record(tmp_path / "live.h5", {"model": "ethanol"})
+    start = simulation.replicas.step
+    some(simulation, 4)
+    assert simulation.recording
+    simulation.go_back(1)
+    assert not simulation.recording, "the file tells one story"
+    with Trajectory(path) as trajectory:
+        assert trajectory.meta["model"] == "ethanol"
+        steps = trajectory.steps
+        np.testing.assert_array_equal(steps, start + 4 * np.arange(1, len(steps) + 1))
+        assert trajectory.restart_state()["step"] == steps[-1]
+    with pytest.raises(FileExistsError):
+        simulation.record(path)
+    pair = live(potential, copies=2)
+    assert [path.name for path in pair.record(tmp_path / "pair")] == ["replica_0000.h5", "replica_0001.h5"]
+    pair.stop_recording()
+
+
+def test_the_bond_that_strayed_is_known(potential):
+    simulation = live(potential)
+    assert simulation.weakest_bond() is not None
+    control = simulation.control
+    control.timestep_fs = 20.0
+    with pytest.raises(SimulationError) as stopped:
+        some(simulation, 500)
+    if "bond" in str(stopped.value):
+        symbols = simulation.replicas.structures[0].get_chemical_symbols()
+        i, j = simulation.weakest_bond()
+        assert f"{symbols[i]}{i}-{symbols[j]}{j}" in str(stopped.value)
