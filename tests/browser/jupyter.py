@@ -37,9 +37,15 @@ _RAN = """() => {
   const cells = [...document.querySelectorAll('.jp-CodeCell')]
     .filter(cell => cell.querySelector('.cm-content')?.textContent.trim());
   const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.textContent ?? '');
-  const failed = document.querySelector('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]');
+  const failed = (FAILED)().length > 0;
   return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
 }"""
+# An error has the type of its own or that of stderr, by the version of JupyterLab.
+_FAILED = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
+  .filter(output => output.dataset.mimeType === 'application/vnd.jupyter.error'
+    || output.textContent.includes('Traceback (most recent call last)'))
+  .map(output => output.textContent.slice(0, 300))"""
+_RAN = _RAN.replace("FAILED", _FAILED)
 # NGL keeps its drawing buffer and draws on a transparent background: painted pixels are those with alpha.
 _CANVASES = """selector => [...document.querySelectorAll(selector + ' canvas')]
   .filter(canvas => canvas.width > 50 && canvas.height > 50)
@@ -131,8 +137,7 @@ class Notebook(Watched):
 
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""
-        selector = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
-        return [text[:300] for text in self.page.locator(selector).all_text_contents()]
+        return self.page.evaluate(_FAILED)
 
     def molecules(self, views: int = 1, seconds: float = 20) -> list[Canvas]:
         """Canvases of nglview views, after waiting until there are so many and each is painted.

@@ -89,7 +89,10 @@ class FramePlot:
         first, stop = self._visible()
         figure, rows = self.figure, max(1, len(series))
         height = (1 - _GAP * (rows - 1)) / rows
-        layout: dict[str, Any] = {"height": 70 + _ROW_HEIGHT * rows, "xaxis.anchor": f"y{rows}" if rows > 1 else "y"}
+        layout: dict[str, Any] = {
+            "height": 70 + _ROW_HEIGHT * rows,
+            "xaxis.anchor": f"y{rows}" if rows > 1 else "y",
+        }
         traces = []
         for row, (name, one) in enumerate(series.items(), start=1):
             top = 1 - (row - 1) * (height + _GAP)
@@ -114,7 +117,11 @@ class FramePlot:
         """Lay the band over the frames from ``first`` to before ``stop``; over none when they are equal."""
         edges = self.times[[first, stop - 1]] if stop > first else (0.0, 0.0)
         self._relayout(
-            {"shapes[1].x0": float(edges[0]), "shapes[1].x1": float(edges[1]), "shapes[1].visible": stop > first}
+            {
+                "shapes[1].x0": float(edges[0]),
+                "shapes[1].x1": float(edges[1]),
+                "shapes[1].visible": stop > first,
+            }
         )
 
     def zoom(self, first: int, stop: int) -> None:
@@ -140,12 +147,17 @@ class FramePlot:
             "xaxis": {"title": {"text": "time (ps)" if self.unit else "frame"}, },
             "shapes": [
                 {"type": "line", "line": {"color": ORANGE, "width": 2}, **common},
-                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False, **common},
+                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False}
+                | common,
             ],
         }  # fmt: skip
 
     def _axis(self, one: Series, domain: tuple[float, float]) -> dict[str, Any]:
-        axis: dict[str, Any] = {"domain": domain, "title": {"text": one.title, "font": {"size": 11.5}}, "nticks": 5}
+        axis: dict[str, Any] = {
+            "domain": domain,
+            "title": {"text": one.title, "font": {"size": 11.5}},
+            "nticks": 5,
+        }
         if one.circular:
             axis |= {"range": [-190, 190], "tickvals": [-180, -90, 0, 90, 180]}
         return axis

@@ -68,7 +68,9 @@ class TrajectoryPanel(ipw.VBox):
         try:
             opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
-                raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
+                raise ValueError(
+                    f"{opened.path} has no frames yet; open it again when its run has written some"
+                )
             self.viewer.show(opened)
             self._show(opened)
         except (OSError, TypeError, ValueError) as error:
@@ -97,7 +99,9 @@ class TrajectoryPanel(ipw.VBox):
         def finish(job: Job) -> None:
             if job.state == "finished":
                 self._say("")
-                self._add_series(trajectory, column, Series(column, np.concatenate(values), circular=len(atoms) == 4))
+                self._add_series(
+                    trajectory, column, Series(column, np.concatenate(values), circular=len(atoms) == 4)
+                )
             elif job.state == "failed":
                 self._say(f"{label(column)}: {job.error}", wrong=True)
 
@@ -131,7 +135,9 @@ class TrajectoryPanel(ipw.VBox):
         super().close()
 
     def _make_controls(self) -> None:
-        self.path = ipw.Text(placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px"))
+        self.path = ipw.Text(
+            placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px")
+        )
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
         self.open_button.on_click(lambda _: self.open(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
@@ -144,7 +150,9 @@ class TrajectoryPanel(ipw.VBox):
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self._code = CodeLine()
         molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 360px", min_width="0"))
-        both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
+        both = ipw.HBox(
+            [molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
+        )
         head = ipw.HBox([self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap"))
         self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
         self._body.layout.display = "none"
@@ -161,7 +169,9 @@ class TrajectoryPanel(ipw.VBox):
         self._jobs.clear()
         table, before = trajectory.table(), self.plot
         self.trajectory = trajectory
-        self.series = {name: Series(name, table[name].to_numpy(float)) for name in table if name not in _NOT_SERIES}
+        self.series = {
+            name: Series(name, table[name].to_numpy(float)) for name in table if name not in _NOT_SERIES
+        }
         self._last_pick = ()
         self.plot = FramePlot(0.001 * table["time_fs"].to_numpy(float), self._on_point, self.choose)
         self._toggles = {}
@@ -201,7 +211,9 @@ class TrajectoryPanel(ipw.VBox):
 
     def _on_toggle(self) -> None:
         self._draw()
-        names = [name for name, toggle in self._toggles.items() if toggle.value and name in self._opened().table()]
+        names = [
+            name for name, toggle in self._toggles.items() if toggle.value and name in self._opened().table()
+        ]
         listed = "".join(f", {name!r}" for name in names)
         self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
 
@@ -232,7 +244,9 @@ class TrajectoryPanel(ipw.VBox):
     def _on_choice(self) -> None:
         assert self.plot is not None
         chosen = self.choice.chosen
-        self.plot.choose(*((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop)))
+        self.plot.choose(
+            *((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop))
+        )
         self._code.code = f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]"
 
     def _on_zoom(self, closer: bool) -> None:
@@ -267,7 +281,11 @@ class TrajectoryPanel(ipw.VBox):
         self._run("save", lambda: iter([function()]), self._say, finish)
 
     def _run(
-        self, what: str, task: Callable[[], Iterator[Any]], on_item: Callable[[Any], None], on_change: Callable[[Job], None]
+        self,
+        what: str,
+        task: Callable[[], Iterator[Any]],
+        on_item: Callable[[Any], None],
+        on_change: Callable[[Job], None],
     ) -> None:
         job = Job(task, on_item=on_item, name=f"{self._name} {what}")
         job.subscribe(on_change)
@@ -283,15 +301,22 @@ class TrajectoryPanel(ipw.VBox):
         if trajectory is None or self.plot is None or frame >= len(trajectory):
             return
         self.plot.show_frame(frame)
-        parts = [f"<b>frame {frame:,}</b> of {len(trajectory):,}", f"{self.plot.times[frame]:,.4g} {self.plot.unit}"]
+        parts = [
+            f"<b>frame {frame:,}</b> of {len(trajectory):,}",
+            f"{self.plot.times[frame]:,.4g} {self.plot.unit}",
+        ]
         for name, toggle in self._toggles.items():
             if toggle.value:
-                words, unit = label(name).removesuffix(")").rsplit(" (", 1) if "(" in label(name) else (label(name), "")
+                words, unit = (
+                    label(name).removesuffix(")").rsplit(" (", 1) if "(" in label(name) else (label(name), "")
+                )
                 parts.append(f"{html.escape(words)} {self.series[name].values[frame]:.6g} {unit}")
         self._readout.value = " · ".join(parts)
         if not self.viewer.playing and frame != self._pointed_at:
             self._code.code = f"atoms = {self._file()}[{frame}]"
-        self._pump.report(1)  # a line and a sentence cost the page little: nobody counts whether it painted them
+        self._pump.report(
+            1
+        )  # a line and a sentence cost the page little: nobody counts whether it painted them
 
     def _say(self, text: str, wrong: bool = False) -> None:
         mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""

@@ -100,7 +100,10 @@ class Viewer(anywidget.AnyWidget):
         self._pump = Pump(self._send_frame, name="viewer")
         of_content = {name: traits.pop(name) for name in _OF_CONTENT if name in traits}
         super().__init__(
-            _ngl_version=nglview._frontend.__frontend_version__, representation=representation, height=height, **traits
+            _ngl_version=nglview._frontend.__frontend_version__,
+            representation=representation,
+            height=height,
+            **traits,
         )
         self.on_msg(self._on_message)
         self.observe(self._on_move, ["frame", "smoothing", "colour"])
