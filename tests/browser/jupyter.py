@@ -135,6 +135,31 @@ class Notebook(Watched):
             code,
         )
 
+    def answer(self, code: str) -> str:
+        """What code prints that runs in the notebook's kernel beside its cells, or its error."""
+        return self.page.evaluate(
+            """async code => {
+              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({code, store_history: false});
+              let text = '';
+              future.onIOPub = ({content}) => {
+                text += content.text ?? (content.ename ? `${content.ename}: ${content.evalue}` : '');
+              };
+              await future.done;
+              return text;
+            }""",
+            code,
+        )
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the page shows a notebook whose kernel is idle."""
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+        self.page.wait_for_function(_IDLE, timeout=120_000)
+
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""
         return self.page.evaluate(_FAILED)
@@ -176,8 +201,7 @@ class Lab:
         try:
             opened = Notebook(page)
             page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset", timeout=120_000)
-            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
-            page.wait_for_function(_IDLE, timeout=120_000)
+            opened.wait_for_kernel()
             yield opened
             page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         finally:

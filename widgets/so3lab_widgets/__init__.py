@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _FROM = {
+    "DynamicsPanel": "so3lab_widgets.dynamics_panel",
+    "TrajectoryPanel": "so3lab_widgets.trajectory_panel",
     "Job": "so3lab_widgets.jobs",
     "LiveFigure": "so3lab_widgets.live",
     "Movie": "so3lab_widgets.report",
@@ -20,16 +22,18 @@ _MODULES = ("figures", "jobs", "live", "ngl", "pump", "report", "theme", "view3d
 
 if TYPE_CHECKING:
     from so3lab_widgets import figures, jobs, live, ngl, pump, report, theme, view3d, viewer
+    from so3lab_widgets.dynamics_panel import DynamicsPanel
     from so3lab_widgets.jobs import Job
     from so3lab_widgets.live import LiveFigure
     from so3lab_widgets.pump import Pump
     from so3lab_widgets.report import Movie, Section, build_report
+    from so3lab_widgets.trajectory_panel import TrajectoryPanel
     from so3lab_widgets.view3d import show
     from so3lab_widgets.viewer import Viewer
 
 __all__ = [
-    "Job", "LiveFigure", "Movie", "Pump", "Section", "Viewer", "build_report", "figures", "jobs", "live", "ngl", "pump",
-    "report", "show", "theme", "view3d", "viewer",
+    "DynamicsPanel", "Job", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer", "build_report",
+    "figures", "jobs", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
 ]  # fmt: skip
 
 

@@ -63,6 +63,8 @@ class DynamicsPanel(ipw.VBox):
         job: What runs it.
     """
 
+    _name = ""
+
     def __init__(
         self,
         model: str | Potential | ForceField = "ala3",
@@ -183,6 +185,8 @@ class DynamicsPanel(ipw.VBox):
 
     def close(self) -> None:
         """Take the panel away: the run ends, threads end, widgets close."""
+        if not self._name:  # refused before it was made
+            return
         if _OPEN_PANELS.get(self._name) is self:
             del _OPEN_PANELS[self._name]
         self.stop()
