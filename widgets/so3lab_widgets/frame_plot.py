@@ -43,6 +43,14 @@ class Series:
         """What stands at the axis."""
         return label(self.column).replace(" (", f"{' − first' if self.offset else ''}<br>(")
 
+    def text(self, frame: int) -> str:
+        """Name, value and unit at a frame, with digits that tell frames apart."""
+        finite = self.values[np.isfinite(self.values)]
+        spread = float(np.ptp(finite)) if len(finite) else 0.0
+        decimals = int(np.clip(2 - np.floor(np.log10(spread)), 0, 6)) if spread > 0 else 3
+        words, _, unit = label(self.column).removesuffix(")").partition(" (")
+        return f"{words} {self.values[frame]:,.{decimals}f} {unit}".rstrip()
+
     def drawn(self, times: np.ndarray, first: int, stop: int) -> dict[str, np.ndarray]:
         """Points of the curve between two frames: few, and true ones."""
         chosen = strided(first, stop) if self.circular else thinned(self.values, first, stop)

@@ -64,7 +64,7 @@ class LinkedFigure(go.FigureWidget):
             data = go.Figure(data, layout if isinstance(layout, go.Layout) else {"template": TEMPLATE} | (layout or {}))
             layout = None
         super().__init__(data, layout, **options)
-        self._config = {"responsive": True, "displaylogo": False}
+        self._config = {"responsive": True, "displaylogo": False, "showSendToCloud": False}
 
     @traitlets.default("_source")
     def _source_of_this_kernel(self) -> str:

@@ -3,6 +3,7 @@
 import html
 import itertools
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ase import Atoms
 
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_new
+from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot, Series
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.picked_series import code_for, column_of, measured
@@ -53,7 +54,7 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer = Viewer(height=height)
         self._name = f"trajectory panel {next(_numbers)}"
         self._jobs: dict[str, Job] = {}
-        self._pointed_at = -1
+        self._pointed_at = self._coded = -1
         self._last_pick: tuple[int, ...] = ()
         self._pump = Pump(self._follow, name="shown frame")
         self._make_controls()
@@ -61,11 +62,13 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer.observe(lambda change: self._pump.put((change.new,)), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         if trajectory is not None:
-            self.open(trajectory)
+            self.load(trajectory)
 
-    def open(self, trajectory: str | os.PathLike | Trajectory) -> None:
+    def load(self, trajectory: str | os.PathLike | Trajectory) -> None:
         """Show another trajectory; what is wrong with it is said in the panel, which keeps what it shows."""
         try:
+            if not isinstance(trajectory, str | os.PathLike | Trajectory):
+                raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
             opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
                 raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
@@ -133,7 +136,7 @@ class TrajectoryPanel(ipw.VBox):
     def _make_controls(self) -> None:
         self.path = ipw.Text(placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px"))
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
-        self.open_button.on_click(lambda _: self.open(self.path.value))
+        self.open_button.on_click(lambda _: self.load(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
         self._message, self._readout = ipw.HTML(), ipw.HTML()
         self._follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
@@ -151,7 +154,7 @@ class TrajectoryPanel(ipw.VBox):
 
     def _opened(self) -> Trajectory:
         if self.trajectory is None:
-            raise ValueError("no trajectory is open; call open(path) first")
+            raise ValueError("no trajectory is open; call load(path) first")
         return self.trajectory
 
     def _show(self, trajectory: Trajectory) -> None:
@@ -161,13 +164,15 @@ class TrajectoryPanel(ipw.VBox):
         self._jobs.clear()
         table, before = trajectory.table(), self.plot
         self.trajectory = trajectory
-        self.series = {name: Series(name, table[name].to_numpy(float)) for name in table if name not in _NOT_SERIES}
+        shown = [name for name in _SHOWN_FIRST if name in table]
+        names = dict.fromkeys([*shown, *table.columns.difference(_NOT_SERIES, sort=False)])
+        self.series = {name: Series(name, table[name].to_numpy(float)) for name in names}
         self._last_pick = ()
         self.plot = FramePlot(0.001 * table["time_fs"].to_numpy(float), self._on_point, self.choose)
         self._toggles = {}
-        shown = [name for name in _SHOWN_FIRST if name in self.series] or list(self.series)[:3]
-        for name in self.series:
-            self._add_toggle(name, name in shown)
+        self._coded = self.viewer.frame
+        for number, name in enumerate(self.series):
+            self._add_toggle(name, number < max(1, len(shown)))
         self._draw()
         self._plot_box.children = [self.plot.figure]
         if before is not None:
@@ -252,9 +257,9 @@ class TrajectoryPanel(ipw.VBox):
                 lambda: save_frames(source, target, chosen),
                 f"so3lab.trajectory.export({str(source)!r}, {str(target)!r}, {chosen})",
             ),
-            "table": (lambda: save_new(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
+            "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
             "figure": (
-                lambda: save_new(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
+                lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
             ),
         }  # fmt: skip
         function, self._code.code = work[what]
@@ -286,11 +291,11 @@ class TrajectoryPanel(ipw.VBox):
         parts = [f"<b>frame {frame:,}</b> of {len(trajectory):,}", f"{self.plot.times[frame]:,.4g} {self.plot.unit}"]
         for name, toggle in self._toggles.items():
             if toggle.value:
-                words, unit = label(name).removesuffix(")").rsplit(" (", 1) if "(" in label(name) else (label(name), "")
-                parts.append(f"{html.escape(words)} {self.series[name].values[frame]:.6g} {unit}")
+                parts.append(html.escape(self.series[name].text(frame)))
         self._readout.value = " · ".join(parts)
-        if not self.viewer.playing and frame != self._pointed_at:
+        if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
             self._code.code = f"atoms = {self._file()}[{frame}]"
+        self._coded = frame
         self._pump.report(1)  # a line and a sentence cost the page little: nobody counts whether it painted them
 
     def _say(self, text: str, wrong: bool = False) -> None:
@@ -306,6 +311,4 @@ def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
 
 def _sentence(error: Exception | str) -> str:
     """What went wrong, without the numbers that operating systems give to errors."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    return " ".join(str(error).split())
+    return re.sub(r"^\[Errno \d+\] ", "", " ".join(str(error).split()))
