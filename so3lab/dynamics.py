@@ -14,9 +14,9 @@ from so3lab.exchange import Ladder
 from so3lab.force_field import ForceField
 from so3lab.frames import Chunk
 from so3lab.potential import Potential
+from so3lab.recording import Recording
 from so3lab.simulation import Ensemble, Replicas, Simulation, SimulationError
 from so3lab.steering import Pull, Restraint, Slots, Sphere
-from so3lab.trajectory import TrajectoryWriter
 from so3lab.watch import Limits
 
 SECONDS_PER_CHUNK = 0.5
@@ -78,8 +78,8 @@ def run(
         raise FileExistsError(f"{out} exists; resume it, or choose another name: nothing is overwritten")
     control = control or Control(temperature_K, timestep_fs, friction_per_ps)
     replicas = Replicas(potential, [atoms], ensemble=ensemble, control=control, seeds=[seed], limits=limits)
-    files = None if out is None else _Files([Path(out)], replicas, interval, meta, resume)
-    for chunks in _all_chunks(replicas, steps, interval, seconds_per_chunk, files, None, None):
+    recording = None if out is None else Recording([Path(out)], replicas, interval, meta, resume)
+    for chunks in _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, None, None):
         if len(chunks[0]):
             yield chunks[0]
     reason = replicas.obituary()
@@ -152,7 +152,7 @@ def run_replicas(
             )
         ladder = ladder or Ladder(control.temperatures_K(len(structures)).tolist())
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
-    files = None
+    recording = None
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,8 +162,8 @@ def run_replicas(
             raise FileExistsError(
                 f"{there[0]} exists; resume, or choose another folder: nothing is overwritten"
             )
-        files = _Files(paths, replicas, interval, meta, resume, ladder)
-    yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, files, exchange_every, ladder)
+        recording = Recording(paths, replicas, interval, meta, resume, ladder)
+    yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, exchange_every, ladder)
     if not replicas.alive.any():
         raise SimulationError(f"every structure has blown up; the last one: {replicas.obituary(0)}")
 
@@ -175,108 +175,27 @@ def _check(steps: int, interval: int, out: str | Path | None, resume: bool) -> N
         raise ValueError("resume needs out: where the run to go on with has written")
 
 
-class _Files:
-    """One trajectory file for each structure.
-
-    The first file holds the restart state of all. It is written last, after every file has its frames, so that a kill
-    between two files leaves the others at most one state ahead; they are then cut where the first one stands.
-    """
-
-    def __init__(
-        self,
-        paths: list[Path],
-        replicas: Replicas,
-        interval: int,
-        meta: dict[str, Any] | None,
-        resume: bool,
-        ladder: Ladder | None = None,
-    ):
-        self._replicas, self._ladder, self.resumed = replicas, ladder, resume
-        self.writers: list[TrajectoryWriter] = []
-        with ExitStack() as opened:
-            if resume:
-                first, saved = TrajectoryWriter.resume(paths[0], replicas.structures[0])
-                self.writers.append(opened.enter_context(first))
-                others = zip(
-                    paths[1:], replicas.structures[1:], saved["frames_written"][1:].tolist(), strict=True
-                )
-                for path, atoms, frames in others:
-                    self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
-                replicas.restore(saved)
-                if ladder is not None:
-                    ladder.restore(saved)
-                    replicas.control.temperature_K = tuple(ladder.temperatures_K.tolist())
-            else:
-                about = {
-                    "ensemble": replicas.ensemble,
-                    "interval": interval,
-                    **replicas.control.about(),
-                    **(meta or {}),
-                }
-                temperatures = replicas.control.temperatures_K(len(replicas)).tolist()
-                names = set(replicas.frames()[0].columns()) - {
-                    "positions",
-                    "velocities",
-                    "forces",
-                    "step",
-                    "time_fs",
-                }
-                for number, (path, atoms) in enumerate(zip(paths, replicas.structures, strict=True)):
-                    writer = TrajectoryWriter(
-                        path, atoms, observables=sorted(names - {"cell"}),
-                        state_template=self._state([1] * len(paths)) if number == 0 else {"step": np.int64(0)},
-                        meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number]},
-                        precision=replicas.state.positions.dtype.name,
-                    )  # fmt: skip
-                    self.writers.append(opened.enter_context(writer))
-            self._opened = opened.pop_all()
-
-    def __enter__(self) -> "_Files":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._opened.__exit__(*error)
-
-    def write(self, chunks: list[Chunk]) -> None:
-        """Append frames, and keep the state behind them.
-
-        When nobody is left, the state before stays: to resume is then to try the last stretch again.
-        """
-        for writer, chunk in zip(self.writers, chunks, strict=True):
-            if len(chunk):
-                writer.append(chunk.columns())
-        if not self._replicas.alive.any():
-            return
-        for writer in self.writers[1:]:
-            writer.save_state({"step": np.int64(self._replicas.step)})
-        self.writers[0].save_state(self._state([writer.frames for writer in self.writers]))
-
-    def _state(self, frames: list[int]) -> dict[str, np.ndarray]:
-        ladder = {} if self._ladder is None else self._ladder.state()
-        return self._replicas.restart_state() | ladder | {"frames_written": np.array(frames, np.int64)}
-
-
 def _all_chunks(
     replicas: Replicas,
     steps: int,
     interval: int,
     seconds: float,
-    files: _Files | None,
+    recording: Recording | None,
     exchange_every: int | None,
     ladder: Ladder | None,
 ) -> Generator[list[Chunk]]:
     """The start and all chunks after it, each written before it is handed out."""
-    with files or ExitStack():
-        if files is None or not files.resumed:
+    with recording or ExitStack():
+        if recording is None or not recording.resumed:
             start = replicas.frames()
-            if files is not None:
-                files.write(start)
+            if recording is not None:
+                recording.write(start)
             yield start
         for chunks in _chunks(replicas, steps, interval, seconds, exchange_every):
             if ladder is not None and exchange_every is not None and replicas.step % exchange_every == 0:
                 _exchange(replicas, ladder, exchange_every)
-            if files is not None:
-                files.write(chunks)
+            if recording is not None:
+                recording.write(chunks)
             yield chunks
 
 

@@ -213,6 +213,44 @@ class Replicas:
             scale = jnp.asarray(factors, self._field.dtype)[self._system.bodies.structure_index]
             self.state = self.state._replace(velocities=self.state.velocities * scale[:, None])
 
+    def go_to(
+        self,
+        positions: np.ndarray,
+        velocities: np.ndarray,
+        *,
+        step: int,
+        time_fs: float,
+        cells: np.ndarray | None = None,
+    ) -> None:
+        """Go on from another moment, such as one of the past; whoever had blown up lives again.
+
+        Args:
+            positions: Of the atoms of all structures one after the other, Å.
+            velocities: Å per ASE time unit.
+            step: Its number.
+            time_fs: Its time.
+            cells: Vectors as rows for each structure, where the cell changes, Å.
+
+        Raises:
+            ValueError: If the arrays are those of other structures, or not finite.
+            SimulationError: If a structure there has no energy; the present one is kept.
+        """
+        shape = self.state.positions.shape
+        for name, array in (("positions", positions), ("velocities", velocities)):
+            if np.shape(array) != shape or not np.isfinite(array).all():
+                raise ValueError(f"{name} must be finite and have shape {shape}, got shape {np.shape(array)}")
+        old = self.state
+        with numerics(self._field.dtype):
+            real = functools.partial(jnp.asarray, dtype=self._field.dtype)
+            self.state = self._with_forces(
+                old._replace(
+                    positions=real(positions), velocities=real(velocities), step=jnp.asarray(-1, jnp.int32),
+                    cells=old.cells if cells is None else real(cells), bath=jnp.zeros_like(old.bath),
+                    fate=jnp.zeros_like(old.fate), ended=jnp.zeros_like(old.ended),
+                )
+            )._replace(step=jnp.asarray(step, jnp.int32))  # fmt: skip
+        self.time_fs = float(time_fs)
+
     def draw_velocities(self, seed: int) -> None:
         """New thermal velocities for all structures at the temperatures of now."""
         temperatures, now = self.control.temperatures_K(len(self)), self.present_atoms()
@@ -283,18 +321,25 @@ class Replicas:
             none, nothing = jnp.zeros(structures, jnp.int32), jnp.zeros(structures, dtype)
             cells = None if self.lists.cells is None else real(self.lists.cells)
             virial = jnp.zeros((structures, 3, 3), dtype) if self.ensemble in CONSTANT_PRESSURE else None
-            self.state = MDState(
+            start = MDState(
                 real(positions), real(velocities), jnp.zeros(positions.shape, dtype), nothing, nothing, nothing,
                 jnp.zeros((structures, BATH_VARIABLES.get(self.ensemble, 0)), dtype), jnp.asarray(seeds),
                 jnp.asarray(-1, jnp.int32), none, none, none, cells, virial,
             )  # fmt: skip
-            state = self._progress(self._knobs()._replace(timestep=0.0), 1, 1).state
-        for number in np.flatnonzero(np.asarray(state.fate)):
-            which = "" if structures == 1 else f" number {number}"
+        return self._with_forces(start)
+
+    def _with_forces(self, state: MDState) -> MDState:
+        """A state at step -1 with its forces: after a step of no length, which is judged by its numbers alone."""
+        before, self.state = getattr(self, "state", None), state
+        settled = self._progress(self._knobs()._replace(timestep=0.0), 1, 1).state
+        for number in np.flatnonzero(np.asarray(settled.fate)):
+            if before is not None:
+                self.state = before
+            which = "" if len(self) == 1 else f" number {number}"
             raise SimulationError(
                 f"the energy of the start structure{which} is not a finite number; are atoms on top of each other?"
             )
-        return state._replace(heat=nothing)
+        return settled._replace(heat=jnp.zeros_like(settled.heat))
 
     def _chunk(self, rows: Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
         """The good frames of one structure out of those of all."""

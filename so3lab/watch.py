@@ -141,9 +141,7 @@ def sentence(
     if fate & HOT:
         what.append(f"the kinetic energy rose above {limits.heat} times that of the thermostat")
     if fate & BROKEN:
-        what.append(
-            f"the bond {_most_stretched(atoms, positions)} changed by more than {limits.bond_stretch} Å"
-        )
+        what.append(f"the bond {_bond_name(atoms, positions)} changed by more than {limits.bond_stretch} Å")
     advice = (
         f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
         "if it happens again, the model does not know this geometry and needs training data near it"
@@ -153,11 +151,17 @@ def sentence(
     return f"the simulation blew up: {' and '.join(what)} at step {step}. {advice}"
 
 
-def _most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> str:
-    """Name of the bond that differs most from its length at the start."""
+def most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> tuple[int, int] | None:
+    """The two atoms of the bond that differs most from its length at the start; None where there is no bond."""
     i, j, images = bonded_pairs(atoms)
+    if not len(i):
+        return None
     shifts = images @ np.asarray(atoms.cell)
     lengths = [np.linalg.norm(some[j] - some[i] + shifts, axis=1) for some in (atoms.positions, positions)]
     worst = int(np.argmax(np.abs(lengths[1] - lengths[0])))
+    return int(i[worst]), int(j[worst])
+
+
+def _bond_name(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> str:
     symbols = atoms.get_chemical_symbols()
-    return f"{symbols[i[worst]]}{i[worst]}-{symbols[j[worst]]}{j[worst]}"
+    return "-".join(f"{symbols[atom]}{atom}" for atom in most_stretched(atoms, positions) or ())

@@ -29,7 +29,9 @@ def sent(figure, monkeypatch):
 
 def size(widget) -> int:
     """Bytes of a widget's text on the way to the page."""
-    return sum(len(value) for value in widget.get_state().values() if isinstance(value, str | bytes | memoryview))
+    return sum(
+        len(value) for value in widget.get_state().values() if isinstance(value, str | bytes | memoryview)
+    )
 
 
 def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):

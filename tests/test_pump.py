@@ -1,5 +1,6 @@
 """The newest item wins, the rate is bounded, and it follows what the browser can paint."""
 
+import itertools
 import threading
 import time
 
@@ -28,7 +29,7 @@ def test_the_newest_item_wins_and_the_last_one_always_arrives():
     items = [item for _, item in sent]
     assert items == sorted(set(items))
     assert len(items) <= 50.0 * took + 3, "traffic is bounded, however fast frames come"
-    gaps = [later - earlier for (earlier, _), (later, _) in zip(sent, sent[1:], strict=False)]
+    gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(sent)]
     assert min(gaps) > 0.015
     pump.close()
     pump.put(1)

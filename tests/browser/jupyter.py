@@ -34,7 +34,8 @@ _IDLE = """() => {
 }"""
 # Idle is also what a kernel is before the first cell begins: cells that ran have numbers, up to one that failed.
 _RAN = """() => {
-  const cells = [...document.querySelectorAll('.jp-CodeCell')].filter(c => c.querySelector('.cm-content')?.textContent.trim());
+  const cells = [...document.querySelectorAll('.jp-CodeCell')]
+    .filter(cell => cell.querySelector('.cm-content')?.textContent.trim());
   const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.textContent ?? '');
   const failed = document.querySelector('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]');
   return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
@@ -142,7 +143,9 @@ class Notebook(Watched):
 
         def painted() -> bool:
             found = self.canvases(NGLVIEW)
-            return len(found) >= views and all(view.painted > 0.002 * view.width * view.height for view in found)
+            return len(found) >= views and all(
+                view.painted > 0.002 * view.width * view.height for view in found
+            )
 
         self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
         return self.canvases(NGLVIEW)

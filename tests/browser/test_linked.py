@@ -53,7 +53,8 @@ def middle(notebook: Notebook, number: int) -> tuple[float, float]:
 
 def use_theme(notebook: Notebook, name: str) -> None:
     notebook.page.evaluate(
-        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}"
+        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})",
+        f"JupyterLab {name}",
     )
     light = "true" if name == "Light" else "false"
     notebook.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{light}'")
@@ -89,7 +90,9 @@ def test_hover_and_click_reach_python(notebook, number):
         notebook.page.wait_for_timeout(300)
         return kind in asked(notebook, "seen")
 
-    notebook.wait_until(lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30)
+    notebook.wait_until(
+        lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30
+    )
     assert abs(float(asked(notebook, "seen[-1][1]")) - 5) < 0.5
 
 

@@ -1,0 +1,255 @@
+"""A simulation to be watched: it goes on until told to stop, keeps its past, and can go back to any moment of it."""
+
+import threading
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from so3lab.control import Control
+from so3lab.force_field import ForceField
+from so3lab.frames import Chunk
+from so3lab.potential import Potential
+from so3lab.recording import Recording
+from so3lab.simulation import Ensemble, Replicas, SimulationError
+from so3lab.steering import Slots
+from so3lab.watch import Limits, most_stretched
+
+ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1)
+"""Biases that may come and go while it runs without compilation."""
+MEMORY = 64e6
+"""Bytes of positions and velocities that are kept of the past."""
+
+
+class LiveDynamics:
+    """Structures that move until told to stop, with a past to look at and to go back to.
+
+    Args:
+        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
+        structures: One or several; see :class:`~so3lab.simulation.Replicas`.
+        ensemble: As there.
+        control: The knobs; turn them while it runs.
+        seeds: Of velocities and noise, one for each structure.
+        interval: Steps between frames.
+        limits: When a structure counts as blown up.
+        memory: Bytes of the past that are kept; the oldest frames are forgotten first.
+
+    Raises:
+        ValueError: If a structure or a knob is not acceptable.
+        SimulationError: If the start has no finite energy.
+    """
+
+    def __init__(
+        self,
+        potential: Potential | ForceField,
+        structures: Sequence[ase.Atoms],
+        *,
+        ensemble: Ensemble = "langevin",
+        control: Control | None = None,
+        seeds: Sequence[int] | None = None,
+        interval: int = 8,
+        limits: Limits | None = None,
+        memory: float = MEMORY,
+    ):
+        if interval < 1:
+            raise ValueError(f"interval must be at least 1, got {interval}")
+        self.replicas = Replicas(
+            potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits, slots=ROOM
+        )
+        self.interval = interval
+        self.steps_per_second = 0.0
+        """As of the last chunk, 0 before the second one; the first holds compilation."""
+        atoms = sum(map(len, structures))
+        self._most_frames = max(2, int(memory / (24 * atoms)))
+        self._recording: Recording | None = None
+        self._writing = threading.Lock()
+        self._past: list[list[Chunk]] = [[chunk] for chunk in self.replicas.frames()]
+
+    @property
+    def control(self) -> Control:
+        """The knobs."""
+        return self.replicas.control
+
+    @property
+    def time_ps(self) -> float:
+        """Time of the present moment."""
+        return 0.001 * self.replicas.time_fs
+
+    @property
+    def obituaries(self) -> dict[int, str]:
+        """Those that blew up, by number, and why."""
+        return {
+            number: self.replicas.obituary(number) or "" for number in np.flatnonzero(~self.replicas.alive)
+        }
+
+    def run(self, seconds_per_chunk: float = 0.04) -> Generator[list[Chunk]]:
+        """Chunks of new frames of all structures, without end, each of about so many seconds of work.
+
+        Raises:
+            SimulationError: When no structure is left; :attr:`obituaries` tells why of each.
+        """
+        frames = 1
+        while True:
+            started = time.monotonic()
+            chunks = self.replicas.advance(frames, self.interval)
+            seconds = time.monotonic() - started
+            steps = frames * self.interval
+            self.steps_per_second = steps / seconds
+            self._remember(chunks)
+            with self._writing:
+                if self._recording is not None:
+                    self._recording.write(chunks)
+            yield chunks
+            if not self.replicas.alive.any():
+                raise SimulationError(" ".join(dict.fromkeys(self.obituaries.values())))
+            wanted = frames * seconds_per_chunk / seconds
+            frames = int(np.clip(round(wanted), 1, min(2 * frames, self.replicas.most_frames)))
+
+    def weakest_bond(self, number: int = 0) -> tuple[int, int] | None:
+        """The two atoms of the bond that differs most from its length at the start; None without bonds."""
+        return most_stretched(self.replicas.structures[number], self.atoms(number).positions)
+
+    def frames(self, number: int = 0) -> int:
+        """How many frames of a structure are remembered."""
+        return sum(len(chunk) for chunk in self._past[number])
+
+    def table(self, number: int = 0) -> pd.DataFrame:
+        """One row per remembered frame: step, time, energies and temperatures."""
+        chunks = self._past[number]
+        names = [
+            name
+            for name, values in chunks[0].columns().items()
+            if values.ndim == 1 and name not in ("step", "time_fs")
+        ]
+        columns = ["step", "time_fs", *names]
+        return pd.DataFrame(
+            {name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in columns}
+        )
+
+    def positions(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
+        """Remembered positions of a structure, Å."""
+        return self._gathered("positions", number, frames)
+
+    def velocities(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
+        """Remembered velocities, Å per ASE time unit."""
+        return self._gathered("velocities", number, frames)
+
+    def atoms(self, number: int = 0, frame: int = -1) -> ase.Atoms:
+        """A remembered frame as a structure with velocities."""
+        chunk, row = self._find(number, frame)
+        found = self.replicas.structures[number].copy()
+        constraints = found.constraints
+        found.set_constraint()
+        found.positions = np.asarray(chunk.positions[row], np.float64)
+        found.set_velocities(np.asarray(chunk.velocities[row], np.float64))
+        if chunk.cell is not None:
+            found.cell = chunk.cell[row]
+        found.set_constraint(constraints)
+        return found
+
+    def go_back(self, frame: int, seed: int | None = None) -> None:
+        """Go on from a remembered frame; what came after it is forgotten. Call it while nothing advances.
+
+        A recording ends, for its file tells one story.
+
+        Args:
+            frame: Its index in :meth:`table` of every structure; those that ended before go on from their last frame.
+            seed: New thermal velocities from this seed; without it everything goes on as it went.
+
+        Raises:
+            IndexError: If it is not remembered.
+        """
+        numbers = range(len(self.replicas))
+        chosen = [self.atoms(number, min(frame, self.frames(number) - 1)) for number in numbers]
+        longest = int(np.argmax([self.frames(number) for number in numbers]))
+        chunk, row = self._find(longest, frame)
+        changing = chunk.cell is not None
+        self.stop_recording()
+        self.replicas.go_to(
+            np.concatenate([atoms.positions for atoms in chosen]),
+            np.concatenate([atoms.get_velocities() for atoms in chosen]),
+            step=int(chunk.step[row]), time_fs=float(chunk.time_fs[row]),
+            cells=np.stack([np.asarray(atoms.cell) for atoms in chosen]) if changing else None,
+        )  # fmt: skip
+        if seed is not None:
+            self.replicas.draw_velocities(seed)
+        for number, present in enumerate(self.replicas.frames()):
+            self._past[number] = [*_first(self._past[number], frame), present]
+
+    def record(self, path: str | Path, meta: dict[str, Any] | None = None) -> list[Path]:
+        """Write what comes from now on to disk, as :func:`so3lab.dynamics.run` does; ``so3lab md --resume`` may go on.
+
+        Args:
+            path: An H5MD file that does not exist; for several structures a folder for ``replica_0000.h5`` and so on.
+            meta: Provenance, such as the name of the model.
+
+        Returns:
+            The files.
+        """
+        paths = [Path(path)]
+        if len(self.replicas) > 1:
+            Path(path).mkdir(parents=True, exist_ok=True)
+            paths = [Path(path) / f"replica_{number:04d}.h5" for number in range(len(self.replicas))]
+        self.stop_recording()
+        recording = Recording(paths, self.replicas, self.interval, meta)
+        with self._writing:
+            self._recording = recording
+        return paths
+
+    def stop_recording(self) -> None:
+        """Complete the files."""
+        with self._writing:
+            if self._recording is not None:
+                self._recording.close()
+            self._recording = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether frames go to disk."""
+        return self._recording is not None
+
+    def _remember(self, chunks: list[Chunk]) -> None:
+        for chunks_of_one, chunk in zip(self._past, chunks, strict=True):
+            if len(chunk):
+                chunks_of_one.append(chunk)
+        while max(self.frames(number) for number in range(len(self._past))) > self._most_frames:
+            for chunks_of_one in self._past:
+                if len(chunks_of_one) > 1:
+                    del chunks_of_one[0]
+
+    def _find(self, number: int, frame: int) -> tuple[Chunk, int]:
+        frames = self.frames(number)
+        if not -frames <= frame < frames:
+            raise IndexError(f"frame must be 0 to {frames - 1}, got {frame}")
+        frame %= frames
+        for chunk in self._past[number]:
+            if frame < len(chunk):
+                return chunk, frame
+            frame -= len(chunk)
+        raise AssertionError("frames do not add up")
+
+    def _gathered(self, name: str, number: int, frames: slice) -> np.ndarray:
+        start, stop, stride = frames.indices(self.frames(number))
+        blocks, first = [], 0
+        for chunk in self._past[number]:
+            last = first + len(chunk)
+            if last > start and first < stop:
+                blocks.append(getattr(chunk, name)[max(start - first, 0) : stop - first])
+            first = last
+        return np.concatenate(blocks)[::stride] if blocks else getattr(self._past[number][0], name)[:0]
+
+
+def _first(chunks: list[Chunk], frames: int) -> list[Chunk]:
+    """Chunks up to so many frames."""
+    kept = []
+    for chunk in chunks:
+        if frames <= 0:
+            break
+        kept.append(chunk.first(frames))
+        frames -= len(chunk)
+    return kept

@@ -1,0 +1,103 @@
+"""What a simulation leaves on disk: one trajectory file for each structure, and the state to go on from."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from so3lab.exchange import Ladder
+from so3lab.frames import Chunk
+from so3lab.simulation import Replicas
+from so3lab.trajectory import TrajectoryWriter
+
+_NOT_OBSERVABLES = {"positions", "velocities", "forces", "cell", "step", "time_fs"}
+
+
+class Recording:
+    """One trajectory file for each structure.
+
+    The first file holds the restart state of all. It is written last, after every file has its frames, so that a kill
+    between two files leaves the others at most one state ahead; they are then cut where the first one stands.
+
+    Args:
+        paths: A file for each structure.
+        replicas: What is recorded; with ``resume`` it is brought to the state in the first file.
+        interval: Steps between frames, for the record.
+        meta: More for the record.
+        resume: Whether to go on with the files, which must exist then, and must not otherwise.
+        ladder: Of replica exchange.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        replicas: Replicas,
+        interval: int,
+        meta: dict[str, Any] | None = None,
+        resume: bool = False,
+        ladder: Ladder | None = None,
+    ):
+        self._replicas, self._ladder, self.resumed = replicas, ladder, resume
+        self.writers: list[TrajectoryWriter] = []
+        with ExitStack() as opened:
+            if resume:
+                self._open(paths, opened)
+            else:
+                self._create(paths, interval, meta or {}, opened)
+            self._opened = opened.pop_all()
+
+    def _open(self, paths: Sequence[Path], opened: ExitStack) -> None:
+        replicas, ladder = self._replicas, self._ladder
+        first, saved = TrajectoryWriter.resume(paths[0], replicas.structures[0])
+        self.writers.append(opened.enter_context(first))
+        others = zip(paths[1:], replicas.structures[1:], saved["frames_written"][1:].tolist(), strict=True)
+        for path, atoms, frames in others:
+            self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
+        replicas.restore(saved)
+        if ladder is not None:
+            ladder.restore(saved)
+            replicas.control.temperature_K = tuple(ladder.temperatures_K.tolist())
+
+    def _create(self, paths: Sequence[Path], interval: int, meta: dict[str, Any], opened: ExitStack) -> None:
+        replicas = self._replicas
+        about = {"ensemble": replicas.ensemble, "interval": interval, **replicas.control.about(), **meta}
+        temperatures = replicas.control.temperatures_K(len(replicas)).tolist()
+        observables = sorted(set(replicas.frames()[0].columns()) - _NOT_OBSERVABLES)
+        for number, (path, atoms) in enumerate(zip(paths, replicas.structures, strict=True)):
+            writer = TrajectoryWriter(
+                path, atoms, observables=observables,
+                state_template=self._state([1] * len(paths)) if number == 0 else {"step": np.int64(0)},
+                meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number]},
+                precision=replicas.state.positions.dtype.name,
+            )  # fmt: skip
+            self.writers.append(opened.enter_context(writer))
+
+    def __enter__(self) -> "Recording":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
+
+    def close(self) -> None:
+        """Complete the files."""
+        self._opened.close()
+
+    def write(self, chunks: list[Chunk]) -> None:
+        """Append frames, and keep the state behind them.
+
+        When nobody is left, the state before stays: to resume is then to try the last stretch again.
+        """
+        for writer, chunk in zip(self.writers, chunks, strict=True):
+            if len(chunk):
+                writer.append(chunk.columns())
+        if not self._replicas.alive.any():
+            return
+        for writer in self.writers[1:]:
+            writer.save_state({"step": np.int64(self._replicas.step)})
+        self.writers[0].save_state(self._state([writer.frames for writer in self.writers]))
+
+    def _state(self, frames: list[int]) -> dict[str, np.ndarray]:
+        ladder = {} if self._ladder is None else self._ladder.state()
+        return self._replicas.restart_state() | ladder | {"frames_written": np.array(frames, np.int64)}

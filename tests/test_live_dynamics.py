@@ -1,0 +1,153 @@
+"""A live simulation remembers, forgets, goes back, and obeys its knobs without compiling anything."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import so3lab
+from so3lab import stepping
+from so3lab.control import Control
+from so3lab.live import LiveDynamics
+from so3lab.simulation import SimulationError
+from so3lab.steering import Pull, Restraint
+from so3lab.structures import read_structure
+from so3lab.trajectory import Trajectory
+
+
+@pytest.fixture(scope="module")
+def potential():
+    return so3lab.load("ethanol", "float64")
+
+
+def live(potential, copies: int = 1, **options) -> LiveDynamics:
+    return LiveDynamics(potential, [read_structure("ethanol")] * copies, interval=4, **options)
+
+
+def some(simulation, chunks: int):
+    return list(itertools.islice(simulation.run(0.01), chunks))
+
+
+def test_the_past_is_what_was_handed_out(potential):
+    simulation = live(potential, seeds=[3])
+    handed = [of_all[0] for of_all in some(simulation, 6)]
+    table = simulation.table()
+    np.testing.assert_array_equal(table["step"], 4 * np.arange(len(table)))
+    np.testing.assert_array_equal(simulation.positions()[1:], np.concatenate([x.positions for x in handed]))
+    np.testing.assert_array_equal(
+        simulation.velocities(0, slice(2, 9, 3)), simulation.velocities()[2:9:3]
+    )  # across chunks
+    assert simulation.frames() == len(table)
+    atoms = simulation.atoms(0, -1)
+    np.testing.assert_allclose(atoms.positions, handed[-1].positions[-1])
+    assert simulation.time_ps == pytest.approx(0.001 * table["time_fs"].iloc[-1])
+    assert simulation.steps_per_second > 0
+    with pytest.raises(IndexError, match="frame must be 0 to"):
+        simulation.atoms(0, len(table))
+
+
+def test_going_back_is_going_the_same_way_again(potential):
+    simulation = live(potential, seeds=[5])
+    while simulation.frames() < 20:
+        some(simulation, 1)
+    before, frame = simulation.positions(), 7
+    energies = simulation.table()
+    simulation.go_back(frame)
+    assert simulation.frames() == frame + 1
+    row = simulation.table().iloc[-1]
+    for name in ("step", "time_fs", "potential_energy", "temperature"):
+        assert row[name] == pytest.approx(energies[name][frame], rel=1e-9)
+    while simulation.frames() < 20:
+        some(simulation, 1)
+    again = simulation.positions()
+    frames = min(len(again), len(before))
+    assert frames >= 20
+    np.testing.assert_allclose(again[:frames], before[:frames], atol=1e-9)  # noise belongs to steps
+
+
+def test_new_velocities_make_another_future(potential):
+    simulation = live(potential, seeds=[5])
+    some(simulation, 6)
+    before, start = simulation.positions(), simulation.atoms(0, 5)
+    simulation.go_back(5, seed=11)
+    np.testing.assert_allclose(simulation.positions()[5], before[5], atol=1e-12)
+    assert np.abs(simulation.velocities()[5] - start.get_velocities()).max() > 1e-3
+    some(simulation, 3)
+    assert np.abs(simulation.positions()[6] - before[6]).max() > 1e-4
+
+
+def test_only_so_much_of_the_past_is_kept(potential):
+    simulation = live(potential, copies=2, memory=24 * 18 * 30)
+    some(simulation, 40)
+    frames = simulation.frames()
+    assert frames <= 30
+    assert simulation.table(1)["step"].iloc[0] > 0
+    assert len(simulation.positions(1)) == frames
+    simulation.go_back(0)
+    assert simulation.frames() == 1
+
+
+def test_knobs_and_biases_act_at_once_and_compile_nothing(potential):
+    control = Control(temperature_K=50.0, friction_per_ps=50.0)
+    simulation = live(potential, control=control)
+    some(simulation, 3)
+    programs = stepping.run_chunk._cache_size()
+    control.temperature_K = 600.0
+    control.biases = [Pull((0, 2), 0.05), Restraint((0, 1, 2, 8), 60.0, 1.0)]
+    chunks = some(simulation, 3)
+    assert chunks[0][0].target_temperature[0] == 600.0
+    assert chunks[-1][0].bias_energy[-1] != 0.0
+    control.timestep_fs, control.biases = 0.25, []
+    some(simulation, 3)
+    simulation.go_back(4)
+    some(simulation, 3)
+    assert stepping.run_chunk._cache_size() == programs
+
+
+def test_who_blew_up_is_named_and_can_be_brought_back(potential):
+    control = Control()
+    simulation = live(potential, control=control)
+    some(simulation, 3)
+    frame = simulation.frames() - 1
+    control.timestep_fs = 20.0
+    with pytest.raises(SimulationError, match="blew up"):
+        some(simulation, 500)
+    assert list(simulation.obituaries) == [0]
+    control.timestep_fs = 0.5
+    simulation.go_back(frame)
+    assert simulation.obituaries == {}
+    assert len(some(simulation, 2)) == 2
+
+
+def test_a_recording_is_a_run_that_can_go_on(potential, tmp_path):
+    simulation = live(potential, seeds=[2])
+    some(simulation, 2)
+    (path,) = simulation.record(tmp_path / "live.h5", {"model": "ethanol"})
+    start = simulation.replicas.step
+    some(simulation, 4)
+    assert simulation.recording
+    simulation.go_back(1)
+    assert not simulation.recording, "the file tells one story"
+    with Trajectory(path) as trajectory:
+        assert trajectory.meta["model"] == "ethanol"
+        steps = trajectory.steps
+        np.testing.assert_array_equal(steps, start + 4 * np.arange(1, len(steps) + 1))
+        assert trajectory.restart_state()["step"] == steps[-1]
+    with pytest.raises(FileExistsError):
+        simulation.record(path)
+    pair = live(potential, copies=2)
+    assert [path.name for path in pair.record(tmp_path / "pair")] == ["replica_0000.h5", "replica_0001.h5"]
+    pair.stop_recording()
+
+
+def test_the_bond_that_strayed_is_known(potential):
+    simulation = live(potential)
+    assert simulation.weakest_bond() is not None
+    control = simulation.control
+    control.timestep_fs = 20.0
+    with pytest.raises(SimulationError) as stopped:
+        some(simulation, 500)
+    if "bond" in str(stopped.value):
+        symbols = simulation.replicas.structures[0].get_chemical_symbols()
+        i, j = simulation.weakest_bond()
+        assert f"{symbols[i]}{i}-{symbols[j]}{j}" in str(stopped.value)
