@@ -21,7 +21,7 @@ from so3lab_widgets.frame_plot import FramePlot, Series
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.picked_series import code_for, column_of, measured
 from so3lab_widgets.pump import Pump
-from so3lab_widgets.theme import label
+from so3lab_widgets.theme import PALETTE, label
 from so3lab_widgets.viewer import Viewer
 
 _SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
@@ -54,6 +54,7 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer = Viewer(height=height)
         self._name = f"trajectory panel {next(_numbers)}"
         self._jobs: dict[str, Job] = {}
+        self._stored: set[str] = set()
         self._pointed_at = self._coded = -1
         self._last_pick: tuple[int, ...] = ()
         self._pump = Pump(self._follow, name="shown frame")
@@ -71,7 +72,9 @@ class TrajectoryPanel(ipw.VBox):
                 raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
             opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
-                raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
+                raise ValueError(
+                    f"{opened.path} has no frames yet; open it again when its run has written some"
+                )
             self.viewer.show(opened)
             self._show(opened)
         except (OSError, TypeError, ValueError) as error:
@@ -100,7 +103,7 @@ class TrajectoryPanel(ipw.VBox):
         def finish(job: Job) -> None:
             if job.state == "finished":
                 self._say("")
-                self._add_series(trajectory, column, Series(column, np.concatenate(values), circular=len(atoms) == 4))
+                self._add_series(trajectory, column, np.concatenate(values), len(atoms) == 4)
             elif job.state == "failed":
                 self._say(f"{label(column)}: {job.error}", wrong=True)
 
@@ -134,7 +137,9 @@ class TrajectoryPanel(ipw.VBox):
         super().close()
 
     def _make_controls(self) -> None:
-        self.path = ipw.Text(placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px"))
+        self.path = ipw.Text(
+            placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px")
+        )
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
         self.open_button.on_click(lambda _: self.load(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
@@ -143,12 +148,16 @@ class TrajectoryPanel(ipw.VBox):
         self._follows.layout.width = "230px"
         self._toggles: dict[str, ipw.ToggleButton] = {}
         self._toggle_row = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap"))
-        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 460px", min_width="0"))
+        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self._code = CodeLine()
-        molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 360px", min_width="0"))
-        both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
-        head = ipw.HBox([self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap"))
+        molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
+        both = ipw.HBox(
+            [molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
+        )
+        head = ipw.HBox(
+            [self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
+        )
         self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
         self._body.layout.display = "none"
 
@@ -166,7 +175,9 @@ class TrajectoryPanel(ipw.VBox):
         self.trajectory = trajectory
         shown = [name for name in _SHOWN_FIRST if name in table]
         names = dict.fromkeys([*shown, *table.columns.difference(_NOT_SERIES, sort=False)])
-        self.series = {name: Series(name, table[name].to_numpy(float)) for name in names}
+        self.series, self._stored = {}, set(names)
+        for name in names:
+            self.series[name] = Series(name, table[name].to_numpy(float), self._next_colour())
         self._last_pick = ()
         self.plot = FramePlot(0.001 * table["time_fs"].to_numpy(float), self._on_point, self.choose)
         self._toggles = {}
@@ -185,17 +196,19 @@ class TrajectoryPanel(ipw.VBox):
         self._pump.put((self.viewer.frame,))
 
     def _add_toggle(self, name: str, shown: bool) -> None:
-        words = label(name).rsplit(" (", 1)[0]
-        toggle = ipw.ToggleButton(shown, description=words, tooltip=f"Draw {label(name)}")
+        toggle = ipw.ToggleButton(shown, description=self.series[name].words, tooltip=f"Draw {label(name)}")
         toggle.layout.width = "auto"
         self._toggles[name] = toggle
         self._toggle_row.children = list(self._toggles.values())
         toggle.observe(lambda _: self._on_toggle(), "value")
 
-    def _add_series(self, trajectory: Trajectory, column: str, one: Series) -> None:
+    def _next_colour(self) -> str:
+        return PALETTE[len(self.series) % len(PALETTE)]
+
+    def _add_series(self, trajectory: Trajectory, column: str, values: np.ndarray, circular: bool) -> None:
         if trajectory is not self.trajectory:  # another one was opened meanwhile
             return
-        self.series[column] = one
+        self.series[column] = Series(column, values, self._next_colour(), circular)
         self._add_toggle(column, True)
         self._draw()
         self._pump.put((self.viewer.frame,))
@@ -206,7 +219,7 @@ class TrajectoryPanel(ipw.VBox):
 
     def _on_toggle(self) -> None:
         self._draw()
-        names = [name for name, toggle in self._toggles.items() if toggle.value and name in self._opened().table()]
+        names = [name for name, toggle in self._toggles.items() if toggle.value and name in self._stored]
         listed = "".join(f", {name!r}" for name in names)
         self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
 
@@ -237,7 +250,9 @@ class TrajectoryPanel(ipw.VBox):
     def _on_choice(self) -> None:
         assert self.plot is not None
         chosen = self.choice.chosen
-        self.plot.choose(*((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop)))
+        self.plot.choose(
+            *((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop))
+        )
         self._code.code = f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]"
 
     def _on_zoom(self, closer: bool) -> None:
@@ -272,7 +287,11 @@ class TrajectoryPanel(ipw.VBox):
         self._run("save", lambda: iter([function()]), self._say, finish)
 
     def _run(
-        self, what: str, task: Callable[[], Iterator[Any]], on_item: Callable[[Any], None], on_change: Callable[[Job], None]
+        self,
+        what: str,
+        task: Callable[[], Iterator[Any]],
+        on_item: Callable[[Any], None],
+        on_change: Callable[[Job], None],
     ) -> None:
         job = Job(task, on_item=on_item, name=f"{self._name} {what}")
         job.subscribe(on_change)
@@ -288,7 +307,10 @@ class TrajectoryPanel(ipw.VBox):
         if trajectory is None or self.plot is None or frame >= len(trajectory):
             return
         self.plot.show_frame(frame)
-        parts = [f"<b>frame {frame:,}</b> of {len(trajectory):,}", f"{self.plot.times[frame]:,.4g} {self.plot.unit}"]
+        parts = [
+            f"<b>frame {frame:,}</b> of {len(trajectory):,}",
+            f"{self.plot.times[frame]:,.3f} {self.plot.unit}",
+        ]
         for name, toggle in self._toggles.items():
             if toggle.value:
                 parts.append(html.escape(self.series[name].text(frame)))
@@ -296,7 +318,9 @@ class TrajectoryPanel(ipw.VBox):
         if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
             self._code.code = f"atoms = {self._file()}[{frame}]"
         self._coded = frame
-        self._pump.report(1)  # a line and a sentence cost the page little: nobody counts whether it painted them
+        self._pump.report(
+            1
+        )  # a line and a sentence cost the page little: nobody counts whether it painted them
 
     def _say(self, text: str, wrong: bool = False) -> None:
         mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""
