@@ -16,7 +16,7 @@ from so3lab.structures import read_structure
 from so3lab.trajectory import TrajectoryWriter
 atoms, rng, count = read_structure("ala3"), np.random.default_rng(0), {FRAMES}
 phases = rng.uniform(0, 6.28, (len(atoms), 3))
-waves = 0.15 * np.sin(np.arange(count)[:, None, None] / 40 + phases)
+waves = 0.07 * np.sin(np.arange(count)[:, None, None] / 40 + phases)
 noise = rng.normal(0, 15, count)
 with TrajectoryWriter("run.h5", atoms, state_template={{}}, meta={{}}) as writer:
     writer.append(dict(
@@ -78,7 +78,9 @@ def test_it_fits_the_page(notebook, width, theme):
     notebook.page.wait_for_timeout(2500)
     cell = ".jp-CodeCell >> nth=1"
     notebook.picture(f"trajectory-{theme.lower()}-{width}", cell)
-    sideways = "(() => { const o = document.querySelectorAll('.jp-OutputArea-output')[0]; return o.scrollWidth - o.clientWidth; })()"
+    sideways = (
+        "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
+    )
     assert notebook.page.evaluate(sideways) <= 1
     use_theme(notebook, "Light")
 

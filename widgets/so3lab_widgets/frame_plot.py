@@ -13,10 +13,11 @@ from so3lab_widgets.thinning import strided, thinned
 
 _HEIGHT = 480
 _LOWEST_ROW = 105
+_LONGEST_TITLE = 18
 _GAP = 0.06
 _MARGINS = {"l": 78, "r": 16, "t": 12, "b": 48}
 _LARGE_OFFSET = 20.0
-"""A curve this many times further from zero than it is wide is drawn relative to its first value."""
+"""An energy this many times further from zero than its curve is high is drawn relative to its first value."""
 _BAND = "rgba(230, 159, 0, 0.20)"
 _NO_OUTLINE = {"line": {"color": "rgba(0,0,0,0)"}}
 
@@ -46,21 +47,26 @@ class Series:
     def offset(self) -> float:
         """What is taken off before drawing, so that ticks and single precision resolve the curve."""
         finite = self.values[np.isfinite(self.values)]
-        if self.circular or not len(finite) or abs(finite[0]) < _LARGE_OFFSET * max(np.ptp(finite), 1e-9):
+        if self.unit != "eV" or not len(finite) or abs(finite[0]) < _LARGE_OFFSET * max(np.ptp(finite), 1e-9):
             return 0.0
         return float(finite[0])
 
     @property
     def title(self) -> str:
         """What stands at the axis; Δ is the change since the first frame."""
-        return f"{'Δ ' if self.offset else ''}{self.words}<br>({self.unit})"
+        words = f"Δ {self.words}" if self.offset else self.words
+        if len(words) <= _LONGEST_TITLE:
+            return f"{words}<br>({self.unit})"
+        kind, _, rest = words.partition(" ")
+        return f"{kind} ({self.unit})<br>{rest}"
 
     def text(self, frame: int) -> str:
         """Name, value and unit at a frame, with digits that tell frames apart."""
         finite = self.values[np.isfinite(self.values)]
         spread = float(np.ptp(finite)) if len(finite) else 0.0
         decimals = int(np.clip(2 - np.floor(np.log10(spread)), 0, 6)) if spread > 0 else 3
-        return f"{self.words} {self.values[frame]:,.{decimals}f} {self.unit}".replace(" -", " −").rstrip()
+        value = f"{self.values[frame]:,.{decimals}f}".replace("-", "−")
+        return f"{self.words} {value}{'' if self.unit in ('', '°') else ' '}{self.unit}"
 
     def drawn(self, times: np.ndarray, first: int, stop: int) -> dict[str, np.ndarray]:
         """Points of the curve between two frames: few, and true ones."""
@@ -95,12 +101,12 @@ class FramePlot:
         self.times = np.asarray(times_ps, float) if increasing else np.arange(len(times_ps), dtype=float)
         self.unit = "ps" if increasing else ""
         self._on_frame, self._on_choice = on_frame, on_choice
-        self._sight: tuple[float, float] | None = None
+        self._sight = (-np.inf, np.inf)
         self.series: dict[str, Series] = {}
         self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_HEIGHT))
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
-        self.figure.layout.on_change(lambda layout, whole: self._on_sight(None), "xaxis.autorange")
+        self.figure.layout.on_change(lambda layout, automatic: automatic and self.zoom_out(), "xaxis.autorange")
 
     def draw(self, series: dict[str, Series]) -> None:
         """Show these series, one below the other."""
@@ -143,13 +149,12 @@ class FramePlot:
 
     def zoom(self, first: int, stop: int) -> None:
         """Show the time from one frame to before another only."""
-        if stop - first < 2:
-            return
-        self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
+        if stop - first > 1:
+            self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
 
     def zoom_out(self) -> None:
         """Show the whole run."""
-        self._relayout({"xaxis.autorange": True})
+        self.zoom(0, len(self.times))
 
     def close(self) -> None:
         """Take the plot away."""
@@ -163,14 +168,14 @@ class FramePlot:
             "anchor": "free",
             "position": 0,
         }
-        if end > start:
-            axis |= {"minallowed": start, "maxallowed": end}
+        if end > start:  # with an automatic range Plotly would draw every curve anew when the line moves
+            axis |= {"range": [start, end], "minallowed": start, "maxallowed": end}
         return {
             "showlegend": False, "hovermode": "x", "hoverdistance": -1, "dragmode": "select", "selectdirection": "h",
             "newselection": _NO_OUTLINE, "xaxis": axis,
             "shapes": [
-                {"type": "line", "line": {"color": ORANGE, "width": 2}, **common},
-                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False, **common},
+                {"type": "line", "line": {"color": ORANGE, "width": 2}} | common,
+                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False} | common,
             ],
         }  # fmt: skip
 
@@ -204,15 +209,13 @@ class FramePlot:
 
     def _visible(self) -> tuple[int, int]:
         """First frame in sight, and the one behind the last; two more at the edges, where curves run out of sight."""
-        if self._sight is None:
-            return 0, len(self.times)
         low, high = self._sight
         first, stop = np.searchsorted(self.times, low, "left"), np.searchsorted(self.times, high, "right")
         return max(0, int(first) - 1), min(len(self.times), int(stop) + 1)
 
     def _on_sight(self, limits: Any) -> None:
-        """Somebody has zoomed, or zoomed out."""
-        self._sight = None if limits is None else (min(map(float, limits)), max(map(float, limits)))
+        """Somebody has zoomed."""
+        self._sight = (min(map(float, limits)), max(map(float, limits)))
         first, stop = self._visible()
         with self.figure.edits, self.figure.batch_update():
             for trace, one in zip(self.figure.data, self.series.values(), strict=True):

@@ -4,6 +4,7 @@ import html
 import itertools
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from so3lab_widgets.theme import PALETTE, label
 from so3lab_widgets.viewer import Viewer
 
 _SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
-_NOT_SERIES = ("step", "time_fs")
+_NOT_SERIES = ["step", "time_fs"]
 _numbers = itertools.count(1)
 
 
@@ -55,6 +56,7 @@ class TrajectoryPanel(ipw.VBox):
         self._name = f"trajectory panel {next(_numbers)}"
         self._jobs: dict[str, Job] = {}
         self._stored: set[str] = set()
+        self._lock = threading.RLock()  # callbacks come in several threads
         self._pointed_at = self._coded = -1
         self._last_pick: tuple[int, ...] = ()
         self._pump = Pump(self._follow, name="shown frame")
@@ -76,7 +78,8 @@ class TrajectoryPanel(ipw.VBox):
                     f"{opened.path} has no frames yet; open it again when its run has written some"
                 )
             self.viewer.show(opened)
-            self._show(opened)
+            with self._lock:
+                self._show(opened)
         except (OSError, TypeError, ValueError) as error:
             self._say(_sentence(error), wrong=True)
 
@@ -103,7 +106,7 @@ class TrajectoryPanel(ipw.VBox):
         def finish(job: Job) -> None:
             if job.state == "finished":
                 self._say("")
-                self._add_series(trajectory, column, np.concatenate(values), len(atoms) == 4)
+                self._add_series(job, column, np.concatenate(values), len(atoms) == 4)
             elif job.state == "failed":
                 self._say(f"{label(column)}: {job.error}", wrong=True)
 
@@ -127,6 +130,8 @@ class TrajectoryPanel(ipw.VBox):
 
     def close(self) -> None:
         """Take the panel away: its threads end, its file is let go."""
+        if "_body" not in vars(self):  # a panel that could not be made is closed by Python all the same
+            return
         for job in self._jobs.values():
             job.stop()
         self._pump.close()
@@ -205,17 +210,22 @@ class TrajectoryPanel(ipw.VBox):
     def _next_colour(self) -> str:
         return PALETTE[len(self.series) % len(PALETTE)]
 
-    def _add_series(self, trajectory: Trajectory, column: str, values: np.ndarray, circular: bool) -> None:
-        if trajectory is not self.trajectory:  # another one was opened meanwhile
-            return
-        self.series[column] = Series(column, values, self._next_colour(), circular)
-        self._add_toggle(column, True)
-        self._draw()
+    def _add_series(self, job: Job, column: str, values: np.ndarray, circular: bool) -> None:
+        """Draw what a job has measured, unless it is not wanted any more."""
+        with self._lock:
+            if self._jobs.get(column) is not job:
+                return
+            self.series[column] = Series(column, values, self._next_colour(), circular)
+            self._add_toggle(column, True)
+            self._draw()
         self._pump.put((self.viewer.frame,))
 
     def _draw(self) -> None:
         assert self.plot is not None
-        self.plot.draw({name: self.series[name] for name, toggle in self._toggles.items() if toggle.value})
+        with self._lock:
+            self.plot.draw(
+                {name: self.series[name] for name, toggle in self._toggles.items() if toggle.value}
+            )
 
     def _on_toggle(self) -> None:
         self._draw()
@@ -241,11 +251,12 @@ class TrajectoryPanel(ipw.VBox):
 
     def _forget(self, atoms: tuple[int, ...]) -> None:
         column = column_of(Atoms(self._opened().atomic_numbers).get_chemical_symbols(), atoms)
-        if column in self._jobs:
-            self._jobs.pop(column).stop()
-        if self.series.pop(column, None) is not None:
-            self._toggles.pop(column)
-            self._toggle_row.children = list(self._toggles.values())
+        with self._lock:
+            if column in self._jobs:
+                self._jobs.pop(column).stop(wait=False)
+            if self.series.pop(column, None) is not None:
+                self._toggles.pop(column)
+                self._toggle_row.children = list(self._toggles.values())
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -303,24 +314,26 @@ class TrajectoryPanel(ipw.VBox):
 
     def _follow(self, item: tuple[int]) -> None:
         """In the pump's thread: line and numbers of the frame that is shown."""
-        (frame,), trajectory = item, self.trajectory
-        if trajectory is None or self.plot is None or frame >= len(trajectory):
-            return
-        self.plot.show_frame(frame)
-        parts = [
-            f"<b>frame {frame:,}</b> of {len(trajectory):,}",
-            f"{self.plot.times[frame]:,.3f} {self.plot.unit}",
-        ]
-        for name, toggle in self._toggles.items():
-            if toggle.value:
-                parts.append(html.escape(self.series[name].text(frame)))
-        self._readout.value = " · ".join(parts)
-        if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
-            self._code.code = f"atoms = {self._file()}[{frame}]"
-        self._coded = frame
+        (frame,) = item
+        with self._lock:
+            if self.trajectory is None or self.plot is None or frame >= len(self.trajectory):
+                return
+            self.plot.show_frame(frame)
+            self._readout.value = self._sentence_about(frame)
+            if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
+                self._code.code = f"atoms = {self._file()}[{frame}]"
+            self._coded = frame
         self._pump.report(
             1
         )  # a line and a sentence cost the page little: nobody counts whether it painted them
+
+    def _sentence_about(self, frame: int) -> str:
+        assert self.plot is not None
+        parts = [f"<b>frame {frame:,}</b> of {len(self._opened()):,}"]
+        if self.plot.unit:
+            parts.append(f"{self.plot.times[frame]:,.3f} {self.plot.unit}")
+        parts += [html.escape(one.text(frame)) for one in self.plot.series.values()]
+        return " · ".join(f'<span style="white-space: nowrap">{part}</span>' for part in parts)
 
     def _say(self, text: str, wrong: bool = False) -> None:
         mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""
