@@ -15,6 +15,7 @@ from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.potential import Potential
 from so3lab.simulation import Ensemble, Replicas, SimulationError
+from so3lab.watch import Limits
 
 GROWTH = 0.05
 """Relative gain of atom-steps per second below which more replicas are not worth it."""
@@ -128,7 +129,9 @@ def _timed(
 ) -> tuple[float, list[float]]:
     """Seconds until the start, and seconds per step of several chunks."""
     began = time.monotonic()
-    replicas = Replicas(potential, structures, ensemble=ensemble, control=control)
+    replicas = Replicas(
+        potential, structures, ensemble=ensemble, control=control, limits=Limits(None, None, None)
+    )
     start_s = time.monotonic() - began
     of_chunk = seconds / CHUNKS
     interval = int(np.clip(of_chunk / _step_seconds(replicas, 1, 1), 1, INTERVAL))

@@ -77,9 +77,7 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
     found = run(capsys, "evaluate", out, frames, "--out", tmp_path / "tables")
     assert {row["element"] for row in found["elements"]} == {"C", "H", "O"}
     assert (tmp_path / "tables" / "evaluation_structures.csv").exists()
-    done = run(
-        capsys, "md", out, structure, "--steps", 200, "--out", tmp_path / "r.h5", "--timestep-fs", 0.25
-    )
+    done = run(capsys, "md", out, structure, "--steps", 200, "--out", tmp_path / "r.h5", "--no-limits")
     assert done["frames"] == 11
     assert done["first_frame_s"] > 0
 
@@ -131,6 +129,7 @@ def test_simulation_resumes_exactly(capsys, model, structure, tmp_path):
             steps,
             "--out",
             tmp_path / out,
+            "--no-limits",
             "--seed",
             3,
             "--interval",
@@ -146,7 +145,19 @@ def test_simulation_resumes_exactly(capsys, model, structure, tmp_path):
 
 
 def test_a_molecule_typed_as_smiles_moves_and_export_keeps_velocities(capsys, model, tmp_path):
-    run(capsys, "md", model, "smiles:CCO", "--steps", 100, "--out", tmp_path / "r.h5", "--ensemble", "nve")
+    run(
+        capsys,
+        "md",
+        model,
+        "smiles:CCO",
+        "--steps",
+        100,
+        "--out",
+        tmp_path / "r.h5",
+        "--ensemble",
+        "nve",
+        "--no-limits",
+    )
     result = run(capsys, "export", tmp_path / "r.h5", tmp_path / "r.extxyz", "--frames", "::2")
     frames = read(tmp_path / "r.extxyz", ":")
     assert result["frames"] == len(frames) == 3

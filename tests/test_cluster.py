@@ -20,8 +20,11 @@ from so3lab.cluster.one_run import frames_in
 from so3lab.potential import Potential
 from so3lab.settings import preset
 from so3lab.trajectory import Trajectory, TrajectoryWriter
+from so3lab.watch import Limits
 
 STEPS = 6000
+UNLIMITED = Limits(None, None, None)
+"""Bonds do not last under the random weights of the test's model."""
 SPAWNED = partial(ProcessPoolExecutor, 2, multiprocessing.get_context("spawn"))
 
 
@@ -44,7 +47,10 @@ def undisturbed(model, tmp_path_factory):
 
 def runs_in(folder, model, count=3, **changes):
     settings = {"steps": STEPS, "interval": 10} | changes
-    return [Run(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, **settings) for k in range(count)]
+    return [
+        Run(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, limits=UNLIMITED, **settings)
+        for k in range(count)
+    ]
 
 
 def assert_same_trajectories(folder, expected, count=3):
@@ -126,7 +132,7 @@ def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_
     runs = [
         Run(model, "ethanol", tmp_path / "wild.h5", 1000, timestep_fs=1e38),
         Run(model, "nowhere.xyz", tmp_path / "strange.h5", 100),
-        Run(model, "ethanol", tmp_path / "calm.h5", 105, seed=4),
+        Run(model, "ethanol", tmp_path / "calm.h5", 105, seed=4, limits=UNLIMITED),
     ]
     with ThreadPoolExecutor(1) as executor:
         wild, strange, calm = run_on(executor, runs)
@@ -140,16 +146,18 @@ def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_
 
 
 def test_complete_runs_are_not_run_again_and_longer_ones_go_on(model, tmp_path):
-    run = Run(model, "ethanol", tmp_path / "run.h5", 100)
+    run = Run(model, "ethanol", tmp_path / "run.h5", 100, limits=UNLIMITED)
     assert simulate(run).failure is None
     written = run.path.stat().st_mtime_ns
-    again = simulate(Run("a model that is gone", "ethanol", run.path, 100))
+    again = simulate(Run("a model that is gone", "ethanol", run.path, 100, limits=UNLIMITED))
     assert (again.failure, again.frames) == (None, 6)
     assert run.path.stat().st_mtime_ns == written
-    assert simulate(Run(model, "ethanol", run.path, 200)).frames == 11
-    failure = simulate(Run(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0)).failure
+    assert simulate(Run(model, "ethanol", run.path, 200, limits=UNLIMITED)).frames == 11
+    failure = simulate(
+        Run(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0, limits=UNLIMITED)
+    ).failure
     assert "belongs to another run, with temperature_K 300.0 instead of 400.0, seed 0 instead of 1" in failure
-    failure = simulate(Run(model, molecule("CH4"), run.path, 300)).failure
+    failure = simulate(Run(model, molecule("CH4"), run.path, 300, limits=UNLIMITED)).failure
     assert "it is a trajectory of C2H6O, not CH4" in failure
     run.path.unlink()
     run.path.write_text("mine")
@@ -159,7 +167,7 @@ def test_complete_runs_are_not_run_again_and_longer_ones_go_on(model, tmp_path):
 
 def test_a_file_is_waited_for_while_another_worker_holds_it(model, tmp_path):
     """A worker that is slow to die, then a file in which it left nothing to go on from."""
-    run = Run(model, molecule("CH3CH2OH"), tmp_path / "run.h5", 100)
+    run = Run(model, molecule("CH3CH2OH"), tmp_path / "run.h5", 100, limits=UNLIMITED)
     writer = TrajectoryWriter(run.path, run.atoms(), state_template={"a": np.zeros(1)}, meta=run.settings())
     with ThreadPoolExecutor(1) as executor:
         held = executor.submit(simulate, run)
@@ -192,7 +200,7 @@ class Unlucky(Executor):
 
 
 def test_a_run_is_given_up_after_so_many_losses(model, tmp_path):
-    run = Run(model, "ethanol", tmp_path / "run.h5", 20)
+    run = Run(model, "ethanol", tmp_path / "run.h5", 20, limits=UNLIMITED)
     executor = Unlucky(2)
     (summary,) = run_on(executor, [run], retries=1)
     assert "given up: its worker died 2 times in a row without a new frame" in summary.failure
@@ -234,7 +242,7 @@ def test_own_processes_stop_in_good_order_when_closed(model, tmp_path):
         if frames_in(run.path) > 5:
             raise KeyboardInterrupt
 
-    run = Run(model, "ethanol", tmp_path / "run.h5", 10**8)
+    run = Run(model, "ethanol", tmp_path / "run.h5", 10**8, limits=UNLIMITED)
     with pytest.raises(KeyboardInterrupt):
         list(run_on(partial(OwnProcesses, 1), [run], on_wait=interrupt))
     TrajectoryWriter.resume(run.path)[0].close()  # nobody writes any more
@@ -256,6 +264,7 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
         "5",
         "--cluster",
         "local:2",
+        "--no-limits",
     ]
     command += ["--temperatures-K", "200", "300", "--interval", "10", "--json"]
     assert main([*command, "--steps", "50"]) == 0
@@ -280,6 +289,7 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
             temperature_K,
             interval=10,
             seed=5 + number,
+            limits=UNLIMITED,
         )
         assert simulate(straight).failure is None
         with Trajectory(straight.path) as a, Trajectory(tmp_path / "all" / f"replica_000{number}.h5") as b:

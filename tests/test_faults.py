@@ -84,7 +84,9 @@ def test_a_force_field_that_gives_no_numbers_stops_a_run_with_a_sentence(ethanol
     start = np.sum((positions[:, None] - positions) ** 2) / 2  # each pair once
     field = ForceField(failing, jnp.float32(1.0001 * start), 50.0, "float32")
     out = tmp_path / "run.h5"
-    with pytest.raises(SimulationError, match=r"blew up: energy or positions are not finite at step \d+"):
+    with pytest.raises(
+        SimulationError, match=r"blew up: energy or velocities are not finite numbers at step \d+"
+    ):
         list(run(field, ethanol, steps=10**6, interval=1, out=out))
     with Trajectory(out) as kept:
         assert np.isfinite(kept.positions()).all()

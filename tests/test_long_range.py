@@ -12,7 +12,7 @@ from ase.build import molecule
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
 from so3lab import long_range, observables
-from so3lab.dynamics import run
+from so3lab.dynamics import Limits, run
 from so3lab.force_field import energy_and_forces
 from so3lab.graph import build_graph
 from so3lab.long_range import far_pairs, long_range_needs
@@ -164,7 +164,18 @@ def test_simulations_see_the_forces_of_the_calculator(mode, kind):
     potential = random_potential(mode, 5.0)
     atoms = molecule("CH3CH2OCH3") if kind == "molecule" else crystal().repeat((2, 1, 1))
     atoms.info["charge"] = 0.0
-    frames = list(run(potential, atoms, steps=60, interval=30, temperature_K=1000, timestep_fs=1.0, seed=3))
+    frames = list(
+        run(
+            potential,
+            atoms,
+            steps=60,
+            interval=30,
+            temperature_K=1000,
+            timestep_fs=1.0,
+            seed=3,
+            limits=Limits(None, None, None),
+        )
+    )
     needs = long_range_needs(potential.settings)
     counts = set()
     for chunk in frames:

@@ -185,7 +185,7 @@ def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
     # each exchange changes two targets; one at the very last step shows in no frame
     assert 0 < changes <= 2 * accepted <= changes + 2
     assert "replicas 3 instead of 2" in simulated("--replicas", 2, "--resume", out="a", status=1)
-    words[5] = 40
+    words[words.index(20)] = 40
     assert "exchange_every 20 instead of 40" in simulated(*words, "--resume", out="a", status=1)
     assert "replicas 3 instead of 1" in simulated(
         "--replicas", 3, "--temperatures-K", 250, 360, "--interval", 10, "--cluster", "local:1", "--resume",

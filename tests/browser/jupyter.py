@@ -37,9 +37,15 @@ _RAN = """() => {
   const cells = [...document.querySelectorAll('.jp-CodeCell')]
     .filter(cell => cell.querySelector('.cm-content')?.textContent.trim());
   const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.textContent ?? '');
-  const failed = document.querySelector('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]');
+  const failed = (FAILED)().length > 0;
   return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
 }"""
+# An error has the type of its own or that of stderr, by the version of JupyterLab.
+_FAILED = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
+  .filter(output => output.dataset.mimeType === 'application/vnd.jupyter.error'
+    || output.textContent.includes('Traceback (most recent call last)'))
+  .map(output => output.textContent.slice(0, 300))"""
+_RAN = _RAN.replace("FAILED", _FAILED)
 # NGL keeps its drawing buffer and draws on a transparent background: painted pixels are those with alpha.
 _CANVASES = """selector => [...document.querySelectorAll(selector + ' canvas')]
   .filter(canvas => canvas.width > 50 && canvas.height > 50)
@@ -129,10 +135,34 @@ class Notebook(Watched):
             code,
         )
 
+    def answer(self, code: str) -> str:
+        """What code prints that runs in the notebook's kernel beside its cells, or its error."""
+        return self.page.evaluate(
+            """async code => {
+              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({code, store_history: false});
+              let text = '';
+              future.onIOPub = ({content}) => {
+                text += content.text ?? (content.ename ? `${content.ename}: ${content.evalue}` : '');
+              };
+              await future.done;
+              return text;
+            }""",
+            code,
+        )
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the page shows a notebook whose kernel is idle."""
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+        self.page.wait_for_function(_IDLE, timeout=120_000)
+
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""
-        selector = '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
-        return [text[:300] for text in self.page.locator(selector).all_text_contents()]
+        return self.page.evaluate(_FAILED)
 
     def molecules(self, views: int = 1, seconds: float = 20) -> list[Canvas]:
         """Canvases of nglview views, after waiting until there are so many and each is painted.
@@ -171,8 +201,7 @@ class Lab:
         try:
             opened = Notebook(page)
             page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset", timeout=120_000)
-            page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
-            page.wait_for_function(_IDLE, timeout=120_000)
+            opened.wait_for_kernel()
             yield opened
             page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         finally:

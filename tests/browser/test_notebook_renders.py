@@ -26,6 +26,14 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
         assert opened.errors == []
 
 
+def test_a_cell_that_fails_is_noticed(lab, browser):
+    notebook = new_notebook(cells=[new_code_cell("1 / 0"), new_code_cell("2 + 2")])
+    with lab.open(browser, notebook, "fails") as opened:
+        opened.run_all(seconds=120)
+        (failure,) = opened.failures()
+        assert "ZeroDivisionError" in failure
+
+
 def test_an_empty_view_is_noticed(lab, browser):
     notebook = new_notebook(cells=[new_code_cell("import nglview\nnglview.NGLWidget()")])
     with lab.open(browser, notebook, "empty") as opened:

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _FROM = {
+    "DynamicsPanel": "so3lab_widgets.dynamics_panel",
     "Job": "so3lab_widgets.jobs",
     "LinkedFigure": "so3lab_widgets.linked",
     "LiveFigure": "so3lab_widgets.live",
@@ -22,6 +23,7 @@ _MODULES = ("figures", "jobs", "linked", "live", "ngl", "pump", "report", "theme
 
 if TYPE_CHECKING:
     from so3lab_widgets import figures, jobs, linked, live, ngl, pump, report, theme, view3d, viewer
+    from so3lab_widgets.dynamics_panel import DynamicsPanel
     from so3lab_widgets.jobs import Job
     from so3lab_widgets.linked import LinkedFigure
     from so3lab_widgets.live import LiveFigure
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from so3lab_widgets.viewer import Viewer
 
 __all__ = [
-    "Job", "LinkedFigure", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer", "build_report",
-    "figures", "jobs", "linked", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
+    "DynamicsPanel", "Job", "LinkedFigure", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer",
+    "build_report", "figures", "jobs", "linked", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
 ]  # fmt: skip
 
 

@@ -73,6 +73,7 @@ class Viewer(anywidget.AnyWidget):
     smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
     picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
+    _pump: Pump | None = None
 
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
@@ -100,7 +101,10 @@ class Viewer(anywidget.AnyWidget):
         self._pump = Pump(self._send_frame, name="viewer")
         of_content = {name: traits.pop(name) for name in _OF_CONTENT if name in traits}
         super().__init__(
-            _ngl_version=nglview._frontend.__frontend_version__, representation=representation, height=height, **traits
+            _ngl_version=nglview._frontend.__frontend_version__,
+            representation=representation,
+            height=height,
+            **traits,
         )
         self.on_msg(self._on_message)
         self.observe(self._on_move, ["frame", "smoothing", "colour"])
@@ -255,6 +259,8 @@ class Viewer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take the view away; its threads end."""
+        if self._pump is None:  # refused before it was made
+            return
         self._closing.set()
         self.playing = False
         self._pump.close()

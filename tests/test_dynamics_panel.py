@@ -1,0 +1,191 @@
+"""The dynamics panel without a browser: what clicks do, that steering acts, that nothing is left behind."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from so3lab_widgets.dynamics_panel import DynamicsPanel
+
+from so3lab import stepping
+from so3lab.control import Control
+from so3lab.steering import Pull, Restraint
+from so3lab.structures import read_structure
+from so3lab.trajectory import Trajectory
+
+
+def wait_for(condition, what: str, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def panel():
+    before = set(threading.enumerate())
+    made = DynamicsPanel("ethanol", "ethanol", control=Control(temperature_K=300.0, friction_per_ps=20.0))
+    yield made
+    made.close()
+    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("so3lab")}
+    assert left == set()
+
+
+def runs(panel: DynamicsPanel) -> DynamicsPanel:
+    panel.start()
+    wait_for(
+        lambda: (panel.live is not None and panel.live.frames() > 20) or panel.job.ended,
+        "the first frames",
+        120,
+    )
+    assert panel.job.error is None
+    return panel
+
+
+def test_temperature_follows_its_slider_and_nothing_compiles(panel):
+    runs(panel)
+    programs = stepping.run_chunk._cache_size()
+    panel.steering.sliders["temperature_K"].value = 900.0
+    frames = panel.live.frames()
+    assert panel.control.temperature_K == 900.0
+    assert panel._code.code == "panel.control.temperature_K = 900"
+    wait_for(lambda: panel.live.frames() > frames + 400, "frames after the slider")
+    assert panel.live.table()["temperature"].iloc[-200:].mean() > 600
+    assert panel.live.table()["target_temperature"].iloc[-1] == 900.0
+    assert stepping.run_chunk._cache_size() == programs
+    assert "K ·" in panel._words()
+
+
+def test_picked_atoms_are_pulled_held_and_released(panel):
+    runs(panel)
+    programs = stepping.run_chunk._cache_size()
+    panel.viewers[0].picked = [1, 2]
+    panel.steering.pull_button.click()
+    assert panel.control.biases == (Pull((1, 2), 0.5),)
+    panel.viewers[0].picked = [0, 1, 2, 8]
+    panel.steering.hold(centre=60.0, strength=2.0)
+    frames = panel.live.frames()
+    assert panel.control.biases[1] == Restraint((0, 1, 2, 8), 60.0, 2.0)
+    wait_for(lambda: panel.live.frames() > frames + 300, "frames under the restraint")
+    found = panel.live.positions(0, slice(-100, None))
+    from so3lab.observables import dihedral_degrees
+
+    assert np.abs(dihedral_degrees(found, (0, 1, 2, 8)).mean() - 60.0) < 15.0
+    assert panel.live.table()["bias_energy"].iloc[-1] != 0.0
+    panel.steering.release()
+    assert panel.control.biases == ()
+    assert stepping.run_chunk._cache_size() == programs
+    panel.viewers[0].picked = [1]
+    panel.steering.pull_button.click()
+    assert "pull needs two atoms, and 1 are picked" in panel.bar.error.value
+
+
+def test_the_past_can_be_looked_at_and_gone_back_to(panel):
+    runs(panel)
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused", "the pause")
+    frames, third = panel.live.frames(), panel.live.positions()[3]
+    panel.step()
+    wait_for(lambda: panel.live.frames() > frames, "a step")
+    panel.show_frame(3)
+    wait_for(
+        lambda: np.allclose(panel.viewers[0].atoms.positions, third - third.mean(axis=0), atol=1e-5),
+        "frame 3",
+    )
+    panel.go_back(3, new_velocities=True)
+    wait_for(lambda: panel.live.frames() > 10, "another future")
+    np.testing.assert_allclose(panel.live.positions()[3], third, atol=1e-6)
+    assert panel._code.code == "panel.go_back(3, new_velocities=True)"
+
+
+def test_what_blew_up_is_said_at_once_and_can_be_undone(panel):
+    runs(panel)
+    frame = panel.live.frames() - 1
+    panel.control.timestep_fs = 30.0
+    wait_for(lambda: panel.job.ended, "the end")
+    assert panel.job.state == "failed"
+    assert "blew up" in panel.bar.error.value
+    assert "blew up" in panel.viewers[0].notice
+    assert len(panel.viewers[0].picked) == 2, "the bond that went is marked"
+    panel.control.timestep_fs = 0.5
+    panel.go_back(frame)
+    wait_for(lambda: panel.live.frames() > frame + 5, "the run going on")
+    assert panel.viewers[0].notice == ""
+
+
+def test_replicas_stand_side_by_side_and_share_picks(panel):
+    panel.replicas.value = 2
+    runs(panel)
+    assert len(panel.viewers) == 2
+    panel.viewers[1].picked = [0, 1]
+    assert panel.viewers[0].picked == [0, 1]
+    first, second = (panel.live.positions(number)[-1] for number in (0, 1))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
+    runs(panel)
+    panel.path.value = str(tmp_path / "run.h5")
+    panel.record_button.click()
+    frames = panel.live.frames()
+    wait_for(lambda: panel.live.frames() > frames + 30, "recorded frames")
+    panel.record_button.click()
+    with Trajectory(tmp_path / "run.h5") as trajectory:
+        assert len(trajectory) > 10
+        assert trajectory.meta["model"] == "ethanol"
+    panel.save_table_button.click()
+    assert (tmp_path / "run.csv").read_text().startswith("step,time_fs,")
+    wait_for(lambda: len(panel.plots.figure.data[0].x), "curves", 20)
+    panel.save_figure_button.click()
+    assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
+    panel.record_button.click()  # the file exists: nothing is replaced
+    assert "exists" in panel.bar.error.value
+
+
+@pytest.mark.parametrize(
+    ("model", "structure", "sentence"),
+    [
+        ("ethanol", "smiles:C(C", "SMILES grammar"),
+        ("ethanol", "", "the field is empty"),
+        ("ethanol", "nowhere.xyz", "nowhere.xyz"),
+        ("ethanol", "smiles:CCN", "N"),
+        ("nothing", "ethanol", "nothing"),
+    ],
+)
+def test_bad_input_is_a_sentence_in_place(panel, capfd, model, structure, sentence):
+    panel.model.value, panel.structure.value = model, structure
+    panel.start()
+    wait_for(lambda: panel.job.ended, "the refusal")
+    assert panel.job.state == "failed"
+    assert sentence in panel.bar.error.value
+    assert "Traceback" not in capfd.readouterr().err
+    assert not panel.bar.start_button.disabled, "the way out is to try again"
+
+
+def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
+    (tmp_path / "empty.xyz").write_text("")
+    big = tmp_path / "big.pdb"
+    line = "ATOM  {:5d}  C   MOL A   1    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00           C\n"
+    big.write_text("".join(line.format(k % 99999, k % 90, k // 90 % 90, k // 8100) for k in range(100_000)))
+    for path, words in ((tmp_path / "empty.xyz", "empty.xyz"), (big, "at most 20000 atoms, got 100000")):
+        panel.structure.value = str(path)
+        panel.start()
+        wait_for(lambda: panel.job.ended, "the refusal", 120)
+        assert words in panel.bar.error.value
+
+
+def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
+    runs(panel)
+    other = DynamicsPanel("ethanol", read_structure("ethanol"))
+    assert panel.job.ended
+    assert not [t for t in threading.enumerate() if t.name == "so3lab dynamics"]
+    other.close()
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="ensemble must be one of"):
+        DynamicsPanel(ensemble="nvt")
+    with pytest.raises(ValueError, match="replicas must be 1 to 4, got 9"):
+        DynamicsPanel(replicas=9)
+    with pytest.raises(TypeError):
+        DynamicsPanel(temperature=300)

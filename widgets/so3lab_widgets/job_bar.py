@@ -1,0 +1,105 @@
+"""Buttons and one line for a job: start, pause, step, stop, how far it is, and what went wrong, in place."""
+
+import html
+from collections.abc import Callable
+
+import ipywidgets as ipw
+
+from so3lab_widgets.jobs import Job
+
+_WORDS = {
+    "ready": "ready", "running": "running", "paused": "paused", "finished": "finished", "stopped": "stopped",
+    "failed": "stopped by an error",
+}  # fmt: skip
+_WRONG = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600"
+
+
+class JobBar(ipw.VBox):
+    """What a person sees of a job, and how to command it.
+
+    Args:
+        start: Makes and starts the job, or lets a paused one go on; called when somebody presses start.
+        say: A few words about the job while it runs, such as simulated time and speed.
+    """
+
+    def __init__(self, start: Callable[[], None], say: Callable[[], str] = lambda: ""):
+        self._job: Job | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._say = say
+        self.start_button = _button("▶ Start", "start, or go on after a pause", lambda: start())
+        self.pause_button = _button("⏸ Pause", "wait after the present step", self._pause)
+        self.step_button = _button("⏭ Step", "while paused: one piece of work", self._step)
+        self.stop_button = _button("■ Stop", "end", self._stop)
+        self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
+        self.status, self.error = ipw.HTML(), ipw.HTML()
+        self.details = ipw.HTML()
+        self._fold = ipw.Accordion([self.details], titles=("Log",), selected_index=None)
+        self._fold.layout.display = "none"
+        buttons = (self.start_button, self.pause_button, self.step_button, self.stop_button)
+        row = ipw.HBox(
+            [*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
+        )
+        super().__init__([row, self.error, self._fold])
+        self.refresh()
+
+    def watch(self, job: Job) -> None:
+        """Show this job from now on."""
+        self._unsubscribe()
+        self._job = job
+        self._unsubscribe = job.subscribe(lambda _: self.refresh())
+        self.refresh()
+
+    def tell(self, sentence: str) -> None:
+        """Show a sentence where errors stand; none takes it away."""
+        self.error.value = (
+            f'<span role="alert" style="{_WRONG}">{html.escape(sentence)}</span>' if sentence else ""
+        )
+
+    def refresh(self) -> None:
+        """Bring buttons and words up to date; also called by whoever knows that there is news."""
+        job = self._job
+        state = "ready" if job is None else job.state
+        self.start_button.disabled = state == "running"
+        self.start_button.description = "▶ Go on" if state == "paused" else "▶ Start"
+        self.pause_button.disabled = state != "running"
+        self.step_button.disabled = state != "paused"
+        self.stop_button.disabled = state not in ("running", "paused")
+        words = [_WORDS[state], self._say() if job is not None else ""]
+        if job is not None and job.progress:
+            self.bar.layout.display, self.bar.value = "", job.progress
+            if job.remaining_s is not None and not job.ended:
+                words.append(f"{_duration(job.remaining_s)} left")
+        self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
+        if job is not None:
+            self.tell(job.error or "")
+            self._fold.layout.display = "" if job.error else "none"
+            if job.error:
+                self.details.value = (
+                    f'<pre style="white-space: pre-wrap">{html.escape(chr(10).join(job.log))}</pre>'
+                )
+
+    def _pause(self) -> None:
+        if self._job is not None:
+            self._job.pause()
+
+    def _step(self) -> None:
+        if self._job is not None:
+            self._job.step()
+
+    def _stop(self) -> None:
+        if self._job is not None:
+            self._job.stop(wait=False)
+
+
+def _button(words: str, tip: str, act: Callable[[], None]) -> ipw.Button:
+    made = ipw.Button(description=words, tooltip=tip, layout=ipw.Layout(width="90px"))
+    made.on_click(lambda _: act())
+    return made
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 3 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,224 @@
+"""Sliders that steer a running simulation: they write into its control record, which the next chunk of steps reads."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import ipywidgets as ipw
+
+from so3lab.control import Control
+from so3lab.steering import Bias, Pull, Restraint
+
+
+class _Knob(NamedTuple):
+    name: str
+    words: str
+    low: float
+    high: float
+    step: float
+    tip: str
+    ensembles: tuple[str, ...]
+    logarithmic: bool = False
+
+
+_BATHS = ("langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
+_PRESSURES = ("npt", "npt-flexible")
+KNOBS = (
+    _Knob("temperature_K", "Temperature (K)", 0.0, 1500.0, 5.0, "of the thermostat", _BATHS),
+    _Knob(
+        "timestep_fs",
+        "Time step (fs)",
+        0.05,
+        3.0,
+        0.05,
+        "1 fs is the most that hydrogen allows",
+        ("nve", *_BATHS),
+    ),
+    _Knob(
+        "friction_per_ps",
+        "Friction (1/ps)",
+        -2.0,
+        3.0,
+        0.1,
+        "of the Langevin thermostat",
+        ("langevin",),
+        True,
+    ),
+    _Knob("thermostat_fs", "Thermostat (fs)", 1.0, 4.0, 0.1, "relaxation time", _BATHS[1:], True),
+    _Knob("pressure_GPa", "Pressure (GPa)", -0.5, 5.0, 0.01, "of the barostat", _PRESSURES),
+    _Knob("barostat_fs", "Barostat (fs)", 2.0, 5.0, 0.1, "relaxation time", _PRESSURES, True),
+)
+_UNITS = {2: ("Å", "eV/Å²"), 3: ("°", "eV/rad²"), 4: ("°", "eV/rad²")}
+_STRENGTHS = {2: 5.0, 3: 1.0, 4: 0.5}
+_WIDE = ipw.Layout(width="100%")
+_STYLE = {"description_width": "112px"}
+
+
+class SteeringBox(ipw.VBox):
+    """A slider for every knob that the ensemble has, and rows for pulls and restraints on picked atoms.
+
+    Args:
+        control: What the sliders write.
+        ensemble: Which knobs there are.
+        picked: Gives the atoms that are picked now.
+        measure: Gives the present distance (Å), angle or dihedral (degrees) of some atoms.
+        symbols: Of all atoms.
+        on_change: Called with a line of Python that does what somebody has just done.
+        on_trouble: Called with a sentence when something cannot be done.
+        most: How many restraints and pulls of each kind there may be.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        ensemble: str,
+        *,
+        picked: Callable[[], Sequence[int]],
+        measure: Callable[[Sequence[int]], float],
+        symbols: Sequence[str],
+        on_change: Callable[[str], None] = lambda line: None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
+        most: int = 2,
+    ):
+        self.control, self._picked, self._measure, self._symbols = control, picked, measure, symbols
+        self._on_change, self._on_trouble, self._most = on_change, on_trouble, most
+        self.sliders: dict[str, Any] = {}
+        for knob in KNOBS:
+            if ensemble in knob.ensembles:
+                self.sliders[knob.name] = self._slider(knob)
+        self.hold_button = ipw.Button(
+            description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms"
+        )
+        self.pull_button = ipw.Button(
+            description="Pull picked", tooltip="a force between the two picked atoms"
+        )
+        self.hold_button.on_click(lambda _: self.try_to(self.hold))
+        self.pull_button.on_click(lambda _: self.try_to(self.pull))
+        self.rows = ipw.VBox()
+        self._biases: list[tuple[ipw.Widget, Callable[[], Bias]]] = []
+        super().__init__([*self.sliders.values(), ipw.HBox([self.hold_button, self.pull_button]), self.rows])
+
+    def try_to(self, act: Callable[[], None]) -> None:
+        """Do something; what stands against it is said in a sentence."""
+        try:
+            act()
+        except (ValueError, TypeError) as error:
+            self._on_trouble(" ".join(str(error).split()))
+
+    def hold(
+        self, atoms: Sequence[int] | None = None, centre: float | None = None, strength: float | None = None
+    ) -> None:
+        """Hold a distance, an angle or a dihedral with a spring: at its present value unless told.
+
+        Args:
+            atoms: Two, three or four; those picked unless given.
+            centre: Å or degrees.
+            strength: eV/Å² or eV/rad².
+
+        Raises:
+            ValueError: If there are not two to four atoms, or too many springs.
+        """
+        atoms = tuple(self._picked() if atoms is None else atoms)
+        if len(atoms) not in _UNITS:
+            raise ValueError(
+                f"hold needs two, three or four atoms, and {len(atoms)} are picked; click atoms in the view"
+            )
+        self._check_room(Restraint, atoms)
+        centre = float(self._measure(atoms) if centre is None else centre)
+        strength = _STRENGTHS[len(atoms)] if strength is None else strength
+        low, high = {2: (0.5, max(12.0, 1.5 * centre)), 3: (0.0, 180.0), 4: (-180.0, 180.0)}[len(atoms)]
+        of_centre, of_strength = _UNITS[len(atoms)]
+        where = _float_slider(centre, low, high, 0.01 if len(atoms) == 2 else 1.0, f"at ({of_centre})")
+        how = _float_slider(strength, 0.0, 4.0 * _STRENGTHS[len(atoms)], 0.05, f"spring ({of_strength})")
+        self._add_row(
+            f"hold {self._names(atoms)}", (where, how), lambda: Restraint(atoms, where.value, how.value)
+        )
+
+    def pull(self, atoms: Sequence[int] | None = None, force: float = 0.5) -> None:
+        """Pull two atoms apart with a constant force in eV/Å, or push them together with a negative one.
+
+        Raises:
+            ValueError: If there are not two atoms, or too many pulls.
+        """
+        atoms = tuple(self._picked() if atoms is None else atoms)
+        if len(atoms) != 2:
+            raise ValueError(
+                f"pull needs two atoms, and {len(atoms)} are picked; click two atoms in the view"
+            )
+        self._check_room(Pull, atoms)
+        how = _float_slider(force, -3.0, 3.0, 0.05, "force (eV/Å)")
+        self._add_row(f"pull {self._names(atoms)}", (how,), lambda: Pull(atoms, how.value))
+
+    def release(self) -> None:
+        """Take all restraints and pulls away."""
+        self._biases.clear()
+        self.rows.children = ()
+        self._apply()
+
+    def set_control(self, control: Control) -> None:
+        """Write into another record from now on, the one of a new simulation."""
+        self.control = control
+        for name, slider in self.sliders.items():
+            setattr(control, name, slider.value)
+        self._apply()
+
+    def _slider(self, knob: _Knob) -> Any:
+        value = getattr(self.control, knob.name)
+        if isinstance(value, tuple):
+            value = value[0]
+        kind = ipw.FloatLogSlider if knob.logarithmic else ipw.FloatSlider
+        low, high = knob.low, knob.high
+        if not knob.logarithmic:
+            low, high = min(low, value), max(high, value)
+        slider = kind(
+            value, min=low, max=high, step=knob.step, description=knob.words, tooltip=knob.tip, layout=_WIDE,
+            style=_STYLE, readout_format=".3g",
+        )  # fmt: skip
+        slider.observe(lambda change: self._turn(knob.name, change.new), "value")
+        return slider
+
+    def _turn(self, name: str, value: float) -> None:
+        setattr(self.control, name, value)
+        self._on_change(f"panel.control.{name} = {value:g}")
+
+    def _add_row(self, words: str, sliders: Sequence[Any], bias: Callable[[], Bias]) -> None:
+        away = ipw.Button(description="✕", tooltip=f"no longer {words}", layout=ipw.Layout(width="34px"))
+        row = ipw.VBox([ipw.HBox([ipw.Label(words), away]), *sliders])
+        entry = (row, bias)
+        self._biases.append(entry)
+        self.rows.children = (*self.rows.children, row)
+
+        def remove(_: Any) -> None:
+            self._biases.remove(entry)
+            self.rows.children = tuple(child for child in self.rows.children if child is not row)
+            self._apply()
+
+        away.on_click(remove)
+        for slider in sliders:
+            slider.observe(lambda _: self.try_to(self._apply), "value")
+        self._apply()
+
+    def _apply(self) -> None:
+        self.control.biases = [bias() for _, bias in self._biases]
+        self._on_change(f"panel.control.biases = {list(self.control.biases)!r}")
+
+    def _check_room(self, kind: type, atoms: tuple[int, ...]) -> None:
+        present = [bias() for _, bias in self._biases]
+        alike = [bias for bias in present if isinstance(bias, kind) and len(bias.atoms) == len(atoms)]  # type: ignore[union-attr]
+        most = 1 if len(atoms) == 3 else self._most
+        if len(alike) >= most:
+            raise ValueError(f"there are {most} of this kind already; remove one with its ✕ first")
+
+    def _names(self, atoms: Sequence[int]) -> str:
+        return "–".join(f"{self._symbols[atom]}{atom}" for atom in atoms)
+
+
+def _float_slider(value: float, low: float, high: float, step: float, words: str) -> ipw.FloatSlider:
+    return ipw.FloatSlider(
+        value,
+        min=min(low, value),
+        max=max(high, value),
+        step=step,
+        description=words,
+        layout=_WIDE,
+        style=_STYLE,
+    )
