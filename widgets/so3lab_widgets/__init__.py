@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 _FROM = {
     "DynamicsPanel": "so3lab_widgets.dynamics_panel",
-    "TrajectoryPanel": "so3lab_widgets.trajectory_panel",
     "Job": "so3lab_widgets.jobs",
+    "LinkedFigure": "so3lab_widgets.linked",
     "LiveFigure": "so3lab_widgets.live",
     "Movie": "so3lab_widgets.report",
     "Pump": "so3lab_widgets.pump",
     "Section": "so3lab_widgets.report",
+    "TrajectoryPanel": "so3lab_widgets.trajectory_panel",
     "Viewer": "so3lab_widgets.viewer",
     "build_report": "so3lab_widgets.report",
     "show": "so3lab_widgets.view3d",
 }
-_MODULES = ("figures", "jobs", "live", "ngl", "pump", "report", "theme", "view3d", "viewer")
+_MODULES = ("figures", "jobs", "linked", "live", "ngl", "pump", "report", "theme", "view3d", "viewer")
 
 if TYPE_CHECKING:
-    from so3lab_widgets import figures, jobs, live, ngl, pump, report, theme, view3d, viewer
+    from so3lab_widgets import figures, jobs, linked, live, ngl, pump, report, theme, view3d, viewer
     from so3lab_widgets.dynamics_panel import DynamicsPanel
     from so3lab_widgets.jobs import Job
+    from so3lab_widgets.linked import LinkedFigure
     from so3lab_widgets.live import LiveFigure
     from so3lab_widgets.pump import Pump
     from so3lab_widgets.report import Movie, Section, build_report
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from so3lab_widgets.viewer import Viewer
 
 __all__ = [
-    "DynamicsPanel", "Job", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer", "build_report",
-    "figures", "jobs", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
+    "DynamicsPanel", "Job", "LinkedFigure", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer",
+    "build_report", "figures", "jobs", "linked", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
 ]  # fmt: skip
 
 

@@ -97,17 +97,22 @@ def save_frames(source: Path, target: Path, frames: slice) -> str:
         FileExistsError: If the file exists: nothing is replaced.
         ValueError: If no frame is chosen, or the ending is none of those we can write.
     """
+    _check_new(target)
     count = export(source, target, frames)
     return f"Wrote {count:,} frames to {target}."
 
 
-def save_new(target: Path, text: str) -> str:
+def save_text(target: Path, text: str) -> str:
     """Write a text file that must not exist yet; returns a sentence about it.
 
     Raises:
         FileExistsError: If it does.
     """
-    if target.exists():
-        raise FileExistsError(f"{target} exists; choose another name")
+    _check_new(target)
     target.write_text(text, encoding="utf-8")
     return f"Wrote {target}."
+
+
+def _check_new(target: Path) -> None:
+    if target.exists():
+        raise FileExistsError(f"{target} exists; choose another name")

@@ -8,14 +8,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from so3lab_widgets.linked import LinkedFigure
-from so3lab_widgets.theme import ORANGE, PALETTE, label, styled
+from so3lab_widgets.theme import BLUE, ORANGE, label, styled
 from so3lab_widgets.thinning import strided, thinned
 
-_ROW_HEIGHT = 150
+_HEIGHT = 480
+_LOWEST_ROW = 105
+_LONGEST_TITLE = 18
 _GAP = 0.06
 _MARGINS = {"l": 78, "r": 16, "t": 12, "b": 48}
 _LARGE_OFFSET = 20.0
-"""A curve this many times further from zero than it is wide is drawn relative to its first value."""
+"""An energy this many times further from zero than its curve is high is drawn relative to its first value."""
 _BAND = "rgba(230, 159, 0, 0.20)"
 _NO_OUTLINE = {"line": {"color": "rgba(0,0,0,0)"}}
 
@@ -27,21 +29,44 @@ class Series:
     column: str
     """Name that ends in its unit, as in a table."""
     values: np.ndarray
+    colour: str = BLUE
     circular: bool = False
     """Whether these are degrees from -180 to 180, drawn as dots."""
+
+    @property
+    def words(self) -> str:
+        """What it is."""
+        return label(self.column).partition(" (")[0]
+
+    @property
+    def unit(self) -> str:
+        """Its unit."""
+        return label(self.column).partition(" (")[2].removesuffix(")")
 
     @property
     def offset(self) -> float:
         """What is taken off before drawing, so that ticks and single precision resolve the curve."""
         finite = self.values[np.isfinite(self.values)]
-        if self.circular or not len(finite) or abs(finite[0]) < _LARGE_OFFSET * max(np.ptp(finite), 1e-9):
+        if self.unit != "eV" or not len(finite) or abs(finite[0]) < _LARGE_OFFSET * max(np.ptp(finite), 1e-9):
             return 0.0
         return float(finite[0])
 
     @property
     def title(self) -> str:
-        """What stands at the axis."""
-        return label(self.column).replace(" (", f"{' − first' if self.offset else ''}<br>(")
+        """What stands at the axis; Δ is the change since the first frame."""
+        words = f"Δ {self.words}" if self.offset else self.words
+        if len(words) <= _LONGEST_TITLE:
+            return f"{words}<br>({self.unit})"
+        kind, _, rest = words.partition(" ")
+        return f"{kind} ({self.unit})<br>{rest}"
+
+    def text(self, frame: int) -> str:
+        """Name, value and unit at a frame, with digits that tell frames apart."""
+        finite = self.values[np.isfinite(self.values)]
+        spread = float(np.ptp(finite)) if len(finite) else 0.0
+        decimals = int(np.clip(2 - np.floor(np.log10(spread)), 0, 6)) if spread > 0 else 3
+        value = f"{self.values[frame]:,.{decimals}f}".replace("-", "−")
+        return f"{self.words} {value}{'' if self.unit in ('', '°') else ' '}{self.unit}"
 
     def drawn(self, times: np.ndarray, first: int, stop: int) -> dict[str, np.ndarray]:
         """Points of the curve between two frames: few, and true ones."""
@@ -76,32 +101,30 @@ class FramePlot:
         self.times = np.asarray(times_ps, float) if increasing else np.arange(len(times_ps), dtype=float)
         self.unit = "ps" if increasing else ""
         self._on_frame, self._on_choice = on_frame, on_choice
-        self._sight: tuple[float, float] | None = None
+        self._sight = (-np.inf, np.inf)
         self.series: dict[str, Series] = {}
-        self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_ROW_HEIGHT))
+        self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_HEIGHT))
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
-        self.figure.layout.on_change(lambda layout, whole: self._on_sight(None), "xaxis.autorange")
+        self.figure.layout.on_change(lambda layout, automatic: automatic and self.zoom_out(), "xaxis.autorange")
 
     def draw(self, series: dict[str, Series]) -> None:
         """Show these series, one below the other."""
         self.series = dict(series)
         first, stop = self._visible()
         figure, rows = self.figure, max(1, len(series))
-        height = (1 - _GAP * (rows - 1)) / rows
-        layout: dict[str, Any] = {
-            "height": 70 + _ROW_HEIGHT * rows,
-            "xaxis.anchor": f"y{rows}" if rows > 1 else "y",
-        }
-        traces = []
-        for row, (name, one) in enumerate(series.items(), start=1):
-            top = 1 - (row - 1) * (height + _GAP)
-            axis = f"y{row}" if row > 1 else "y"
-            layout[f"yaxis{row if row > 1 else ''}"] = self._axis(one, (max(0.0, top - height), top))
-            traces.append(self._trace(name, one, axis, PALETTE[(row - 1) % len(PALETTE)], first, stop))
-        with figure._edits:
+        share = (1 - _GAP * (rows - 1)) / rows
+        axes, traces = {}, []
+        for row, (name, one) in enumerate(series.items()):
+            top = 1 - row * (share + _GAP)
+            axes[_axis_name("yaxis", row)] = self._axis(one, (max(0.0, top - share), top))
+            traces.append(self._trace(name, one, _axis_name("y", row), first, stop))
+        with figure.edits:
             figure.data = ()
-            figure.update_layout(layout)
+            with figure.batch_update():
+                figure.layout.height = max(_HEIGHT, 70 + _LOWEST_ROW * rows)
+                for name, axis in axes.items():
+                    figure.layout[name] = axis
             figure.add_traces(traces)
             for trace in figure.data:
                 trace.on_click(self._pointed("click"))
@@ -126,29 +149,33 @@ class FramePlot:
 
     def zoom(self, first: int, stop: int) -> None:
         """Show the time from one frame to before another only."""
-        if stop - first < 2:
-            return
-        self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
+        if stop - first > 1:
+            self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
 
     def zoom_out(self) -> None:
         """Show the whole run."""
-        self._relayout({"xaxis.autorange": True})
+        self.zoom(0, len(self.times))
 
     def close(self) -> None:
         """Take the plot away."""
         self.figure.close()
 
     def _start_layout(self) -> dict[str, Any]:
-        at = float(self.times[0]) if len(self.times) else 0.0
-        common = {"yref": "paper", "y0": 0, "y1": 1, "x0": at, "x1": at}
+        start, end = map(float, self.times[[0, -1]])
+        common = {"yref": "paper", "y0": 0, "y1": 1, "x0": start, "x1": start}
+        axis: dict[str, Any] = {
+            "title": {"text": "time (ps)" if self.unit else "frame"},
+            "anchor": "free",
+            "position": 0,
+        }
+        if end > start:  # with an automatic range Plotly would draw every curve anew when the line moves
+            axis |= {"range": [start, end], "minallowed": start, "maxallowed": end}
         return {
             "showlegend": False, "hovermode": "x", "hoverdistance": -1, "dragmode": "select", "selectdirection": "h",
-            "newselection": _NO_OUTLINE, "uirevision": "keep",
-            "xaxis": {"title": {"text": "time (ps)" if self.unit else "frame"}, },
+            "newselection": _NO_OUTLINE, "xaxis": axis,
             "shapes": [
-                {"type": "line", "line": {"color": ORANGE, "width": 2}, **common},
-                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False}
-                | common,
+                {"type": "line", "line": {"color": ORANGE, "width": 2}} | common,
+                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False} | common,
             ],
         }  # fmt: skip
 
@@ -162,13 +189,14 @@ class FramePlot:
             axis |= {"range": [-190, 190], "tickvals": [-180, -90, 0, 90, 180]}
         return axis
 
-    def _trace(self, name: str, one: Series, axis: str, colour: str, first: int, stop: int) -> go.Scatter:
-        looks = {"mode": "markers", "marker": {"size": 3, "color": colour}} if one.circular else {
-            "mode": "lines", "line": {"color": colour, "width": 1.2}
+    def _trace(self, name: str, one: Series, axis: str, first: int, stop: int) -> go.Scatter:
+        looks = {"mode": "markers", "marker": {"size": 3, "color": one.colour}} if one.circular else {
+            "mode": "lines", "line": {"color": one.colour, "width": 1.2}
         }  # fmt: skip
+        change = "Δ " if one.offset else ""
         return go.Scatter(
-            name=name, yaxis=axis, xaxis="x", hovertemplate=f"%{{x:.6~g}}<br>%{{y:.5~g}}<extra>{name}</extra>",
-            **looks, **one.drawn(self.times, first, stop),
+            name=name, yaxis=axis, xaxis="x", **looks, **one.drawn(self.times, first, stop),
+            hovertemplate=f"%{{x:.7~g}} {self.unit}<br>{change}%{{y:.5~g}} {one.unit}<extra></extra>",
         )  # fmt: skip
 
     def _frame_at(self, time: float) -> int:
@@ -181,17 +209,15 @@ class FramePlot:
 
     def _visible(self) -> tuple[int, int]:
         """First frame in sight, and the one behind the last; two more at the edges, where curves run out of sight."""
-        if self._sight is None:
-            return 0, len(self.times)
         low, high = self._sight
         first, stop = np.searchsorted(self.times, low, "left"), np.searchsorted(self.times, high, "right")
         return max(0, int(first) - 1), min(len(self.times), int(stop) + 1)
 
     def _on_sight(self, limits: Any) -> None:
-        """Somebody has zoomed, or zoomed out."""
-        self._sight = None if limits is None else (min(map(float, limits)), max(map(float, limits)))
+        """Somebody has zoomed."""
+        self._sight = (min(map(float, limits)), max(map(float, limits)))
         first, stop = self._visible()
-        with self.figure._edits, self.figure.batch_update():
+        with self.figure.edits, self.figure.batch_update():
             for trace, one in zip(self.figure.data, self.series.values(), strict=True):
                 points = one.drawn(self.times, first, stop)
                 trace.x, trace.y = points["x"], points["y"]
@@ -214,5 +240,10 @@ class FramePlot:
             self._on_choice(first, stop)
 
     def _relayout(self, changes: dict[str, Any]) -> None:
-        with self.figure._edits:
+        with self.figure.edits:
             self.figure.plotly_relayout(changes)
+
+
+def _axis_name(kind: str, row: int) -> str:
+    """Plotly's name of an axis: the first one has no number."""
+    return f"{kind}{row + 1}" if row else kind

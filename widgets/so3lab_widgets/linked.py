@@ -45,7 +45,7 @@ class LinkedFigure(go.FigureWidget):
     Plotly's own widget brings five megabytes of JavaScript each time; here the kernel sends them once and all
     figures share them. ``on_click``, ``on_hover``, ``on_selection``, ``on_change`` and ``batch_update`` work as ever,
     and a page that is loaded again shows the figure as it is now. Unlike in Plotly's widget, defaults that the
-    browser chose, such as ranges of axes, do not come back to Python.
+    browser chose, such as ranges of axes, do not come back to Python, and nothing is ever uploaded.
 
     Args:
         data: A figure, or traces; traces get the house style.
@@ -66,11 +66,18 @@ class LinkedFigure(go.FigureWidget):
             )
             layout = None
         super().__init__(data, layout, **options)
-        self._config = {"responsive": True, "displaylogo": False}
+        self._config = {
+            "responsive": True, "displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["lasso2d"],
+        }  # fmt: skip
 
     @traitlets.default("_source")
     def _source_of_this_kernel(self) -> str:
         return PlotlySource.current().model_id
+
+    @property
+    def edits(self) -> threading.RLock:
+        """Lock to hold while the figure is changed, where several threads do."""
+        return self._edits
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """What a page gets: traces and layout as they are now, not as they were when the figure was made."""

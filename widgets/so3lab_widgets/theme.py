@@ -83,6 +83,7 @@ TEMPLATE = go.layout.Template(
             "font": {"size": 16}, "subtitle": {"font": {"size": 12.5}},
         },
         "margin": {"l": 70, "r": 24, "t": 60, "b": 56},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": BLUE},
         "hoverlabel": {"font": {"size": 12}, "align": "left"},
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
         "xaxis": _AXIS,

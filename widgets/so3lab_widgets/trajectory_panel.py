@@ -3,6 +3,8 @@
 import html
 import itertools
 import os
+import re
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,16 @@ from ase import Atoms
 
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_new
+from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot, Series
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.picked_series import code_for, column_of, measured
 from so3lab_widgets.pump import Pump
-from so3lab_widgets.theme import label
+from so3lab_widgets.theme import PALETTE, label
 from so3lab_widgets.viewer import Viewer
 
 _SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
-_NOT_SERIES = ("step", "time_fs")
+_NOT_SERIES = ["step", "time_fs"]
 _numbers = itertools.count(1)
 
 
@@ -53,7 +55,9 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer = Viewer(height=height)
         self._name = f"trajectory panel {next(_numbers)}"
         self._jobs: dict[str, Job] = {}
-        self._pointed_at = -1
+        self._stored: set[str] = set()
+        self._lock = threading.RLock()  # callbacks come in several threads
+        self._pointed_at = self._coded = -1
         self._last_pick: tuple[int, ...] = ()
         self._pump = Pump(self._follow, name="shown frame")
         self._make_controls()
@@ -61,18 +65,21 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer.observe(lambda change: self._pump.put((change.new,)), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         if trajectory is not None:
-            self.open(trajectory)
+            self.load(trajectory)
 
-    def open(self, trajectory: str | os.PathLike | Trajectory) -> None:
+    def load(self, trajectory: str | os.PathLike | Trajectory) -> None:
         """Show another trajectory; what is wrong with it is said in the panel, which keeps what it shows."""
         try:
+            if not isinstance(trajectory, str | os.PathLike | Trajectory):
+                raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
             opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
                 raise ValueError(
                     f"{opened.path} has no frames yet; open it again when its run has written some"
                 )
             self.viewer.show(opened)
-            self._show(opened)
+            with self._lock:
+                self._show(opened)
         except (OSError, TypeError, ValueError) as error:
             self._say(_sentence(error), wrong=True)
 
@@ -99,9 +106,7 @@ class TrajectoryPanel(ipw.VBox):
         def finish(job: Job) -> None:
             if job.state == "finished":
                 self._say("")
-                self._add_series(
-                    trajectory, column, Series(column, np.concatenate(values), circular=len(atoms) == 4)
-                )
+                self._add_series(job, column, np.concatenate(values), len(atoms) == 4)
             elif job.state == "failed":
                 self._say(f"{label(column)}: {job.error}", wrong=True)
 
@@ -125,6 +130,8 @@ class TrajectoryPanel(ipw.VBox):
 
     def close(self) -> None:
         """Take the panel away: its threads end, its file is let go."""
+        if "_body" not in vars(self):  # a panel that could not be made is closed by Python all the same
+            return
         for job in self._jobs.values():
             job.stop()
         self._pump.close()
@@ -139,27 +146,29 @@ class TrajectoryPanel(ipw.VBox):
             placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px")
         )
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
-        self.open_button.on_click(lambda _: self.open(self.path.value))
+        self.open_button.on_click(lambda _: self.load(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
         self._message, self._readout = ipw.HTML(), ipw.HTML()
         self._follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
         self._follows.layout.width = "230px"
         self._toggles: dict[str, ipw.ToggleButton] = {}
         self._toggle_row = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap"))
-        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 460px", min_width="0"))
+        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self._code = CodeLine()
-        molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 360px", min_width="0"))
+        molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
         both = ipw.HBox(
             [molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
         )
-        head = ipw.HBox([self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap"))
+        head = ipw.HBox(
+            [self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
+        )
         self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
         self._body.layout.display = "none"
 
     def _opened(self) -> Trajectory:
         if self.trajectory is None:
-            raise ValueError("no trajectory is open; call open(path) first")
+            raise ValueError("no trajectory is open; call load(path) first")
         return self.trajectory
 
     def _show(self, trajectory: Trajectory) -> None:
@@ -169,15 +178,17 @@ class TrajectoryPanel(ipw.VBox):
         self._jobs.clear()
         table, before = trajectory.table(), self.plot
         self.trajectory = trajectory
-        self.series = {
-            name: Series(name, table[name].to_numpy(float)) for name in table if name not in _NOT_SERIES
-        }
+        shown = [name for name in _SHOWN_FIRST if name in table]
+        names = dict.fromkeys([*shown, *table.columns.difference(_NOT_SERIES, sort=False)])
+        self.series, self._stored = {}, set(names)
+        for name in names:
+            self.series[name] = Series(name, table[name].to_numpy(float), self._next_colour())
         self._last_pick = ()
         self.plot = FramePlot(0.001 * table["time_fs"].to_numpy(float), self._on_point, self.choose)
         self._toggles = {}
-        shown = [name for name in _SHOWN_FIRST if name in self.series] or list(self.series)[:3]
-        for name in self.series:
-            self._add_toggle(name, name in shown)
+        self._coded = self.viewer.frame
+        for number, name in enumerate(self.series):
+            self._add_toggle(name, number < max(1, len(shown)))
         self._draw()
         self._plot_box.children = [self.plot.figure]
         if before is not None:
@@ -190,30 +201,35 @@ class TrajectoryPanel(ipw.VBox):
         self._pump.put((self.viewer.frame,))
 
     def _add_toggle(self, name: str, shown: bool) -> None:
-        words = label(name).rsplit(" (", 1)[0]
-        toggle = ipw.ToggleButton(shown, description=words, tooltip=f"Draw {label(name)}")
+        toggle = ipw.ToggleButton(shown, description=self.series[name].words, tooltip=f"Draw {label(name)}")
         toggle.layout.width = "auto"
         self._toggles[name] = toggle
         self._toggle_row.children = list(self._toggles.values())
         toggle.observe(lambda _: self._on_toggle(), "value")
 
-    def _add_series(self, trajectory: Trajectory, column: str, one: Series) -> None:
-        if trajectory is not self.trajectory:  # another one was opened meanwhile
-            return
-        self.series[column] = one
-        self._add_toggle(column, True)
-        self._draw()
+    def _next_colour(self) -> str:
+        return PALETTE[len(self.series) % len(PALETTE)]
+
+    def _add_series(self, job: Job, column: str, values: np.ndarray, circular: bool) -> None:
+        """Draw what a job has measured, unless it is not wanted any more."""
+        with self._lock:
+            if self._jobs.get(column) is not job:
+                return
+            self.series[column] = Series(column, values, self._next_colour(), circular)
+            self._add_toggle(column, True)
+            self._draw()
         self._pump.put((self.viewer.frame,))
 
     def _draw(self) -> None:
         assert self.plot is not None
-        self.plot.draw({name: self.series[name] for name, toggle in self._toggles.items() if toggle.value})
+        with self._lock:
+            self.plot.draw(
+                {name: self.series[name] for name, toggle in self._toggles.items() if toggle.value}
+            )
 
     def _on_toggle(self) -> None:
         self._draw()
-        names = [
-            name for name, toggle in self._toggles.items() if toggle.value and name in self._opened().table()
-        ]
+        names = [name for name, toggle in self._toggles.items() if toggle.value and name in self._stored]
         listed = "".join(f", {name!r}" for name in names)
         self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
 
@@ -235,11 +251,12 @@ class TrajectoryPanel(ipw.VBox):
 
     def _forget(self, atoms: tuple[int, ...]) -> None:
         column = column_of(Atoms(self._opened().atomic_numbers).get_chemical_symbols(), atoms)
-        if column in self._jobs:
-            self._jobs.pop(column).stop()
-        if self.series.pop(column, None) is not None:
-            self._toggles.pop(column)
-            self._toggle_row.children = list(self._toggles.values())
+        with self._lock:
+            if column in self._jobs:
+                self._jobs.pop(column).stop(wait=False)
+            if self.series.pop(column, None) is not None:
+                self._toggles.pop(column)
+                self._toggle_row.children = list(self._toggles.values())
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -266,9 +283,9 @@ class TrajectoryPanel(ipw.VBox):
                 lambda: save_frames(source, target, chosen),
                 f"so3lab.trajectory.export({str(source)!r}, {str(target)!r}, {chosen})",
             ),
-            "table": (lambda: save_new(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
+            "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
             "figure": (
-                lambda: save_new(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
+                lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
             ),
         }  # fmt: skip
         function, self._code.code = work[what]
@@ -297,26 +314,26 @@ class TrajectoryPanel(ipw.VBox):
 
     def _follow(self, item: tuple[int]) -> None:
         """In the pump's thread: line and numbers of the frame that is shown."""
-        (frame,), trajectory = item, self.trajectory
-        if trajectory is None or self.plot is None or frame >= len(trajectory):
-            return
-        self.plot.show_frame(frame)
-        parts = [
-            f"<b>frame {frame:,}</b> of {len(trajectory):,}",
-            f"{self.plot.times[frame]:,.4g} {self.plot.unit}",
-        ]
-        for name, toggle in self._toggles.items():
-            if toggle.value:
-                words, unit = (
-                    label(name).removesuffix(")").rsplit(" (", 1) if "(" in label(name) else (label(name), "")
-                )
-                parts.append(f"{html.escape(words)} {self.series[name].values[frame]:.6g} {unit}")
-        self._readout.value = " · ".join(parts)
-        if not self.viewer.playing and frame != self._pointed_at:
-            self._code.code = f"atoms = {self._file()}[{frame}]"
+        (frame,) = item
+        with self._lock:
+            if self.trajectory is None or self.plot is None or frame >= len(self.trajectory):
+                return
+            self.plot.show_frame(frame)
+            self._readout.value = self._sentence_about(frame)
+            if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
+                self._code.code = f"atoms = {self._file()}[{frame}]"
+            self._coded = frame
         self._pump.report(
             1
         )  # a line and a sentence cost the page little: nobody counts whether it painted them
+
+    def _sentence_about(self, frame: int) -> str:
+        assert self.plot is not None
+        parts = [f"<b>frame {frame:,}</b> of {len(self._opened()):,}"]
+        if self.plot.unit:
+            parts.append(f"{self.plot.times[frame]:,.3f} {self.plot.unit}")
+        parts += [html.escape(one.text(frame)) for one in self.plot.series.values()]
+        return " · ".join(f'<span style="white-space: nowrap">{part}</span>' for part in parts)
 
     def _say(self, text: str, wrong: bool = False) -> None:
         mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""
@@ -331,6 +348,4 @@ def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
 
 def _sentence(error: Exception | str) -> str:
     """What went wrong, without the numbers that operating systems give to errors."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
-    return " ".join(str(error).split())
+    return re.sub(r"^\[Errno \d+\] ", "", " ".join(str(error).split()))

@@ -27,7 +27,7 @@ async function find(manager, id) {
 
 export default () => {
   const listeners = Object.fromEntries(ORDERS.map(name => [name, []])), early = [];
-  let figure = null, ready, order = {}, added = [];
+  let figure = null, ready, order = {}, added = [], closed = false;
 
   function obey(name, value) {
     order = {name, value};
@@ -40,7 +40,7 @@ export default () => {
   const facade = model => ({
     get: name => (name === order.name ? order.value : model.get(name)),
     set: (name, value) => { if (!/Deltas?$/.test(name)) model.set(name, value); },
-    save_changes: () => model.save_changes(),
+    save_changes: () => { if (!closed) model.save_changes(); },
     on: (event, listener) => {
       const name = event.replace("change:", "");
       listeners[name]?.push(listener);
@@ -63,6 +63,7 @@ export default () => {
         for (const [name, value] of early.splice(0)) obey(name, value);
       });
       ready.catch(() => {});
+      return () => { closed = true; };
     },
     async render({model, el}) {
       el.style.minHeight = `${model.get("_widget_layout").height ?? 360}px`;

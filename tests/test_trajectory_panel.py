@@ -1,0 +1,183 @@
+"""The trajectory panel without a browser: what its controls do, and how it takes what cannot be done."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import molecule
+from ase.io import read
+from so3lab_widgets.trajectory_panel import TrajectoryPanel
+
+from so3lab.observables import internal_coordinates
+from so3lab.trajectory import Trajectory, TrajectoryWriter
+
+FRAMES = 4500
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("runs") / "run.h5", FRAMES)
+
+
+def write(path, frames: int):
+    atoms, rng = molecule("CH3CH2OH"), np.random.default_rng(0)
+    shape = (frames, len(atoms), 3)
+    noise = rng.normal(size=frames)
+    with TrajectoryWriter(path, atoms, state_template={}, meta={}) as writer:
+        if frames:
+            writer.append({
+                "step": np.arange(frames), "time_fs": 2.0 * np.arange(frames),
+                "positions": atoms.positions + rng.normal(0, 0.05, shape), "velocities": np.zeros(shape),
+                "forces": np.zeros(shape), "temperature": 300 + noise, "kinetic_energy": 1 + 0.01 * noise,
+                "potential_energy": -100 - 0.01 * noise,
+            })  # fmt: skip
+    return path
+
+
+@pytest.fixture
+def panel(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = TrajectoryPanel(path)
+    yield made
+    made.close()
+
+
+def wait_until(condition, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_temperature_and_energies_are_drawn_first(panel):
+    assert list(panel.plot.series) == ["temperature", "potential_energy", "total_energy"]
+    assert list(panel.series) == ["temperature", "potential_energy", "total_energy", "kinetic_energy"]
+    assert panel.viewer.frames == FRAMES
+
+
+def test_the_player_moves_line_and_numbers(panel):
+    panel.viewer.frame = 1000
+    wait_until(lambda: panel.plot.figure.layout.shapes[0].x0 == 2.0)
+    wait_until(lambda: "frame 1,000" in panel._readout.value)
+    assert f"{panel.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
+
+
+def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
+    panel._on_point(17, "hover")
+    assert panel.viewer.frame == 17
+    panel._follows.value = False
+    panel._on_point(18, "hover")
+    assert panel.viewer.frame == 17
+    panel._on_point(19, "click")
+    assert panel.viewer.frame == 19
+    assert panel._code.code.endswith("run.h5')[19]")
+
+
+@pytest.mark.parametrize(
+    ("atoms", "column"),
+    [
+        ([0, 1], "distance C0–C1_A"),
+        ([0, 1, 2], "angle C0–C1–O2_deg"),
+        ([0, 1, 2, 3], "dihedral C0–C1–O2–H3_deg"),
+    ],
+)
+def test_picked_atoms_are_measured_in_every_frame(panel, path, atoms, column):
+    panel.viewer.picked = atoms
+    wait_until(lambda: column in panel.plot.series)
+    right = internal_coordinates(Trajectory(path).positions(), {"x": tuple(atoms)}).to_numpy()[:, 0]
+    np.testing.assert_allclose(panel.series[column].values, right)
+    found = eval(panel._code.code, {"so3lab": __import__("so3lab")})
+    np.testing.assert_allclose(found.to_numpy()[:, 0], right)
+
+
+def test_a_longer_chain_replaces_the_shorter_and_a_new_one_does_not(panel):
+    for picked, columns in (
+        ([0, 1], {"distance C0–C1_A"}),
+        ([0, 1, 2], {"angle C0–C1–O2_deg"}),
+        ([4], {"angle C0–C1–O2_deg"}),
+        ([4, 5], {"angle C0–C1–O2_deg", "distance H4–H5_A"}),
+    ):
+        panel.viewer.picked = picked
+        wait_until(lambda columns=columns: {name for name in panel.series if "–" in name} == columns)
+
+
+def test_series_are_hidden_and_shown(panel):
+    panel._toggles["potential_energy"].value = False
+    panel._toggles["kinetic_energy"].value = True
+    assert list(panel.plot.series) == ["temperature", "total_energy", "kinetic_energy"]
+    assert panel._code.code.endswith(".table(), 'temperature', 'total_energy', 'kinetic_energy')")
+
+
+def test_chosen_frames_are_exported(panel, path, tmp_path):
+    panel.plot._on_choice(100, 140)
+    panel.choice.every.value = 10
+    assert panel.choice.count.value == "4 frames chosen"
+    panel.choice.save_frames.click()
+    wait_until(lambda: "Wrote 4 frames" in panel._message.value)
+    found = read(tmp_path / "frames.extxyz", ":")
+    np.testing.assert_allclose(found[1].positions, Trajectory(path)[110].positions, atol=1e-6)
+    panel.choice.save_table.click()
+    wait_until(lambda: "Wrote frames.csv" in panel._message.value)
+    assert pd.read_csv(tmp_path / "frames.csv")["frame"].tolist() == [100, 110, 120, 130]
+    panel.choice.save_figure.click()
+    wait_until(lambda: "Wrote frames.html" in panel._message.value)
+    assert "plotly" in (tmp_path / "frames.html").read_text("utf-8")
+
+
+def test_nothing_is_overwritten(panel, tmp_path):
+    (tmp_path / "frames.csv").write_text("mine")
+    panel.save("table")
+    wait_until(lambda: "frames.csv exists; choose another name" in panel._message.value)
+    assert (tmp_path / "frames.csv").read_text() == "mine"
+
+
+def test_a_slice_of_a_trajectory_exports_its_own_frames(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    panel = TrajectoryPanel(Trajectory(path)[1000:2000:10])
+    panel.choose(5, 7)
+    panel.save("frames")
+    wait_until(lambda: "Wrote 2 frames" in panel._message.value)
+    found = read(tmp_path / "frames.extxyz", ":")
+    np.testing.assert_allclose(found[0].positions, Trajectory(path)[1050].positions, atol=1e-6)
+    panel.close()
+
+
+def test_what_cannot_be_opened_is_said_and_the_panel_stays(panel, tmp_path):
+    (tmp_path / "empty.h5").touch()
+    write(tmp_path / "none.h5", 0)
+    for wrong, sentence in (
+        (tmp_path / "nowhere.h5", "there is no trajectory file"),
+        (tmp_path / "empty.h5", "is not an HDF5 file"),
+        (tmp_path / "none.h5", "has no frames yet"),
+        (42, "trajectory must be a file or an open Trajectory, got 42"),
+    ):
+        panel.load(wrong)
+        assert sentence in panel._message.value
+        assert "Errno" not in panel._message.value
+        assert len(panel.trajectory) == FRAMES
+
+
+def test_a_panel_without_a_file_waits_for_one(path):
+    panel = TrajectoryPanel()
+    assert panel._body.layout.display == "none"
+    with pytest.raises(ValueError, match="no trajectory is open"):
+        panel.add(0, 1)
+    panel.path.value = str(path)
+    panel.open_button.click()
+    assert panel._body.layout.display == ""
+    assert panel.viewer.frames == FRAMES
+    panel.close()
+
+
+@pytest.mark.parametrize(
+    ("atoms", "sentence"), [((0,), "two to four different"), ((0, 0), "different"), ((0, 99), "0 to 8")]
+)
+def test_atoms_that_cannot_be_measured_are_refused(panel, atoms, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        panel.add(*atoms)
+
+
+def test_unknown_keywords_are_refused(path):
+    with pytest.raises(TypeError, match="colour"):
+        TrajectoryPanel(path, colour="red")
