@@ -193,7 +193,7 @@ def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
     )  # fmt: skip
     assert "replicas 3 instead of 1" in apart["replicas"][0]["result"]
     (tmp_path / "b" / "replica_0000.h5").unlink()
-    words[5] = 20
+    words[words.index(40)] = 20
     assert "holds the state of all replicas" in simulated(*words, "--resume", out="b", status=1)
 
 

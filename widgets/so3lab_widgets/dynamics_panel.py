@@ -21,7 +21,7 @@ from so3lab.potential import Potential
 from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.drawable import check_size
-from so3lab_widgets.frame_choice import save_new
+from so3lab_widgets.frame_choice import save_text
 from so3lab_widgets.job_bar import JobBar
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import LivePlots
@@ -382,7 +382,7 @@ class DynamicsPanel(ipw.VBox):
 
     def _measure(self, atoms: Sequence[int]) -> float:
         found = internal_coordinates(self._running().atoms().positions[None], {"picked": tuple(atoms)})
-        return float(found.iloc[0, 0])
+        return float(found.to_numpy()[0, 0])
 
     def _on_pick(self, change: Any) -> None:
         for viewer in self.viewers:
@@ -425,7 +425,7 @@ class DynamicsPanel(ipw.VBox):
         target = Path(self.path.value).with_suffix(ending)
 
         def write() -> None:
-            self._saved.value = html.escape(save_new(target, text()))
+            self._saved.value = html.escape(save_text(target, text()))
             self._say_code(f"{code}({str(target)!r})")
 
         self._try(write)
