@@ -257,8 +257,8 @@ class DynamicsPanel(ipw.VBox):
         save_table = button(
             "Table", "download", "what is remembered as CSV beside the file", self._on_save_table
         )
-        save_figure = _button(
-            "⤓ Figure", "the curves as a page that opens without a network", self._on_save_figure
+        save_figure = button(
+            "Figure", "download", "the curves as a page that opens without a network", self._on_save_figure
         )
         self.save_table_button, self.save_figure_button = save_table, save_figure
         self._saved = ipw.HTML()
