@@ -66,6 +66,7 @@ class LinkedFigure(go.FigureWidget):
             )
             layout = None
         super().__init__(data, layout, **options)
+        self._view_count = None  # a page that counts views reports to a figure that was just closed, and fails
         self._config = {
             "responsive": True, "displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["lasso2d"],
         }  # fmt: skip
