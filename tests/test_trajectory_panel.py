@@ -58,7 +58,7 @@ def test_temperature_and_energies_are_drawn_first(panel):
 
 def test_the_player_moves_line_and_numbers(panel):
     panel.viewer.frame = 1000
-    wait_until(lambda: panel.plot.figure.layout.shapes[0].x0 == 2.0)
+    wait_until(lambda: panel.plot.figure.cursor == 2.0)
     wait_until(lambda: "frame 1,000" in panel._readout.value)
     assert (
         f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value

@@ -22,9 +22,8 @@ from so3lab_widgets.pump import Pump
 from so3lab_widgets.series_row import SeriesRow
 from so3lab_widgets.viewer import Viewer
 
-_LINE_HZ = 10.0
 _TEXT_HZ = 3.0
-"""The molecule comes first: line and text are drawn less often, and always for the last frame."""
+"""The molecule comes first: text is written less often, and always for the last frame."""
 _numbers = itertools.count(1)
 
 
@@ -54,7 +53,7 @@ class TrajectoryPanel(ipw.VBox):
         self._saving: Job | None = None
         self._pointed_at = self._coded = -1
         self._lock = threading.RLock()  # callbacks come in several threads
-        self._line = Pump(self._move_line, _LINE_HZ, "frame line")
+        self._line = Pump(self._move_line, name="frame line")
         self._text = Pump(self._describe, _TEXT_HZ, "frame text")
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
@@ -104,7 +103,7 @@ class TrajectoryPanel(ipw.VBox):
         """The curves as they are drawn, as a plain figure."""
         self._opened()
         assert self.plot is not None
-        return go.Figure(self.plot.figure)
+        return self.plot.picture()
 
     def close(self) -> None:
         """Take the panel away: its threads end, its file is let go."""
