@@ -80,11 +80,12 @@ def test_a_drag_between_two_frames_chooses_nothing(plot, told):
 def test_the_line_stands_at_the_frame_and_the_band_over_the_choice(plot):
     plot.show_frame(150)
     plot.choose(100, 200)
-    line, band = plot.figure.layout.shapes
-    assert line.x0 == line.x1 == pytest.approx(1.5)
+    (band,) = plot.figure.layout.shapes
+    assert plot.figure.cursor == pytest.approx(1.5)
+    assert plot.picture().layout.shapes[-1].x0 == pytest.approx(1.5)
     assert (band.x0, band.x1, band.visible) == (pytest.approx(1.0), pytest.approx(1.99), True)
     plot.choose(5, 5)
-    assert not plot.figure.layout.shapes[1].visible
+    assert not plot.figure.layout.shapes[0].visible
 
 
 def test_zooming_draws_every_frame_in_sight(plot):

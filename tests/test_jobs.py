@@ -101,6 +101,10 @@ def test_an_error_is_a_sentence_in_place_and_its_origin_is_in_the_log(capsys):
     assert job.error == "temperature_K must be positive, got -3"
     assert "Traceback" in "\n".join(job.log)
     assert not capsys.readouterr().err, "nothing lands in whatever cell ran last"
+    expected = Job(task, name="bad", expected=(ValueError,)).start()
+    expected.join(5.0)
+    assert expected.error == job.error
+    assert "Traceback" not in "\n".join(expected.log)
     in_listener = Job(Counter(3), name="good")
     in_listener.subscribe(lambda job: 1 / 0)
     in_listener.start().join(5.0)

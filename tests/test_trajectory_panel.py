@@ -52,15 +52,17 @@ def wait_until(condition, seconds: float = 30.0) -> None:
 
 def test_temperature_and_energies_are_drawn_first(panel):
     assert list(panel.plot.series) == ["temperature", "potential_energy", "total_energy"]
-    assert list(panel.series) == ["temperature", "potential_energy", "total_energy", "kinetic_energy"]
+    assert list(panel.row.series) == ["temperature", "potential_energy", "total_energy", "kinetic_energy"]
     assert panel.viewer.frames == FRAMES
 
 
 def test_the_player_moves_line_and_numbers(panel):
     panel.viewer.frame = 1000
-    wait_until(lambda: panel.plot.figure.layout.shapes[0].x0 == 2.0)
+    wait_until(lambda: panel.plot.figure.cursor == 2.0)
     wait_until(lambda: "frame 1,000" in panel._readout.value)
-    assert f"{panel.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
+    assert (
+        f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
+    )
 
 
 def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
@@ -86,7 +88,7 @@ def test_picked_atoms_are_measured_in_every_frame(panel, path, atoms, column):
     panel.viewer.picked = atoms
     wait_until(lambda: column in panel.plot.series)
     right = internal_coordinates(Trajectory(path).positions(), {"x": tuple(atoms)}).to_numpy()[:, 0]
-    np.testing.assert_allclose(panel.series[column].values, right)
+    np.testing.assert_allclose(panel.row.series[column].values, right)
     found = eval(panel._code.code, {"so3lab": __import__("so3lab")})
     np.testing.assert_allclose(found.to_numpy()[:, 0], right)
 
@@ -99,12 +101,12 @@ def test_a_longer_chain_replaces_the_shorter_and_a_new_one_does_not(panel):
         ([4, 5], {"angle C0–C1–O2_deg", "distance H4–H5_A"}),
     ):
         panel.viewer.picked = picked
-        wait_until(lambda columns=columns: {name for name in panel.series if "–" in name} == columns)
+        wait_until(lambda columns=columns: {name for name in panel.row.series if "–" in name} == columns)
 
 
 def test_series_are_hidden_and_shown(panel):
-    panel._toggles["potential_energy"].value = False
-    panel._toggles["kinetic_energy"].value = True
+    panel.row.show("potential_energy", False)
+    panel.row.show("kinetic_energy")
     assert list(panel.plot.series) == ["temperature", "total_energy", "kinetic_energy"]
     assert panel._code.code.endswith(".table(), 'temperature', 'total_energy', 'kinetic_energy')")
 

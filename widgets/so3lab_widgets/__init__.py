@@ -4,6 +4,8 @@ Also reachable as ``so3lab.widgets``.
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 _FROM = {
@@ -37,6 +39,10 @@ __all__ = [
     "DynamicsPanel", "Job", "LinkedFigure", "LiveFigure", "Movie", "Pump", "Section", "TrajectoryPanel", "Viewer",
     "build_report", "figures", "jobs", "linked", "live", "ngl", "pump", "report", "show", "theme", "view3d", "viewer",
 ]  # fmt: skip
+
+if "jax" not in sys.modules:
+    # XLA alarms people, wrongly, about each program that it reads from disk, and asks only once whether it may.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
 import html
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
 from so3lab.observables import internal_coordinates
 from so3lab.potential import Potential
+from so3lab.simulation import SimulationError
 from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.drawable import check_size
@@ -269,7 +271,9 @@ class DynamicsPanel(ipw.VBox):
         self._code = CodeLine()
 
     def _begin(self, task: Callable[[], Iterator[Any]]) -> None:
-        self.job = Job(task, on_item=self._on_chunks, name=self._name)
+        self.job = Job(
+            task, on_item=self._on_chunks, name=self._name, expected=(ValueError, OSError, SimulationError)
+        )
         self.bar.watch(self.job)
         self.job.start()
 
@@ -293,7 +297,9 @@ class DynamicsPanel(ipw.VBox):
         """Model and structure, as the fields say or as they were given."""
         from so3lab.app.inputs import prepare_machine
 
-        prepare_machine()
+        prepare_machine(
+            keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1"
+        )  # else reading them is loud
         model, structure = self.model.value.strip(), self.structure.value.strip()
         given_model = not isinstance(self._model, str) and model == _name_of(self._model)
         given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)

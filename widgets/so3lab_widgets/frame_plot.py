@@ -107,7 +107,11 @@ class FramePlot:
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
         self.figure.layout.on_change(
+<<<<<<< HEAD
             lambda layout, automatic: self._on_automatic(automatic), "xaxis.autorange"
+=======
+            lambda layout, automatic: automatic and self.zoom_out(), "xaxis.autorange"
+>>>>>>> figures
         )
 
     def draw(self, series: dict[str, Series]) -> None:
@@ -135,17 +139,25 @@ class FramePlot:
 
     def show_frame(self, frame: int) -> None:
         """Move the line."""
-        time = float(self.times[frame])
-        self._relayout({"shapes[0].x0": time, "shapes[0].x1": time})
+        self.figure.cursor = float(self.times[frame])
+
+    def picture(self) -> go.Figure:
+        """The same as a plain figure."""
+        plain, at = go.Figure(self.figure), self.figure.cursor
+        if at is not None:
+            plain.add_shape(
+                type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line={"color": ORANGE, "width": 2}
+            )
+        return plain
 
     def choose(self, first: int, stop: int) -> None:
         """Lay the band over the frames from ``first`` to before ``stop``; over none when they are equal."""
         edges = self.times[[first, stop - 1]] if stop > first else (0.0, 0.0)
         self._relayout(
             {
-                "shapes[1].x0": float(edges[0]),
-                "shapes[1].x1": float(edges[1]),
-                "shapes[1].visible": stop > first,
+                "shapes[0].x0": float(edges[0]),
+                "shapes[0].x1": float(edges[1]),
+                "shapes[0].visible": stop > first,
             }
         )
 
@@ -168,21 +180,20 @@ class FramePlot:
 
     def _start_layout(self) -> dict[str, Any]:
         start, end = map(float, self.times[[0, -1]])
-        common = {"yref": "paper", "y0": 0, "y1": 1, "x0": start, "x1": start}
         axis: dict[str, Any] = {
             "title": {"text": "time (ps)" if self.unit else "frame"},
             "anchor": "free",
             "position": 0,
         }
-        if end > start:  # with an automatic range Plotly would draw every curve anew when the line moves
+        if end > start:  # with an automatic range Plotly would work out all curves anew for the band
             axis |= {"range": [start, end], "minallowed": start, "maxallowed": end}
         return {
             "showlegend": False, "hovermode": "x", "hoverdistance": -1, "dragmode": "select", "selectdirection": "h",
             "newselection": _NO_OUTLINE, "xaxis": axis,
-            "shapes": [
-                {"type": "line", "line": {"color": ORANGE, "width": 2}} | common,
-                {"type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False} | common,
-            ],
+            "shapes": [{
+                "type": "rect", "fillcolor": _BAND, "line": {"width": 0}, "layer": "below", "visible": False,
+                "yref": "paper", "y0": 0, "y1": 1, "x0": start, "x1": start,
+            }],
         }  # fmt: skip
 
     def _axis(self, one: Series, domain: tuple[float, float]) -> dict[str, Any]:

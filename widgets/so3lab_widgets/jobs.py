@@ -31,6 +31,7 @@ class Job(Generic[Item]):
         on_item: Called in the thread with each item; an error in it fails the job.
         progress: What share of the task an item completes, 0 to 1; without it there is no remaining time.
         name: At most one job of a name runs; starting it stops the one before.
+        expected: Errors whose sentence says everything; of others the log keeps where they came from.
 
     Attributes:
         state: ``ready``, ``running``, ``paused``, ``finished``, ``stopped`` or ``failed``.
@@ -45,6 +46,7 @@ class Job(Generic[Item]):
         on_item: Callable[[Item], None] = lambda item: None,
         progress: Callable[[Item], float | None] = lambda item: None,
         name: str = "job",
+        expected: tuple[type[BaseException], ...] = (),
     ):
         self.name = name
         self.state: State = "ready"
@@ -52,7 +54,7 @@ class Job(Generic[Item]):
         self.log: list[str] = []
         self.progress = 0.0
         self.items = 0
-        self._task, self._on_item, self._progress = task, on_item, progress
+        self._task, self._on_item, self._progress, self._expected = task, on_item, progress, expected
         self._listeners: list[Callable[[Job[Item]], None]] = []
         self._changed = threading.Condition()
         self._wanted: State = "ready"
@@ -140,7 +142,8 @@ class Job(Generic[Item]):
                 ending = self._go_through(items)
         except BaseException as error:  # a thread has no caller: whatever it is, it is shown
             self.error = " ".join(str(error).split()) or type(error).__name__
-            self.note(traceback.format_exc().rstrip())
+            if not isinstance(error, self._expected):
+                self.note(traceback.format_exc().rstrip())
             ending = "failed"
         self._become(ending)
         with _NAMES:

@@ -5,28 +5,25 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as ipw
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from ase import Atoms
 
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
-from so3lab_widgets.frame_plot import FramePlot, Series
+from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_new
+from so3lab_widgets.frame_plot import FramePlot
 from so3lab_widgets.jobs import Job
-from so3lab_widgets.picked_series import code_for, column_of, measured
+from so3lab_widgets.picked_series import code_for
 from so3lab_widgets.pump import Pump
-from so3lab_widgets.theme import PALETTE, label
+from so3lab_widgets.series_row import SeriesRow
 from so3lab_widgets.viewer import Viewer
 
-_SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
-_NOT_SERIES = ["step", "time_fs"]
+_TEXT_HZ = 3.0
+"""The molecule comes first: text is written less often, and always for the last frame."""
 _numbers = itertools.count(1)
 
 
@@ -45,24 +42,22 @@ class TrajectoryPanel(ipw.VBox):
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
         plot: The curves; None before a file is open.
         choice: Which frames are chosen.
-        series: Everything that can be drawn over time, by column.
+        row: Everything that can be drawn over time: ``row.series`` by column.
     """
 
     def __init__(self, trajectory: str | os.PathLike | Trajectory | None = None, *, height: int = 420):
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
-        self.series: dict[str, Series] = {}
         self.viewer = Viewer(height=height)
         self._name = f"trajectory panel {next(_numbers)}"
-        self._jobs: dict[str, Job] = {}
-        self._stored: set[str] = set()
-        self._lock = threading.RLock()  # callbacks come in several threads
+        self._saving: Job | None = None
         self._pointed_at = self._coded = -1
-        self._last_pick: tuple[int, ...] = ()
-        self._pump = Pump(self._follow, name="shown frame")
+        self._lock = threading.RLock()  # callbacks come in several threads
+        self._line = Pump(self._move_line, name="frame line")
+        self._text = Pump(self._describe, _TEXT_HZ, "frame text")
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
-        self.viewer.observe(lambda change: self._pump.put((change.new,)), "frame")
+        self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         if trajectory is not None:
             self.load(trajectory)
@@ -89,28 +84,8 @@ class TrajectoryPanel(ipw.VBox):
         Raises:
             ValueError: If no trajectory is open, or the atoms are not two to four different ones of it.
         """
-        trajectory = self._opened()
-        column = column_of(Atoms(trajectory.atomic_numbers).get_chemical_symbols(), atoms)
-        self._code.code = code_for(str(trajectory.path), column, atoms)
-        if column in self.series:
-            self._toggles[column].value = True
-            return
-        values: list[np.ndarray] = []
-        count = len(trajectory)
-
-        def collect(block: np.ndarray) -> None:
-            values.append(block)
-            done = sum(map(len, values)) / count
-            self._say(f"{label(column)}: {done:.0%} of {count:,} frames measured")
-
-        def finish(job: Job) -> None:
-            if job.state == "finished":
-                self._say("")
-                self._add_series(job, column, np.concatenate(values), len(atoms) == 4)
-            elif job.state == "failed":
-                self._say(f"{label(column)}: {job.error}", wrong=True)
-
-        self._run(column, lambda: measured(trajectory, atoms), collect, finish)
+        path = str(self._opened().path)
+        self._code.code = code_for(path, self.row.measure(atoms), atoms)
 
     def choose(self, first: int, stop: int, every: int = 1) -> None:
         """Choose the frames from ``first`` to before ``stop``."""
@@ -120,21 +95,25 @@ class TrajectoryPanel(ipw.VBox):
         """The chosen frames, one per row, with everything that was measured."""
         trajectory = self._opened()
         table = pd.DataFrame({"step": trajectory.steps, "time_fs": trajectory.times_fs}).rename_axis("frame")
-        return table.assign(**{column: one.values for column, one in self.series.items()})[self.choice.chosen]
+        return table.assign(**{column: one.values for column, one in self.row.series.items()})[
+            self.choice.chosen
+        ]
 
     def figure(self) -> go.Figure:
         """The curves as they are drawn, as a plain figure."""
         self._opened()
         assert self.plot is not None
-        return go.Figure(self.plot.figure)
+        return self.plot.picture()
 
     def close(self) -> None:
         """Take the panel away: its threads end, its file is let go."""
         if "_body" not in vars(self):  # a panel that could not be made is closed by Python all the same
             return
-        for job in self._jobs.values():
-            job.stop()
-        self._pump.close()
+        self.row.stop(wait=True)
+        if self._saving is not None:
+            self._saving.stop()
+        self._line.close()
+        self._text.close()
         if self.plot is not None:
             self.plot.close()
         self.viewer.close()
@@ -151,8 +130,7 @@ class TrajectoryPanel(ipw.VBox):
         self._message, self._readout = ipw.HTML(), ipw.HTML()
         self._follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
         self._follows.layout.width = "230px"
-        self._toggles: dict[str, ipw.ToggleButton] = {}
-        self._toggle_row = ipw.HBox(layout=ipw.Layout(flex_flow="row wrap"))
+        self.row = SeriesRow(self._on_series, self._say)
         self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self._code = CodeLine()
@@ -161,7 +139,7 @@ class TrajectoryPanel(ipw.VBox):
             [molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
         )
         head = ipw.HBox(
-            [self._toggle_row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
+            [self.row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
         )
         self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
         self._body.layout.display = "none"
@@ -173,23 +151,11 @@ class TrajectoryPanel(ipw.VBox):
 
     def _show(self, trajectory: Trajectory) -> None:
         """Draw a trajectory that was opened, in place of the one before."""
-        for job in self._jobs.values():
-            job.stop(wait=False)
-        self._jobs.clear()
-        table, before = trajectory.table(), self.plot
-        self.trajectory = trajectory
-        shown = [name for name in _SHOWN_FIRST if name in table]
-        names = dict.fromkeys([*shown, *table.columns.difference(_NOT_SERIES, sort=False)])
-        self.series, self._stored = {}, set(names)
-        for name in names:
-            self.series[name] = Series(name, table[name].to_numpy(float), self._next_colour())
-        self._last_pick = ()
-        self.plot = FramePlot(0.001 * table["time_fs"].to_numpy(float), self._on_point, self.choose)
-        self._toggles = {}
+        before, self.trajectory = self.plot, trajectory
+        self.row.load(trajectory)
+        self.plot = FramePlot(0.001 * trajectory.times_fs, self._on_point, self.choose)
         self._coded = self.viewer.frame
-        for number, name in enumerate(self.series):
-            self._add_toggle(name, number < max(1, len(shown)))
-        self._draw()
+        self.plot.draw(self.row.shown)
         self._plot_box.children = [self.plot.figure]
         if before is not None:
             before.close()
@@ -198,40 +164,19 @@ class TrajectoryPanel(ipw.VBox):
         self._code.code = f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r})"
         self._body.layout.display = ""
         self._say("")
-        self._pump.put((self.viewer.frame,))
+        self._follow(self.viewer.frame)
 
-    def _add_toggle(self, name: str, shown: bool) -> None:
-        toggle = ipw.ToggleButton(shown, description=self.series[name].words, tooltip=f"Draw {label(name)}")
-        toggle.layout.width = "auto"
-        self._toggles[name] = toggle
-        self._toggle_row.children = list(self._toggles.values())
-        toggle.observe(lambda _: self._on_toggle(), "value")
-
-    def _next_colour(self) -> str:
-        return PALETTE[len(self.series) % len(PALETTE)]
-
-    def _add_series(self, job: Job, column: str, values: np.ndarray, circular: bool) -> None:
-        """Draw what a job has measured, unless it is not wanted any more."""
+    def _on_series(self) -> None:
+        """Other series are wanted, or one has been measured."""
         with self._lock:
-            if self._jobs.get(column) is not job:
+            if self.plot is None:
                 return
-            self.series[column] = Series(column, values, self._next_colour(), circular)
-            self._add_toggle(column, True)
-            self._draw()
-        self._pump.put((self.viewer.frame,))
-
-    def _draw(self) -> None:
-        assert self.plot is not None
-        with self._lock:
-            self.plot.draw(
-                {name: self.series[name] for name, toggle in self._toggles.items() if toggle.value}
-            )
-
-    def _on_toggle(self) -> None:
-        self._draw()
-        names = [name for name, toggle in self._toggles.items() if toggle.value and name in self._stored]
-        listed = "".join(f", {name!r}" for name in names)
-        self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
+            shown = self.row.shown
+            self.plot.draw(shown)
+            listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
+            if shown.keys() <= set(self.row.stored):
+                self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
+        self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
         if how == "click" or (self._follows.value and not self.viewer.playing):
@@ -241,22 +186,9 @@ class TrajectoryPanel(ipw.VBox):
             self._code.code = f"atoms = {self._file()}[{frame}]"
 
     def _on_pick(self, atoms: tuple[int, ...]) -> None:
-        """Picked atoms are measured; while somebody goes on picking, the longer chain replaces the shorter one."""
-        before, self._last_pick = self._last_pick, atoms
-        if self.trajectory is None or len(atoms) < 2:
-            return
-        if len(before) >= 2 and atoms[: len(before)] == before:
-            self._forget(before)
-        self.add(*atoms)
-
-    def _forget(self, atoms: tuple[int, ...]) -> None:
-        column = column_of(Atoms(self._opened().atomic_numbers).get_chemical_symbols(), atoms)
-        with self._lock:
-            if column in self._jobs:
-                self._jobs.pop(column).stop(wait=False)
-            if self.series.pop(column, None) is not None:
-                self._toggles.pop(column)
-                self._toggle_row.children = list(self._toggles.values())
+        column = self.row.pick(atoms)
+        if column is not None:
+            self._code.code = code_for(str(self._opened().path), column, atoms)
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -283,9 +215,9 @@ class TrajectoryPanel(ipw.VBox):
                 lambda: save_frames(source, target, chosen),
                 f"so3lab.trajectory.export({str(source)!r}, {str(target)!r}, {chosen})",
             ),
-            "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
+            "table": (lambda: save_new(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
             "figure": (
-                lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
+                lambda: save_new(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
             ),
         }  # fmt: skip
         function, self._code.code = work[what]
@@ -295,37 +227,32 @@ class TrajectoryPanel(ipw.VBox):
             if job.state == "failed":
                 self._say(_sentence(job.error or ""), wrong=True)
 
-        self._run("save", lambda: iter([function()]), self._say, finish)
-
-    def _run(
-        self,
-        what: str,
-        task: Callable[[], Iterator[Any]],
-        on_item: Callable[[Any], None],
-        on_change: Callable[[Job], None],
-    ) -> None:
-        job = Job(task, on_item=on_item, name=f"{self._name} {what}")
-        job.subscribe(on_change)
-        self._jobs[what] = job
-        job.start()
+        self._saving = Job(lambda: iter([function()]), on_item=self._say, name=f"{self._name} save")
+        self._saving.subscribe(finish)
+        self._saving.start()
 
     def _file(self) -> str:
         return f"so3lab.trajectory.Trajectory({str(self._opened().path)!r})"
 
-    def _follow(self, item: tuple[int]) -> None:
-        """In the pump's thread: line and numbers of the frame that is shown."""
+    def _follow(self, frame: int) -> None:
+        self._line.put((frame,))
+        self._text.put((frame,))
+
+    def _move_line(self, item: tuple[int]) -> None:
+        with self._lock:
+            if self.plot is not None and item[0] < len(self.plot.times):
+                self.plot.show_frame(item[0])
+        self._line.report(1)  # it costs the page little: nobody counts whether it was painted
+
+    def _describe(self, item: tuple[int]) -> None:
         (frame,) = item
         with self._lock:
-            if self.trajectory is None or self.plot is None or frame >= len(self.trajectory):
-                return
-            self.plot.show_frame(frame)
-            self._readout.value = self._sentence_about(frame)
-            if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
-                self._code.code = f"atoms = {self._file()}[{frame}]"
-            self._coded = frame
-        self._pump.report(
-            1
-        )  # a line and a sentence cost the page little: nobody counts whether it painted them
+            if self.plot is not None and frame < len(self.plot.times):
+                self._readout.value = self._sentence_about(frame)
+                if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
+                    self._code.code = f"atoms = {self._file()}[{frame}]"
+                self._coded = frame
+        self._text.report(1)
 
     def _sentence_about(self, frame: int) -> str:
         assert self.plot is not None

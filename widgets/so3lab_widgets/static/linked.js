@@ -15,7 +15,15 @@ async function unpack(model) {
   const packed = new Blob([holder.get("packed")]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = new Blob([await new Response(packed).arrayBuffer()], {type: "text/javascript"});
   const address = URL.createObjectURL(script);
-  try { return await import(address); } finally { URL.revokeObjectURL(address); }
+  try { return quiet(await import(address)); } finally { URL.revokeObjectURL(address); }
+}
+
+// What the browser works out by itself, such as ranges of axes, is neither collected nor told to the kernel: that
+// would be one answer for every update, and answers cost more than updates.
+function quiet(bundle) {
+  const view = bundle.FigureView.prototype;
+  view._sendLayoutDelta = view._sendTraceDeltas = () => {};
+  return bundle;
 }
 
 // A page that was loaded again learns of the kernel's widgets in any order.
@@ -23,6 +31,28 @@ async function find(manager, id) {
   for (let tries = 0; !manager.has_model(id) && tries < 100; tries++)
     await new Promise(resolve => setTimeout(resolve, 100));
   return manager.get_model(id);
+}
+
+// A line across all rows at the model's cursor. It lies above the drawing, so that moving it paints no curve again.
+function drawCursor(model, el) {
+  const line = document.createElement("div");
+  line.className = "so3-cursor";
+  line.style.cssText = "position: absolute; left: -1px; top: 0; width: 2px; background: #E69F00; pointer-events: none; "
+    + "will-change: transform";
+  const place = () => {
+    const {xaxis, _size} = el._fullLayout ?? {}, x = model.get("cursor");
+    const at = x === null || !xaxis?._length ? -1 : xaxis.d2p(x);
+    line.hidden = !(at >= 0 && at <= xaxis._length);
+    if (line.hidden) return;
+    line.style.height = `${_size.h}px`;
+    line.style.transform = `translate(${xaxis._offset + at}px, ${_size.t}px)`;
+  };
+  el.style.position = "relative";
+  el.append(line);
+  for (const event of ["plotly_afterplot", "plotly_relayouting"]) el.on(event, place);
+  model.on("change:cursor", place);
+  place();
+  return () => { model.off("change:cursor", place); line.remove(); };
 }
 
 export default () => {
@@ -35,11 +65,10 @@ export default () => {
     order = {};
   }
 
-  // The model as Plotly's side sees it. What the browser worked out by itself (the deltas) stays here: it would be
-  // one answer to the kernel for every update, and answers cost more than updates.
+  // The model as Plotly's side sees it.
   const facade = model => ({
     get: name => (name === order.name ? order.value : model.get(name)),
-    set: (name, value) => { if (!/Deltas?$/.test(name)) model.set(name, value); },
+    set: (name, value) => model.set(name, value),
     save_changes: () => { if (!closed) model.save_changes(); },
     on: (event, listener) => {
       const name = event.replace("change:", "");
@@ -75,10 +104,12 @@ export default () => {
       }
       added = [];
       const remove = figure.render({model, el}), mine = added;
+      const removeCursor = drawCursor(model, el);
       const watcher = new ResizeObserver(() => el._responsiveChartHandler?.());
       watcher.observe(el);
       return () => {
         watcher.disconnect();
+        removeCursor();
         for (const [name, listener] of mine)
           if (listeners[name]) listeners[name] = listeners[name].filter(other => other !== listener);
         remove();

@@ -123,7 +123,8 @@ class Scene {
 
   centre() {
     this.component?.autoView();
-    this.stage.viewerControls.zoom(CLOSER);
+    const {width, height} = this.stage.viewer;
+    if (width > 1.5 * height) this.stage.viewerControls.zoom(CLOSER);
   }
 
   draw() {

@@ -1,0 +1,137 @@
+"""What can be drawn over time: numbers that a run has stored and those measured on it, each with a button."""
+
+import itertools
+import threading
+from collections.abc import Callable
+
+import ipywidgets as ipw
+import numpy as np
+from ase import Atoms
+
+from so3lab.trajectory import Trajectory
+from so3lab_widgets.frame_plot import Series
+from so3lab_widgets.jobs import Job
+from so3lab_widgets.picked_series import column_of, measured
+from so3lab_widgets.theme import PALETTE, label
+
+_SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
+_NOT_SERIES = ["step", "time_fs"]
+_numbers = itertools.count(1)
+
+
+class SeriesRow(ipw.HBox):
+    """A button for every series of a trajectory; series of picked atoms are measured in a thread.
+
+    Args:
+        on_change: Called when other series are to be drawn, from whatever thread.
+        say: Shows a sentence, and whether it is about something that went wrong.
+
+    Attributes:
+        series: All series by column.
+        stored: Columns of those that the file holds.
+    """
+
+    def __init__(self, on_change: Callable[[], None], say: Callable[[str, bool], None]):
+        self.series: dict[str, Series] = {}
+        self.stored: list[str] = []
+        self._on_change, self._say = on_change, say
+        self._lock = threading.RLock()
+        self._name = f"series row {next(_numbers)}"
+        self._trajectory: Trajectory | None = None
+        self._buttons: dict[str, ipw.ToggleButton] = {}
+        self._jobs: dict[str, Job] = {}
+        self._last_pick: tuple[int, ...] = ()
+        super().__init__(layout=ipw.Layout(flex_flow="row wrap"))
+
+    @property
+    def shown(self) -> dict[str, Series]:
+        """The series whose buttons are pressed."""
+        with self._lock:
+            return {name: self.series[name] for name, button in self._buttons.items() if button.value}
+
+    def load(self, trajectory: Trajectory) -> None:
+        """Offer what another trajectory has stored; temperature and energies are shown first."""
+        self.stop()
+        table = trajectory.table()
+        first = [name for name in _SHOWN_FIRST if name in table]
+        with self._lock:
+            self._trajectory, self._last_pick = trajectory, ()
+            self.stored = list(dict.fromkeys([*first, *table.columns.difference(_NOT_SERIES, sort=False)]))
+            self.series, self._buttons = {}, {}
+            for number, name in enumerate(self.stored):
+                self._offer(name, table[name].to_numpy(float), number < max(1, len(first)))
+
+    def show(self, name: str, shown: bool = True) -> None:
+        """Press the button of a series, or release it."""
+        self._buttons[name].value = shown
+
+    def measure(self, atoms: tuple[int, ...]) -> str:
+        """Measure a distance, an angle or a dihedral in every frame, and show it; returns its column.
+
+        Raises:
+            ValueError: If these are not two to four different atoms of the trajectory.
+        """
+        trajectory = self._trajectory
+        assert trajectory is not None
+        column, count = self._column(atoms), len(trajectory)
+        if column in self.series:
+            self.show(column)
+            return column
+        values: list[np.ndarray] = []
+
+        def collect(block: np.ndarray) -> None:
+            values.append(block)
+            done = sum(map(len, values)) / count
+            self._say(f"{label(column)}: {done:.0%} of {count:,} frames measured", False)
+
+        def finish(job: Job) -> None:
+            if job.state == "finished" and self._jobs.get(column) is job:
+                self._say("", False)
+                with self._lock:
+                    self._offer(column, np.concatenate(values), True, circular=len(atoms) == 4)
+                self._on_change()
+            elif job.state == "failed":
+                self._say(f"{label(column)}: {job.error}", True)
+
+        job = Job(lambda: measured(trajectory, atoms), on_item=collect, name=f"{self._name} {column}")
+        job.subscribe(finish)
+        self._jobs[column] = job
+        job.start()
+        return column
+
+    def pick(self, atoms: tuple[int, ...]) -> str | None:
+        """Measure what somebody has picked; while they go on picking, the longer chain replaces the shorter one."""
+        before, self._last_pick = self._last_pick, atoms
+        if self._trajectory is None or len(atoms) < 2:
+            return None
+        if len(before) >= 2 and atoms[: len(before)] == before:
+            self._forget(self._column(before))
+        return self.measure(atoms)
+
+    def stop(self, wait: bool = False) -> None:
+        """Measure nothing more."""
+        jobs, self._jobs = self._jobs, {}
+        for job in jobs.values():
+            job.stop(wait=wait)
+
+    def _column(self, atoms: tuple[int, ...]) -> str:
+        assert self._trajectory is not None
+        return column_of(Atoms(self._trajectory.atomic_numbers).get_chemical_symbols(), atoms)
+
+    def _offer(self, column: str, values: np.ndarray, shown: bool, circular: bool = False) -> None:
+        self.series[column] = Series(column, values, PALETTE[len(self.series) % len(PALETTE)], circular)
+        button = ipw.ToggleButton(
+            shown, description=self.series[column].words, tooltip=f"Draw {label(column)}"
+        )
+        button.layout.width = "auto"
+        button.observe(lambda _: self._on_change(), "value")
+        self._buttons[column] = button
+        self.children = list(self._buttons.values())
+
+    def _forget(self, column: str) -> None:
+        with self._lock:
+            if column in self._jobs:
+                self._jobs.pop(column).stop(wait=False)
+            if self.series.pop(column, None) is not None:
+                self._buttons.pop(column)
+                self.children = list(self._buttons.values())
