@@ -107,11 +107,7 @@ class FramePlot:
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
         self.figure.layout.on_change(
-<<<<<<< HEAD
             lambda layout, automatic: self._on_automatic(automatic), "xaxis.autorange"
-=======
-            lambda layout, automatic: automatic and self.zoom_out(), "xaxis.autorange"
->>>>>>> figures
         )
 
     def draw(self, series: dict[str, Series]) -> None:
