@@ -96,6 +96,7 @@ class DynamicsPanel(ipw.VBox):
         self.viewers: list[Viewer] = []
         self._shown_frame: int | None = None
         self._warned: set[int] = set()
+        self._past_set = 0
         self._updates = Pump(self._update_plots, _PLOTS_HZ, name="live plots")
         self._make_controls(ensemble, replicas)
         super().__init__(
@@ -374,15 +375,18 @@ class DynamicsPanel(ipw.VBox):
             return
         self._warn()
         self.plots.update(live, 0, tuple(self.viewers[0].picked))
-        last = live.frames() - 1
-        with self.past.hold_trait_notifications():
-            self.past.unobserve(self._on_past, "value")
-            self.past.max = max(1, last)
-            if self._shown_frame is None:
-                self.past.value = last
-        self.past.observe(self._on_past, "value")
+        self._move_past(live.frames() - 1)
         self.bar.refresh()
         self._updates.report(1)
+
+    def _move_past(self, last: int) -> None:
+        """The slider of the past ends at the present, and stands there unless somebody looks back."""
+        with self.past.hold_sync():  # the page must never see a value beyond the end: it would answer
+            value = last if self._shown_frame is None else min(self._shown_frame, last)
+            self._past_set = value
+            self.past.max = max(self.past.max, value)
+            self.past.value = value
+            self.past.max = max(1, last)
 
     def _words(self) -> str:
         live = self.live
@@ -405,7 +409,8 @@ class DynamicsPanel(ipw.VBox):
             self._updates.put((self.live,))
 
     def _on_past(self, change: Any) -> None:
-        self._try(lambda: self.show_frame(change.new))
+        if change.new != self._past_set:
+            self._try(lambda: self.show_frame(change.new))
 
     def _on_again(self) -> None:
         self._try(lambda: self.go_back(self.past.value))

@@ -111,11 +111,9 @@ class LivePlots:
                 )
             if energies is not None:
                 trace = self._traces["backbone"]
-                trace.x, trace.y, trace.z = (
-                    energies.columns.to_numpy(),
-                    energies.index.to_numpy(),
-                    energies.to_numpy(),
-                )
+                trace.x, trace.y = energies.columns.to_numpy(), energies.index.to_numpy()
+                # An array would become NaN again, which is no JSON.
+                trace.z = energies.astype(object).where(energies.notna(), None).to_numpy().tolist()
 
     def close(self) -> None:
         """Take the figure away."""
