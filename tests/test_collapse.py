@@ -98,7 +98,7 @@ def test_dynamics_in_the_fast_form_conserve_energy_as_well(ethanol):
                 temperature_K=300,
                 timestep_fs=0.25,
                 limits=dynamics.Limits(None, None, None),
-            )  # fmt: skip
+            )
         )
         spreads.append(np.std(np.concatenate([chunk.total_energy for chunk in chunks])))
     assert spreads[0] == pytest.approx(spreads[1], rel=0.01)

@@ -187,12 +187,13 @@ def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
     assert "replicas 3 instead of 2" in simulated("--replicas", 2, "--resume", out="a", status=1)
     words[words.index(20)] = 40
     assert "exchange_every 20 instead of 40" in simulated(*words, "--resume", out="a", status=1)
-    assert "replicas 3 instead of 1" in simulated(
+    apart = simulated(
         "--replicas", 3, "--temperatures-K", 250, 360, "--interval", 10, "--cluster", "local:1", "--resume",
-        out="a", status=1,
+        steps=300, out="a", status=1,
     )  # fmt: skip
+    assert "replicas 3 instead of 1" in apart["replicas"][0]["result"]
     (tmp_path / "b" / "replica_0000.h5").unlink()
-    words[5] = 20
+    words[words.index(40)] = 20
     assert "holds the state of all replicas" in simulated(*words, "--resume", out="b", status=1)
 
 

@@ -45,8 +45,8 @@ def test_a_sender_that_is_slow_does_not_hold_up_who_puts():
     for number in range(1, 100):
         pump.put(number)
     assert time.monotonic() - started < 0.1
-    wait_for(lambda: len(sent) == 2)
-    assert sent[1] == 99
+    wait_for(lambda: sent and sent[-1] == 99)
+    assert len(sent) <= 3
     pump.close()
 
 

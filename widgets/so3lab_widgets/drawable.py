@@ -29,7 +29,7 @@ class Frames:
     """
 
     def __init__(self, source: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None):
-        self.source = [source] if isinstance(source, Atoms) else source
+        self.source: Any = [source] if isinstance(source, Atoms) else source
         if isinstance(source, str) or not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
             raise TypeError(f"structure must be Atoms or a sequence of Atoms, not {type(source).__name__}")
         if not len(self.source):
@@ -41,7 +41,7 @@ class Frames:
         self._lazy = hasattr(self.source, "positions")
         self.values: dict[str, Callable[[int], np.ndarray]] = dict(values or {})
         if "force" not in self.values and self._forces(0) is not None:
-            self.values["force"] = lambda index: np.linalg.norm(self._forces(index), axis=1)
+            self.values["force"] = self._force_sizes
 
     def __len__(self) -> int:
         return len(self.source)
@@ -77,6 +77,10 @@ class Frames:
 
     def _atoms(self, index: int) -> Atoms:
         return self.source[index]
+
+    def _force_sizes(self, index: int) -> np.ndarray:
+        forces = self._forces(index)
+        return np.zeros(len(self.first)) if forces is None else np.linalg.norm(forces, axis=1)
 
     def _forces(self, index: int) -> np.ndarray | None:
         if hasattr(self.source, "forces"):

@@ -21,8 +21,8 @@ from so3lab.potential import Potential
 from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.drawable import check_size
-from so3lab_widgets.frame_choice import save_new
-from so3lab_widgets.job_bar import JobBar
+from so3lab_widgets.frame_choice import save_text
+from so3lab_widgets.job_bar import JobBar, button
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import LivePlots
 from so3lab_widgets.pump import Pump
@@ -243,16 +243,22 @@ class DynamicsPanel(ipw.VBox):
             style={"description_width": "90px"},
         )
         self.past.observe(self._on_past, "value")
-        again = _button("▶ Go on from here", "as it went then; later frames are forgotten", self._on_again)
-        anew = _button("⟲ New velocities", "another future from this frame", self._on_anew)
+        again = button(
+            "Go on from here", "play", "as it went then; later frames are forgotten", self._on_again
+        )
+        anew = button("New velocities", "refresh", "another future from this frame", self._on_anew)
         self.again_button, self.anew_button = again, anew
         self._past_row = ipw.HBox([self.past, again, anew], layout=ipw.Layout(display="none", **_WRAP))
         self._plot_box = ipw.VBox(layout=ipw.Layout(width="100%"))
         self.path = ipw.Text("run.h5", description="File", layout=wide, style={"description_width": "40px"})
-        self.record_button = _button("● Record", "write frames to this file from now on", self._on_record)
-        save_table = _button("⤓ Table", "what is remembered as CSV beside the file", self._on_save_table)
-        save_figure = _button(
-            "⤓ Figure", "the curves as a page that opens without a network", self._on_save_figure
+        self.record_button = button(
+            "Record", "circle", "write frames to this file from now on", self._on_record
+        )
+        save_table = button(
+            "Table", "download", "what is remembered as CSV beside the file", self._on_save_table
+        )
+        save_figure = button(
+            "Figure", "download", "the curves as a page that opens without a network", self._on_save_figure
         )
         self.save_table_button, self.save_figure_button = save_table, save_figure
         self._saved = ipw.HTML()
@@ -382,7 +388,7 @@ class DynamicsPanel(ipw.VBox):
 
     def _measure(self, atoms: Sequence[int]) -> float:
         found = internal_coordinates(self._running().atoms().positions[None], {"picked": tuple(atoms)})
-        return float(found.iloc[0, 0])
+        return float(found.to_numpy()[0, 0])
 
     def _on_pick(self, change: Any) -> None:
         for viewer in self.viewers:
@@ -405,13 +411,13 @@ class DynamicsPanel(ipw.VBox):
         live = self.live
         if live is not None and live.recording:
             live.stop_recording()
-            self.record_button.description = "● Record"
+            self.record_button.description = "Record"
             return
 
         def begin() -> None:
             files = self.record(self.path.value)
             self._saved.value = f"recording to {html.escape(str(files[0]))}"
-            self.record_button.description = "■ End file"
+            self.record_button.description = "End file"
 
         self._try(begin)
 
@@ -425,7 +431,7 @@ class DynamicsPanel(ipw.VBox):
         target = Path(self.path.value).with_suffix(ending)
 
         def write() -> None:
-            self._saved.value = html.escape(save_new(target, text()))
+            self._saved.value = html.escape(save_text(target, text()))
             self._say_code(f"{code}({str(target)!r})")
 
         self._try(write)
@@ -458,12 +464,6 @@ def _name_of(thing: Any) -> str:
     if isinstance(thing, str):
         return thing
     return thing.get_chemical_formula() if isinstance(thing, Atoms) else f"({type(thing).__name__})"
-
-
-def _button(words: str, tip: str, act: Callable[[], None]) -> ipw.Button:
-    made = ipw.Button(description=words, tooltip=tip, layout=ipw.Layout(width="auto"))
-    made.on_click(lambda _: act())
-    return made
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -107,7 +107,7 @@ class FramePlot:
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
         self.figure.layout.on_change(
-            lambda layout, automatic: automatic and self.zoom_out(), "xaxis.autorange"
+            lambda layout, automatic: self._on_automatic(automatic), "xaxis.autorange"
         )
 
     def draw(self, series: dict[str, Series]) -> None:
@@ -161,6 +161,10 @@ class FramePlot:
         """Show the time from one frame to before another only."""
         if stop - first > 1:
             self._relayout({"xaxis.range": self.times[[first, stop - 1]].tolist()})
+
+    def _on_automatic(self, automatic: bool) -> None:
+        if automatic:
+            self.zoom_out()
 
     def zoom_out(self) -> None:
         """Show the whole run."""

@@ -26,10 +26,10 @@ class JobBar(ipw.VBox):
         self._job: Job | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._say = say
-        self.start_button = _button("▶ Start", "start, or go on after a pause", lambda: start())
-        self.pause_button = _button("⏸ Pause", "wait after the present step", self._pause)
-        self.step_button = _button("⏭ Step", "while paused: one piece of work", self._step)
-        self.stop_button = _button("■ Stop", "end", self._stop)
+        self.start_button = button("Start", "play", "start, or go on after a pause", lambda: start())
+        self.pause_button = button("Pause", "pause", "wait after the present step", self._pause)
+        self.step_button = button("Step", "step-forward", "while paused: one piece of work", self._step)
+        self.stop_button = button("Stop", "stop", "end", self._stop)
         self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
         self.status, self.error = ipw.HTML(), ipw.HTML()
         self.details = ipw.HTML()
@@ -60,7 +60,7 @@ class JobBar(ipw.VBox):
         job = self._job
         state = "ready" if job is None else job.state
         self.start_button.disabled = state == "running"
-        self.start_button.description = "▶ Go on" if state == "paused" else "▶ Start"
+        self.start_button.description = "Go on" if state == "paused" else "Start"
         self.pause_button.disabled = state != "running"
         self.step_button.disabled = state != "paused"
         self.stop_button.disabled = state not in ("running", "paused")
@@ -91,8 +91,9 @@ class JobBar(ipw.VBox):
             self._job.stop(wait=False)
 
 
-def _button(words: str, tip: str, act: Callable[[], None]) -> ipw.Button:
-    made = ipw.Button(description=words, tooltip=tip, layout=ipw.Layout(width="90px"))
+def button(words: str, icon: str, tip: str, act: Callable[[], None]) -> ipw.Button:
+    """A button that does something, with an icon of Font Awesome."""
+    made = ipw.Button(description=words, icon=icon, tooltip=tip, layout=ipw.Layout(width="auto"))
     made.on_click(lambda _: act())
     return made
 

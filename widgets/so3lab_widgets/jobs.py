@@ -46,7 +46,9 @@ class Job(Generic[Item]):
         progress: Callable[[Item], float | None] = lambda item: None,
         name: str = "job",
     ):
-        self.name, self.state, self.error = name, "ready", None
+        self.name = name
+        self.state: State = "ready"
+        self.error: str | None = None
         self.log: list[str] = []
         self.progress = 0.0
         self.items = 0
@@ -57,8 +59,6 @@ class Job(Generic[Item]):
         self._single_steps = 0
         self._active_s, self._active_since = 0.0, 0.0
         self._thread: threading.Thread | None = None
-        self.state: State
-        self.error: str | None
 
     @property
     def ended(self) -> bool:

@@ -73,7 +73,6 @@ class Viewer(anywidget.AnyWidget):
     smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
     picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
-    _pump: Pump | None = None
 
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
@@ -215,9 +214,10 @@ class Viewer(anywidget.AnyWidget):
         """The same as a plain nglview widget, on which all of nglview works."""
         if self._content is not None:
             return show_in_nglview(self._content.source if self.frames > 1 else self._content.first)
-        if self._atoms is None:
+        now = self.atoms
+        if now is None:
             raise ValueError("there is nothing to show yet; call show first")
-        return show_in_nglview(self.atoms)
+        return show_in_nglview(now)
 
     def take_picture(self) -> "Future[bytes]":
         """A PNG of the view as it stands, from a page that shows it; the result comes when the page answers.
@@ -259,7 +259,7 @@ class Viewer(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Take the view away; its threads end."""
-        if self._pump is None:  # refused before it was made
+        if not hasattr(self, "_pump"):  # refused before it was made
             return
         self._closing.set()
         self.playing = False
@@ -354,7 +354,7 @@ class Viewer(anywidget.AnyWidget):
         if "values" in arrays:
             message |= self._scale(arrays["values"])
         self._sent_names = set(arrays)
-        self.send(message, [memoryview(x).cast("B") for x in arrays.values()])
+        self.send(message, [x.tobytes() for x in arrays.values()])
 
     def _scale(self, values: np.ndarray) -> dict[str, Any]:
         """Range and colours of the numbers; the range only grows, so that colours mean the same over time."""

@@ -74,6 +74,11 @@ function download(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// Tell the kernel something on a timer's behalf; a model that is being closed has nobody to tell.
+function unlessClosed(act) {
+  try { act(); } catch (error) { if (!String(error).includes("comm")) throw error; }
+}
+
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
 class Scene {
   constructor(NGL, model, place, latest) {
@@ -262,7 +267,7 @@ class Scene {
     } else if (this.moving) {
       this.moving = false;
       this.model.set("camera", now);
-      this.model.save_changes();
+      unlessClosed(() => this.model.save_changes());
     }
   }
 
@@ -456,7 +461,7 @@ export default () => {
         if (!came || document.hidden) return;
         const painted = scene.painted ?? 0;
         came = scene.painted = 0;
-        model.send({kind: "painted", count: painted});
+        unlessClosed(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
       await scene.load();
       model.send({kind: "hello"});
