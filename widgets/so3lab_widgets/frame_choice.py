@@ -102,7 +102,7 @@ def save_frames(source: Path, target: Path, frames: slice) -> str:
     return f"Wrote {count:,} frames to {target}."
 
 
-def save_new(target: Path, text: str) -> str:
+def save_text(target: Path, text: str) -> str:
     """Write a text file that must not exist yet; returns a sentence about it.
 
     Raises:

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_new
+from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.picked_series import code_for
@@ -215,9 +215,9 @@ class TrajectoryPanel(ipw.VBox):
                 lambda: save_frames(source, target, chosen),
                 f"so3lab.trajectory.export({str(source)!r}, {str(target)!r}, {chosen})",
             ),
-            "table": (lambda: save_new(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
+            "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
             "figure": (
-                lambda: save_new(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
+                lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
             ),
         }  # fmt: skip
         function, self._code.code = work[what]
