@@ -23,7 +23,7 @@ from so3lab.simulation import SimulationError
 from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.drawable import check_size
-from so3lab_widgets.frame_choice import save_new
+from so3lab_widgets.frame_choice import save_text
 from so3lab_widgets.job_bar import JobBar, button
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import LivePlots
@@ -442,7 +442,7 @@ class DynamicsPanel(ipw.VBox):
         target = Path(self.path.value).with_suffix(ending)
 
         def write() -> None:
-            self._saved.value = html.escape(save_new(target, text()))
+            self._saved.value = html.escape(save_text(target, text()))
             self._say_code(f"{code}({str(target)!r})")
 
         self._try(write)
