@@ -25,6 +25,12 @@ def _missing(reason: str) -> None:
     pytest.skip(reason)
 
 
+def chromium() -> str | None:
+    """Where the browser is."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("SO3LAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Debian's Chromium, headless."""
@@ -32,8 +38,7 @@ def browser():
         from playwright.sync_api import sync_playwright
     except ImportError:
         _missing("playwright is not installed: pip install 'so3lab[test]'")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("SO3LAB_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = chromium()
     if path is None:
         _missing("there is no Chromium: apt install chromium, or set SO3LAB_CHROMIUM to its path")
     with sync_playwright() as play:

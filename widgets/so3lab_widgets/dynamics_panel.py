@@ -275,6 +275,7 @@ class DynamicsPanel(ipw.VBox):
         self.job = Job(
             task, on_item=self._on_chunks, name=self._name, expected=(ValueError, OSError, SimulationError)
         )
+        self.job.subscribe(self._on_state)
         self.bar.watch(self.job)
         self.job.start()
 
@@ -375,18 +376,20 @@ class DynamicsPanel(ipw.VBox):
             return
         self._warn()
         self.plots.update(live, 0, tuple(self.viewers[0].picked))
-        self._move_past(live.frames() - 1)
         self.bar.refresh()
         self._updates.report(1)
 
-    def _move_past(self, last: int) -> None:
-        """The slider of the past ends at the present, and stands there unless somebody looks back."""
-        with self.past.hold_sync():  # the page must never see a value beyond the end: it would answer
-            value = last if self._shown_frame is None else min(self._shown_frame, last)
-            self._past_set = value
-            self.past.max = max(self.past.max, value)
-            self.past.value = value
-            self.past.max = max(1, last)
+    def _on_state(self, job: Job) -> None:
+        """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
+        self.past.disabled = job.state == "running"
+        if job.state != "running" and self.live is not None:
+            last = self.live.frames() - 1
+            with self.past.hold_sync():
+                self._past_set = last
+                self.past.max = max(self.past.max, last)
+                self.past.value = last
+                self.past.max = max(1, last)
+            self._updates.put((self.live,))
 
     def _words(self) -> str:
         live = self.live
@@ -409,7 +412,8 @@ class DynamicsPanel(ipw.VBox):
             self._updates.put((self.live,))
 
     def _on_past(self, change: Any) -> None:
-        if change.new != self._past_set:
+        if change.new != self._past_set and not self.past.disabled:
+            self._past_set = change.new
             self._try(lambda: self.show_frame(change.new))
 
     def _on_again(self) -> None:
