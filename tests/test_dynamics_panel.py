@@ -135,7 +135,7 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
         assert trajectory.meta["model"] == "ethanol"
     panel.save_table_button.click()
     assert (tmp_path / "run.csv").read_text().startswith("step,time_fs,")
-    wait_for(lambda: len(panel.plots.figure.data[0].x), "curves", 20)
+    wait_for(lambda: len(panel.plots.curves.data[0].x), "curves", 20)
     panel.save_figure_button.click()
     assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
     panel.record_button.click()  # the file exists: nothing is replaced

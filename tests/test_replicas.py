@@ -293,3 +293,13 @@ def test_knobs_of_constant_pressure_compile_nothing():
     moving.advance(64, 10)
     assert moving.advance(64, 10).volume[32:].mean() < 0.97 * loose
     assert stepping.run_chunk._cache_size() <= compiled + 1  # a denser list may need more room once
+
+
+def test_the_start_and_all_chunks_share_one_program():
+    """Compilation is most of what a person waits for."""
+    before = stepping.run_chunk._cache_size()
+    network = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
+    replicas = Replicas(network, [molecule("CH3CH2OH")] * 3, limits=FREE)
+    for frames, interval in ((1, 1), (4, 2), (2, 10)):
+        replicas.advance(frames, interval)
+    assert stepping.run_chunk._cache_size() == before + 1

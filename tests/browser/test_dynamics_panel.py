@@ -55,7 +55,7 @@ def test_the_molecule_moves_and_other_cells_are_answered(opened):
     opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 50, "frames")
     assert ask(opened, "1 + 1") == 2
     assert ask(opened, "panel.viewers[0].painted") > 0
-    opened.wait_until(lambda: ask(opened, "len(panel.plots.figure.data[0].x)") > 5, "curves")
+    opened.wait_until(lambda: ask(opened, "len(panel.plots.curves.data[0].x)") > 5, "curves")
     opened.picture("dynamics-panel-light")
 
 

@@ -176,11 +176,11 @@ class DynamicsPanel(ipw.VBox):
         """What is remembered, one row per frame."""
         return self._running().table(replica)
 
-    def figure(self) -> go.Figure:
-        """The curves as they stand, as a plain figure."""
+    def figures(self) -> list[go.Figure]:
+        """The curves, and the map with the spectrum, as plain figures as they stand."""
         self._running()
         assert self.plots is not None
-        return go.Figure(self.plots.figure)
+        return self.plots.figures()
 
     def atoms(self, frame: int = -1, replica: int = 0) -> Atoms:
         """A remembered frame with its velocities."""
@@ -252,7 +252,7 @@ class DynamicsPanel(ipw.VBox):
         anew = button("New velocities", "refresh", "another future from this frame", self._on_anew)
         self.again_button, self.anew_button = again, anew
         self._past_row = ipw.HBox([self.past, again, anew], layout=ipw.Layout(display="none", **_WRAP))
-        self._plot_box = ipw.VBox(layout=ipw.Layout(width="100%"))
+        self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self.path = ipw.Text("run.h5", description="File", layout=wide, style={"description_width": "40px"})
         self.record_button = button(
             "Record", "circle", "write frames to this file from now on", self._on_record
@@ -284,6 +284,7 @@ class DynamicsPanel(ipw.VBox):
         potential, structure = self._inputs()
         check_size(structure)
         copies = [structure.copy() for _ in range(self.replicas.value)]
+        self._stage(structure, len(copies))  # the page draws while the program is compiled
         if self.live is not None:  # restraints of the run before may name atoms that are no more
             self.control.biases = ()
         live = LiveDynamics(
@@ -291,7 +292,6 @@ class DynamicsPanel(ipw.VBox):
             seeds=[self.seed + number for number in range(len(copies))],
         )  # fmt: skip
         self._warned.clear()
-        self._stage(structure, len(copies))
         self.live = live
         yield from live.run()
 
@@ -330,7 +330,10 @@ class DynamicsPanel(ipw.VBox):
         if self.plots is not None:
             self.plots.close()
         self.plots = LivePlots(structure)
-        self._plot_box.children = (self.plots.figure,)
+        self._plot_box.children = tuple(
+            ipw.VBox([figure], layout=ipw.Layout(flex=flex, min_width="0"))
+            for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))
+        )
         self.steering = SteeringBox(
             self.control, self.ensemble.value, picked=lambda: self.viewers[0].picked, measure=self._measure,
             symbols=structure.get_chemical_symbols(), on_change=self._say_code, on_trouble=self.bar.tell,
@@ -440,7 +443,7 @@ class DynamicsPanel(ipw.VBox):
         self._save(".csv", lambda: self.table().to_csv(index=False), "panel.table().to_csv")
 
     def _on_save_figure(self) -> None:
-        self._save(".html", lambda: self.figure().to_html(), "panel.figure().write_html")
+        self._save(".html", lambda: _page(self.figures()), "panel.figures()[0].write_html")
 
     def _save(self, ending: str, text: Callable[[], str], code: str) -> None:
         target = Path(self.path.value).with_suffix(ending)
@@ -479,6 +482,14 @@ def _name_of(thing: Any) -> str:
     if isinstance(thing, str):
         return thing
     return thing.get_chemical_formula() if isinstance(thing, Atoms) else f"({type(thing).__name__})"
+
+
+def _page(figures: Sequence[go.Figure]) -> str:
+    """Figures one below the other in a page that needs no network."""
+    first, *others = figures
+    return first.to_html() + "".join(
+        other.to_html(full_html=False, include_plotlyjs=False) for other in others
+    )
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -1,9 +1,11 @@
 """What a running simulation looks like in numbers: curves over the last while, the backbone's map, the spectrum."""
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from ase import Atoms
 from plotly.subplots import make_subplots
 
@@ -16,95 +18,82 @@ from so3lab_widgets.thinning import strided
 
 WINDOW = 4000
 """Frames of the past that curves show."""
-_POINTS = 500
+_POINTS = 250
 _MAPPED = 20_000
 """Frames that the map of the backbone counts at most, spread over all that are remembered."""
 _SPECTRUM = 4096
 _FEWEST = 64
+_SECONDS_BETWEEN_MAPS = 3.0
+_LIGHT_CM_PER_FS = 2.99792458e-5
+"""The speed of light."""
 _DIHEDRAL_TICKS = list(range(-180, 181, 90))
 
 
 class LivePlots:
-    """Curves of one replica that follow a running simulation.
+    """Figures of one replica that follow a running simulation: curves twice a second, the rest now and then.
+
+    They are two, for a page draws all of a figure again when a part of it changes.
 
     Args:
         atoms: Its structure.
         height: In pixels.
 
     Attributes:
-        figure: The figure, to be shown.
+        curves: Temperature, energies, and what is picked, over time.
+        maps: The backbone's free energy, where there is a backbone, and the spectrum.
     """
 
-    def __init__(self, atoms: Atoms, height: int = 560):
+    def __init__(self, atoms: Atoms, height: int = 520):
         self._symbols, self._masses = atoms.get_chemical_symbols(), atoms.get_masses()
         try:
             self._torsions = observables.backbone_torsions(atoms)
         except ValueError:  # no peptide
             self._torsions = []
-        right = [{"rowspan": 2}, {}] if self._torsions else [{"rowspan": 3}]
-        specs = [[{}, right[0]], [{}, None], [{}, right[1] if self._torsions else None]]
-        plain = make_subplots(rows=3, cols=2, specs=specs, horizontal_spacing=0.12, vertical_spacing=0.11)
-        for row, name, colour in (
-            (1, "temperature", VERMILLION), (1, "thermostat", INK), (2, "potential", BLUE), (2, "total", GREEN),
-            (3, "picked", PURPLE),
-        ):  # fmt: skip
-            dash = "dot" if name == "thermostat" else "solid"
-            plain.add_scatter(
-                x=[],
-                y=[],
-                name=name,
-                mode="lines",
-                row=row,
-                col=1,
-                line={"color": colour, "width": 1.4, "dash": dash},
-            )
-        self._spectrum_row = 3 if self._torsions else 1
-        plain.add_scatter(
-            x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=self._spectrum_row, col=2,
-            line={"color": BLUE, "width": 1.2},
-        )  # fmt: skip
-        if self._torsions:
-            plain.add_heatmap(
-                z=[[None]], name="backbone", row=1, col=2, colorscale=DENSITY_SCALE, zmin=0.0, zmax=6.0,
-                colorbar={"title": {"text": "kcal/mol", "side": "right"}, "len": 0.6, "y": 0.7, "thickness": 10},
-                hovertemplate="φ %{x:.0f}°, ψ %{y:.0f}°: %{z:.2f} kcal/mol<extra></extra>",
-            )  # fmt: skip
-            turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 2}
-            plain.update_xaxes(title_text="φ (°)", **turns)
-            plain.update_yaxes(title_text="ψ (°)", **turns)
-        plain.update_yaxes(title_text="T (K)", row=1, col=1)
-        plain.update_yaxes(title_text="E − E₀ (eV)", row=2, col=1)
-        plain.update_yaxes(title_text="pick atoms", row=3, col=1)
-        plain.update_xaxes(title_text="time (ps)", row=3, col=1)
-        plain.update_xaxes(title_text="wavenumber (cm⁻¹)", row=self._spectrum_row, col=2)
-        plain.update_yaxes(title_text="power", showticklabels=False, row=self._spectrum_row, col=2)
-        styled(plain, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
-        self.figure = LinkedFigure(plain)
-        self._traces = {trace.name: trace for trace in self.figure.data}
-        self._picked_axis = self.figure.layout.yaxis3 if not self._torsions else self.figure.layout.yaxis4
+        self.curves = LinkedFigure(_curves(height))
+        self.maps = LinkedFigure(_maps(height, bool(self._torsions)))
+        self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
+        self._mapped_at = -float("inf")
 
     def update(self, live: LiveDynamics, number: int = 0, picked: Sequence[int] = ()) -> None:
         """Draw the newest state of a replica; any thread may call, while the simulation goes on."""
         table = live.table(number)
-        start = max(0, len(table) - WINDOW)
-        rows = strided(start, len(table), _POINTS)
+        self._draw_curves(live, number, picked, table)
+        if time.monotonic() - self._mapped_at > _SECONDS_BETWEEN_MAPS:
+            self._draw_maps(live, number, table)
+            self._mapped_at = time.monotonic()
+
+    def figures(self) -> list[go.Figure]:
+        """Both as plain figures."""
+        return [go.Figure(self.curves), go.Figure(self.maps)]
+
+    def close(self) -> None:
+        """Take the figures away."""
+        self.curves.close()
+        self.maps.close()
+
+    def _draw_curves(
+        self, live: LiveDynamics, number: int, picked: Sequence[int], table: pd.DataFrame
+    ) -> None:
+        rows = strided(max(0, len(table) - WINDOW), len(table), _POINTS)
         part = table.iloc[rows]
-        time = part["time_fs"].to_numpy() * 0.001
+        times = part["time_fs"].to_numpy() * 0.001
         base = float(table["potential_energy"].iloc[0])
-        curves = {
+        drawn = {
             "temperature": part["temperature"], "thermostat": part["target_temperature"],
             "potential": part["potential_energy"] - base,
             "total": part["potential_energy"] + part["kinetic_energy"] - base,
         }  # fmt: skip
         measured = self._measured(live, number, picked, rows)
-        spectrum = self._spectrum(live, number, table)
-        energies = self._free_energy(live, number, table)
-        with self.figure.batch_update():
-            for name, values in curves.items():
-                self._draw(name, time, values.to_numpy())
+        with self.curves.batch_update():
+            for name, values in drawn.items():
+                self._draw(name, times, values.to_numpy())
             if measured is not None:
-                self._draw("picked", time, measured.to_numpy())
-                self._picked_axis.title.text = label(str(measured.name))
+                self._draw("picked", times[: len(measured)], measured.to_numpy())
+                self.curves.layout.yaxis3.title.text = label(str(measured.name)).replace(" (", "<br>(")
+
+    def _draw_maps(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:
+        spectrum, energies = self._spectrum(live, number, table), self._free_energy(live, number, table)
+        with self.maps.batch_update():
             if spectrum is not None:
                 self._draw(
                     "spectrum", spectrum["wavenumber_per_cm"].to_numpy(), spectrum["intensity"].to_numpy()
@@ -114,10 +103,6 @@ class LivePlots:
                 trace.x, trace.y = energies.columns.to_numpy(), energies.index.to_numpy()
                 # An array would become NaN again, which is no JSON.
                 trace.z = energies.astype(object).where(energies.notna(), None).to_numpy().tolist()
-
-    def close(self) -> None:
-        """Take the figure away."""
-        self.figure.close()
 
     def _draw(self, name: str, x: np.ndarray, y: np.ndarray) -> None:
         trace = self._traces[name]
@@ -168,5 +153,37 @@ class LivePlots:
         return map_of.pivot(index="psi_deg", columns="phi_deg", values="free_energy_kcal_mol")
 
 
-_LIGHT_CM_PER_FS = 2.99792458e-5
-"""The speed of light."""
+def _curves(height: int) -> go.Figure:
+    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    for row, name, colour in (
+        (1, "temperature", VERMILLION), (1, "thermostat", INK), (2, "potential", BLUE), (2, "total", GREEN),
+        (3, "picked", PURPLE),
+    ):  # fmt: skip
+        line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
+        figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
+    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, "pick 2 to 4 atoms")):
+        figure.update_yaxes(title_text=words, row=row, col=1)
+    figure.update_xaxes(title_text="time (ps)", row=3, col=1)
+    return styled(figure, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
+
+
+def _maps(height: int, backbone: bool) -> go.Figure:
+    rows = 2 if backbone else 1
+    figure = make_subplots(
+        rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18
+    )
+    figure.add_scatter(
+        x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=rows, col=1, line={"color": BLUE, "width": 1.2}
+    )  # fmt: skip
+    figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=rows, col=1)
+    figure.update_yaxes(title_text="power", showticklabels=False, row=rows, col=1)
+    if backbone:
+        figure.add_heatmap(
+            z=[[None]], name="backbone", row=1, col=1, colorscale=DENSITY_SCALE, zmin=0.0, zmax=6.0,
+            colorbar={"title": {"text": "kcal/mol", "side": "right"}, "len": 0.6, "y": 0.72, "thickness": 10},
+            hovertemplate="φ %{x:.0f}°, ψ %{y:.0f}°: %{z:.2f} kcal/mol<extra></extra>",
+        )  # fmt: skip
+        turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 1}
+        figure.update_xaxes(title_text="φ (°)", **turns)
+        figure.update_yaxes(title_text="ψ (°)", **turns)
+    return styled(figure, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
