@@ -331,7 +331,9 @@ class Replicas:
     def _with_forces(self, state: MDState) -> MDState:
         """A state at step -1 with its forces: after a step of no length, which is judged by its numbers alone."""
         before, self.state = getattr(self, "state", None), state
-        settled = self._progress(self._knobs()._replace(timestep=np.zeros((), self._field.dtype)), 1, 1).state
+        knobs = self._knobs()
+        # A nil of the same type: a bare 0.0 would be another one to JAX, and compile everything a second time.
+        settled = self._progress(knobs._replace(timestep=0 * knobs.timestep), 1, 1).state
         for number in np.flatnonzero(np.asarray(settled.fate)):
             if before is not None:
                 self.state = before

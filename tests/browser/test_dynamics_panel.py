@@ -22,6 +22,9 @@ def opened(lab, browser):
         notebook.run_all(seconds=120)
         notebook.page.locator("button:has-text('Start')").first.click()
         notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", seconds=120)
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", seconds=120
+        )
         yield notebook
         assert notebook.errors == []
 
