@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import so3lab
-from so3lab import stepping
+from so3lab import dynamics, stepping
 from so3lab.control import Control
 from so3lab.live import LiveDynamics
 from so3lab.simulation import SimulationError
@@ -22,6 +22,10 @@ def potential():
 
 def live(potential, copies: int = 1, **options) -> LiveDynamics:
     return LiveDynamics(potential, [read_structure("ethanol")] * copies, interval=4, **options)
+
+
+def start_of(simulation: LiveDynamics):
+    return simulation.replicas.structures[0]
 
 
 def some(simulation, chunks: int):
@@ -135,6 +139,16 @@ def test_a_recording_is_a_run_that_can_go_on(potential, tmp_path):
         assert trajectory.restart_state()["step"] == steps[-1]
     with pytest.raises(FileExistsError):
         simulation.record(path)
+    again, more = live(potential, seeds=[2]), tmp_path / "again.h5"
+    again.record(more)
+    some(again, 3)
+    again.stop_recording()
+    some(again, 3)
+    last = again.replicas.step
+    for _ in dynamics.run(potential, start_of(again), steps=last, interval=4, out=more, resume=True):
+        pass
+    with Trajectory(more) as trajectory:
+        np.testing.assert_array_equal(trajectory.positions()[-1], again.positions()[-1])
     pair = live(potential, copies=2)
     assert [path.name for path in pair.record(tmp_path / "pair")] == ["replica_0000.h5", "replica_0001.h5"]
     pair.stop_recording()

@@ -5,6 +5,7 @@ seen. With one handle, looking again works for everybody.
 """
 
 import os
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -32,7 +33,7 @@ class Source:
         self._datasets = _layout.growing_datasets(self._file, self.layout)
 
     def __del__(self) -> None:
-        if getattr(self, "_file", None):
+        if not sys.is_finalizing() and getattr(self, "_file", None):  # h5py closes what is left at the end
             self._file.close()
 
     @property

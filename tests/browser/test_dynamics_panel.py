@@ -1,9 +1,16 @@
 """Live dynamics in a real JupyterLab: start, steer, rewind, pull, run the cell again, load the page again."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+
+import so3lab
+from so3lab import dynamics
+from so3lab.structures import read_structure
+from so3lab.trajectory import Trajectory
 
 pytest.importorskip("playwright")
 
@@ -142,3 +149,27 @@ def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
     )
     opened.run_code("panel.close()")
     opened.wait_until(lambda: ask(opened, threads) == [], "no thread")
+
+
+def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_path):
+    file = tmp_path / "live.h5"
+    with lab.open(browser, new_notebook(cells=[new_code_cell(CELL)]), "closed") as notebook:
+        notebook.run_all(seconds=120)
+        notebook.answer("panel.start()")
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
+        )
+        notebook.answer(f"panel.record({str(file)!r})")
+        notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > 300"), "recorded frames", 60)
+        process = ask(notebook, "__import__('os').getpid()")
+    notebook_is_gone = not Path(f"/proc/{process}").exists()
+    with Trajectory(file) as trajectory:
+        frames, last = len(trajectory), int(trajectory.steps[-1])
+    assert frames > 100
+    assert notebook_is_gone
+    potential, start = so3lab.load("ethanol"), read_structure("ethanol")
+    for _ in dynamics.run(potential, start, steps=last + 80, interval=8, out=file, resume=True):
+        pass
+    with Trajectory(file) as trajectory:
+        assert int(trajectory.steps[-1]) == last + 80
+        assert set(np.diff(trajectory.steps)) == {8}
