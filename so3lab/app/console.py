@@ -88,16 +88,20 @@ class ProgressLine:
     def __init__(self, console: Console, bar: Progress, what: str, live: bool):
         self._console, self._bar, self._what, self._live = console, bar, what, live
         self._task = bar.add_task(what, total=1.0, note="")
-        self._started = time.monotonic()
+        self._first: tuple[float, float] | None = None
         self._next_line = 0.0
 
     def update(self, share: float, note: str = "") -> None:
         """Tell which share is done, 0 to 1, and a word about it."""
         self._bar.update(self._task, completed=share, note=note)
         now = time.monotonic()
+        if share > 0 and self._first is None:  # a resumed task begins where it stood, and compilation is over
+            self._first = (now, share)
         if not self._live and (now >= self._next_line or share >= 1.0):
-            left = (now - self._started) * (1.0 - share) / share if share > 0 else float("nan")
-            remaining = "" if np.isnan(left) else f", {left:.0f} s left"
+            began, before = self._first or (now, share)
+            remaining = (
+                f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
+            )
             self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")
             self._next_line = now + SECONDS_BETWEEN_LINES
 
