@@ -34,6 +34,7 @@ _MODULES = (
     "training",
     "trajectory",
     "units",
+    "widgets",
 )
 
 if TYPE_CHECKING:
@@ -70,13 +71,6 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(_FROM[name]), name)
     if name in _MODULES:
         return importlib.import_module(f"so3lab.{name}")
-    if name == "widgets":
-        try:
-            return importlib.import_module("so3lab_widgets")
-        except ImportError as error:
-            raise ImportError(
-                f"so3lab.widgets needs the notebook packages ({error}); pip install so3lab"
-            ) from error
     raise AttributeError(f"module 'so3lab' has no attribute {name!r}")
 
 

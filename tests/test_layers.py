@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 UI = {"ipywidgets", "nglview", "plotly", "IPython", "anywidget", "so3lab_widgets"}
 COMPUTE = {"jax", "jaxlib", "flax", "optax", "orbax"}
-MAY_OPEN_WIDGETS = {Path("so3lab/__init__.py"), Path("so3lab/app")}
+MAY_OPEN_WIDGETS = {Path("so3lab/widgets.py"), Path("so3lab/app")}
 """The lazy ``so3lab.widgets`` and the command line; both import the user interface only when asked."""
 
 
@@ -59,3 +59,9 @@ def test_importing_costs_only_what_is_used(module, unwanted):
     code = f"import sys, {module}; print(*sorted({unwanted!r} & sys.modules.keys()))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
+
+
+def test_the_widgets_have_a_name_in_the_library():
+    code = "from so3lab.widgets import Viewer; import so3lab, so3lab_widgets; print(so3lab.widgets is so3lab_widgets)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "True"

@@ -91,6 +91,7 @@ def test_pause_step_rewind_and_go_on(opened):
     opened.page.locator("button:has-text('Step')").first.click()
     opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames, "one more chunk")
     opened.page.wait_for_timeout(1000)
+    assert ask(opened, "panel._shown_frame") is None  # the page does not answer with a place of its own
     before = picture(opened)
     drag(opened, "Past", 0.1)
     opened.wait_until(lambda: picture(opened) != before, "a picture of the past")
@@ -159,8 +160,8 @@ def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_pat
         notebook.wait_until(
             lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
         )
-        notebook.answer(f"panel.record({str(file)!r})")
-        notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > 300"), "recorded frames", 60)
+        notebook.answer(f"panel.record({str(file)!r}); first = panel.live.frames()")
+        notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > first + 150"), "recorded frames", 60)
         process = ask(notebook, "__import__('os').getpid()")
     notebook_is_gone = not Path(f"/proc/{process}").exists()
     with Trajectory(file) as trajectory:

@@ -29,6 +29,7 @@ from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import LivePlots
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.steering_box import SteeringBox
+from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.viewer import Viewer
 
 ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
@@ -96,7 +97,8 @@ class DynamicsPanel(ipw.VBox):
         self.viewers: list[Viewer] = []
         self._shown_frame: int | None = None
         self._warned: set[int] = set()
-        self._past_set = 0
+        self._past_set = 1.0
+        self._still = Still(self, self._pictured)
         self._updates = Pump(self._update_plots, _PLOTS_HZ, name="live plots")
         self._make_controls(ensemble, replicas)
         super().__init__(
@@ -143,6 +145,7 @@ class DynamicsPanel(ipw.VBox):
         self._shown_frame = frame if frame < live.frames() - 1 else None
         for number, viewer in enumerate(self.viewers):
             viewer.push(live.atoms(number, min(frame, live.frames(number) - 1)).positions)
+        self._tell_past(min(frame, live.frames() - 1))
         self._say_code(f"panel.show_frame({frame})")
 
     def go_back(self, frame: int, new_velocities: bool = False) -> None:
@@ -195,12 +198,20 @@ class DynamicsPanel(ipw.VBox):
         self.stop()
         if self.live is not None:
             self.live.stop_recording()
+        self._still.close()
         self._updates.close()
         for viewer in self.viewers:
             viewer.close()
         if self.plots is not None:
             self.plots.close()
         super().close()
+
+    def _ipython_display_(self) -> None:
+        self._still.show()
+
+    def _pictured(self) -> list[Pictured]:
+        """What a picture of the panel shows."""
+        return [*self.viewers, *((self.plots.curves, self.plots.maps) if self.plots is not None else ())]
 
     def _make_controls(self, ensemble: str, replicas: int) -> None:
         wide = ipw.Layout(width="230px")
@@ -237,21 +248,20 @@ class DynamicsPanel(ipw.VBox):
         self._body = ipw.HBox(
             [self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
         )
-        self.past = ipw.IntSlider(
-            0,
-            min=0,
-            max=1,
-            description="Past (frame)",
-            layout=ipw.Layout(flex="1 1 300px"),
-            style={"description_width": "90px"},
-        )
+        self.past = ipw.FloatSlider(  # of constant range: pages answer a change of the range with a value of their own
+            1.0, min=0.0, max=1.0, step=0.001, readout=False, description="Past",
+            layout=ipw.Layout(flex="1 1 300px"), style={"description_width": "40px"},
+        )  # fmt: skip
+        self._past_words = ipw.Label(layout=ipw.Layout(width="220px"))
         self.past.observe(self._on_past, "value")
         again = button(
             "Go on from here", "play", "as it went then; later frames are forgotten", self._on_again
         )
         anew = button("New velocities", "refresh", "another future from this frame", self._on_anew)
         self.again_button, self.anew_button = again, anew
-        self._past_row = ipw.HBox([self.past, again, anew], layout=ipw.Layout(display="none", **_WRAP))
+        self._past_row = ipw.HBox(
+            [self.past, self._past_words, again, anew], layout=ipw.Layout(display="none", **_WRAP)
+        )
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self.path = ipw.Text("run.h5", description="File", layout=wide, style={"description_width": "40px"})
         self.record_button = button(
@@ -324,6 +334,7 @@ class DynamicsPanel(ipw.VBox):
             viewer = Viewer(height=self._height)
             viewer.show_live(structure, ["force", "speed"])
             viewer.observe(self._on_pick, "picked")
+            viewer.observe(self._still.stir, "painted")
             viewer.layout = ipw.Layout(flex=f"1 1 {90 // copies}%", min_width="240px")
             self.viewers.append(viewer)
         self._views.children = tuple(self.viewers)
@@ -386,12 +397,8 @@ class DynamicsPanel(ipw.VBox):
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
         self.past.disabled = job.state == "running"
         if job.state != "running" and self.live is not None:
-            last = self.live.frames() - 1
-            with self.past.hold_sync():
-                self._past_set = last
-                self.past.max = max(self.past.max, last)
-                self.past.value = last
-                self.past.max = max(1, last)
+            self._past_set = self.past.value = 1.0
+            self._tell_past(self.live.frames() - 1)
             self._updates.put((self.live,))
 
     def _words(self) -> str:
@@ -417,13 +424,22 @@ class DynamicsPanel(ipw.VBox):
     def _on_past(self, change: Any) -> None:
         if change.new != self._past_set and not self.past.disabled:
             self._past_set = change.new
-            self._try(lambda: self.show_frame(change.new))
+            self._try(lambda: self.show_frame(self._past_frame()))
+
+    def _past_frame(self) -> int:
+        """Where the slider stands."""
+        return round(self.past.value * (self._running().frames() - 1))
+
+    def _tell_past(self, frame: int) -> None:
+        live = self._running()
+        when = 0.001 * float(live.table()["time_fs"].iloc[frame])
+        self._past_words.value = f"frame {frame:,} of {live.frames() - 1:,}, {when:.3f} ps"
 
     def _on_again(self) -> None:
-        self._try(lambda: self.go_back(self.past.value))
+        self._try(lambda: self.go_back(self._past_frame()))
 
     def _on_anew(self) -> None:
-        self._try(lambda: self.go_back(self.past.value, new_velocities=True))
+        self._try(lambda: self.go_back(self._past_frame(), new_velocities=True))
 
     def _on_record(self) -> None:
         live = self.live

@@ -16,6 +16,7 @@ import traitlets
 from plotly import basewidget
 from plotly.serializers import custom_serializers
 
+from so3lab_widgets.still import Pictured
 from so3lab_widgets.theme import TEMPLATE
 
 _STATIC = resources.files("so3lab_widgets") / "static"
@@ -39,7 +40,7 @@ class PlotlySource(ipywidgets.Widget):
             return cls._current
 
 
-class LinkedFigure(go.FigureWidget):
+class LinkedFigure(Pictured, go.FigureWidget):
     """A ``plotly.graph_objects.FigureWidget`` that a page gets for a few kilobytes.
 
     Plotly's own widget brings five megabytes of JavaScript each time; here the kernel sends them once and all

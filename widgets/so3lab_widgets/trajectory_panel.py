@@ -20,6 +20,7 @@ from so3lab_widgets.jobs import Job
 from so3lab_widgets.picked_series import code_for
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.series_row import SeriesRow
+from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.viewer import Viewer
 
 _TEXT_HZ = 3.0
@@ -55,10 +56,12 @@ class TrajectoryPanel(ipw.VBox):
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = Pump(self._move_line, name="frame line")
         self._text = Pump(self._describe, _TEXT_HZ, "frame text")
+        self._still = Still(self, self._pictured)
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
+        self.viewer.observe(self._still.stir, "painted")
         if trajectory is not None:
             self.load(trajectory)
 
@@ -112,6 +115,7 @@ class TrajectoryPanel(ipw.VBox):
         self.row.stop(wait=True)
         if self._saving is not None:
             self._saving.stop()
+        self._still.close()
         self._line.close()
         self._text.close()
         if self.plot is not None:
@@ -119,6 +123,13 @@ class TrajectoryPanel(ipw.VBox):
         self.viewer.close()
         self.trajectory = None
         super().close()
+
+    def _ipython_display_(self) -> None:
+        self._still.show()
+
+    def _pictured(self) -> list[Pictured]:
+        """What a picture of the panel shows."""
+        return [self.viewer, *((self.plot.figure,) if self.plot is not None else ())]
 
     def _make_controls(self) -> None:
         self.path = ipw.Text(

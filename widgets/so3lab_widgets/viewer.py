@@ -5,7 +5,6 @@ the newest first, at a rate that the page can paint.
 """
 
 import functools
-import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from ase import Atoms
 
 from so3lab_widgets.drawable import Frames, check_size, pdb_text
 from so3lab_widgets.pump import Pump
+from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.theme import SIGNED_COLOURS
 from so3lab_widgets.view3d import show as show_in_nglview
 
@@ -33,7 +33,7 @@ _OF_CONTENT = ("colour", "frame", "picked", "playing")
 """Traits whose values depend on what is shown."""
 
 
-class Viewer(anywidget.AnyWidget):
+class Viewer(Pictured, anywidget.AnyWidget):
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
@@ -73,6 +73,8 @@ class Viewer(anywidget.AnyWidget):
     smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
     picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
+    painted = traitlets.Int(0)
+    """Frames that browsers have painted."""
 
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
@@ -91,12 +93,9 @@ class Viewer(anywidget.AnyWidget):
         self._sent_names: set[str] = set()
         self._pairs: list[int] = []
         self._domains: dict[str, tuple[float, float]] = {}
-        self._pictures: dict[int, Future[bytes]] = {}
-        self._numbers = itertools.count()
         self._player: threading.Thread | None = None
         self._closing = threading.Event()
-        self.painted = 0
-        """Frames that browsers have painted."""
+        self._still: Still | None = None
         self._pump = Pump(self._send_frame, name="viewer")
         of_content = {name: traits.pop(name) for name in _OF_CONTENT if name in traits}
         super().__init__(
@@ -219,16 +218,6 @@ class Viewer(anywidget.AnyWidget):
             raise ValueError("there is nothing to show yet; call show first")
         return show_in_nglview(now)
 
-    def take_picture(self) -> "Future[bytes]":
-        """A PNG of the view as it stands, from a page that shows it; the result comes when the page answers.
-
-        Do not wait for it in a cell: the answer would wait for the cell. Add a callback, or wait in a thread.
-        """
-        number, future = next(self._numbers), Future[bytes]()
-        self._pictures[number] = future
-        self.send({"kind": "picture", "number": number})
-        return future
-
     def save_picture(self, path: str | Path) -> "Future[bytes]":
         """Write a PNG of the view as soon as a page has drawn it."""
         future = self.take_picture()
@@ -263,8 +252,16 @@ class Viewer(anywidget.AnyWidget):
             return
         self._closing.set()
         self.playing = False
+        if self._still is not None:
+            self._still.close()
         self._pump.close()
         super().close()
+
+    def _ipython_display_(self) -> None:
+        if self._still is None:
+            self._still = Still(self, lambda: [self])
+            self.observe(self._still.stir, "painted")
+        self._still.show()
 
     @traitlets.validate("frame")
     def _valid_frame(self, proposal: Any) -> int:
@@ -375,8 +372,6 @@ class Viewer(anywidget.AnyWidget):
             self._pump.report(content["count"])
         elif content["kind"] == "hello":
             self._pump.put(("again", None))
-        elif content["kind"] == "picture":
-            self._pictures.pop(content["number"]).set_result(bytes(buffers[0]))
 
     def _on_playing(self, change: Any) -> None:
         if change.new and self.frames > 1 and (self._player is None or not self._player.is_alive()):

@@ -3,6 +3,7 @@ const ORDERS = [
   "addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
   "removeLayoutProps", "removeTraceProps",
 ].map(name => `_py2js_${name}`);
+const LINK = /url\((?:&quot;|['"])?[^)#]*#([^)'"&]*)(?:&quot;|['"])?\)/g;
 const pages = (globalThis.so3labPlotly ??= {});
 
 function plotly(model) {
@@ -55,8 +56,27 @@ function drawCursor(model, el) {
   return () => { model.off("change:cursor", place); line.remove(); };
 }
 
+// A PNG of what Plotly has drawn, layer on layer.
+async function picture(el) {
+  const {width, height} = el.getBoundingClientRect(), canvas = new OffscreenCanvas(2 * width, 2 * height);
+  const pen = canvas.getContext("2d");
+  const shared = [...el.querySelectorAll("svg.main-svg defs")];  // colours of one layer are defined in another
+  pen.scale(2, 2);
+  for (const layer of el.querySelectorAll("svg.main-svg")) {
+    const copy = layer.cloneNode(true);
+    copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    copy.prepend(...shared.map(defs => defs.cloneNode(true)));
+    const text = new XMLSerializer().serializeToString(copy).replace(LINK, "url(#$1)"), drawn = new Image();
+    drawn.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    await drawn.decode();
+    pen.drawImage(drawn, 0, 0, layer.clientWidth, layer.clientHeight);
+  }
+  return (await canvas.convertToBlob()).arrayBuffer();
+}
+
 export default () => {
   const listeners = Object.fromEntries(ORDERS.map(name => [name, []])), early = [];
+  const shown = new Set();
   let figure = null, ready, order = {}, added = [], closed = false;
 
   function obey(name, value) {
@@ -92,6 +112,10 @@ export default () => {
         for (const [name, value] of early.splice(0)) obey(name, value);
       });
       ready.catch(() => {});
+      model.on("msg:custom", async ({kind, number}) => {
+        if (kind === "picture" && shown.size)
+          model.send({kind, number}, undefined, [await picture(shown.values().next().value)]);
+      });
       return () => { closed = true; };
     },
     async render({model, el}) {
@@ -107,8 +131,10 @@ export default () => {
       const removeCursor = drawCursor(model, el);
       const watcher = new ResizeObserver(() => el._responsiveChartHandler?.());
       watcher.observe(el);
+      shown.add(el);
       return () => {
         watcher.disconnect();
+        shown.delete(el);
         removeCursor();
         for (const [name, listener] of mine)
           if (listeners[name]) listeners[name] = listeners[name].filter(other => other !== listener);

@@ -459,8 +459,8 @@ export default () => {
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
       theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
       const reporting = setInterval(() => {
-        if (!came || document.hidden) return;
         const painted = scene.painted ?? 0;
+        if (!(came || painted) || document.hidden) return;
         came = scene.painted = 0;
         unlessClosed(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
