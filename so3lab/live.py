@@ -139,6 +139,15 @@ class LiveDynamics:
         """Remembered velocities, Å per ASE time unit."""
         return self._gathered("velocities", number, frames)
 
+    def frame(self, number: int = 0, frame: int = -1) -> Chunk:
+        """A remembered frame with all that is known of it.
+
+        Raises:
+            IndexError: If it is not remembered.
+        """
+        chunk, row = self._find(number, frame)
+        return Chunk(**{name: values[row : row + 1] for name, values in chunk.columns().items()})
+
     def atoms(self, number: int = 0, frame: int = -1) -> ase.Atoms:
         """A remembered frame as a structure with velocities."""
         chunk, row = self._find(number, frame)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from so3lab_widgets.dynamics_panel import DynamicsPanel
 
-from so3lab import stepping
+import so3lab
+from so3lab import atom_values, stepping
 from so3lab.control import Control
 from so3lab.steering import Pull, Restraint
 from so3lab.structures import read_structure
@@ -189,3 +190,30 @@ def test_arguments_are_checked():
         DynamicsPanel(replicas=9)
     with pytest.raises(TypeError):
         DynamicsPanel(temperature=300)
+
+
+def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
+    viewer = runs(panel).viewers[0]
+    assert list(viewer.colours) == ["element", "force", "speed", "atomic energy", "attention"]
+    viewer.colour = "attention"
+    wait_for(
+        lambda: {"links", "values"} <= viewer._latest.keys(), "links between atoms that listen to each other"
+    )
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused", "the pause")
+    viewer.colour = "atomic energy"
+    wait_for(lambda: "links" not in viewer._latest, "links gone")
+    energies = atom_values.of(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
+
+    def painted():
+        values = viewer._latest.get("values")
+        return values is not None and np.allclose(values, energies, atol=1e-4)
+
+    wait_for(painted, "energies of the shown frame")
+    assert viewer._legend["label"] == "atomic energy (eV)"
+    viewer.colour = "force"
+    forces = np.linalg.norm(panel.live.frame().forces[-1], axis=1)
+    wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of the shown frame")
+    panel.show_frame(3)
+    forces = np.linalg.norm(panel.live.frame(0, 3).forces[-1], axis=1)
+    wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of a past frame")

@@ -1,5 +1,6 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
+import functools
 import html
 import os
 import secrets
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
-import numpy as np
 import plotly.graph_objects as go
 from ase import Atoms
 
 import so3lab
+from so3lab import atom_values
 from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
@@ -22,6 +23,7 @@ from so3lab.potential import Potential
 from so3lab.simulation import SimulationError
 from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
+from so3lab_widgets.colouring import Colouring
 from so3lab_widgets.drawable import check_size
 from so3lab_widgets.frame_choice import save_text
 from so3lab_widgets.job_bar import JobBar, button
@@ -99,6 +101,7 @@ class DynamicsPanel(ipw.VBox):
         self._warned: set[int] = set()
         self._past_set = 1.0
         self._still = Still(self, self._pictured)
+        self._colouring = Colouring({})
         self._updates = Pump(self._update_plots, _PLOTS_HZ, name="live plots")
         self._make_controls(ensemble, replicas)
         super().__init__(
@@ -143,8 +146,7 @@ class DynamicsPanel(ipw.VBox):
         live = self._running()
         self.pause()
         self._shown_frame = frame if frame < live.frames() - 1 else None
-        for number, viewer in enumerate(self.viewers):
-            viewer.push(live.atoms(number, min(frame, live.frames(number) - 1)).positions)
+        self._show(frame)
         self._tell_past(min(frame, live.frames() - 1))
         self._say_code(f"panel.show_frame({frame})")
 
@@ -199,6 +201,7 @@ class DynamicsPanel(ipw.VBox):
         if self.live is not None:
             self.live.stop_recording()
         self._still.close()
+        self._colouring.close()
         self._updates.close()
         for viewer in self.viewers:
             viewer.close()
@@ -294,7 +297,7 @@ class DynamicsPanel(ipw.VBox):
         potential, structure = self._inputs()
         check_size(structure)
         copies = [structure.copy() for _ in range(self.replicas.value)]
-        self._stage(structure, len(copies))  # the page draws while the program is compiled
+        self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
         if self.live is not None:  # restraints of the run before may name atoms that are no more
             self.control.biases = ()
         live = LiveDynamics(
@@ -324,16 +327,24 @@ class DynamicsPanel(ipw.VBox):
             self._structure.copy() if given_structure else read_structure(structure),  # type: ignore[union-attr]
         )
 
-    def _stage(self, structure: Atoms, copies: int) -> None:
+    def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
+        self._colouring.close()
+        if isinstance(potential, Potential):
+            links = functools.partial(atom_values.attention_links, potential)
+            self._colouring = Colouring(atom_values.of(potential), links, self.bar.tell)
+        else:
+            self._colouring = Colouring({})
+        colours = self._colouring.names
         while len(self.viewers) > copies:
             self.viewers.pop().close()
         for viewer in self.viewers:
-            viewer.show_live(structure, ["force", "speed"])
+            viewer.show_live(structure, colours)
         while len(self.viewers) < copies:
             viewer = Viewer(height=self._height)
-            viewer.show_live(structure, ["force", "speed"])
+            viewer.show_live(structure, colours)
             viewer.observe(self._on_pick, "picked")
+            viewer.observe(self._on_colour, "colour")
             viewer.observe(self._still.stir, "painted")
             viewer.layout = ipw.Layout(flex=f"1 1 {90 // copies}%", min_width="240px")
             self.viewers.append(viewer)
@@ -359,16 +370,39 @@ class DynamicsPanel(ipw.VBox):
             return
         for viewer, chunk in zip(self.viewers, chunks, strict=False):
             if len(chunk):
-                values = {}
-                if viewer.colour == "force":
-                    values["force"] = np.linalg.norm(chunk.forces[-1], axis=1)
-                elif viewer.colour == "speed":
-                    values["speed"] = np.linalg.norm(chunk.velocities[-1], axis=1)
-                viewer.push(
-                    chunk.positions[-1], cell=None if chunk.cell is None else chunk.cell[-1], values=values
-                )
+                self._push(viewer, chunk)
+        self._colour(-1)
         self._warn()
         self._updates.put((live,))
+
+    def _push(self, viewer: Viewer, chunk: Any) -> None:
+        """Show the last frame of a chunk."""
+        viewer.push(
+            chunk.positions[-1], cell=None if chunk.cell is None else chunk.cell[-1],
+            values=self._colouring.of_chunk(viewer, chunk),
+        )  # fmt: skip
+
+    def _colour(self, frame: int, resting: bool = False) -> None:
+        """Ask the model for colours of a frame, where such colours are chosen."""
+        live = self._running()
+        self._colouring.ask(
+            [
+                (viewer, functools.partial(live.atoms, number, min(frame, live.frames(number) - 1)))
+                for number, viewer in enumerate(self.viewers)
+            ],
+            resting,
+        )
+
+    def _on_colour(self, change: Any) -> None:
+        """Another colour was chosen; a molecule at rest gets it now, a moving one with its next frame."""
+        if self.live is not None and (self.job is None or self.job.state != "running"):
+            self._show(self.live.frames() - 1 if self._shown_frame is None else self._shown_frame)
+
+    def _show(self, frame: int) -> None:
+        live = self._running()
+        for number, viewer in enumerate(self.viewers):
+            self._push(viewer, live.frame(number, min(frame, live.frames(number) - 1)))
+        self._colour(frame, resting=True)
 
     def _warn(self) -> None:
         """Say at once who blew up, and mark the atoms of the bond that went."""

@@ -28,6 +28,8 @@ _STATIC = Path(__file__).parent / "static"
 REPRESENTATIONS = ("ball+stick", "licorice", "spacefill", "line")
 PLAIN_COLOURS = ("#3b528b", "#21918c", "#5ec962", "#d8e219")
 """Numbers that are never negative."""
+UNITS = {"force": "eV/Å", "speed": "Å/fs", "atomic energy": "eV", "charge": "e"}
+"""Of what atoms are coloured by, where it has a unit."""
 _PLAYING_HZ = 20.0
 _OF_CONTENT = ("colour", "frame", "picked", "playing")
 """Traits whose values depend on what is shown."""
@@ -361,7 +363,8 @@ class Viewer(Pictured, anywidget.AnyWidget):
         if low < 0:
             low, high, colours = -max(-low, high), max(-low, high), list(SIGNED_COLOURS)
         self._domains[self.colour] = (low, high)
-        legend = {"label": self.colour, "low": low, "high": high, "scale": colours}
+        unit = f" ({UNITS[self.colour]})" if self.colour in UNITS else ""
+        legend = {"label": f"{self.colour}{unit}", "low": low, "high": high, "scale": colours}
         if legend != self._legend:
             self._legend = legend
         return {"domain": [low, high], "scale": colours}

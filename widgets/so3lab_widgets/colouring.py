@@ -1,0 +1,90 @@
+"""Colours of a running molecule: cheap numbers with every frame, others when the model has answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms, units
+
+from so3lab_widgets.pump import Pump
+from so3lab_widgets.viewer import Viewer
+
+_ASKED_HZ = 5.0
+OF_FRAMES: dict[str, Callable[[Any], np.ndarray]] = {
+    "force": lambda chunk: np.linalg.norm(chunk.forces[-1], axis=1),
+    "speed": lambda chunk: np.linalg.norm(chunk.velocities[-1], axis=1) * units.fs,
+}
+"""What the last frame of a chunk is coloured by."""
+
+
+class Colouring:
+    """Numbers per atom for the colours that viewers have chosen.
+
+    A model is asked in a thread, a few times a second and for the newest frame; until it answers, atoms keep the
+    colours of the answer before.
+
+    Args:
+        values: What a model says of a structure, by name.
+        links: Pairs of atoms and weights, drawn as bonds while the colour is ``"attention"``.
+        on_trouble: Told in a sentence what could not be computed.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Callable[[Atoms], np.ndarray]],
+        links: Callable[[Atoms], tuple[np.ndarray, np.ndarray]] | None = None,
+        on_trouble: Callable[[str], None] = lambda sentence: None,
+    ):
+        self.names = [*OF_FRAMES, *values]
+        self._values, self._links, self._on_trouble = values, links, on_trouble
+        self._known: dict[Viewer, tuple[str, np.ndarray]] = {}
+        self._linked: set[Viewer] = set()
+        self._pump = Pump(self._ask, _ASKED_HZ, name="colours")
+
+    def of_chunk(self, viewer: Viewer, chunk: Any) -> dict[str, np.ndarray]:
+        """Numbers for the last frame of a chunk, as :meth:`Viewer.push` takes them."""
+        name = viewer.colour
+        if name in OF_FRAMES:
+            return {name: OF_FRAMES[name](chunk)}
+        known = self._known.get(viewer)
+        return {name: known[1]} if known is not None and known[0] == name else {}
+
+    def ask(self, views: Sequence[tuple[Viewer, Callable[[], Atoms]]], resting: bool = False) -> None:
+        """Renew what models must be asked for; never waits.
+
+        Args:
+            views: Viewers, and what gives the structure that each shows.
+            resting: Whether no further frame will bring the answer to the page.
+        """
+        if self._linked or any(viewer.colour in self._values for viewer, _ in views):
+            self._pump.put((list(views), resting))
+
+    def close(self) -> None:
+        """Ask no more; the thread ends."""
+        self._pump.close()
+
+    def _ask(self, item: tuple[list[tuple[Viewer, Callable[[], Atoms]]], bool]) -> None:
+        views, resting = item
+        try:
+            for viewer, structure in views:
+                self._ask_for(viewer, structure, resting)
+        except Exception as error:
+            self._on_trouble(" ".join(str(error).split()))
+        self._pump.report(1)
+
+    def _ask_for(self, viewer: Viewer, structure: Callable[[], Atoms], resting: bool) -> None:
+        name = viewer.colour
+        if viewer in self._linked and name != "attention":
+            self._linked.discard(viewer)
+            viewer.link(np.empty((0, 2), int), np.empty(0))
+        if name not in self._values:
+            return
+        atoms = structure()
+        values = self._values[name](atoms)
+        self._known[viewer] = (name, values)
+        if resting:
+            cell = np.asarray(atoms.cell) if atoms.pbc.any() else None
+            viewer.push(atoms.positions, cell=cell, values={name: values})
+        if name == "attention" and self._links is not None:
+            viewer.link(*self._links(atoms))
+            self._linked.add(viewer)
