@@ -9,6 +9,8 @@ from ase.build import molecule
 from ase.io import read
 from so3lab_widgets.trajectory_panel import TrajectoryPanel
 
+import so3lab
+from so3lab import atom_values
 from so3lab.observables import internal_coordinates
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
@@ -183,3 +185,21 @@ def test_atoms_that_cannot_be_measured_are_refused(panel, atoms, sentence):
 def test_unknown_keywords_are_refused(path):
     with pytest.raises(TypeError, match="colour"):
         TrajectoryPanel(path, colour="red")
+
+
+def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    panel = TrajectoryPanel(path, model="ethanol")
+    try:
+        viewer = panel.viewer
+        assert list(viewer.colours) == ["element", "atomic energy", "attention", "force"]
+        viewer.frame, viewer.colour = 70, "atomic energy"
+        with Trajectory(path) as trajectory:
+            expected = atom_values.of(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
+        wait_until(lambda: np.allclose(viewer._latest.get("values", 0), expected, atol=1e-4))
+        viewer.colour = "attention"
+        wait_until(lambda: "links" in viewer._latest)
+        viewer.colour = "element"
+        wait_until(lambda: "links" not in viewer._latest)
+    finally:
+        panel.close()

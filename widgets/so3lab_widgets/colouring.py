@@ -36,6 +36,7 @@ class Colouring:
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ):
         self.names = [*OF_FRAMES, *values]
+        self._asked_for = {*values} | ({"attention"} if links is not None else set())
         self._values, self._links, self._on_trouble = values, links, on_trouble
         self._known: dict[Viewer, tuple[str, np.ndarray]] = {}
         self._linked: set[Viewer] = set()
@@ -56,7 +57,7 @@ class Colouring:
             views: Viewers, and what gives the structure that each shows.
             resting: Whether no further frame will bring the answer to the page.
         """
-        if self._linked or any(viewer.colour in self._values for viewer, _ in views):
+        if self._linked or any(viewer.colour in self._asked_for for viewer, _ in views):
             self._pump.put((list(views), resting))
 
     def close(self) -> None:
@@ -77,14 +78,15 @@ class Colouring:
         if viewer in self._linked and name != "attention":
             self._linked.discard(viewer)
             viewer.link(np.empty((0, 2), int), np.empty(0))
-        if name not in self._values:
+        if name not in self._asked_for:
             return
         atoms = structure()
-        values = self._values[name](atoms)
-        self._known[viewer] = (name, values)
-        if resting:
-            cell = np.asarray(atoms.cell) if atoms.pbc.any() else None
-            viewer.push(atoms.positions, cell=cell, values={name: values})
+        if name in self._values:
+            values = self._values[name](atoms)
+            self._known[viewer] = (name, values)
+            if resting:
+                cell = np.asarray(atoms.cell) if atoms.pbc.any() else None
+                viewer.push(atoms.positions, cell=cell, values={name: values})
         if name == "attention" and self._links is not None:
             viewer.link(*self._links(atoms))
             self._linked.add(viewer)

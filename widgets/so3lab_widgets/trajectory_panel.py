@@ -1,5 +1,6 @@
 """How somebody looks through a run: the molecule and its numbers over time, linked in both directions."""
 
+import functools
 import html
 import itertools
 import os
@@ -9,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets as ipw
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+import so3lab
+from so3lab import atom_values
+from so3lab.potential import Potential
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.code_line import CodeLine
+from so3lab_widgets.colouring import Colouring
 from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot
 from so3lab_widgets.jobs import Job
@@ -37,6 +43,8 @@ class TrajectoryPanel(ipw.VBox):
 
     Args:
         trajectory: File that so3lab wrote, or an open one; frames are read when they are looked at.
+        model: Name of a bundled model, a model file, ``"so3lr"``, or a potential: molecules can be coloured by what it
+            says of each atom, and attention be drawn as links.
         height: Of the molecule in pixels.
 
     Attributes:
@@ -46,7 +54,13 @@ class TrajectoryPanel(ipw.VBox):
         row: Everything that can be drawn over time: ``row.series`` by column.
     """
 
-    def __init__(self, trajectory: str | os.PathLike | Trajectory | None = None, *, height: int = 420):
+    def __init__(
+        self,
+        trajectory: str | os.PathLike | Trajectory | None = None,
+        *,
+        model: str | Potential | None = None,
+        height: int = 420,
+    ):
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
@@ -57,10 +71,14 @@ class TrajectoryPanel(ipw.VBox):
         self._line = Pump(self._move_line, name="frame line")
         self._text = Pump(self._describe, _TEXT_HZ, "frame text")
         self._still = Still(self, self._pictured)
+        self._potential = so3lab.load(model) if isinstance(model, str) else model
+        links = self._potential and functools.partial(atom_values.attention_links, self._potential)
+        self._links = Colouring({}, links or None, self._say)
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
+        self.viewer.observe(lambda change: self._link(), "colour")
         self.viewer.observe(self._still.stir, "painted")
         if trajectory is not None:
             self.load(trajectory)
@@ -75,7 +93,7 @@ class TrajectoryPanel(ipw.VBox):
                 raise ValueError(
                     f"{opened.path} has no frames yet; open it again when its run has written some"
                 )
-            self.viewer.show(opened)
+            self.viewer.show(opened, self._colours(opened))
             with self._lock:
                 self._show(opened)
         except (OSError, TypeError, ValueError) as error:
@@ -116,6 +134,7 @@ class TrajectoryPanel(ipw.VBox):
         if self._saving is not None:
             self._saving.stop()
         self._still.close()
+        self._links.close()
         self._line.close()
         self._text.close()
         if self.plot is not None:
@@ -245,7 +264,18 @@ class TrajectoryPanel(ipw.VBox):
     def _file(self) -> str:
         return f"so3lab.trajectory.Trajectory({str(self._opened().path)!r})"
 
+    def _colours(self, trajectory: Trajectory) -> dict[str, Callable[[int], np.ndarray]]:
+        """What the model says of the atoms of a frame, by name."""
+        found = {} if self._potential is None else atom_values.of(self._potential)
+        return {name: lambda frame, of=of: of(trajectory[frame]) for name, of in found.items()}  # type: ignore[misc]
+
+    def _link(self) -> None:
+        """Draw who listens to whom in the shown frame, where that is the colour."""
+        if (trajectory := self.trajectory) is not None:
+            self._links.ask([(self.viewer, lambda: trajectory[self.viewer.frame])])
+
     def _follow(self, frame: int) -> None:
+        self._link()
         self._line.put((frame,))
         self._text.put((frame,))
 
