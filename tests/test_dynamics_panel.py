@@ -139,6 +139,16 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     wait_for(lambda: len(panel.plots.curves.data[0].x), "curves", 20)
     panel.save_figure_button.click()
     assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
+    panel.steering.sliders["temperature_K"].value = 400.0
+    panel.steering.sliders["temperature_K"].value = 410.0
+    panel.save_session_button.click()
+    session = (tmp_path / "run.py").read_text()
+    compile(session, "run.py", "exec")
+    lines = [line.partition("  # at step")[0] for line in session.splitlines()]
+    assert lines[0] == "import so3lab"
+    assert lines[2].startswith("panel = so3lab.widgets.DynamicsPanel('ethanol', 'ethanol'")
+    assert lines[3] == "panel.start()"
+    assert lines[-1] == "panel.control.temperature_K = 410", "where a slider has been on its way is left out"
     panel.record_button.click()  # the file exists: nothing is replaced
     assert "exists" in panel.bar.error.value
 

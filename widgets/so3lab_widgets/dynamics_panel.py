@@ -100,6 +100,7 @@ class DynamicsPanel(ipw.VBox):
         self._shown_frame: int | None = None
         self._warned: set[int] = set()
         self._past_set = 1.0
+        self._said: list[tuple[int, str]] = []
         self._still = Still(self, self._pictured)
         self._colouring = Colouring({})
         self._updates = Pump(self._update_plots, _PLOTS_HZ, name="live plots")
@@ -180,6 +181,10 @@ class DynamicsPanel(ipw.VBox):
     def table(self, replica: int = 0):
         """What is remembered, one row per frame."""
         return self._running().table(replica)
+
+    def session(self) -> str:
+        """All that was clicked as lines of Python, each with the step at which it was done."""
+        return "import so3lab\n\n" + "".join(f"{line}  # at step {step}\n" for step, line in self._said)
 
     def figures(self) -> list[go.Figure]:
         """The curves, and the map with the spectrum, as plain figures as they stand."""
@@ -276,10 +281,15 @@ class DynamicsPanel(ipw.VBox):
         save_figure = button(
             "Figure", "download", "the curves as a page that opens without a network", self._on_save_figure
         )
-        self.save_table_button, self.save_figure_button = save_table, save_figure
+        save_session = button(
+            "Session", "download", "all that was clicked as a Python script", self._on_save_session
+        )
+        self.save_table_button, self.save_figure_button, self.save_session_button = (
+            save_table, save_figure, save_session,
+        )  # fmt: skip
         self._saved = ipw.HTML()
         self._save_row = ipw.HBox(
-            [self.path, self.record_button, save_table, save_figure, self._saved],
+            [self.path, self.record_button, save_table, save_figure, save_session, self._saved],
             layout=ipw.Layout(display="none", **_WRAP),
         )
         self._code = CodeLine()
@@ -490,17 +500,20 @@ class DynamicsPanel(ipw.VBox):
         self._try(begin)
 
     def _on_save_table(self) -> None:
-        self._save(".csv", lambda: self.table().to_csv(index=False), "panel.table().to_csv")
+        self._save(".csv", lambda: self.table().to_csv(index=False), "panel.table().to_csv({})")
 
     def _on_save_figure(self) -> None:
-        self._save(".html", lambda: _page(self.figures()), "panel.figures()[0].write_html")
+        self._save(".html", lambda: _page(self.figures()), "panel.figures()[0].write_html({})")
+
+    def _on_save_session(self) -> None:
+        self._save(".py", self.session, "pathlib.Path({}).write_text(panel.session())")
 
     def _save(self, ending: str, text: Callable[[], str], code: str) -> None:
         target = Path(self.path.value).with_suffix(ending)
 
         def write() -> None:
             self._saved.value = html.escape(save_text(target, text()))
-            self._say_code(f"{code}({str(target)!r})")
+            self._say_code(code.format(repr(str(target))))
 
         self._try(write)
 
@@ -525,6 +538,10 @@ class DynamicsPanel(ipw.VBox):
 
     def _say_code(self, line: str) -> None:
         self._code.code = line
+        target = line.partition(" = ")[0]
+        if "=" in line and self._said and self._said[-1][1].startswith(f"{target} = "):
+            self._said.pop()  # a slider on its way
+        self._said.append((self.live.replicas.step if self.live is not None else 0, line))
 
 
 def _name_of(thing: Any) -> str:
