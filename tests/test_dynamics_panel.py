@@ -10,6 +10,7 @@ from so3lab_widgets.dynamics_panel import DynamicsPanel
 import so3lab
 from so3lab import atom_values, stepping
 from so3lab.control import Control
+from so3lab.observables import dihedral_degrees
 from so3lab.steering import Pull, Restraint
 from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory
@@ -64,14 +65,15 @@ def test_picked_atoms_are_pulled_held_and_released(panel):
     panel.steering.pull_button.click()
     assert panel.control.biases == (Pull((1, 2), 0.5),)
     panel.viewers[0].picked = [0, 1, 2, 8]
-    panel.steering.hold(centre=60.0, strength=2.0)
+    present = float(dihedral_degrees(panel.live.positions(0, slice(-1, None)), (0, 1, 2, 8))[0])
+    centre = (present + 205.0) % 360.0 - 180.0  # 25 degrees away: a spring from far off is an explosion
+    panel.steering.hold(centre=centre, strength=2.0)
     frames = panel.live.frames()
-    assert panel.control.biases[1] == Restraint((0, 1, 2, 8), 60.0, 2.0)
+    assert panel.control.biases[1] == Restraint((0, 1, 2, 8), centre, 2.0)
     wait_for(lambda: panel.live.frames() > frames + 300, "frames under the restraint")
     found = panel.live.positions(0, slice(-100, None))
-    from so3lab.observables import dihedral_degrees
-
-    assert np.abs(dihedral_degrees(found, (0, 1, 2, 8)).mean() - 60.0) < 15.0
+    away = (dihedral_degrees(found, (0, 1, 2, 8)) - centre + 180.0) % 360.0 - 180.0
+    assert np.abs(away.mean()) < 15.0
     assert panel.live.table()["bias_energy"].iloc[-1] != 0.0
     panel.steering.release()
     assert panel.control.biases == ()
@@ -189,8 +191,30 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
     runs(panel)
     other = DynamicsPanel("ethanol", read_structure("ethanol"))
     assert panel.job.ended
-    assert not [t for t in threading.enumerate() if t.name == "so3lab dynamics"]
+    assert len([t for t in threading.enumerate() if t.name == "so3lab dynamics"]) == 1, "that of the other"
     other.close()
+
+
+def test_a_panel_shows_its_molecule_and_compiles_before_anybody_starts_it(panel):
+    wait_for(lambda: panel.job.state == "paused", "preparations", 120)
+    assert (panel.live.replicas.step, panel.viewers[0].atoms.get_chemical_formula()) == (0, "C2H6O")
+    assert panel.bar.start_button.description == "Start"
+    prepared = panel.live
+    panel.start()
+    wait_for(lambda: prepared.frames() > 3, "frames of what was prepared", 20)
+    panel.stop()
+    panel.replicas.value = 2
+    panel.start()
+    wait_for(lambda: panel.live is not prepared and len(panel.viewers) == 2, "what is wanted now")
+
+
+def test_velocities_are_those_of_the_temperature_at_the_start(panel):
+    wait_for(lambda: panel.job.state == "paused", "preparations", 120)
+    panel.steering.sliders["temperature_K"].value = 1000.0
+    panel.start()
+    wait_for(lambda: panel.live.frames() > 3, "frames")
+    of_27 = 21 / 27  # degrees of freedom: it starts without momentum and rotation
+    assert panel.live.table()["temperature"].iloc[0] == pytest.approx(1000.0 * of_27, rel=0.01)
 
 
 def test_arguments_are_checked():

@@ -117,10 +117,20 @@ def test_an_error_is_a_sentence_in_place_and_its_origin_is_in_the_log(capsys):
 def test_a_second_job_of_the_same_name_stops_the_first():
     first, second, other = (Job(Counter(), name=name) for name in ("md", "md", "training"))
     first.start(), other.start(), second.start()
+    wait_for(lambda: second.state == "running")
     assert first.state == "stopped"
     assert {id(job) for job in jobs.running()} == {id(second), id(other)}
     jobs.stop_all()
     assert [job.state for job in (second, other)] == ["stopped", "stopped"]
+
+
+def test_a_job_prepares_and_waits():
+    job = Job(Counter(), name="prepared").start(paused=True)
+    wait_for(lambda: job.state == "paused")
+    assert job.items == 0
+    job.start()
+    wait_for(lambda: job.items > 0)
+    job.stop()
 
 
 def test_a_job_can_stop_itself():

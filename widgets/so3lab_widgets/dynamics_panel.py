@@ -100,6 +100,7 @@ class DynamicsPanel(ipw.VBox):
         self._shown_frame: int | None = None
         self._warned: set[int] = set()
         self._past_set = 1.0
+        self._asked: tuple[Any, ...] = ()
         self._said: list[tuple[int, str]] = []
         self._still = Still(self, self._pictured)
         self._colouring = Colouring({})
@@ -111,16 +112,20 @@ class DynamicsPanel(ipw.VBox):
         self._say_code(self._constructor())
         if start:
             self.start()
+        else:
+            self._begin(self._prepare, paused=True)  # whoever starts it later need not wait
 
     def start(self) -> None:
         """Start, or go on after a pause from the frame that is shown."""
-        if self.job is not None and self.job.state == "paused":
-            if self._shown_frame is not None:
-                self.go_back(self._shown_frame)
-            self.job.start()
-            return
         self._say_code("panel.start()")
-        self._begin(self._first_chunks)
+        job = self.job
+        if job is None or job.ended or not self._stands():
+            self._begin(self._prepare)
+            return
+        if self._shown_frame is not None:
+            self.go_back(self._shown_frame)
+        job.start()
+        self.bar.refresh()
 
     def pause(self) -> None:
         """Wait after the present chunk."""
@@ -294,16 +299,27 @@ class DynamicsPanel(ipw.VBox):
         )
         self._code = CodeLine()
 
-    def _begin(self, task: Callable[[], Iterator[Any]]) -> None:
+    def _begin(self, task: Callable[[], Iterator[Any]], paused: bool = False) -> None:
+        self._asked = self._wishes()
         self.job = Job(
             task, on_item=self._on_chunks, name=self._name, expected=(ValueError, OSError, SimulationError)
         )
         self.job.subscribe(self._on_state)
         self.bar.watch(self.job)
-        self.job.start()
+        self.job.start(paused)
 
-    def _first_chunks(self) -> Iterator[Any]:
-        """In the job's thread: read, load, compile, and run."""
+    def _wishes(self) -> tuple[Any, ...]:
+        """What a run is made from; the thermostat's temperature is that of the first velocities."""
+        fields = (self.model, self.structure, self.ensemble, self.replicas)
+        return (*(field.value for field in fields), self.control.temperature_K)
+
+    def _stands(self) -> bool:
+        """Whether the run that waits is the one that is wanted; one that has begun is."""
+        begun = self.job is not None and self.job.items > 0
+        return begun or self._asked == self._wishes()
+
+    def _prepare(self) -> Iterator[Any]:
+        """In the job's thread: read, load, show and compile; then frames without end."""
         potential, structure = self._inputs()
         check_size(structure)
         copies = [structure.copy() for _ in range(self.replicas.value)]
@@ -316,7 +332,7 @@ class DynamicsPanel(ipw.VBox):
         )  # fmt: skip
         self._warned.clear()
         self.live = live
-        yield from live.run()
+        return live.run()
 
     def _inputs(self) -> tuple[Any, Atoms]:
         """Model and structure, as the fields say or as they were given."""

@@ -7,10 +7,8 @@ import ipywidgets as ipw
 
 from so3lab_widgets.jobs import Job
 
-_WORDS = {
-    "ready": "ready", "running": "running", "paused": "paused", "finished": "finished", "stopped": "stopped",
-    "failed": "stopped by an error",
-}  # fmt: skip
+_WORDS = {"failed": "stopped by an error"}
+"""States that are said in other words."""
 _WRONG = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600"
 
 
@@ -59,12 +57,20 @@ class JobBar(ipw.VBox):
         """Bring buttons and words up to date; also called by whoever knows that there is news."""
         job = self._job
         state = "ready" if job is None else job.state
-        self.start_button.disabled = state == "running"
-        self.start_button.description = "Go on" if state == "paused" else "Start"
-        self.pause_button.disabled = state != "running"
+        pausing, begun = job is not None and job.pausing, job is not None and job.items > 0
+        self.start_button.disabled = state == "running" and not pausing
+        self.start_button.description = "Go on" if state == "paused" and begun else "Start"
+        self.pause_button.disabled = state != "running" or pausing
         self.step_button.disabled = state != "paused"
         self.stop_button.disabled = state not in ("running", "paused")
-        words = [_WORDS[state], self._say() if job is not None else ""]
+        word = (
+            state
+            if begun or state not in ("running", "paused")
+            else "ready"
+            if state == "paused"
+            else "preparing"
+        )
+        words = [_WORDS.get(word, word), self._say() if job is not None else ""]
         if job is not None and job.progress:
             self.bar.layout.display, self.bar.value = "", job.progress
             if job.remaining_s is not None and not job.ended:

@@ -61,6 +61,7 @@ class Job(Generic[Item]):
         self._single_steps = 0
         self._active_s, self._active_since = 0.0, 0.0
         self._thread: threading.Thread | None = None
+        self._before: Job[Any] | None = None
 
     @property
     def ended(self) -> bool:
@@ -85,17 +86,26 @@ class Job(Generic[Item]):
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    def start(self) -> "Job[Item]":
-        """Run, or run on after a pause."""
+    @property
+    def pausing(self) -> bool:
+        """Whether it is paused, or will be after what it is doing."""
+        return self._wanted == "paused"
+
+    def start(self, paused: bool = False) -> "Job[Item]":
+        """Run, or run on after a pause.
+
+        Args:
+            paused: Whether to call the task and wait before its first item: the preparations of a long task.
+        """
         with self._changed:
-            if self._wanted == "paused":
+            if self._wanted == "paused" and not paused:
                 self._wanted = "running"
                 self._changed.notify_all()
             if self._wanted != "ready":
                 return self
-            self._wanted = "running"
+            self._wanted = "paused" if paused else "running"
             self._thread = threading.Thread(target=self._run, name=f"so3lab {self.name}", daemon=True)
-        _replace(self)
+        self._before = _replace(self)
         self._thread.start()
         return self
 
@@ -135,6 +145,9 @@ class Job(Generic[Item]):
         del self.log[:-_LONGEST_LOG]
 
     def _run(self) -> None:
+        if self._before is not None:
+            self._before.join(_PATIENCE_S)
+            self._before = None
         self._become("running")
         try:
             items = self._task()
@@ -209,12 +222,14 @@ def stop_all() -> None:
         job.join(_PATIENCE_S)
 
 
-def _replace(job: Job[Any]) -> None:
-    """Give a job its name; one that runs under it is stopped first."""
+def _replace(job: Job[Any]) -> "Job[Any] | None":
+    """Give a job its name; the one that runs under it is told to stop, and handed out to be waited for."""
     with _NAMES:
         before, _NAMED[job.name] = _NAMED.get(job.name), job
-    if before is not None and before is not job:
-        before.stop()
+    if before is None or before is job:
+        return None
+    before.stop(wait=False)
+    return before
 
 
 atexit.register(stop_all)
