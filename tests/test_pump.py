@@ -86,3 +86,16 @@ def test_silence_means_that_nobody_looks(monkeypatch):
     pump.close()
     with pytest.raises(ValueError, match="fastest_hz must be positive, got 0"):
         Pump(sent.append, fastest_hz=0)
+
+
+def test_a_limit_holds_whatever_the_page_could_paint():
+    pump = Pump(lambda item: None, 20.0)
+    pump.limit(2.0)
+    for _ in range(20):
+        pump.report(5)
+    assert pump.rate_hz == 2.0
+    pump.limit(4.0)
+    for _ in range(20):
+        pump.report(5)
+    assert pump.rate_hz == 4.0
+    pump.close()

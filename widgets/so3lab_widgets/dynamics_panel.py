@@ -28,7 +28,7 @@ from so3lab_widgets.drawable import check_size
 from so3lab_widgets.frame_choice import save_text
 from so3lab_widgets.job_bar import JobBar, button
 from so3lab_widgets.jobs import Job
-from so3lab_widgets.live_plots import LivePlots
+from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.steering_box import SteeringBox
 from so3lab_widgets.still import Pictured, Still
@@ -36,7 +36,6 @@ from so3lab_widgets.viewer import Viewer
 
 ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
 MOST_REPLICAS = 4
-_PLOTS_HZ = 2.0
 _OPEN_PANELS: dict[str, "DynamicsPanel"] = {}
 _WRAP = {"flex_flow": "row wrap", "align_items": "center"}
 
@@ -104,7 +103,7 @@ class DynamicsPanel(ipw.VBox):
         self._said: list[tuple[int, str]] = []
         self._still = Still(self, self._pictured)
         self._colouring = Colouring({})
-        self._updates = Pump(self._update_plots, _PLOTS_HZ, name="live plots")
+        self._updates = Pump(self._update_plots, FASTEST_HZ, name="live plots")
         self._make_controls(ensemble, replicas)
         super().__init__(
             [self._head, self.bar, self._body, self._past_row, self._plot_box, self._save_row, self._code]
@@ -451,6 +450,7 @@ class DynamicsPanel(ipw.VBox):
         self._warn()
         self.plots.update(live, 0, tuple(self.viewers[0].picked))
         self.bar.refresh()
+        self._updates.limit(self.plots.rate_hz)
         self._updates.report(1)
 
     def _on_state(self, job: Job) -> None:

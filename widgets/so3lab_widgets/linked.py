@@ -52,12 +52,14 @@ class LinkedFigure(Pictured, go.FigureWidget):
         data: A figure, or traces; traces get the house style.
         layout: Settings of the layout, for traces.
 
-    Trait: ``cursor``, where a vertical line stands on the x axis; moving it costs a page next to nothing.
+    Traits: ``cursor``, where a vertical line stands on the x axis; moving it costs a page next to nothing.
+    ``draw_ms``, how long a page was busy with the newest change of the figure.
     """
 
     _esm = (_STATIC / "linked.js").read_text("utf-8")
 
     cursor = traitlets.Float(None, allow_none=True).tag(sync=True)
+    draw_ms = traitlets.Float(0.0).tag(sync=True)
     _source = traitlets.Unicode().tag(sync=True)
     _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
 

@@ -24,6 +24,9 @@ _MAPPED = 20_000
 _SPECTRUM = 4096
 _FEWEST = 64
 _SECONDS_BETWEEN_MAPS = 3.0
+_SLOWEST_HZ, FASTEST_HZ = 0.5, 2.0
+_SHARE = 0.08
+"""Of a page's time that curves may take, and maps too: the molecule comes first."""
 _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
 _DIHEDRAL_TICKS = list(range(-180, 181, 90))
@@ -54,11 +57,16 @@ class LivePlots:
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
 
+    @property
+    def rate_hz(self) -> float:
+        """How often to draw the curves, by how long pages take for it."""
+        return float(np.clip(_SHARE / max(1e-3 * self.curves.draw_ms, 1e-3), _SLOWEST_HZ, FASTEST_HZ))
+
     def update(self, live: LiveDynamics, number: int = 0, picked: Sequence[int] = ()) -> None:
         """Draw the newest state of a replica; any thread may call, while the simulation goes on."""
         table = live.table(number)
         self._draw_curves(live, number, picked, table)
-        if time.monotonic() - self._mapped_at > _SECONDS_BETWEEN_MAPS:
+        if time.monotonic() - self._mapped_at > max(_SECONDS_BETWEEN_MAPS, 1e-3 * self.maps.draw_ms / _SHARE):
             self._draw_maps(live, number, table)
             self._mapped_at = time.monotonic()
 

@@ -64,6 +64,11 @@ class Pump:
         else:
             self.rate_hz = min(self._fastest_hz, 1.25 * self.rate_hz)
 
+    def limit(self, fastest_hz: float) -> None:
+        """Send no more than so many items per second from now on."""
+        self._fastest_hz = fastest_hz
+        self.rate_hz = min(self.rate_hz, fastest_hz)
+
     def close(self) -> None:
         """Send nothing more; the thread ends."""
         with self._full:

@@ -79,10 +79,16 @@ export default () => {
   const shown = new Set();
   let figure = null, ready, order = {}, added = [], closed = false;
 
-  function obey(name, value) {
+  function obey(model, name, value) {
+    const began = performance.now();
     order = {name, value};
     for (const listener of [...listeners[name]]) listener();
     order = {};
+    requestAnimationFrame(() => {
+      if (closed) return;
+      model.set("draw_ms", performance.now() - began);
+      model.save_changes();
+    });
   }
 
   // The model as Plotly's side sees it.
@@ -103,13 +109,13 @@ export default () => {
         model.on(`change:${name}`, () => {
           const value = model.get(name);
           if (value === null) return;
-          if (figure) obey(name, value);
+          if (figure) obey(model, name, value);
           else early.push([name, value]);
         });
       ready = plotly(model).then(bundle => {
         figure = bundle.default();
         figure.initialize({model: facade(model)});
-        for (const [name, value] of early.splice(0)) obey(name, value);
+        for (const [name, value] of early.splice(0)) obey(model, name, value);
       });
       ready.catch(() => {});
       model.on("msg:custom", async ({kind, number}) => {
