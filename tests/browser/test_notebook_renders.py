@@ -26,6 +26,22 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
         assert opened.errors == []
 
 
+def test_the_notebook_of_live_panels_shows_both(lab, browser):
+    notebook = nbformat.read(ROOT / "notebooks" / "04_watch_and_steer_md.ipynb", as_version=4)
+    with lab.open(browser, notebook, "04_watch_and_steer_md") as opened:
+        opened.run_all(seconds=300)
+        assert opened.failures() == []
+        opened.wait_until(
+            lambda: sum(view.painted > 1000 for view in opened.canvases(".so3-viewer")) == 2,
+            "two molecules",
+            60,
+        )
+        opened.page.wait_for_selector(".js-plotly-plot .main-svg")
+        for number in (1, 7):
+            opened.picture(f"notebook-04-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
+        assert opened.errors == []
+
+
 def test_a_cell_that_fails_is_noticed(lab, browser):
     notebook = new_notebook(cells=[new_code_cell("1 / 0"), new_code_cell("2 + 2")])
     with lab.open(browser, notebook, "fails") as opened:
