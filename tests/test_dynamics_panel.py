@@ -3,6 +3,7 @@
 import threading
 import time
 
+import ipywidgets
 import numpy as np
 import pytest
 from so3lab_widgets.dynamics_panel import DynamicsPanel
@@ -19,6 +20,10 @@ def wait_for(condition, what: str, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.01)
+
+
+def open_widgets() -> int:
+    return len(ipywidgets.widgets.widget._instances)
 
 
 @pytest.fixture
@@ -63,10 +68,11 @@ def test_picked_atoms_are_pulled_held_and_released(panel):
     panel.steering.pull_button.click()
     assert panel.control.biases == (Pull((1, 2), 0.5),)
     panel.viewers[0].picked = [0, 1, 2, 8]
-    panel.steering.hold(centre=60.0, strength=2.0)
+    panel.steering.hold(centre=60.0, strength=1.0)
     frames = panel.live.frames()
-    assert panel.control.biases[1] == Restraint((0, 1, 2, 8), 60.0, 2.0)
-    wait_for(lambda: panel.live.frames() > frames + 300, "frames under the restraint")
+    assert panel.control.biases[1] == Restraint((0, 1, 2, 8), 60.0, 1.0)
+    wait_for(lambda: panel.live.frames() > frames + 300 or panel.job.ended, "frames under the restraint")
+    assert panel.job.error is None
     found = panel.live.positions(0, slice(-100, None))
     from so3lab.observables import dihedral_degrees
 
@@ -176,10 +182,27 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
 
 def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
     runs(panel)
+    widgets = open_widgets()
     other = DynamicsPanel("ethanol", read_structure("ethanol"))
     assert panel.job.ended
     assert not [t for t in threading.enumerate() if t.name == "so3lab dynamics"]
+    runs(other)
+    assert open_widgets() == widgets
     other.close()
+
+
+def test_another_start_leaves_no_widgets_behind(panel):
+    counts = []
+    for replicas in (1, 2, 1):
+        before, panel.replicas.value = panel.live, replicas
+        panel.start()
+        wait_for(lambda before=before: panel.live is not before, "a start", 120)
+        panel.viewers[0].picked = [1, 2]
+        panel.steering.pull()
+        panel.steering.release()
+        panel.stop()
+        counts.append(open_widgets())
+    assert counts[0] == counts[2] < counts[1]
 
 
 def test_arguments_are_checked():

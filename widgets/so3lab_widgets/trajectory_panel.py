@@ -1,7 +1,6 @@
 """How somebody looks through a run: the molecule and its numbers over time, linked in both directions."""
 
 import html
-import itertools
 import os
 import re
 import threading
@@ -17,6 +16,7 @@ from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot
 from so3lab_widgets.jobs import Job
+from so3lab_widgets.panel import Panel
 from so3lab_widgets.picked_series import code_for
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.series_row import SeriesRow
@@ -24,10 +24,9 @@ from so3lab_widgets.viewer import Viewer
 
 _TEXT_HZ = 3.0
 """The molecule comes first: text is written less often, and always for the last frame."""
-_numbers = itertools.count(1)
 
 
-class TrajectoryPanel(ipw.VBox):
+class TrajectoryPanel(Panel):
     """Open a trajectory file and scrub through it.
 
     Pointing at a curve or clicking it moves the molecule, and the player moves a line in the curves. Dragging over the
@@ -37,6 +36,7 @@ class TrajectoryPanel(ipw.VBox):
     Args:
         trajectory: File that so3lab wrote, or an open one; frames are read when they are looked at.
         height: Of the molecule in pixels.
+        name: A panel that is made under the name of one that is open replaces it.
 
     Attributes:
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
@@ -45,11 +45,17 @@ class TrajectoryPanel(ipw.VBox):
         row: Everything that can be drawn over time: ``row.series`` by column.
     """
 
-    def __init__(self, trajectory: str | os.PathLike | Trajectory | None = None, *, height: int = 420):
+    def __init__(
+        self,
+        trajectory: str | os.PathLike | Trajectory | None = None,
+        *,
+        height: int = 420,
+        name: str = "trajectory",
+    ):
+        self._take_name(name)
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
-        self._name = f"trajectory panel {next(_numbers)}"
         self._saving: Job | None = None
         self._pointed_at = self._coded = -1
         self._lock = threading.RLock()  # callbacks come in several threads
@@ -67,7 +73,8 @@ class TrajectoryPanel(ipw.VBox):
         try:
             if not isinstance(trajectory, str | os.PathLike | Trajectory):
                 raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
-            opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
+            # Somebody's own stays open when the panel closes: a slice is a reader of its own.
+            opened = trajectory[:] if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
                 raise ValueError(
                     f"{opened.path} has no frames yet; open it again when its run has written some"
@@ -117,6 +124,8 @@ class TrajectoryPanel(ipw.VBox):
         if self.plot is not None:
             self.plot.close()
         self.viewer.close()
+        if self.trajectory is not None:
+            self.trajectory.close()
         self.trajectory = None
         super().close()
 
