@@ -3,6 +3,7 @@
 import threading
 import time
 
+import ipywidgets
 import numpy as np
 import pytest
 from so3lab_widgets.dynamics_panel import DynamicsPanel
@@ -21,6 +22,10 @@ def wait_for(condition, what: str, seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.01)
+
+
+def open_widgets() -> int:
+    return len(ipywidgets.widgets.widget._instances)
 
 
 @pytest.fixture
@@ -189,10 +194,27 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
 
 def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
     runs(panel)
+    widgets = open_widgets()
     other = DynamicsPanel("ethanol", read_structure("ethanol"))
     assert panel.job.ended
     assert len([t for t in threading.enumerate() if t.name == "so3lab dynamics"]) == 1, "that of the other"
+    runs(other)
+    assert open_widgets() == widgets
     other.close()
+
+
+def test_another_start_leaves_no_widgets_behind(panel):
+    counts = []
+    for replicas in (1, 2, 1):
+        before, panel.replicas.value = panel.live, replicas
+        panel.start()
+        wait_for(lambda before=before: panel.live is not before, "a start", 120)
+        panel.viewers[0].picked = [1, 2]
+        panel.steering.pull()
+        panel.steering.release()
+        panel.stop()
+        counts.append(open_widgets())
+    assert counts[0] == counts[2] < counts[1]
 
 
 def test_a_panel_shows_its_molecule_and_compiles_before_anybody_starts_it(panel):

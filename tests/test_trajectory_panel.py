@@ -1,7 +1,10 @@
 """The trajectory panel without a browser: what its controls do, and how it takes what cannot be done."""
 
+import os
+import threading
 import time
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,6 +183,49 @@ def test_a_panel_without_a_file_waits_for_one(path):
 def test_atoms_that_cannot_be_measured_are_refused(panel, atoms, sentence):
     with pytest.raises(ValueError, match=sentence):
         panel.add(*atoms)
+
+
+def open_widgets() -> int:
+    return len(ipywidgets.widgets.widget._instances)
+
+
+def held_open(path) -> int:
+    """How often this process holds a file open."""
+    return sum(
+        os.path.realpath(f"/proc/self/fd/{number}") == str(path) for number in os.listdir("/proc/self/fd")
+    )
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's list of open files")
+def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
+    own = write(tmp_path / "own.h5", 30)
+    TrajectoryPanel(own).close()
+    threads, widgets = set(threading.enumerate()), open_widgets()
+    panels = []  # as a notebook holds them, in its outputs
+    for _ in range(3):
+        panels.append(TrajectoryPanel(own))
+        panels[-1].viewer.picked = [0, 1]
+        panels[-1].viewer.playing = True
+        wait_until(lambda: len(panels[-1].row.series) > 4)
+        if len(panels) == 1:
+            of_one = open_widgets() - widgets
+    assert panels[1].trajectory is None
+    assert held_open(own) == 1
+    assert open_widgets() <= widgets + of_one
+    other = TrajectoryPanel(path, name="another")
+    assert panels[-1].trajectory is not None, "another name leaves it alone"
+    panels.append(TrajectoryPanel(path))
+    assert held_open(own) == 0
+    for panel in (other, panels[-1]):
+        panel.close()
+    assert open_widgets() == widgets
+    wait_until(lambda: set(threading.enumerate()) <= threads)
+
+
+def test_a_trajectory_of_ones_own_stays_open(path):
+    with Trajectory(path) as mine:
+        TrajectoryPanel(mine).close()
+        assert len(mine.positions(3)) == 9
 
 
 def test_unknown_keywords_are_refused(path):

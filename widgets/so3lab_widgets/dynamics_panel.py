@@ -29,6 +29,7 @@ from so3lab_widgets.frame_choice import save_text
 from so3lab_widgets.job_bar import JobBar, button
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
+from so3lab_widgets.panel import Panel, close_all
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.steering_box import SteeringBox
 from so3lab_widgets.still import Pictured, Still
@@ -36,11 +37,10 @@ from so3lab_widgets.viewer import Viewer
 
 ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
 MOST_REPLICAS = 4
-_OPEN_PANELS: dict[str, "DynamicsPanel"] = {}
 _WRAP = {"flex_flow": "row wrap", "align_items": "center"}
 
 
-class DynamicsPanel(ipw.VBox):
+class DynamicsPanel(Panel):
     """Live molecular dynamics in a notebook.
 
     Sliders act within a frame and compile nothing. Clicking atoms measures and plots them; a picked pair can be pulled,
@@ -67,8 +67,6 @@ class DynamicsPanel(ipw.VBox):
         job: What runs it.
     """
 
-    _name = ""
-
     def __init__(
         self,
         model: str | Potential | ForceField = "ala3",
@@ -86,10 +84,8 @@ class DynamicsPanel(ipw.VBox):
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
-        if name in _OPEN_PANELS:
-            _OPEN_PANELS[name].close()
-        _OPEN_PANELS[name] = self
-        self.control, self.seed, self._name, self._height = control or Control(), seed, name, height
+        self._take_name(name)
+        self.control, self.seed, self._height = control or Control(), seed, height
         self._model, self._structure = model, structure
         self.live: LiveDynamics | None = None
         self.job: Job | None = None
@@ -204,8 +200,6 @@ class DynamicsPanel(ipw.VBox):
         """Take the panel away: the run ends, threads end, widgets close."""
         if not self._name:  # refused before it was made
             return
-        if _OPEN_PANELS.get(self._name) is self:
-            del _OPEN_PANELS[self._name]
         self.stop()
         if self.live is not None:
             self.live.stop_recording()
@@ -362,20 +356,20 @@ class DynamicsPanel(ipw.VBox):
             self._colouring = Colouring({})
         colours = self._colouring.names
         while len(self.viewers) > copies:
-            self.viewers.pop().close()
+            close_all(self.viewers.pop())
         for viewer in self.viewers:
             viewer.show_live(structure, colours)
         while len(self.viewers) < copies:
-            viewer = Viewer(height=self._height)
+            viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"))
             viewer.show_live(structure, colours)
             viewer.observe(self._on_pick, "picked")
             viewer.observe(self._on_colour, "colour")
             viewer.observe(self._still.stir, "painted")
-            viewer.layout = ipw.Layout(flex=f"1 1 {90 // copies}%", min_width="240px")
             self.viewers.append(viewer)
+        for viewer in self.viewers:
+            viewer.layout.flex = f"1 1 {90 // copies}%"
         self._views.children = tuple(self.viewers)
-        if self.plots is not None:
-            self.plots.close()
+        before = (*self._plot_box.children, *self._side.children)
         self.plots = LivePlots(structure)
         self._plot_box.children = tuple(
             ipw.VBox([figure], layout=ipw.Layout(flex=flex, min_width="0"))
@@ -386,6 +380,7 @@ class DynamicsPanel(ipw.VBox):
             symbols=structure.get_chemical_symbols(), on_change=self._say_code, on_trouble=self.bar.tell,
         )  # fmt: skip
         self._side.children = (self.steering,)
+        close_all(*before)
         self._past_row.layout.display = self._save_row.layout.display = ""
 
     def _on_chunks(self, chunks: Sequence[Any]) -> None:

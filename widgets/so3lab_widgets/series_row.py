@@ -11,6 +11,7 @@ from ase import Atoms
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.frame_plot import Series
 from so3lab_widgets.jobs import Job
+from so3lab_widgets.panel import close_all
 from so3lab_widgets.picked_series import column_of, measured
 from so3lab_widgets.theme import PALETTE, label
 
@@ -54,12 +55,14 @@ class SeriesRow(ipw.HBox):
         self.stop()
         table = trajectory.table()
         first = [name for name in _SHOWN_FIRST if name in table]
+        before = self.children
         with self._lock:
             self._trajectory, self._last_pick = trajectory, ()
             self.stored = list(dict.fromkeys([*first, *table.columns.difference(_NOT_SERIES, sort=False)]))
             self.series, self._buttons = {}, {}
             for number, name in enumerate(self.stored):
                 self._offer(name, table[name].to_numpy(float), number < max(1, len(first)))
+        close_all(*before)
 
     def show(self, name: str, shown: bool = True) -> None:
         """Press the button of a series, or release it."""
@@ -133,5 +136,6 @@ class SeriesRow(ipw.HBox):
             if column in self._jobs:
                 self._jobs.pop(column).stop(wait=False)
             if self.series.pop(column, None) is not None:
-                self._buttons.pop(column)
+                button = self._buttons.pop(column)
                 self.children = list(self._buttons.values())
+                close_all(button)

@@ -7,6 +7,7 @@ import ipywidgets as ipw
 
 from so3lab.control import Control
 from so3lab.steering import Bias, Pull, Restraint
+from so3lab_widgets.panel import close_all
 
 
 class _Knob(NamedTuple):
@@ -49,7 +50,7 @@ KNOBS = (
 )
 _UNITS = {2: ("Å", "eV/Å²"), 3: ("°", "eV/rad²"), 4: ("°", "eV/rad²")}
 _STRENGTHS = {2: 5.0, 3: 1.0, 4: 0.5}
-_WIDE = ipw.Layout(width="100%")
+_WIDE = {"width": "100%"}
 _STYLE = {"description_width": "112px"}
 
 
@@ -150,8 +151,9 @@ class SteeringBox(ipw.VBox):
 
     def release(self) -> None:
         """Take all restraints and pulls away."""
+        rows, self.rows.children = self.rows.children, ()
         self._biases.clear()
-        self.rows.children = ()
+        close_all(*rows)
         self._apply()
 
     def set_control(self, control: Control) -> None:
@@ -190,6 +192,7 @@ class SteeringBox(ipw.VBox):
         def remove(_: Any) -> None:
             self._biases.remove(entry)
             self.rows.children = tuple(child for child in self.rows.children if child is not row)
+            close_all(row)
             self._apply()
 
         away.on_click(remove)

@@ -2,7 +2,6 @@
 
 import functools
 import html
-import itertools
 import os
 import re
 import threading
@@ -23,6 +22,7 @@ from so3lab_widgets.colouring import Colouring
 from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
 from so3lab_widgets.frame_plot import FramePlot
 from so3lab_widgets.jobs import Job
+from so3lab_widgets.panel import Panel
 from so3lab_widgets.picked_series import code_for
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.series_row import SeriesRow
@@ -31,10 +31,9 @@ from so3lab_widgets.viewer import Viewer
 
 _TEXT_HZ = 3.0
 """The molecule comes first: text is written less often, and always for the last frame."""
-_numbers = itertools.count(1)
 
 
-class TrajectoryPanel(ipw.VBox):
+class TrajectoryPanel(Panel):
     """Open a trajectory file and scrub through it.
 
     Pointing at a curve or clicking it moves the molecule, and the player moves a line in the curves. Dragging over the
@@ -46,6 +45,7 @@ class TrajectoryPanel(ipw.VBox):
         model: Name of a bundled model, a model file, ``"so3lr"``, or a potential: molecules can be coloured by what it
             says of each atom, and attention be drawn as links.
         height: Of the molecule in pixels.
+        name: A panel that is made under the name of one that is open replaces it.
 
     Attributes:
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
@@ -60,18 +60,19 @@ class TrajectoryPanel(ipw.VBox):
         *,
         model: str | Potential | None = None,
         height: int = 420,
+        name: str = "trajectory",
     ):
+        self._potential = so3lab.load(model) if isinstance(model, str) else model
+        self._take_name(name)
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
-        self._name = f"trajectory panel {next(_numbers)}"
         self._saving: Job | None = None
         self._pointed_at = self._coded = -1
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = Pump(self._move_line, name="frame line")
         self._text = Pump(self._describe, _TEXT_HZ, "frame text")
         self._still = Still(self, self._pictured)
-        self._potential = so3lab.load(model) if isinstance(model, str) else model
         links = self._potential and functools.partial(atom_values.attention_links, self._potential)
         self._links = Colouring({}, links or None, self._say)
         self._make_controls()
@@ -88,7 +89,8 @@ class TrajectoryPanel(ipw.VBox):
         try:
             if not isinstance(trajectory, str | os.PathLike | Trajectory):
                 raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
-            opened = trajectory if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
+            # Somebody's own stays open when the panel closes: a slice is a reader of its own.
+            opened = trajectory[:] if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
                 raise ValueError(
                     f"{opened.path} has no frames yet; open it again when its run has written some"
@@ -140,6 +142,8 @@ class TrajectoryPanel(ipw.VBox):
         if self.plot is not None:
             self.plot.close()
         self.viewer.close()
+        if self.trajectory is not None:
+            self.trajectory.close()
         self.trajectory = None
         super().close()
 
