@@ -13,6 +13,7 @@ from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory
 
 pytest.importorskip("playwright")
+from tests.browser.test_linked import use_theme
 
 pytestmark = pytest.mark.browser
 CELL = """import so3lab
@@ -122,6 +123,36 @@ def test_two_picked_atoms_are_pulled_apart(opened):
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no pull")
 
 
+# What is wider than the output, and what a keyboard cannot reach or has no name for a screen reader.
+FITS = """() => {
+  const output = document.querySelector('.jp-OutputArea-output'), right = output.getBoundingClientRect().right;
+  return [...output.querySelectorAll('.jupyter-widgets, .so3-viewer, .js-plotly-plot')]
+    .filter(one => one.getClientRects().length && one.getBoundingClientRect().right > right + 1)
+    .map(one => one.className);
+}"""
+NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(button, input, select, [role=slider])')]
+  .filter(one => one.getClientRects().length && (one.tabIndex < 0
+    || !(one.textContent.trim() || one.title || one.ariaLabel || one.labels?.length || one.getAttribute('aria-label')
+      || one.closest('.widget-inline-hbox, .widget-hbox')?.querySelector('.widget-label')?.textContent.trim())))
+  .map(one => one.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1000, "Light"), (1000, "Dark"), (1900, "Dark"), (1900, "Light")]
+)
+def test_it_fits_the_page_and_the_keyboard_reaches_everything(opened, width, theme):
+    opened.page.set_viewport_size({"width": width, "height": 1500 if width > 1200 else 1900})
+    use_theme(opened, theme)
+    opened.run_code("panel.viewers[0].picked = [0, 1, 2, 8]; panel.viewers[0].colour = 'attention'")
+    opened.page.wait_for_timeout(2500)
+    opened.picture(f"dynamics-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
+    assert opened.page.evaluate(FITS) == []
+    assert opened.page.evaluate(NAMELESS) == []
+    opened.run_code("panel.viewers[0].colour = 'element'")
+    use_theme(opened, "Light")
+    opened.page.set_viewport_size({"width": 1400, "height": 1000})
+
+
 def test_a_page_that_is_loaded_again_shows_the_running_molecule(opened):
     opened.save()
     opened.page.reload()
@@ -176,3 +207,97 @@ def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_pat
     with Trajectory(file) as trajectory:
         assert int(trajectory.steps[-1]) == last + 80
         assert set(np.diff(trajectory.steps)) == {8}
+
+
+BAD = """import numpy as np, so3lab
+from ase.build import bulk
+from ase.io import write
+from safetensors.numpy import load_file, save_file
+write("large.pdb", bulk("Ar", "fcc", a=5.3, cubic=True) * (30, 30, 28))
+open("empty.xyz", "w").close()
+so3lab.load("ethanol").save("nan.so3.safetensors")
+from safetensors import safe_open
+with safe_open("nan.so3.safetensors", "np") as file:
+    about = file.metadata()
+tensors = load_file("nan.so3.safetensors")
+name = max(tensors, key=lambda name: tensors[name].size)
+tensors[name] = tensors[name] * np.nan
+save_file(tensors, "nan.so3.safetensors", about)
+panel = so3lab.widgets.DynamicsPanel("ethanol", "ethanol", height=300)
+panel"""
+
+
+def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(BAD)]), "bad") as notebook:
+        notebook.run_all(seconds=120)
+        notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "preparations", 120)
+        for model, structure, sentence in (
+            ("ethanol", "smiles:C(C", "SMILES"),
+            ("ethanol", "smiles:CCN", "N"),
+            ("ethanol", "empty.xyz", "empty.xyz"),
+            ("ethanol", "nowhere.xyz", "nowhere.xyz"),
+            ("ethanol", "large.pdb", "20000"),
+            ("nan.so3.safetensors", "ethanol", "finite"),
+            ("nothing", "ethanol", "nothing"),
+        ):
+            for label, words in (("Model", model), ("Molecule", structure)):
+                field = notebook.page.get_by_label(label, exact=True)
+                field.fill(words)
+                field.press("Tab")
+            notebook.page.locator("button:has-text('Start')").first.click()
+            alert = notebook.page.locator("[role=alert]", has_text=sentence)
+            alert.wait_for(timeout=60_000)
+            notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "failed", "the refusal")
+        notebook.picture("dynamics-refused")
+        for label in ("Model", "Molecule"):  # the way out
+            notebook.page.get_by_label(label, exact=True).fill("ethanol")
+            notebook.page.get_by_label(label, exact=True).press("Tab")
+        notebook.page.locator("button:has-text('Start')").first.click()
+        notebook.wait_until(lambda: ask(notebook, "panel.live.frames()") > 5, "frames", 60)
+        assert notebook.failures() == []
+        assert notebook.errors == []
+
+
+NPT = f"""import sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+import so3lab
+from argon import ARGON
+from ase.build import bulk
+from so3lab.control import Control
+panel = so3lab.widgets.DynamicsPanel(
+    ARGON, bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4), ensemble="npt", height=400,
+    control=Control(temperature_K=60.0, timestep_fs=4.0, barostat_fs=400.0),
+)
+panel"""
+
+
+def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cell(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(NPT)]), "npt") as notebook:
+        notebook.run_all(seconds=120)
+        notebook.answer("panel.start()")
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
+        )
+        first = ask(notebook, "__import__('os').getpid()")
+        notebook.page.evaluate(
+            "async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+        notebook.wait_for_kernel()
+        notebook.run_all(seconds=120)
+        assert ask(notebook, "__import__('os').getpid()") != first
+        notebook.answer("panel.start()")
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 20"), "frames", 120
+        )
+        notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", 60)
+        programs = "__import__('so3lab').stepping.run_chunk._cache_size()"
+        volume = "float(panel.live.frame().volume[-1])"
+        before, compiled, seen = ask(notebook, volume), ask(notebook, programs), picture(notebook)
+        drag(notebook, "Pressure", 0.2)
+        assert ask(notebook, "panel.control.pressure_GPa") > 0.2
+        notebook.wait_until(lambda: ask(notebook, volume) < 0.97 * before, "a smaller cell", 60)
+        assert ask(notebook, programs) == compiled
+        assert picture(notebook) != seen
+        notebook.picture("dynamics-npt")
+        assert notebook.failures() == []
+        assert notebook.errors == []

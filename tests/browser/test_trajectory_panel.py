@@ -156,6 +156,26 @@ def test_picked_atoms_add_a_series(notebook):
     notebook.picture("trajectory-picked")
 
 
+def test_the_molecule_obeys_the_keyboard(notebook):
+    notebook.page.mouse.move(5, 5)  # a pointer that rests on a curve would choose its frame
+    notebook.run_code("panel.viewer.picked = [0, 5]; panel.viewer.frame = 100")
+    stage = notebook.page.locator(STAGE).first
+    stage.focus()
+
+    def at(frame: int) -> bool:
+        return asked(notebook, "panel.viewer.frame") == str(frame)
+
+    for key, frame in (("ArrowRight", 101), ("PageDown", 111), ("ArrowLeft", 110), ("PageUp", 100)):
+        stage.press(key)
+        notebook.wait_until(lambda frame=frame: at(frame), f"frame {frame} after {key}")
+    stage.press("Escape")
+    notebook.wait_until(lambda: asked(notebook, "panel.viewer.picked") == "[]", "nothing picked")
+    stage.press("Space")
+    notebook.wait_until(lambda: int(asked(notebook, "panel.viewer.frame")) > 105, "frames that play")
+    stage.press("Space")
+    notebook.wait_until(lambda: asked(notebook, "panel.viewer.playing") == "False", "a pause")
+
+
 def test_dragging_over_a_curve_chooses_frames(notebook):
     left, y = at_share(notebook, 0.4)
     right, _ = at_share(notebook, 0.6)

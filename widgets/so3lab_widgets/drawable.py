@@ -10,6 +10,8 @@ from so3lab.observables import bonds, superpose
 
 MOST_ATOMS = 20_000
 """A page that draws more cannot be turned any more."""
+_WIDEST = 999.0
+"""Å, what PDB's columns hold on both sides of zero."""
 _STRETCHED = 4.0
 """Å beyond which a bond is one to a neighbouring cell, and not drawn."""
 
@@ -112,7 +114,10 @@ def pdb_text(atoms: Atoms) -> str:
     lengths = np.linalg.norm(atoms.positions[joined[:, 0]] - atoms.positions[joined[:, 1]], axis=1)
     joined = joined[lengths < _STRETCHED]
     residues = _molecules(len(atoms), joined)
-    middle = atoms.positions.mean(axis=0)
+    # As exact positions come: where a page looks at first.
+    middle = (
+        0.0 if atoms.pbc.any() and np.abs(atoms.positions).max() < _WIDEST else atoms.positions.mean(axis=0)
+    )
     lines = [
         f"HETATM{number + 1:5d} {symbol:<4.4s} MOL {chr(65 + residue // 9999 % 26)}{residue % 9999 + 1:4d}    "
         f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {symbol:>2s}"

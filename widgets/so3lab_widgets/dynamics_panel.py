@@ -451,8 +451,9 @@ class DynamicsPanel(Panel):
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
         self.past.disabled = job.state == "running"
+        self._past_set = self.past.value = 1.0
+        self._past_words.value = ""
         if job.state != "running" and self.live is not None:
-            self._past_set = self.past.value = 1.0
             self._tell_past(self.live.frames() - 1)
             self._updates.put((self.live,))
 

@@ -96,7 +96,7 @@ class LivePlots:
             for name, values in drawn.items():
                 self._draw(name, times, values.to_numpy())
             if measured is not None:
-                self._draw("picked", times[: len(measured)], measured.to_numpy())
+                self._draw("picked", times[: len(measured)], _broken(measured.to_numpy(), len(picked) == 4))
                 self.curves.layout.yaxis3.title.text = label(str(measured.name)).replace(" (", "<br>(")
 
     def _draw_maps(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:
@@ -159,6 +159,15 @@ class LivePlots:
         temperature = max(1.0, float(table["target_temperature"].iloc[-1]))
         map_of = observables.ramachandran(phi, psi, temperature, bins=30)
         return map_of.pivot(index="psi_deg", columns="phi_deg", values="free_energy_kcal_mol")
+
+
+def _broken(values: np.ndarray, circular: bool) -> np.ndarray:
+    """A curve with a gap wherever it goes from 180° to -180°."""
+    if not circular:
+        return values
+    broken = values.astype(float)
+    broken[1:][np.abs(np.diff(values)) > 180.0] = np.nan
+    return broken
 
 
 def _curves(height: int) -> go.Figure:

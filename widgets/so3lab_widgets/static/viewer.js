@@ -148,7 +148,7 @@ class Scene {
     this.halos && this.component.removeRepresentation(this.halos);
     const picked = this.model.get("picked");
     this.halos = picked.length ? this.component.addRepresentation("spacefill", {
-      sele: "@" + picked.join(","), radiusScale: 0.42, opacity: 0.45, color: PICKED }) : null;
+      sele: "@" + picked.join(","), radiusScale: 0.32, opacity: 0.45, color: PICKED }) : null;
     if (this.latest.positions) this.drawShapes();
   }
 

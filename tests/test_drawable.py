@@ -1,0 +1,28 @@
+"""The text that a page draws first: where its atoms stand, and which are joined."""
+
+from io import StringIO
+
+import numpy as np
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.io import read
+from so3lab_widgets.drawable import Frames, pdb_text
+
+
+def drawn(atoms: Atoms) -> np.ndarray:
+    return read(StringIO(pdb_text(atoms)), format="proteindatabank").positions
+
+
+def test_a_page_looks_at_where_frames_will_stand():
+    crystal, free = bulk("Ar", "fcc", a=5.3, cubic=True) * 4, molecule("CH3CH2OH")
+    free.positions += 20.0
+    far = bulk("Ar", "fcc", a=5.3, cubic=True)
+    far.positions += 5000.0
+    for atoms in (crystal, free):
+        np.testing.assert_allclose(drawn(atoms), Frames(atoms).positions(0), atol=1e-3)
+    assert np.abs(drawn(far)).max() < 10.0, "PDB's columns are narrow"
+
+
+def test_atoms_that_are_bonded_are_joined_once():
+    lines = [line for line in pdb_text(molecule("CH4")).splitlines() if line.startswith("CONECT")]
+    assert lines == [f"CONECT    1    {number}" for number in range(2, 6)]
