@@ -461,6 +461,8 @@ class DynamicsPanel(Panel):
         live = self.live
         if live is None:
             return "loading and compiling" if self.job is not None and not self.job.ended else ""
+        if not live.steps_per_second:
+            return ""
         temperature = live.table()["temperature"].iloc[-50:].mean()
         speed = live.steps_per_second * self.control.timestep_fs * 1e-6 * 86400
         return f"{live.time_ps:.2f} ps · {temperature:.0f} K · {live.steps_per_second:.0f} steps/s = {speed:.1f} ns/day"

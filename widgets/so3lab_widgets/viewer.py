@@ -303,6 +303,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self.notice = ""
             self._structure = {
                 "text": pdb_text(atoms), "symbols": atoms.get_chemical_symbols(), "fresh": not same,
+                "periodic": bool(atoms.pbc.any()),
             }  # fmt: skip
 
     def _on_move(self, change: Any) -> None:

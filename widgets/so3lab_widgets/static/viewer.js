@@ -124,7 +124,8 @@ class Scene {
   centre() {
     this.component?.autoView();
     const {width, height} = this.stage.viewer;
-    if (width > 1.5 * height) this.stage.viewerControls.zoom(CLOSER);
+    if (this.model.get("_structure").periodic) this.stage.viewerControls.zoom(-1.5 * CLOSER);
+    else if (width > 1.5 * height) this.stage.viewerControls.zoom(CLOSER);
   }
 
   draw() {
