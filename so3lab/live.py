@@ -22,6 +22,8 @@ from so3lab.watch import Limits, most_stretched
 
 ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
+BLOCK = 512
+"""Frames of the past that are kept in one piece: thousands of small pieces would cost every look at them."""
 MEMORY = 64e6
 """Bytes of positions and velocities that are kept of the past."""
 
@@ -116,11 +118,11 @@ class LiveDynamics:
 
     def frames(self, number: int = 0) -> int:
         """How many frames of a structure are remembered."""
-        return sum(len(chunk) for chunk in self._past[number])
+        return sum(len(chunk) for chunk in list(self._past[number]))
 
     def table(self, number: int = 0) -> pd.DataFrame:
         """One row per remembered frame: step, time, energies and temperatures."""
-        chunks = self._past[number]
+        chunks = list(self._past[number])  # as it is now: the simulation goes on
         names = [
             name
             for name, values in chunks[0].columns().items()
@@ -225,7 +227,7 @@ class LiveDynamics:
     def _remember(self, chunks: list[Chunk]) -> None:
         for chunks_of_one, chunk in zip(self._past, chunks, strict=True):
             if len(chunk):
-                chunks_of_one.append(chunk)
+                _add(chunks_of_one, chunk, min(BLOCK, self._most_frames // 8))
         while max(self.frames(number) for number in range(len(self._past))) > self._most_frames:
             for chunks_of_one in self._past:
                 if len(chunks_of_one) > 1:
@@ -236,21 +238,41 @@ class LiveDynamics:
         if not -frames <= frame < frames:
             raise IndexError(f"frame must be 0 to {frames - 1}, got {frame}")
         frame %= frames
-        for chunk in self._past[number]:
+        for chunk in list(self._past[number]):
             if frame < len(chunk):
                 return chunk, frame
             frame -= len(chunk)
         raise AssertionError("frames do not add up")
 
     def _gathered(self, name: str, number: int, frames: slice) -> np.ndarray:
-        start, stop, stride = frames.indices(self.frames(number))
+        chunks = list(self._past[number])
+        start, stop, stride = frames.indices(sum(map(len, chunks)))
         blocks, first = [], 0
-        for chunk in self._past[number]:
+        for chunk in chunks:
             last = first + len(chunk)
             if last > start and first < stop:
                 blocks.append(getattr(chunk, name)[max(start - first, 0) : stop - first])
             first = last
-        return np.concatenate(blocks)[::stride] if blocks else getattr(self._past[number][0], name)[:0]
+        return np.concatenate(blocks)[::stride] if blocks else getattr(chunks[0], name)[:0]
+
+
+def _add(chunks: list[Chunk], chunk: Chunk, block: int) -> None:
+    """Append frames; small pieces grow together as the digits of a binary number do, so that little is copied."""
+    pieces = [chunk]
+    while len(chunks) > len(pieces):
+        before = chunks[-len(pieces)]
+        if len(before) > sum(map(len, pieces)) or len(before) + sum(map(len, pieces)) > block:
+            break
+        pieces.insert(0, before)
+    if len(pieces) == 1:
+        chunks.append(chunk)
+    else:
+        chunks[-(len(pieces) - 1) :] = [_joined(pieces)]  # at once, for readers in other threads
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    names = chunks[0].columns()
+    return Chunk(**{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in names})
 
 
 def _first(chunks: list[Chunk], frames: int) -> list[Chunk]:

@@ -1,6 +1,7 @@
 """A live simulation remembers, forgets, goes back, and obeys its knobs without compiling anything."""
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -165,3 +166,28 @@ def test_the_bond_that_strayed_is_known(potential):
         symbols = simulation.replicas.structures[0].get_chemical_symbols()
         i, j = simulation.weakest_bond()
         assert f"{symbols[i]}{i}-{symbols[j]}{j}" in str(stopped.value)
+
+
+def test_the_past_is_a_few_pieces_and_can_be_read_while_it_grows(potential):
+    simulation = live(potential)
+    every = [simulation.positions()]
+    stop, troubles = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                assert len(simulation.table()) <= simulation.frames()
+                simulation.atoms(frame=simulation.frames() // 2)
+            except Exception as error:
+                troubles.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for chunks in itertools.islice(simulation.run(0.001), 300):
+        every.append(chunks[0].positions)
+    stop.set()
+    reader.join()
+    assert troubles == []
+    np.testing.assert_array_equal(simulation.positions(), np.concatenate(every))
+    assert (np.diff(simulation.table()["step"]) == 4).all()
+    assert len(simulation._past[0]) < 30
