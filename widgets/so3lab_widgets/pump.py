@@ -12,6 +12,8 @@ from typing import Any
 
 FASTEST_HZ = 20.0
 SLOWEST_HZ = 1.0
+SLOWER, FASTER = 0.75, 1.4
+"""How much the rate changes at most from one report to the next."""
 SILENCE_S = 3.0
 """After so long without a report nobody seems to look."""
 
@@ -60,9 +62,10 @@ class Pump:
         seconds = max(now - self._reported_at, 0.05)
         self._reported_at, self._sent_at_report = now, self.sent
         if sent and painted < 0.7 * sent:
-            self.rate_hz = max(SLOWEST_HZ, min(self.rate_hz, 1.1 * painted / seconds))
+            shown_hz = max(1.1 * painted / seconds, SLOWER * self.rate_hz)  # one hitch is not yet a slow page
+            self.rate_hz = max(SLOWEST_HZ, min(self.rate_hz, shown_hz))
         else:
-            self.rate_hz = min(self._fastest_hz, 1.25 * self.rate_hz)
+            self.rate_hz = min(self._fastest_hz, FASTER * self.rate_hz)
 
     def limit(self, fastest_hz: float) -> None:
         """Send no more than so many items per second from now on."""
