@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
+from so3lab.kernels import PairWeights, pair_weights, ready, supports
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
@@ -47,9 +48,10 @@ class FastLayer(NamedTuple):
     """An attention in its fast form."""
 
     filters: tuple[FastFilter, FastFilter]  # of features and of Euclidean variables
-    projections: dict[
-        str, Float[Array, "features features"]
-    ]  # queries, keys and values; one product for all heads
+    projections: dict[str, Float[Array, "features features"]]
+    """To queries, keys and values, one product for all heads; empty when ``pairs`` has them."""
+    pairs: PairWeights | None = None
+    """For the loops in C; None where XLA computes everything."""
 
 
 class Collapsed(NamedTuple):
@@ -98,9 +100,9 @@ def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str 
         fit = _fit(nodes, wanted, weights, side, dtype)
         if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
-    radial = [jnp.asarray(part, dtype) for part in np.split(fit.filters, 2 * settings.num_layers, axis=1)]
+    radial, in_c = np.split(fit.filters, 2 * settings.num_layers, axis=1), supports(settings) and ready(dtype)
     layers = tuple(
-        _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype)
+        _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
         for number in range(settings.num_layers)
     )
     collapsed = Collapsed(jnp.asarray(fit.mixing, dtype), layers)
@@ -137,23 +139,25 @@ def _fit(
 
 
 def _fast_layer(
-    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str
+    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, in_c: bool
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
-    name, filters, projections = f"layers.{number}.attention", [], {}
+    name, filters, projections, geometric = f"layers.{number}.attention", [], {}, []
     for (kind, heads), matrix in zip(settings.attentions, radial, strict=True):
         order = head_minor(settings.num_features, heads)
-        kernel, bias = (
-            np.asarray(parameters[f"{name}.filter_{kind}.geometric.second.{part}"])
-            for part in ("kernel", "bias")
+        first, first_bias, kernel, bias = (
+            np.asarray(parameters[f"{name}.filter_{kind}.geometric.{part}"])
+            for part in ("first.kernel", "first.bias", "second.kernel", "second.bias")
         )
-        filters.append(
-            FastFilter(matrix, jnp.asarray(kernel[:, order], dtype), jnp.asarray(bias[order], dtype))
-        )
+        geometric.append((first, first_bias, kernel[:, order], bias[order]))
+        filters.append(FastFilter(*(jnp.asarray(part, dtype) for part in (matrix, *geometric[-1][2:]))))
         for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
-            blocks = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
-            projections[f"{role}_{kind}"] = jnp.asarray(heads_to_matrix(blocks), dtype)
-    return FastLayer((filters[0], filters[1]), projections)
+            projections[f"{role}_{kind}"] = heads_to_matrix(np.asarray(parameters[f"{name}.{role}_{kind}.blocks"]))
+    both = (filters[0], filters[1])
+    if in_c:
+        norms = tuple(settings.attention_norm(heads) for _, heads in settings.attentions)
+        return FastLayer(both, {}, pair_weights(list(projections.values()), geometric, radial, norms, dtype))
+    return FastLayer(both, {key: jnp.asarray(matrix, dtype) for key, matrix in projections.items()})
 
 
 def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms) -> dict[str, str]:

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from so3lab.collapse import Collapsed, FastFilter, FastLayer, shared_basis, species_table_pays
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
+from so3lab.kernels import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first
 from so3lab.messages import (
     attention_weights,
     attention_weights_once,
@@ -34,7 +35,7 @@ from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
 from so3lab.safe import safe_norm
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.spherical import contract, order_to_degree, parity, spherical_harmonics
+from so3lab.spherical import contract, num_orders, order_to_degree, parity, spherical_harmonics
 
 
 class PairGeometry(NamedTuple):
@@ -187,6 +188,8 @@ class EuclideanAttention(nnx.Module):
         """
         settings, i, j = self.settings, graph.receivers, graph.senders
         species = None if graph.species is None else len(graph.species.members)
+        if fast is not None and fast.pairs is not None:
+            return self._in_c(x, chi, pairs, graph, fast, fast.pairs)
         if fast is not None and chi is None and species and species_table_pays(settings, species):
             to_atoms, chi_to_atoms = self._weights_by_species(x, pairs, graph, fast)
         else:
@@ -223,6 +226,42 @@ class EuclideanAttention(nnx.Module):
             scale = pairs.weights / settings.attention_norm(heads)
             weights.append(weigh(heads, query, key, pair_filter, scale, i, j))
         return weights
+
+    def _in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, weights: PairWeights):
+        """The same as :meth:`__call__` by the loops in C."""
+        settings, species = self.settings, graph.species
+        heads, degrees = settings.num_heads, settings.degrees
+        arrays = PairArrays(
+            jnp.asarray(graph.receivers), jnp.asarray(graph.senders), pairs.weights, pairs.harmonics, pairs.basis
+        )
+        projected = x @ weights.projection
+        if chi is None and species is not None and len(species.members) <= MOST_SPECIES:
+            parts = jnp.split(projected, 5, axis=1)
+            queries_and_keys = [at_atoms(parts[n], species.members) for n in (0, 1, 3, 4)]
+            table = self._species_table(queries_and_keys[:2], queries_and_keys[2:], fast)
+            sums = attend_first(heads, degrees, parts[2], jnp.asarray(species.of_atoms), table, arrays)
+        else:
+            chi = jnp.zeros((x.shape[0], num_orders(degrees)), x.dtype) if chi is None else chi
+            sums = attend(heads, degrees, projected, chi, arrays, weights)
+        scale = pairs.weights[None, :, None]
+        attention = (scale * jnp.stack(sums.weights), scale * jnp.stack(sums.euclidean_weights))
+        return head_major(sums.features, heads), sums.euclidean, AttentionWeights(*attention)
+
+    def _species_table(self, features, euclidean, fast: FastLayer):
+        """Coefficients of weights by ordered pair of species, in the form of :func:`so3lab.kernels.attend_first`."""
+        tables = []
+        for (kind, heads), fast_filter, (query, key) in zip(
+            self.settings.attentions, fast.filters, (features, euclidean), strict=True
+        ):
+            nowhere = jnp.zeros((1, fast_filter.radial.shape[0]), query.dtype)
+            rows = jnp.concatenate(
+                [fast_filter.radial, getattr(self, f"filter_{kind}")(nowhere, None, fast_filter)]
+            )
+            by_head = [values.reshape(values.shape[0], -1, heads) for values in (query, key, rows)]
+            table = jnp.einsum("sah,tah,bah->stbh", *by_head) / self.settings.attention_norm(heads)
+            tables.append(table)
+        one_way = jnp.concatenate(tables, axis=-1)
+        return jnp.concatenate([one_way, one_way.swapaxes(0, 1)], axis=-1)
 
     def _weights_by_species(self, x, pairs: PairGeometry, graph: Graph, fast: FastLayer):
         """The same as :meth:`_weights` for atoms that are still what their species is and nothing more.

@@ -1,0 +1,233 @@
+r"""Euclidean attention of a trained layer over undirected pairs, filters included, by the loops in C.
+
+The same as :mod:`so3lab.messages` on collapsed filters, in one function with its reverse pass, for energies that are
+differentiated once with respect to positions: parameters get no gradients. Filters contain the normalisation, so that
+a weight is the scale (cutoff) of its pair times
+
+.. math:: \alpha_{ij}^h = \sum_{a \in h} q_{ia} k_{ja} w_{ija}, \quad
+          w_{ij} = B(d) R + \mathrm{silu}(\mathrm{inv}(\chi_j - \chi_i) A + a) C + c
+
+Everything with features is head-minor.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+MOST_SPECIES = 32
+"""Species up to which the first layer takes its weights from a table of their pairs."""
+_BLOCK = 48  # pairs; as in the source
+_LANES = {"float32": 16, "float64": 8}  # numbers in a vector; as in the source
+
+
+class PairWeights(NamedTuple):
+    """A layer's filters as the loops want them; both attentions side by side, features first."""
+
+    projection: Float[Array, "features five_features"]  # to q, k, v of features, q, k of Euclidean variables
+    first: Float[Array, "degrees two_hidden"]  # first layers of the geometric networks
+    first_bias: Float[Array, " two_hidden"]
+    forward: Float[Array, "2 basis_and_hidden features"]  # shared basis and hidden layer to filters
+    bias: Float[Array, " two_features"]
+    radial_back: Float[Array, "two_features basis_room"]  # the transposed products
+    hidden_back: Float[Array, "2 features hidden"]
+
+
+class Sums(NamedTuple):
+    """What arrives at every atom, and the weights without their scale in each direction."""
+
+    features: Float[Array, "atoms features"]
+    euclidean: Float[Array, "atoms orders"]
+    weights: tuple[Float[Array, "pairs heads"], Float[Array, "pairs heads"]]
+    euclidean_weights: tuple[Float[Array, "pairs degrees"], Float[Array, "pairs degrees"]]
+
+
+class PairArrays(NamedTuple):
+    """What the loops read of pairs."""
+
+    receivers: Int[Array, " pairs"]
+    senders: Int[Array, " pairs"]
+    scale: Float[Array, " pairs"]  # cutoff, 0 on padding
+    harmonics: Float[Array, "pairs orders"]
+    basis: Float[Array, "pairs basis"]
+
+
+def pair_weights(
+    projections: list[np.ndarray],
+    geometric: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    radial: list[np.ndarray],
+    norms: tuple[float, float],
+    dtype: str,
+) -> PairWeights:
+    """Lay out a layer's weights.
+
+    Args:
+        projections: Matrices [in, out] to q, k, v, q, k with head-minor output.
+        geometric: Kernel, bias, second kernel and second bias of each attention's geometric network; the second ones
+            head-minor.
+        radial: From the shared basis to each attention's filters, head-minor.
+        norms: What the weights of each attention are divided by.
+        dtype: Precision.
+    """
+    lanes = _LANES[dtype]
+    hidden = -(-geometric[0][0].shape[1] // lanes) * lanes
+    rank = radial[0].shape[0]
+
+    def roomy(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+        return np.pad(x, [(0, size - x.shape[k] if k == axis else 0) for k in range(x.ndim)])
+
+    out = [roomy(second, 0, hidden) / norm for (_, _, second, _), norm in zip(geometric, norms, strict=True)]
+    filters = [matrix / norm for matrix, norm in zip(radial, norms, strict=True)]
+    room = -(-rank // lanes) * lanes
+    arrays = PairWeights(
+        projection=np.concatenate(projections, axis=1),
+        first=np.concatenate([roomy(kernel, 1, hidden) for kernel, _, _, _ in geometric], axis=1),
+        first_bias=np.concatenate([roomy(bias, 0, hidden) for _, bias, _, _ in geometric]),
+        forward=np.stack([np.concatenate(parts) for parts in zip(filters, out, strict=True)]),
+        bias=np.concatenate([bias / norm for (_, _, _, bias), norm in zip(geometric, norms, strict=True)]),
+        radial_back=roomy(np.concatenate([matrix.T for matrix in filters]), 1, room),
+        hidden_back=np.stack([matrix.T for matrix in out]),
+    )
+    return PairWeights(*(jnp.asarray(x, dtype) for x in arrays))
+
+
+def _sizes(heads: int, degrees: tuple[int, ...]) -> Int[np.ndarray, " sizes"]:
+    return np.array([heads, *(2 * degree + 1 for degree in degrees)], np.int32)
+
+
+def _shape(like: Array, *sizes: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(sizes, like.dtype)
+
+
+def _call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments):
+    suffix = {"float32": "f32", "float64": "f64"}[results[0].dtype.name]
+    return jax.ffi.ffi_call(f"so3lab_{name}_{suffix}", results)(*arguments)
+
+
+def attend(
+    heads: int,
+    degrees: tuple[int, ...],
+    projected: Float[Array, "atoms five_features"],
+    chi: Float[Array, "atoms orders"],
+    pairs: PairArrays,
+    weights: PairWeights,
+) -> Sums:
+    """Sums of the messages of all pairs.
+
+    Args:
+        heads: Heads of the attention on features.
+        degrees: Of the Euclidean variables; each is a head.
+        projected: Queries, keys and values, as :attr:`PairWeights.projection` makes them.
+        chi: Euclidean variables.
+        pairs: The pairs.
+        weights: Of the layer.
+    """
+    dx, dchi, raw = _attend((heads, degrees), projected, chi, *pairs, weights)
+    f_i, f_j, e_i, e_j = (raw[:, kind] for kind in range(4))
+    count = len(degrees)
+    return Sums(dx, dchi, (f_i[:, :heads], f_j[:, :heads]), (e_i[:, :count], e_j[:, :count]))
+
+
+def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
+    sizes, features, pairs = _sizes(*shape), projected.shape[1] // 5, scale.shape[0]
+    lanes = _LANES[projected.dtype.name]
+    dx, dchi, filters, raw = _call(
+        "attend",
+        (
+            _shape(chi, chi.shape[0], features),
+            _shape(chi, *chi.shape),
+            _shape(chi, -(-pairs // _BLOCK) * _BLOCK, 2 * features),
+            _shape(chi, pairs, 4, lanes),
+        ),
+        receivers, senders, scale, harmonics, sizes, projected, chi, weights.first, weights.first_bias, basis,
+        weights.forward, weights.bias,
+    )  # fmt: skip
+    kept = (projected, chi, receivers, senders, scale, harmonics, filters, raw, basis.shape[1], weights)
+    return (dx, dchi, jax.lax.stop_gradient(raw)), kept
+
+
+def _attend_backward(shape, kept, gradients):
+    projected, chi, receivers, senders, scale, harmonics, filters, raw, rank, weights = kept
+    pairs = scale.shape[0]
+    results = _call(
+        "attend_back",
+        (
+            _shape(chi, *projected.shape),
+            _shape(chi, *chi.shape),
+            _shape(chi, pairs, rank),
+            _shape(chi, pairs),
+            _shape(chi, *harmonics.shape),
+        ),
+        receivers, senders, scale, harmonics, _sizes(*shape), projected, chi, weights.first, weights.first_bias,
+        weights.radial_back, weights.hidden_back, filters, raw, *gradients[:2],
+    )  # fmt: skip
+    grad_projected, grad_chi, grad_basis, grad_scale, grad_harmonics = results
+    nothing = jax.tree.map(jnp.zeros_like, weights)
+    return grad_projected, grad_chi, None, None, grad_scale, grad_harmonics, grad_basis, nothing
+
+
+_attend = jax.custom_vjp(lambda shape, *arguments: _attend_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+def attend_first(
+    heads: int,
+    degrees: tuple[int, ...],
+    values: Float[Array, "atoms features"],
+    species: Int[Array, " atoms"],
+    table: Float[Array, "species species basis_and_one weights"],
+    pairs: PairArrays,
+) -> Sums:
+    """The same in the first layer, whose atoms are what their species is: values get no gradients.
+
+    Args:
+        heads: Heads of the attention on features.
+        degrees: Of the Euclidean variables.
+        values: Head-minor values of atoms.
+        species: Of atoms.
+        table: For an ordered pair of species (i, j), coefficients of the basis functions and a constant for the
+            weights without scale: those of i ← j, features first, then those of j ← i.
+        pairs: The pairs.
+    """
+    dx, dchi, raw = _first((heads, degrees), table, values, species, *pairs)
+    one = heads + len(degrees)
+    return Sums(
+        dx, dchi, (raw[:, :heads], raw[:, one : one + heads]), (raw[:, heads:one], raw[:, one + heads :])
+    )
+
+
+def _first_forward(shape, table, values, species, receivers, senders, scale, harmonics, basis):
+    atoms, features = values.shape
+    dx, dchi, raw = _call(
+        "first",
+        (
+            _shape(values, atoms, features),
+            _shape(values, atoms, harmonics.shape[1]),
+            _shape(values, scale.shape[0], table.shape[-1]),
+        ),
+        receivers, senders, scale, harmonics, _sizes(*shape), values, species, table, basis,
+    )  # fmt: skip
+    kept = (table, values, species, receivers, senders, scale, harmonics, raw)
+    return (dx, dchi, jax.lax.stop_gradient(raw)), kept
+
+
+def _first_backward(shape, kept, gradients):
+    table, values, species, receivers, senders, scale, harmonics, raw = kept
+    turned = table[:, :, :-1].swapaxes(2, 3)
+    grad_basis, grad_scale, grad_harmonics = _call(
+        "first_back",
+        (
+            _shape(values, scale.shape[0], turned.shape[-1]),
+            _shape(values, *scale.shape),
+            _shape(values, *harmonics.shape),
+        ),
+        receivers, senders, scale, harmonics, _sizes(*shape), values, species, turned, raw, *gradients[:2],
+    )  # fmt: skip
+    nothing = (jnp.zeros_like(table), jnp.zeros_like(values))
+    return *nothing, None, None, None, grad_scale, grad_harmonics, grad_basis
+
+
+_first = jax.custom_vjp(lambda shape, *arguments: _first_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_first.defvjp(_first_forward, _first_backward)

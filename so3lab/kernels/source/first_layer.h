@@ -1,0 +1,65 @@
+/* The first layer's attention: there a weight is a function of distance for each ordered pair of species.
+
+   Features do not depend on positions yet, so that no gradients of values are wanted. Of attention.h's Layer, qkv
+   holds the values only. */
+
+typedef struct {
+    Layer layer;
+    const int *species;   /* [atoms] */
+    long number;          /* of species */
+    const REAL *table;    /* [number, number, basis + 1, weights]: coefficients and constant; weights as in raw */
+    const REAL *backward; /* [number, number, weights, basis] */
+} FirstLayer;
+
+/* raw: [pairs, 2 (heads + degrees)]: heads and degrees of i <- j, then of j <- i. */
+static INLINE void first_pairs(const FirstLayer *t, const int heads, const int degrees, long begin,
+                                     long end, REAL *dx, REAL *dchi, REAL *scratch) {
+    const Layer *s = &t->layer;
+    const long features = s->features, one = heads + degrees, both = 2 * one;
+    (void)scratch;
+    for (long pair = begin; pair < end; pair++) {
+        const long i = s->i[pair], j = s->j[pair];
+        const REAL *b = s->radial + pair * s->basis, scale = s->scale[pair];
+        const REAL *table = t->table + (t->species[i] * t->number + t->species[j]) * (s->basis + 1) * both;
+        REAL *raw = s->raw + pair * both, sums[32];
+        for (long n = 0; n < both; n++) sums[n] = table[s->basis * both + n];
+        for (long k = 0; k < s->basis; k++)
+            for (long n = 0; n < both; n++) sums[n] += b[k] * table[k * both + n];
+        memcpy(raw, sums, both * sizeof(REAL));
+        if (scale == 0) continue;
+        VEC to_i = spread(sums, heads) * scale, to_j = spread(sums + one, heads) * scale;
+        VEC chi_i = spread(sums + heads, degrees) * scale, chi_j = spread(sums + one + heads, degrees) * scale;
+        for (long c = 0; c < features; c += LANES) {
+            add_to(dx + i * features + c, to_i * load(s->qkv + j * features + c));
+            add_to(dx + j * features + c, to_j * load(s->qkv + i * features + c));
+        }
+        send_harmonics(s, pair, chi_i, chi_j, dchi);
+    }
+}
+
+static INLINE void first_pairs_back(const FirstLayer *t, const int heads, const int degrees, long begin,
+                                          long end) {
+    const Layer *s = &t->layer;
+    const long features = s->features, one = heads + degrees, both = 2 * one;
+    for (long pair = begin; pair < end; pair++) {
+        const long i = s->i[pair], j = s->j[pair];
+        const REAL scale = s->scale[pair], *raw = s->raw + pair * both;
+        const REAL *table = t->backward + (t->species[i] * t->number + t->species[j]) * s->basis * both;
+        REAL grads[32], weight_i[8], weight_j[8], change = 0, *grad = s->grad_radial + pair * s->basis;
+        VEC none = {0}, to_j;
+        VEC to_i = sums_back(s->qkv + i * features, s->qkv + j * features, s->grad_x + i * features,
+                                   s->grad_x + j * features, 0, 0, none, none, features, heads, &to_j);
+        for (int h = 0; h < heads; h++) grads[h] = to_i[h], grads[one + h] = to_j[h];
+        for (int l = 0; l < degrees; l++)
+            weight_i[l] = scale * raw[heads + l], weight_j[l] = scale * raw[one + heads + l];
+        harmonics_back(s, pair, weight_i, weight_j, grads + heads, grads + one + heads);
+        for (long n = 0; n < both; n++) {
+            change += grads[n] * raw[n];
+            grads[n] *= scale;
+        }
+        s->grad_scale[pair] = change;
+        for (long k = 0; k < s->basis; k++) grad[k] = 0;
+        for (long n = 0; n < both; n++)
+            for (long k = 0; k < s->basis; k++) grad[k] += grads[n] * table[n * s->basis + k];
+    }
+}

@@ -1,0 +1,95 @@
+/* Vectors of REAL, whatever the processor calls them: arithmetic, sums within heads, exp, small matrix products.
+
+   library.c defines REAL and LANES. A VEC fills 64 bytes; compilers split it where registers are narrower. Features
+   are head-minor, so that lane l of any VEC belongs to head l % heads. */
+
+typedef REAL VEC __attribute__((vector_size(64), aligned(sizeof(REAL)), may_alias));
+
+static INLINE VEC load(const REAL *from) { return *(const VEC *)from; }
+static INLINE void store(REAL *to, VEC v) { *(VEC *)to = v; }
+static INLINE void add_to(REAL *to, VEC v) { *(VEC *)to += v; }
+
+/* Every lane gets the sum over all lanes of its head; heads is 1, 2, 4 or 8. */
+static INLINE VEC sum_within(VEC v, int heads) {
+#if LANES == 16
+    v += ROTATED(v, 8);
+#endif
+    if (heads <= 4) v += ROTATED(v, 4);
+    if (heads <= 2) v += ROTATED(v, 2);
+    if (heads <= 1) v += ROTATED(v, 1);
+    return v;
+}
+
+typedef INTEGER Whole __attribute__((vector_size(64)));
+typedef union {
+    VEC real;
+    Whole whole;
+} Bits;
+
+/* a where the mask is set, else b. */
+static INLINE VEC chosen(Whole mask, VEC a, VEC b) {
+    Bits one = {.real = a}, other = {.real = b};
+    one.whole = (mask & one.whole) | (~mask & other.whole);
+    return one.real;
+}
+
+/* exp by powers of two and a Taylor series on [-ln 2 / 2, ln 2 / 2]; to rounding. */
+static INLINE VEC exponential(VEC x) {
+    const REAL magic = EXP_MAGIC;
+    x = chosen(x < -EXP_LIMIT, (VEC){0} - EXP_LIMIT, x);
+    x = chosen(x > EXP_LIMIT, (VEC){0} + EXP_LIMIT, x);
+    VEC shifted = x * (REAL)1.4426950408889634 + magic;
+    VEC turns = shifted - magic;
+    VEC rest = x - turns * (REAL)LN2_HIGH - turns * (REAL)LN2_LOW;
+    VEC sum = (VEC){0} + (REAL)1;
+    for (int k = EXP_TERMS; k > 0; k--) sum = sum * rest * (REAL)(1.0 / k) + (REAL)1;
+    Bits bits = {.real = shifted}, zero = {.real = (VEC){0} + magic};
+    bits.whole = (bits.whole - zero.whole + EXP_BIAS) << EXP_SHIFT;
+    return sum * bits.real;
+}
+
+static INLINE VEC sigmoid(VEC z) { return (REAL)1 / ((REAL)1 + exponential(-z)); }
+
+/* c = bias + a @ w for `rows` rows and `wide` vectors of columns; both are constants where this is inlined. */
+static INLINE void tile(const int rows, const int wide, const REAL *a, long lda, long depth, const REAL *w,
+                              long ldw, const REAL *bias, REAL *c, long ldc) {
+    VEC sums[ROWS][4];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < wide; v++) sums[r][v] = bias ? load(bias + v * LANES) : (VEC){0};
+    for (long k = 0; k < depth; k++) {
+        VEC row[4];
+#pragma GCC unroll 4
+        for (int v = 0; v < wide; v++) row[v] = load(w + k * ldw + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int v = 0; v < wide; v++) sums[r][v] += row[v] * a[r * lda + k];
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < wide; v++) store(c + r * ldc + v * LANES, sums[r][v]);
+}
+
+/* c = bias + a @ w; rows are a multiple of ROWS, columns a multiple of LANES. */
+static void product(long rows, long columns, const REAL *a, long lda, long depth, const REAL *w, long ldw,
+                          const REAL *bias, REAL *c, long ldc) {
+    for (long first = 0; first < columns;) {
+        long left = (columns - first) / LANES;
+        int wide = left >= WIDEST ? WIDEST : (int)left;
+        const REAL *b = bias ? bias + first : 0;
+        for (long r = 0; r < rows; r += ROWS) {
+            const REAL *from = a + r * lda;
+            REAL *to = c + r * ldc + first;
+            switch (wide) {
+            case 1: tile(ROWS, 1, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            case 2: tile(ROWS, 2, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            case 3: tile(ROWS, 3, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            default: tile(ROWS, 4, from, lda, depth, w + first, ldw, b, to, ldc);
+            }
+        }
+        first += (long)wide * LANES;
+    }
+}
