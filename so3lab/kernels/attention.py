@@ -192,10 +192,16 @@ def attend_first(
         pairs: The pairs.
     """
     dx, dchi, raw = _first((heads, degrees), table, values, species, *pairs)
-    one = heads + len(degrees)
+    one = heads + len(degrees)  # numbers of raw in one direction
     return Sums(
         dx, dchi, (raw[:, :heads], raw[:, one : one + heads]), (raw[:, heads:one], raw[:, one + heads :])
     )
+
+
+def _roomy(table: Float[Array, "*rows width"]) -> Float[Array, "*rows room"]:
+    """The same with rows of whole vectors."""
+    room = -table.shape[-1] % _LANES[table.dtype.name]
+    return jnp.pad(table, [(0, 0)] * (table.ndim - 1) + [(0, room)])
 
 
 def _first_forward(shape, table, values, species, receivers, senders, scale, harmonics, basis):
@@ -207,7 +213,7 @@ def _first_forward(shape, table, values, species, receivers, senders, scale, har
             _shape(values, atoms, harmonics.shape[1]),
             _shape(values, scale.shape[0], table.shape[-1]),
         ),
-        receivers, senders, scale, harmonics, _sizes(*shape), values, species, table, basis,
+        receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(table), basis,
     )  # fmt: skip
     kept = (table, values, species, receivers, senders, scale, harmonics, raw)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
@@ -219,11 +225,12 @@ def _first_backward(shape, kept, gradients):
     grad_basis, grad_scale, grad_harmonics = _call(
         "first_back",
         (
-            _shape(values, scale.shape[0], turned.shape[-1]),
+            _shape(values, scale.shape[0], table.shape[2] - 1),
             _shape(values, *scale.shape),
             _shape(values, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, _sizes(*shape), values, species, turned, raw, *gradients[:2],
+        receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(turned), raw,
+        *gradients[:2],
     )  # fmt: skip
     nothing = (jnp.zeros_like(table), jnp.zeros_like(values))
     return *nothing, None, None, None, grad_scale, grad_harmonics, grad_basis

@@ -73,13 +73,6 @@ static INLINE void harmonics_back(const Layer *s, long pair, const REAL *to_i, c
     }
 }
 
-/* A row of values, one per head, in every lane of its head. */
-static INLINE VEC spread(const REAL *values, int heads) {
-    VEC v;
-    for (int l = 0; l < LANES; l++) v[l] = values[l % heads];
-    return v;
-}
-
 static INLINE VEC both_ways(const REAL *q_i, const REAL *k_i, const REAL *q_j, const REAL *k_j, const REAL *w,
                                   long features, int heads, VEC *to_j) {
     VEC sum_i = {0}, sum_j = {0};
@@ -231,7 +224,7 @@ static INLINE void attend_pairs_back(const Layer *s, const int heads, const int 
             VEC change = (to_i * raw_f_i + to_j * raw_f_j) * ((REAL)heads / LANES);
             both_ways_back(of_i, of_j, grad_i, grad_j, w, grad_w + r * 2 * features, features, to_i * scale,
                                  to_j * scale);
-            REAL weight_i[8], weight_j[8], euclidean_i[8], euclidean_j[8], sum = 0;
+            REAL weight_i[8], weight_j[8], euclidean_i[LANES], euclidean_j[LANES], sum = 0;
             const REAL *raw_i = raw + 2 * LANES, *raw_j = raw + 3 * LANES;
             for (int l = 0; l < degrees; l++) weight_i[l] = scale * raw_i[l], weight_j[l] = scale * raw_j[l];
             harmonics_back(s, pair, weight_i, weight_j, euclidean_i, euclidean_j);

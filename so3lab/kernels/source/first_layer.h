@@ -7,25 +7,32 @@ typedef struct {
     Layer layer;
     const int *species;   /* [atoms] */
     long number;          /* of species */
-    const REAL *table;    /* [number, number, basis + 1, weights]: coefficients and constant; weights as in raw */
-    const REAL *backward; /* [number, number, weights, basis] */
+    const REAL *table;    /* [number, number, basis + 1, weights in whole vectors]: coefficients and constant */
+    const REAL *backward; /* [number, number, weights, basis in whole vectors] */
 } FirstLayer;
 
-/* raw: [pairs, 2 (heads + degrees)]: heads and degrees of i <- j, then of j <- i. */
+/* Weights are the heads and degrees of i <- j, then those of j <- i; raw: [pairs, weights]. */
 static INLINE void first_pairs(const FirstLayer *t, const int heads, const int degrees, long begin,
                                      long end, REAL *dx, REAL *dchi, REAL *scratch) {
     const Layer *s = &t->layer;
-    const long features = s->features, one = heads + degrees, both = 2 * one;
+    const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(both, LANES);
     (void)scratch;
     for (long pair = begin; pair < end; pair++) {
         const long i = s->i[pair], j = s->j[pair];
         const REAL *b = s->radial + pair * s->basis, scale = s->scale[pair];
-        const REAL *table = t->table + (t->species[i] * t->number + t->species[j]) * (s->basis + 1) * both;
-        REAL *raw = s->raw + pair * both, sums[32];
-        for (long n = 0; n < both; n++) sums[n] = table[s->basis * both + n];
-        for (long k = 0; k < s->basis; k++)
-            for (long n = 0; n < both; n++) sums[n] += b[k] * table[k * both + n];
-        memcpy(raw, sums, both * sizeof(REAL));
+        const REAL *table = t->table + (t->species[i] * t->number + t->species[j]) * (s->basis + 1) * room;
+        REAL sums[32 + LANES];
+        for (long n = 0; n < room; n += LANES) {
+            VEC even = load(table + s->basis * room + n), odd = {0};
+            long k = 0;
+            for (; k + 1 < s->basis; k += 2) {
+                even += load(table + k * room + n) * b[k];
+                odd += load(table + (k + 1) * room + n) * b[k + 1];
+            }
+            if (k < s->basis) even += load(table + k * room + n) * b[k];
+            store(sums + n, even + odd);
+        }
+        memcpy(s->raw + pair * both, sums, both * sizeof(REAL));
         if (scale == 0) continue;
         VEC to_i = spread(sums, heads) * scale, to_j = spread(sums + one, heads) * scale;
         VEC chi_i = spread(sums + heads, degrees) * scale, chi_j = spread(sums + one + heads, degrees) * scale;
@@ -40,11 +47,11 @@ static INLINE void first_pairs(const FirstLayer *t, const int heads, const int d
 static INLINE void first_pairs_back(const FirstLayer *t, const int heads, const int degrees, long begin,
                                           long end) {
     const Layer *s = &t->layer;
-    const long features = s->features, one = heads + degrees, both = 2 * one;
+    const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(s->basis, LANES);
     for (long pair = begin; pair < end; pair++) {
         const long i = s->i[pair], j = s->j[pair];
         const REAL scale = s->scale[pair], *raw = s->raw + pair * both;
-        const REAL *table = t->backward + (t->species[i] * t->number + t->species[j]) * s->basis * both;
+        const REAL *table = t->backward + (t->species[i] * t->number + t->species[j]) * both * room;
         REAL grads[32], weight_i[8], weight_j[8], change = 0, *grad = s->grad_radial + pair * s->basis;
         VEC none = {0}, to_j;
         VEC to_i = sums_back(s->qkv + i * features, s->qkv + j * features, s->grad_x + i * features,
@@ -58,8 +65,14 @@ static INLINE void first_pairs_back(const FirstLayer *t, const int heads, const 
             grads[n] *= scale;
         }
         s->grad_scale[pair] = change;
-        for (long k = 0; k < s->basis; k++) grad[k] = 0;
-        for (long n = 0; n < both; n++)
-            for (long k = 0; k < s->basis; k++) grad[k] += grads[n] * table[n * s->basis + k];
+        for (long k = 0; k < room; k += LANES) {
+            VEC even = {0}, odd = {0};
+            for (long n = 0; n < both; n += 2) {
+                even += load(table + n * room + k) * grads[n];
+                odd += load(table + (n + 1) * room + k) * grads[n + 1];
+            }
+            even += odd;
+            memcpy(grad + k, &even, (s->basis - k < LANES ? s->basis - k : LANES) * sizeof(REAL));
+        }
     }
 }

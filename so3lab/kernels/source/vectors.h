@@ -20,6 +20,21 @@ static INLINE VEC sum_within(VEC v, int heads) {
     return v;
 }
 
+/* Values, one per head, in every lane of their head; LANES of them can be read. */
+static INLINE VEC spread(const REAL *values, int heads) {
+    VEC v = load(values);
+#if LANES == 16
+    if (heads == 8) return SHUFFLED(v, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7);
+    if (heads == 4) return SHUFFLED(v, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3);
+    if (heads == 2) return SHUFFLED(v, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1);
+#else
+    if (heads == 8) return v;
+    if (heads == 4) return SHUFFLED(v, 0, 1, 2, 3, 0, 1, 2, 3);
+    if (heads == 2) return SHUFFLED(v, 0, 1, 0, 1, 0, 1, 0, 1);
+#endif
+    return (VEC){0} + values[0];
+}
+
 typedef INTEGER Whole __attribute__((vector_size(64)));
 typedef union {
     VEC real;
