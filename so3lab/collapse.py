@@ -142,7 +142,7 @@ def _fast_layer(
     settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, in_c: bool
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
-    name, filters, projections, geometric = f"layers.{number}.attention", [], {}, []
+    name, filters, blocks, geometric = f"layers.{number}.attention", [], {}, []
     for (kind, heads), matrix in zip(settings.attentions, radial, strict=True):
         order = head_minor(settings.num_features, heads)
         first, first_bias, kernel, bias = (
@@ -152,12 +152,12 @@ def _fast_layer(
         geometric.append((first, first_bias, kernel[:, order], bias[order]))
         filters.append(FastFilter(*(jnp.asarray(part, dtype) for part in (matrix, *geometric[-1][2:]))))
         for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
-            projections[f"{role}_{kind}"] = heads_to_matrix(np.asarray(parameters[f"{name}.{role}_{kind}.blocks"]))
+            blocks[f"{role}_{kind}"] = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
     both = (filters[0], filters[1])
     if in_c:
         norms = tuple(settings.attention_norm(heads) for _, heads in settings.attentions)
-        return FastLayer(both, {}, pair_weights(list(projections.values()), geometric, radial, norms, dtype))
-    return FastLayer(both, {key: jnp.asarray(matrix, dtype) for key, matrix in projections.items()})
+        return FastLayer(both, {}, pair_weights(list(blocks.values()), geometric, radial, norms, dtype))
+    return FastLayer(both, {role: jnp.asarray(heads_to_matrix(x), dtype) for role, x in blocks.items()})
 
 
 def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms) -> dict[str, str]:

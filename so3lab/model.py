@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from so3lab.collapse import Collapsed, FastFilter, FastLayer, shared_basis, species_table_pays
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
-from so3lab.kernels import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first
+from so3lab.kernels import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first, project
 from so3lab.messages import (
     attention_weights,
     attention_weights_once,
@@ -234,7 +234,7 @@ class EuclideanAttention(nnx.Module):
         arrays = PairArrays(
             jnp.asarray(graph.receivers), jnp.asarray(graph.senders), pairs.weights, pairs.harmonics, pairs.basis
         )
-        projected = x @ weights.projection
+        projected = project(heads, degrees, x, weights.projection)
         if chi is None and species is not None and len(species.members) <= MOST_SPECIES:
             parts = jnp.split(projected, 5, axis=1)
             queries_and_keys = [at_atoms(parts[n], species.members) for n in (0, 1, 3, 4)]

@@ -1,6 +1,6 @@
 """Loops over pairs in C for CPU, where XLA's are slow; compiled on the user's machine at first use, if it can."""
 
-from so3lab.kernels.attention import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first, pair_weights
+from so3lab.kernels.attention import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first, pair_weights, project
 from so3lab.kernels.library import ready, supports
 
-__all__ = ["MOST_SPECIES", "PairArrays", "PairWeights", "attend", "attend_first", "pair_weights", "ready", "supports"]
+__all__ = ["MOST_SPECIES", "PairArrays", "PairWeights", "attend", "attend_first", "pair_weights", "project", "ready", "supports"]

@@ -26,13 +26,22 @@ _LANES = {"float32": 16, "float64": 8}  # numbers in a vector; as in the source
 class PairWeights(NamedTuple):
     """A layer's filters as the loops want them; both attentions side by side, features first."""
 
-    projection: Float[Array, "features five_features"]  # to q, k, v of features, q, k of Euclidean variables
+    projection: "Projection"
     first: Float[Array, "degrees two_hidden"]  # first layers of the geometric networks
     first_bias: Float[Array, " two_hidden"]
     forward: Float[Array, "2 basis_and_hidden features"]  # shared basis and hidden layer to filters
     bias: Float[Array, " two_features"]
     radial_back: Float[Array, "two_features basis_room"]  # the transposed products
     hidden_back: Float[Array, "2 features hidden"]
+
+
+class Projection(NamedTuple):
+    """Maps within heads to queries, keys and values, and back; a row serves one number of every head."""
+
+    features: Float[Array, "width three_features"]  # to q, k, v of features
+    euclidean: Float[Array, "width two_features"]  # to q, k of Euclidean variables
+    features_back: Float[Array, "three_widths features"]
+    euclidean_back: Float[Array, "two_widths features"]
 
 
 class Sums(NamedTuple):
@@ -64,7 +73,7 @@ def pair_weights(
     """Lay out a layer's weights.
 
     Args:
-        projections: Matrices [in, out] to q, k, v, q, k with head-minor output.
+        projections: Blocks [heads, out, in] to q, k, v of features and q, k of Euclidean variables.
         geometric: Kernel, bias, second kernel and second bias of each attention's geometric network; the second ones
             head-minor.
         radial: From the shared basis to each attention's filters, head-minor.
@@ -82,7 +91,7 @@ def pair_weights(
     filters = [matrix / norm for matrix, norm in zip(radial, norms, strict=True)]
     room = -(-rank // lanes) * lanes
     arrays = PairWeights(
-        projection=np.concatenate(projections, axis=1),
+        projection=_projection(projections),
         first=np.concatenate([roomy(kernel, 1, hidden) for kernel, _, _, _ in geometric], axis=1),
         first_bias=np.concatenate([roomy(bias, 0, hidden) for _, bias, _, _ in geometric]),
         forward=np.stack([np.concatenate(parts) for parts in zip(filters, out, strict=True)]),
@@ -90,7 +99,19 @@ def pair_weights(
         radial_back=roomy(np.concatenate([matrix.T for matrix in filters]), 1, room),
         hidden_back=np.stack([matrix.T for matrix in out]),
     )
-    return PairWeights(*(jnp.asarray(x, dtype) for x in arrays))
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), arrays)
+
+
+def _projection(blocks: list[np.ndarray]) -> Projection:
+    """Maps within heads, from their blocks [heads, out, in]."""
+
+    def forward(some: list[np.ndarray]) -> np.ndarray:  # [in, out and head]
+        return np.concatenate([x.transpose(2, 1, 0).reshape(x.shape[2], -1) for x in some], axis=1)
+
+    def backward(some: list[np.ndarray]) -> np.ndarray:  # [out, in and head]
+        return np.concatenate([x.transpose(1, 2, 0).reshape(x.shape[1], -1) for x in some])
+
+    return Projection(forward(blocks[:3]), forward(blocks[3:]), backward(blocks[:3]), backward(blocks[3:]))
 
 
 def _sizes(heads: int, degrees: tuple[int, ...]) -> Int[np.ndarray, " sizes"]:
@@ -106,6 +127,35 @@ def _call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments):
     return jax.ffi.ffi_call(f"so3lab_{name}_{suffix}", results)(*arguments)
 
 
+def project(
+    heads: int, degrees: tuple[int, ...], x: Float[Array, "atoms features"], weights: Projection
+) -> Float[Array, "atoms five_features"]:
+    """Queries, keys and values of features, and queries and keys of Euclidean variables, side by side.
+
+    Args:
+        heads: Heads of the attention on features.
+        degrees: Of the Euclidean variables; each is a head.
+        x: Features, head after head.
+        weights: Of the layer.
+    """
+    return _project((heads, degrees), x, weights)
+
+
+def _project_forward(shape, x, weights: Projection):
+    result = _shape(x, x.shape[0], 5 * x.shape[1])
+    return _call("project", (result,), _sizes(*shape), x, weights.features, weights.euclidean)[0], weights
+
+
+def _project_backward(shape, weights: Projection, gradient):
+    result = _shape(gradient, gradient.shape[0], gradient.shape[1] // 5)
+    back = _call("project_back", (result,), _sizes(*shape), gradient, weights.features_back, weights.euclidean_back)
+    return back[0], jax.tree.map(jnp.zeros_like, weights)
+
+
+_project = jax.custom_vjp(lambda shape, *arguments: _project_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_project.defvjp(_project_forward, _project_backward)
+
+
 def attend(
     heads: int,
     degrees: tuple[int, ...],
@@ -119,7 +169,7 @@ def attend(
     Args:
         heads: Heads of the attention on features.
         degrees: Of the Euclidean variables; each is a head.
-        projected: Queries, keys and values, as :attr:`PairWeights.projection` makes them.
+        projected: Queries, keys and values, as :func:`project` makes them.
         chi: Euclidean variables.
         pairs: The pairs.
         weights: Of the layer.

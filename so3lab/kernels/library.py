@@ -24,7 +24,7 @@ from so3lab.settings import ModelSettings
 SOURCE = Path(__file__).with_name("source")
 OFF = "SO3LAB_NO_KERNELS"
 """Environment variable that, when set, leaves everything to XLA."""
-_FUNCTIONS = ("attend", "attend_back", "first", "first_back")
+_FUNCTIONS = ("attend", "attend_back", "first", "first_back", "project", "project_back")
 _FLAGS = ("-O3", "-std=c11", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
 _TOO_LONG_S = 120.0
 

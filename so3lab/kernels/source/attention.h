@@ -118,8 +118,8 @@ static INLINE void attend_pairs(const Layer *s, const int heads, const int degre
             memset(inputs + (BLOCK + r) * depth, 0, depth * sizeof(REAL));
         }
         REAL *filters = s->filters + start * 2 * features;
-        product(BLOCK, features, inputs, depth, depth, s->forward, features, s->bias, filters, 2 * features);
-        product(BLOCK, features, inputs + BLOCK * depth, depth, depth, s->forward + depth * features, features,
+        plain_product(BLOCK, features, inputs, depth, depth, s->forward, features, s->bias, filters, 2 * features);
+        plain_product(BLOCK, features, inputs + BLOCK * depth, depth, depth, s->forward + depth * features, features,
                       s->bias + features, filters + features, 2 * features);
         for (long r = 0; r < count; r++) {
             const long pair = start + r, i = s->i[pair], j = s->j[pair];
@@ -235,9 +235,9 @@ static INLINE void attend_pairs_back(const Layer *s, const int heads, const int 
                                  spread(euclidean_i, degrees) * scale, spread(euclidean_j, degrees) * scale);
         }
         for (long r = count; r < BLOCK; r++) memset(grad_w + r * 2 * features, 0, 2 * features * sizeof(REAL));
-        product(BLOCK, room, grad_w, 2 * features, 2 * features, s->radial_back, room, 0, grad_basis, room);
+        plain_product(BLOCK, room, grad_w, 2 * features, 2 * features, s->radial_back, room, 0, grad_basis, room);
         for (int kind = 0; kind < 2; kind++)
-            product(BLOCK, s->hidden, grad_w + kind * features, 2 * features, features,
+            plain_product(BLOCK, s->hidden, grad_w + kind * features, 2 * features, features,
                           s->hidden_back + kind * features * s->hidden, s->hidden, 0, grad_hidden + kind * s->hidden,
                           2 * s->hidden);
         for (long r = 0; r < count; r++) {

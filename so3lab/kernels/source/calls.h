@@ -6,6 +6,50 @@ static long scratch_size(const Layer *s) {
     return (forward > backward ? forward : backward) + 2 * s->hidden + s->orders + 4 * LANES;
 }
 
+/* Work on a share of atoms. */
+typedef struct {
+    Projection projection;
+    int back;
+    long shares;
+    REAL *scratch;
+} AtomWork;
+
+static long rows_size(const Projection *s) { return BLOCK * 7 * s->features + 2 * LANES; }
+
+static void do_atoms(void *data, long share) {
+    const AtomWork *work = data;
+    const Projection *s = &work->projection;
+    const long blocks = (s->atoms + BLOCK - 1) / BLOCK, begin = blocks * share / work->shares * BLOCK;
+    long end = blocks * (share + 1) / work->shares * BLOCK;
+    if (end > s->atoms) end = s->atoms;
+    REAL *scratch = work->scratch + share * rows_size(s);
+    if (s->heads == 4 && s->degrees == 4) {
+        if (work->back) project_rows_back(s, 4, 4, begin, end, scratch);
+        else project_rows(s, 4, 4, begin, end, scratch);
+    } else if (work->back) project_rows_back(s, s->heads, s->degrees, begin, end, scratch);
+    else project_rows(s, s->heads, s->degrees, begin, end, scratch);
+}
+
+static XLA_FFI_Error *project(XLA_FFI_CallFrame *frame, int back) {
+    if (asks_for_version(frame)) return 0;
+    const int *heads = in(frame, 0);
+    AtomWork work = {.back = back};
+    Projection *s = &work.projection;
+    s->from = in(frame, 1), s->features_map = in(frame, 2), s->euclidean_map = in(frame, 3), s->to = out(frame, 0);
+    s->atoms = size_of(frame, 1, 0), s->features = size_of(frame, 1, 1) / (back ? 5 : 1);
+    s->heads = heads[0], s->degrees = size_of(frame, 0, 0) - 1;
+    work.shares = shares_of(frame, s->atoms);
+    work.scratch = malloc(work.shares * rows_size(s) * sizeof(REAL));
+    if (!work.scratch) return out_of_memory(frame);
+    if (work.shares == 1) do_atoms(&work, 0);
+    else share_out(frame, do_atoms, &work, work.shares);
+    free(work.scratch);
+    return 0;
+}
+
+EXPORT XLA_FFI_Error *EXPORTED(so3lab_project)(XLA_FFI_CallFrame *frame) { return project(frame, 0); }
+EXPORT XLA_FFI_Error *EXPORTED(so3lab_project_back)(XLA_FFI_CallFrame *frame) { return project(frame, 1); }
+
 /* Work on a share of the pairs, with sums and scratch of its own: share 0 adds to the results themselves. */
 typedef struct {
     const FirstLayer *layer;
@@ -50,9 +94,7 @@ static void do_share(void *data, long share) {
 static int do_pairs(XLA_FFI_CallFrame *frame, const FirstLayer *t, int kind, REAL *first, long first_size,
                           REAL *second, long second_size) {
     const Layer *s = &t->layer;
-    long shares = s->pairs / SMALLEST_SHARE, threads = number_of_threads(frame);
-    if (shares > threads) shares = threads;
-    if (shares < 1) shares = 1;
+    const long shares = shares_of(frame, s->pairs);
     Work work = {t, kind, shares, {first, second}, 0, {first_size, second_size}};
     const long size = first_size + second_size;
     work.others = malloc((shares * scratch_size(s) + (shares - 1) * size) * sizeof(REAL));

@@ -14,7 +14,7 @@
 #define INLINE inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
 #define BLOCK 48           /* pairs; a multiple of ROWS */
-#define SMALLEST_SHARE 192 /* pairs that are worth a thread */
+#define SMALLEST_SHARE 192 /* pairs or atoms that are worth a thread */
 #define WHOLE(number, of) (((number) + (of)-1) / (of) * (of))
 #define ROWS 6             /* rows and vectors that a product keeps in registers */
 #ifdef __AVX512F__
@@ -62,6 +62,12 @@ static long number_of_threads(XLA_FFI_CallFrame *frame) {
         return 1;
     }
     return threads;
+}
+
+/* How many threads share so many pairs or atoms. */
+static long shares_of(XLA_FFI_CallFrame *frame, long rows) {
+    const long shares = rows / SMALLEST_SHARE, threads = shares > 1 ? number_of_threads(frame) : 1;
+    return shares > threads ? threads : shares > 1 ? shares : 1;
 }
 
 /* Shares of one piece of work, taken by whoever is free. The caller takes them too, so that it never waits for a
@@ -161,4 +167,5 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #include "vectors.h"
 #include "attention.h"
 #include "first_layer.h"
+#include "projection.h"
 #include "calls.h"

@@ -65,9 +65,11 @@ static INLINE VEC exponential(VEC x) {
 
 static INLINE VEC sigmoid(VEC z) { return (REAL)1 / ((REAL)1 + exponential(-z)); }
 
-/* c = bias + a @ w for `rows` rows and `wide` vectors of columns; both are constants where this is inlined. */
-static INLINE void tile(const int rows, const int wide, const REAL *a, long lda, long depth, const REAL *w,
-                              long ldw, const REAL *bias, REAL *c, long ldc) {
+/* c = bias + a @ w for `rows` rows and `wide` vectors of columns; both are constants where this is inlined.
+
+   With several heads, row k of w has a column for each of them: it meets `heads` numbers of a, each in its own lanes. */
+static INLINE void tile(const int rows, const int wide, const int heads, const REAL *a, long lda, long depth,
+                        const REAL *w, long ldw, const REAL *bias, REAL *c, long ldc) {
     VEC sums[ROWS][4];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -77,10 +79,13 @@ static INLINE void tile(const int rows, const int wide, const REAL *a, long lda,
         VEC row[4];
 #pragma GCC unroll 4
         for (int v = 0; v < wide; v++) row[v] = load(w + k * ldw + v * LANES);
+        VEC at[ROWS];
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) at[r] = spread(a + r * lda + k * heads, heads);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++)
 #pragma GCC unroll 4
-            for (int v = 0; v < wide; v++) sums[r][v] += row[v] * a[r * lda + k];
+            for (int v = 0; v < wide; v++) sums[r][v] += row[v] * at[r];
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)
@@ -88,9 +93,9 @@ static INLINE void tile(const int rows, const int wide, const REAL *a, long lda,
         for (int v = 0; v < wide; v++) store(c + r * ldc + v * LANES, sums[r][v]);
 }
 
-/* c = bias + a @ w; rows are a multiple of ROWS, columns a multiple of LANES. */
-static void product(long rows, long columns, const REAL *a, long lda, long depth, const REAL *w, long ldw,
-                          const REAL *bias, REAL *c, long ldc) {
+/* The same for rows that are a multiple of ROWS and columns that are a multiple of LANES. */
+static INLINE void product(const int heads, long rows, long columns, const REAL *a, long lda, long depth,
+                           const REAL *w, long ldw, const REAL *bias, REAL *c, long ldc) {
     for (long first = 0; first < columns;) {
         long left = (columns - first) / LANES;
         int wide = left >= WIDEST ? WIDEST : (int)left;
@@ -99,12 +104,17 @@ static void product(long rows, long columns, const REAL *a, long lda, long depth
             const REAL *from = a + r * lda;
             REAL *to = c + r * ldc + first;
             switch (wide) {
-            case 1: tile(ROWS, 1, from, lda, depth, w + first, ldw, b, to, ldc); break;
-            case 2: tile(ROWS, 2, from, lda, depth, w + first, ldw, b, to, ldc); break;
-            case 3: tile(ROWS, 3, from, lda, depth, w + first, ldw, b, to, ldc); break;
-            default: tile(ROWS, 4, from, lda, depth, w + first, ldw, b, to, ldc);
+            case 1: tile(ROWS, 1, heads, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            case 2: tile(ROWS, 2, heads, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            case 3: tile(ROWS, 3, heads, from, lda, depth, w + first, ldw, b, to, ldc); break;
+            default: tile(ROWS, 4, heads, from, lda, depth, w + first, ldw, b, to, ldc);
             }
         }
         first += (long)wide * LANES;
     }
+}
+
+static void plain_product(long rows, long columns, const REAL *a, long lda, long depth, const REAL *w, long ldw,
+                          const REAL *bias, REAL *c, long ldc) {
+    product(1, rows, columns, a, lda, depth, w, ldw, bias, c, ldc);
 }
