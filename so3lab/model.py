@@ -30,7 +30,14 @@ from so3lab.messages import (
     weighted_sums,
     weighted_sums_once,
 )
-from so3lab.pairwise import ShortRangeRepulsion, Term, atomic_term, dispersion_term, electrostatics_term
+from so3lab.pairwise import (
+    ShortRangeRepulsion,
+    Term,
+    atomic_term,
+    dispersion_term,
+    electrostatics_term,
+    far_terms,
+)
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
 from so3lab.safe import safe_norm
@@ -410,17 +417,20 @@ class So3krates(nnx.Module):
         terms = {"learned": atomic_term(self.energy(x, graph), graph)}
         if self.repulsion is not None:
             terms["repulsion"] = atomic_term(self.repulsion(pairs.distances, pairs.weights, graph), graph)
-        terms |= self.long_range_terms(charges, ratios, graph, strain)
+        in_c = collapsed is not None and collapsed.layers[0].pairs is not None
+        terms |= self.long_range_terms(charges, ratios, graph, strain, in_c)
         stacked = AttentionWeights(*(jnp.stack(parts) for parts in zip(*attention, strict=True)))
         energies, atomic = (sum(parts) for parts in zip(*terms.values(), strict=True))
         by_name = {name: term.energies for name, term in terms.items()}
         return NetworkOutput(energies, atomic, x, chi, stacked, by_name, charges, ratios)
 
-    def long_range_terms(self, charges, ratios, graph: Graph, strain) -> dict[str, Term]:
+    def long_range_terms(self, charges, ratios, graph: Graph, strain, in_c: bool) -> dict[str, Term]:
         """Electrostatics and dispersion, those that the model has, on the far pairs."""
         if charges is None and ratios is None:
             return {}
         far, terms = graph.far, {}
+        if in_c and charges is not None and ratios is not None and self.settings.electrostatics == "exact":
+            return far_terms(charges, ratios, far, strain, self.settings)
         distances = safe_norm(displacements(far, strain))
         if charges is not None:
             terms["electrostatics"] = electrostatics_term(charges, distances, far, strain, self.settings)

@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from so3lab.kernels.library import call, shape_like
+
 MOST_SPECIES = 32
 """Species up to which the first layer takes its weights from a table of their pairs."""
 _BLOCK = 48  # pairs; as in the source
@@ -118,15 +120,6 @@ def _sizes(heads: int, degrees: tuple[int, ...]) -> Int[np.ndarray, " sizes"]:
     return np.array([heads, *(2 * degree + 1 for degree in degrees)], np.int32)
 
 
-def _shape(like: Array, *sizes: int) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(sizes, like.dtype)
-
-
-def _call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments):
-    suffix = {"float32": "f32", "float64": "f64"}[results[0].dtype.name]
-    return jax.ffi.ffi_call(f"so3lab_{name}_{suffix}", results)(*arguments)
-
-
 def project(
     heads: int, degrees: tuple[int, ...], x: Float[Array, "atoms features"], weights: Projection
 ) -> Float[Array, "atoms five_features"]:
@@ -142,14 +135,14 @@ def project(
 
 
 def _project_forward(shape, x, weights: Projection):
-    result = _shape(x, x.shape[0], 5 * x.shape[1])
-    return _call("project", (result,), _sizes(*shape), x, weights.features, weights.euclidean)[0], weights
+    result = shape_like(x, x.shape[0], 5 * x.shape[1])
+    return call("project", (result,), _sizes(*shape), x, weights.features, weights.euclidean)[0], weights
 
 
 def _project_backward(shape, weights: Projection, gradient):
-    result = _shape(gradient, gradient.shape[0], gradient.shape[1] // 5)
-    back = _call("project_back", (result,), _sizes(*shape), gradient, weights.features_back, weights.euclidean_back)
-    return back[0], jax.tree.map(jnp.zeros_like, weights)
+    result = shape_like(gradient, gradient.shape[0], gradient.shape[1] // 5)
+    back = call("project_back", (result,), _sizes(*shape), gradient, weights.features_back, weights.euclidean_back)
+    return back[0], None
 
 
 _project = jax.custom_vjp(lambda shape, *arguments: _project_forward(shape, *arguments)[0], nondiff_argnums=(0,))
@@ -183,13 +176,13 @@ def attend(
 def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
     sizes, features, pairs = _sizes(*shape), projected.shape[1] // 5, scale.shape[0]
     lanes = _LANES[projected.dtype.name]
-    dx, dchi, filters, raw = _call(
+    dx, dchi, filters, raw = call(
         "attend",
         (
-            _shape(chi, chi.shape[0], features),
-            _shape(chi, *chi.shape),
-            _shape(chi, -(-pairs // _BLOCK) * _BLOCK, 2 * features),
-            _shape(chi, pairs, 4, lanes),
+            shape_like(chi, chi.shape[0], features),
+            shape_like(chi, *chi.shape),
+            shape_like(chi, -(-pairs // _BLOCK) * _BLOCK, 2 * features),
+            shape_like(chi, pairs, 4, lanes),
         ),
         receivers, senders, scale, harmonics, sizes, projected, chi, weights.first, weights.first_bias, basis,
         weights.forward, weights.bias,
@@ -201,21 +194,20 @@ def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics,
 def _attend_backward(shape, kept, gradients):
     projected, chi, receivers, senders, scale, harmonics, filters, raw, rank, weights = kept
     pairs = scale.shape[0]
-    results = _call(
+    results = call(
         "attend_back",
         (
-            _shape(chi, *projected.shape),
-            _shape(chi, *chi.shape),
-            _shape(chi, pairs, rank),
-            _shape(chi, pairs),
-            _shape(chi, *harmonics.shape),
+            shape_like(chi, *projected.shape),
+            shape_like(chi, *chi.shape),
+            shape_like(chi, pairs, rank),
+            shape_like(chi, pairs),
+            shape_like(chi, *harmonics.shape),
         ),
         receivers, senders, scale, harmonics, _sizes(*shape), projected, chi, weights.first, weights.first_bias,
         weights.radial_back, weights.hidden_back, filters, raw, *gradients[:2],
     )  # fmt: skip
     grad_projected, grad_chi, grad_basis, grad_scale, grad_harmonics = results
-    nothing = jax.tree.map(jnp.zeros_like, weights)
-    return grad_projected, grad_chi, None, None, grad_scale, grad_harmonics, grad_basis, nothing
+    return grad_projected, grad_chi, None, None, grad_scale, grad_harmonics, grad_basis, None
 
 
 _attend = jax.custom_vjp(lambda shape, *arguments: _attend_forward(shape, *arguments)[0], nondiff_argnums=(0,))
@@ -256,12 +248,12 @@ def _roomy(table: Float[Array, "*rows width"]) -> Float[Array, "*rows room"]:
 
 def _first_forward(shape, table, values, species, receivers, senders, scale, harmonics, basis):
     atoms, features = values.shape
-    dx, dchi, raw = _call(
+    dx, dchi, raw = call(
         "first",
         (
-            _shape(values, atoms, features),
-            _shape(values, atoms, harmonics.shape[1]),
-            _shape(values, scale.shape[0], table.shape[-1]),
+            shape_like(values, atoms, features),
+            shape_like(values, atoms, harmonics.shape[1]),
+            shape_like(values, scale.shape[0], table.shape[-1]),
         ),
         receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(table), basis,
     )  # fmt: skip
@@ -272,18 +264,17 @@ def _first_forward(shape, table, values, species, receivers, senders, scale, har
 def _first_backward(shape, kept, gradients):
     table, values, species, receivers, senders, scale, harmonics, raw = kept
     turned = table[:, :, :-1].swapaxes(2, 3)
-    grad_basis, grad_scale, grad_harmonics = _call(
+    grad_basis, grad_scale, grad_harmonics = call(
         "first_back",
         (
-            _shape(values, scale.shape[0], table.shape[2] - 1),
-            _shape(values, *scale.shape),
-            _shape(values, *harmonics.shape),
+            shape_like(values, scale.shape[0], table.shape[2] - 1),
+            shape_like(values, *scale.shape),
+            shape_like(values, *harmonics.shape),
         ),
         receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(turned), raw,
         *gradients[:2],
     )  # fmt: skip
-    nothing = (jnp.zeros_like(table), jnp.zeros_like(values))
-    return *nothing, None, None, None, grad_scale, grad_harmonics, grad_basis
+    return None, None, None, None, None, grad_scale, grad_harmonics, grad_basis
 
 
 _first = jax.custom_vjp(lambda shape, *arguments: _first_forward(shape, *arguments)[0], nondiff_argnums=(0,))

@@ -24,7 +24,7 @@ from so3lab.settings import ModelSettings
 SOURCE = Path(__file__).with_name("source")
 OFF = "SO3LAB_NO_KERNELS"
 """Environment variable that, when set, leaves everything to XLA."""
-_FUNCTIONS = ("attend", "attend_back", "first", "first_back", "project", "project_back")
+_FUNCTIONS = ("attend", "attend_back", "first", "first_back", "project", "project_back", "far", "far_back")
 _FLAGS = ("-O3", "-std=c11", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
 _TOO_LONG_S = 120.0
 
@@ -72,6 +72,17 @@ def register(dtype: str) -> Path:
 
 def _suffix(dtype: str) -> str:
     return {"float32": "f32", "float64": "f64"}[dtype]
+
+
+def shape_like(array: jax.Array, *sizes: int) -> jax.ShapeDtypeStruct:
+    """The shape of a result in an array's precision."""
+    return jax.ShapeDtypeStruct(sizes, array.dtype)
+
+
+def call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> list[jax.Array]:
+    """Results of a function of the library, in the precision of the first of them; for compiled code."""
+    symbol = f"so3lab_{name}_{_suffix(results[0].dtype.name)}"
+    return jax.ffi.ffi_call(symbol, results)(*arguments)
 
 
 def compiler() -> str | None:

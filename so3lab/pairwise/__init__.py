@@ -2,6 +2,7 @@
 
 from so3lab.pairwise.dispersion import DISPERSION_ELEMENTS, dispersion_term
 from so3lab.pairwise.electrostatics import electrostatics_term
+from so3lab.pairwise.in_c import far_terms
 from so3lab.pairwise.repulsion import REPULSION_RANGE, ShortRangeRepulsion
 from so3lab.pairwise.term import Term, atomic_term, pair_term
 from so3lab.pairwise.truncation import CELL_CUTOFF
@@ -15,5 +16,6 @@ __all__ = [
     "atomic_term",
     "dispersion_term",
     "electrostatics_term",
+    "far_terms",
     "pair_term",
 ]

@@ -59,9 +59,7 @@ def dispersion_term(
         far: The graph with far pairs, :attr:`so3lab.graph.Graph.far`.
         settings: For the scale of the damping radius and the truncation.
     """
-    free, c6 = (jnp.asarray(_table(column), ratios.dtype)[far.atomic_numbers] for column in (0, 1))
-    # alpha²/C6 of an atom does not depend on its surroundings
-    atoms = jnp.stack([jnp.maximum(free * ratios, FAINTEST), free * free / c6], axis=-1)
+    atoms = jnp.stack(oscillators(ratios, far), axis=-1)
     first, second = at_atoms(atoms, far.receivers), at_atoms(atoms, far.senders)
     mean = 0.5 * (first[:, 0] + second[:, 0])
     c6_pair = 2.0 * first[:, 0] * second[:, 0] / (first[:, 1] + second[:, 1])
@@ -71,6 +69,14 @@ def dispersion_term(
         fade = switch(distances, ends.cutoff - settings.dispersion_damping, ends.cutoff)
         energies = ends.choose(far, fade * energies, energies)
     return pair_term(jnp.where(far.pair_mask, units.hartree * energies, 0.0), far)
+
+
+def oscillators(
+    ratios: Float[Array, " atoms"], graph: Graph
+) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
+    """Polarizability of each atom, and its square over C6, which does not depend on the surroundings; atomic units."""
+    free, c6 = (jnp.asarray(_table(column), ratios.dtype)[graph.atomic_numbers] for column in (0, 1))
+    return jnp.maximum(free * ratios, FAINTEST), free * free / c6
 
 
 def _oscillator_energy(

@@ -102,7 +102,7 @@ def _exact(charges, distances, far: Graph, strain, screening_length: float) -> T
     periodic = far.long_range.periodic
     if periodic is None:
         return pair_term(_charge_products(charges, far) * screened_coulomb(distances, screening_length), far)
-    waves = _reciprocal_term(charges, far, strain, screening_length)
+    waves = reciprocal_term(charges, far, strain, screening_length)
     if far.num_structures == 1:
         return waves
     products = jnp.where(jnp.asarray(periodic)[structure_of_pairs(far)], 0.0, _charge_products(charges, far))
@@ -110,8 +110,15 @@ def _exact(charges, distances, far: Graph, strain, screening_length: float) -> T
     return Term(*(a + b for a, b in zip(pairs, waves, strict=True)))
 
 
-def _reciprocal_term(charges, far: Graph, strain, screening_length: float) -> Term:
-    """The energy is quadratic in the charges, so half of charge times derivative is an atom's share."""
+def reciprocal_term(
+    charges: Float[Array, " atoms"],
+    far: Graph,
+    strain: Float[Array, "structures 3 3"] | None,
+    screening_length: float,
+) -> Term:
+    """Energies of the cells among the structures as sums over waves, in eV.
+
+    The energy is quadratic in the charges, so half of charge times derivative is an atom's share."""
     energy = lambda q: reciprocal_energies(q, far, strain, screening_length)  # noqa: E731
     shares = 0.5 * charges * jax.grad(lambda q: energy(q).sum())(charges)
     return Term(energy(charges), shares)

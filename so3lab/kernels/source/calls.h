@@ -183,3 +183,59 @@ EXPORT XLA_FFI_Error *EXPORTED(so3lab_first_back)(XLA_FFI_CallFrame *frame) {
     s->basis = result_size(frame, 0, 1);
     return do_pairs(frame, &t, 3, 0, 0, 0, 0) ? 0 : out_of_memory(frame);
 }
+
+/* Work on a share of the far pairs. */
+typedef struct {
+    const Far *far;
+    int back;
+    long shares, sizes[2];
+    REAL *results[2], *others;
+} FarWork;
+
+static void do_far(void *data, long share) {
+    const FarWork *work = data;
+    const long begin = work->far->pairs * share / work->shares, end = work->far->pairs * (share + 1) / work->shares;
+    REAL *first = work->results[0], *second = work->results[1];
+    if (share > 0) {
+        first = work->others + (share - 1) * (work->sizes[0] + work->sizes[1]);
+        second = first + work->sizes[0];
+    }
+    memset(first, 0, work->sizes[0] * sizeof(REAL));
+    memset(second, 0, work->sizes[1] * sizeof(REAL));
+    if (work->back) far_back(work->far, begin, end, first, second);
+    else far_energies(work->far, begin, end, first, second);
+}
+
+static XLA_FFI_Error *far(XLA_FFI_CallFrame *frame, int back) {
+    if (asks_for_version(frame)) return 0;
+    Far s = {0};
+    s.i = in(frame, 0), s.j = in(frame, 1), s.mask = in(frame, 2), s.pairs = size_of(frame, 0, 0);
+    s.images = size_of(frame, 3, 0) ? in(frame, 3) : 0;
+    s.structure = in(frame, 4), s.kind = in(frame, 5), s.structures = size_of(frame, 5, 0);
+    s.positions = in(frame, 6), s.cells = in(frame, 7), s.atoms = size_of(frame, 6, 0);
+    s.strain = size_of(frame, 8, 0) ? in(frame, 8) : 0;
+    s.polarizability = in(frame, 9), s.ratio = in(frame, 10), s.charges = in(frame, 11);
+    const REAL *numbers = in(frame, 12);
+    s.bohr = numbers[0], s.hartree = numbers[1], s.coulomb = numbers[2], s.scale = numbers[3];
+    s.cutoff = numbers[4], s.window = numbers[5], s.screening = numbers[6];
+    FarWork work = {&s, back, shares_of(frame, s.pairs), {s.atoms, s.atoms}, {out(frame, 0), out(frame, 1)}, 0};
+    if (back) {
+        s.kept = (REAL *)in(frame, 13), s.grad_dispersion = in(frame, 14), s.grad_coulomb = in(frame, 15);
+        work.sizes[0] = 3 * s.atoms, work.sizes[1] = 2 * s.atoms + 9 * s.structures;
+    } else s.kept = out(frame, 2);
+    const long size = work.sizes[0] + work.sizes[1];
+    work.others = malloc(work.shares * size * sizeof(REAL));
+    if (!work.others) return out_of_memory(frame);
+    if (work.shares == 1) do_far(&work, 0);
+    else share_out(frame, do_far, &work, work.shares);
+    for (long share = 1; share < work.shares; share++) {
+        const REAL *other = work.others + (share - 1) * size;
+        for (long n = 0; n < work.sizes[0]; n++) work.results[0][n] += other[n];
+        for (long n = 0; n < work.sizes[1]; n++) work.results[1][n] += other[work.sizes[0] + n];
+    }
+    free(work.others);
+    return 0;
+}
+
+EXPORT XLA_FFI_Error *EXPORTED(so3lab_far)(XLA_FFI_CallFrame *frame) { return far(frame, 0); }
+EXPORT XLA_FFI_Error *EXPORTED(so3lab_far_back)(XLA_FFI_CallFrame *frame) { return far(frame, 1); }

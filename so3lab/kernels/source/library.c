@@ -135,6 +135,10 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #define LANES 16
 #define EXPORTED(name) name##_f32
 #define ROOT sqrtf
+#define EXP expf
+#define ERF erff
+#define SIX_SEVENTHS 913159899
+#define SEVENTH_ROOT_STEPS 4
 #define EXP_MAGIC 12582912.0f
 #define EXP_LIMIT 87.0f
 #define EXP_BIAS 127
@@ -152,6 +156,10 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #define LANES 8
 #define EXPORTED(name) name##_f64
 #define ROOT sqrt
+#define EXP exp
+#define ERF erf
+#define SIX_SEVENTHS 3949013501828586349
+#define SEVENTH_ROOT_STEPS 5
 #define EXP_MAGIC 6755399441055744.0
 #define EXP_LIMIT 708.0
 #define EXP_BIAS 1023
@@ -168,4 +176,5 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #include "attention.h"
 #include "first_layer.h"
 #include "projection.h"
+#include "far_pairs.h"
 #include "calls.h"
