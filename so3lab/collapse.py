@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
-from so3lab.kernels import PairWeights, pair_weights, ready, supports
+from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, supports, update_weights
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
@@ -44,14 +44,21 @@ class FastFilter(NamedTuple):
     bias: Float[Array, " features"]  # of the geometric network
 
 
+class LoopWeights(NamedTuple):
+    """A layer as the loops in C want it."""
+
+    pairs: PairWeights
+    atoms: UpdateWeights
+
+
 class FastLayer(NamedTuple):
     """An attention in its fast form."""
 
     filters: tuple[FastFilter, FastFilter]  # of features and of Euclidean variables
     projections: dict[str, Float[Array, "features features"]]
-    """To queries, keys and values, one product for all heads; empty when ``pairs`` has them."""
-    pairs: PairWeights | None = None
-    """For the loops in C; None where XLA computes everything."""
+    """To queries, keys and values, one product for all heads; empty when ``loops`` has them."""
+    loops: LoopWeights | None = None
+    """None where XLA computes everything."""
 
 
 class Collapsed(NamedTuple):
@@ -60,6 +67,11 @@ class Collapsed(NamedTuple):
     mixing: Float[Array, "polynomials basis"]
     """Shared basis functions as combinations of products of Chebyshev polynomials."""
     layers: tuple[FastLayer, ...]
+
+    @property
+    def in_c(self) -> bool:
+        """Whether the loops in C compute pairs and atoms."""
+        return self.layers[0].loops is not None
 
 
 class Fit(NamedTuple):
@@ -142,7 +154,8 @@ def _fast_layer(
     settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, in_c: bool
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
-    name, filters, blocks, geometric = f"layers.{number}.attention", [], {}, []
+    layer = f"layers.{number}."
+    name, filters, blocks, geometric = f"{layer}attention", [], {}, []
     for (kind, heads), matrix in zip(settings.attentions, radial, strict=True):
         order = head_minor(settings.num_features, heads)
         first, first_bias, kernel, bias = (
@@ -156,7 +169,11 @@ def _fast_layer(
     both = (filters[0], filters[1])
     if in_c:
         norms = tuple(settings.attention_norm(heads) for _, heads in settings.attentions)
-        return FastLayer(both, {}, pair_weights(list(blocks.values()), geometric, radial, norms, dtype))
+        own = {
+            key.removeprefix(layer): np.asarray(x) for key, x in parameters.items() if key.startswith(layer)
+        }
+        pairs = pair_weights(list(blocks.values()), geometric, radial, norms, dtype)
+        return FastLayer(both, {}, LoopWeights(pairs, update_weights(own, settings.num_features, dtype)))
     return FastLayer(both, {role: jnp.asarray(heads_to_matrix(x), dtype) for role, x in blocks.items()})
 
 

@@ -18,9 +18,29 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import Collapsed, FastFilter, FastLayer, shared_basis, species_table_pays
+from so3lab.collapse import (
+    DECAY,
+    SHORTEST,
+    Collapsed,
+    FastFilter,
+    FastLayer,
+    LoopWeights,
+    shared_basis,
+    species_table_pays,
+)
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
-from so3lab.kernels import MOST_SPECIES, PairArrays, PairWeights, attend, attend_first, project
+from so3lab.kernels import (
+    MOST_SPECIES,
+    PairArrays,
+    PairWeights,
+    Shape,
+    attend,
+    attend_first,
+    geometry,
+    places_of,
+    project,
+    update,
+)
 from so3lab.messages import (
     attention_weights,
     attention_weights_once,
@@ -195,8 +215,6 @@ class EuclideanAttention(nnx.Module):
         """
         settings, i, j = self.settings, graph.receivers, graph.senders
         species = None if graph.species is None else len(graph.species.members)
-        if fast is not None and fast.pairs is not None:
-            return self._in_c(x, chi, pairs, graph, fast, fast.pairs)
         if fast is not None and chi is None and species and species_table_pays(settings, species):
             to_atoms, chi_to_atoms = self._weights_by_species(x, pairs, graph, fast)
         else:
@@ -234,25 +252,32 @@ class EuclideanAttention(nnx.Module):
             weights.append(weigh(heads, query, key, pair_filter, scale, i, j))
         return weights
 
-    def _in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, weights: PairWeights):
-        """The same as :meth:`__call__` by the loops in C."""
+    def in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, weights: PairWeights):
+        """The same as :meth:`__call__` by the loops in C; sums of features come head-minor."""
         settings, species = self.settings, graph.species
         heads, degrees = settings.num_heads, settings.degrees
         arrays = PairArrays(
-            jnp.asarray(graph.receivers), jnp.asarray(graph.senders), pairs.weights, pairs.harmonics, pairs.basis
+            jnp.asarray(graph.receivers),
+            jnp.asarray(graph.senders),
+            pairs.weights,
+            pairs.harmonics,
+            pairs.basis,
         )
-        projected = project(heads, degrees, x, weights.projection)
         if chi is None and species is not None and len(species.members) <= MOST_SPECIES:
-            parts = jnp.split(projected, 5, axis=1)
-            queries_and_keys = [at_atoms(parts[n], species.members) for n in (0, 1, 3, 4)]
-            table = self._species_table(queries_and_keys[:2], queries_and_keys[2:], fast)
-            sums = attend_first(heads, degrees, parts[2], jnp.asarray(species.of_atoms), table, arrays)
+            of_atoms = jnp.asarray(species.of_atoms)
+            parts = jnp.split(
+                project(heads, degrees, at_atoms(x, species.members), weights.projection), 5, axis=1
+            )
+            table = self._species_table(parts[:2], parts[3:], fast)
+            sums = attend_first(heads, degrees, at_atoms(parts[2], of_atoms), of_atoms, table, arrays)
         else:
             chi = jnp.zeros((x.shape[0], num_orders(degrees)), x.dtype) if chi is None else chi
-            sums = attend(heads, degrees, projected, chi, arrays, weights)
+            sums = attend(
+                heads, degrees, project(heads, degrees, x, weights.projection), chi, arrays, weights
+            )
         scale = pairs.weights[None, :, None]
         attention = (scale * jnp.stack(sums.weights), scale * jnp.stack(sums.euclidean_weights))
-        return head_major(sums.features, heads), sums.euclidean, AttentionWeights(*attention)
+        return sums.features, sums.euclidean, AttentionWeights(*attention)
 
     def _species_table(self, features, euclidean, fast: FastLayer):
         """Coefficients of weights by ordered pair of species, in the form of :func:`so3lab.kernels.attend_first`."""
@@ -332,6 +357,8 @@ class Layer(nnx.Module):
         self.last_norm = nnx.LayerNorm(features, rngs=rngs) if last_norm else None
 
     def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None = None):
+        if fast is not None and fast.loops is not None:
+            return self._in_c(x, chi, pairs, graph, fast, fast.loops)
         dx, dchi, attention = self.attention(x, chi, pairs, graph, fast)
         x, chi = x + dx, dchi if chi is None else chi + dchi
         if self.first_norm is not None:
@@ -343,6 +370,14 @@ class Layer(nnx.Module):
             x = x + self.last_mlp(jax.nn.silu(x))
         if self.last_norm is not None:
             x = self.last_norm(x)
+        return x, chi, attention
+
+    def _in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, loops: LoopWeights):
+        """The same as :meth:`__call__` by the loops in C."""
+        settings = self.attention.settings
+        dx, dchi, attention = self.attention.in_c(x, chi, pairs, graph, fast, loops.pairs)
+        chi = jnp.zeros_like(dchi) if chi is None else chi
+        x, chi = update(settings.num_heads, settings.degrees, x, dx, chi, dchi, loops.atoms)
         return x, chi, attention
 
 
@@ -377,6 +412,10 @@ class So3krates(nnx.Module):
     ) -> PairGeometry:
         """Distances, radial basis, cutoff and harmonics of all pairs."""
         settings = self.settings
+        if collapsed is not None and collapsed.in_c:
+            shape = Shape(settings.cutoff_function, settings.cutoff, settings.degrees, DECAY, SHORTEST)
+            found = geometry(shape, places_of(graph, strain), collapsed.mixing)
+            return PairGeometry(found.distances, found.basis, found.weights, found.harmonics)
         vectors = displacements(graph, strain)
         distances = safe_norm(vectors)
         weights = cutoff_weight(distances, settings.cutoff_function, settings.cutoff)
@@ -417,7 +456,7 @@ class So3krates(nnx.Module):
         terms = {"learned": atomic_term(self.energy(x, graph), graph)}
         if self.repulsion is not None:
             terms["repulsion"] = atomic_term(self.repulsion(pairs.distances, pairs.weights, graph), graph)
-        in_c = collapsed is not None and collapsed.layers[0].pairs is not None
+        in_c = collapsed is not None and collapsed.in_c
         terms |= self.long_range_terms(charges, ratios, graph, strain, in_c)
         stacked = AttentionWeights(*(jnp.stack(parts) for parts in zip(*attention, strict=True)))
         energies, atomic = (sum(parts) for parts in zip(*terms.values(), strict=True))

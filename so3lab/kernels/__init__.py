@@ -1,4 +1,4 @@
-"""Loops over pairs in C for CPU, where XLA's are slow; compiled on the user's machine at first use, if it can."""
+"""Loops over pairs and atoms in C for CPU, where XLA's are slow; compiled on the user's machine, if it can."""
 
 from so3lab.kernels.attention import (
     MOST_SPECIES,
@@ -9,15 +9,11 @@ from so3lab.kernels.attention import (
     pair_weights,
     project,
 )
-from so3lab.kernels.far_pairs import (
-    COULOMB_BY_PAIRS,
-    TRUNCATED,
-    FarAtoms,
-    FarConstants,
-    FarPairs,
-    far_energies,
-)
+from so3lab.kernels.far_pairs import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, far_energies
+from so3lab.kernels.geometry import Shape, geometry
 from so3lab.kernels.library import ready, supports
+from so3lab.kernels.places import Places, places_of
+from so3lab.kernels.update import UpdateWeights, update, update_weights
 
 __all__ = [
     "COULOMB_BY_PAIRS",
@@ -25,14 +21,20 @@ __all__ = [
     "TRUNCATED",
     "FarAtoms",
     "FarConstants",
-    "FarPairs",
     "PairArrays",
     "PairWeights",
+    "Places",
+    "Shape",
+    "UpdateWeights",
     "attend",
     "attend_first",
     "far_energies",
+    "geometry",
     "pair_weights",
+    "places_of",
     "project",
     "ready",
     "supports",
+    "update",
+    "update_weights",
 ]

@@ -17,12 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.kernels.library import call, shape_like
+from so3lab.kernels.library import call, lanes, roomy, shape_like, sizes_of
 
 MOST_SPECIES = 32
 """Species up to which the first layer takes its weights from a table of their pairs."""
 _BLOCK = 48  # pairs; as in the source
-_LANES = {"float32": 16, "float64": 8}  # numbers in a vector; as in the source
 
 
 class PairWeights(NamedTuple):
@@ -82,23 +81,22 @@ def pair_weights(
         norms: What the weights of each attention are divided by.
         dtype: Precision.
     """
-    lanes = _LANES[dtype]
-    hidden = -(-geometric[0][0].shape[1] // lanes) * lanes
-    rank = radial[0].shape[0]
+    hidden, rank = (
+        -(-size // lanes(dtype)) * lanes(dtype) for size in (geometric[0][0].shape[1], len(radial[0]))
+    )
 
-    def roomy(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+    def wider(x: np.ndarray, axis: int, size: int) -> np.ndarray:
         return np.pad(x, [(0, size - x.shape[k] if k == axis else 0) for k in range(x.ndim)])
 
-    out = [roomy(second, 0, hidden) / norm for (_, _, second, _), norm in zip(geometric, norms, strict=True)]
+    out = [wider(second, 0, hidden) / norm for (_, _, second, _), norm in zip(geometric, norms, strict=True)]
     filters = [matrix / norm for matrix, norm in zip(radial, norms, strict=True)]
-    room = -(-rank // lanes) * lanes
     arrays = PairWeights(
         projection=_projection(projections),
-        first=np.concatenate([roomy(kernel, 1, hidden) for kernel, _, _, _ in geometric], axis=1),
-        first_bias=np.concatenate([roomy(bias, 0, hidden) for _, bias, _, _ in geometric]),
+        first=np.concatenate([wider(kernel, 1, hidden) for kernel, _, _, _ in geometric], axis=1),
+        first_bias=np.concatenate([wider(bias, 0, hidden) for _, bias, _, _ in geometric]),
         forward=np.stack([np.concatenate(parts) for parts in zip(filters, out, strict=True)]),
         bias=np.concatenate([bias / norm for (_, _, _, bias), norm in zip(geometric, norms, strict=True)]),
-        radial_back=roomy(np.concatenate([matrix.T for matrix in filters]), 1, room),
+        radial_back=wider(np.concatenate([matrix.T for matrix in filters]), 1, rank),
         hidden_back=np.stack([matrix.T for matrix in out]),
     )
     return jax.tree.map(lambda x: jnp.asarray(x, dtype), arrays)
@@ -114,10 +112,6 @@ def _projection(blocks: list[np.ndarray]) -> Projection:
         return np.concatenate([x.transpose(1, 2, 0).reshape(x.shape[1], -1) for x in some])
 
     return Projection(forward(blocks[:3]), forward(blocks[3:]), backward(blocks[:3]), backward(blocks[3:]))
-
-
-def _sizes(heads: int, degrees: tuple[int, ...]) -> Int[np.ndarray, " sizes"]:
-    return np.array([heads, *(2 * degree + 1 for degree in degrees)], np.int32)
 
 
 def project(
@@ -136,16 +130,20 @@ def project(
 
 def _project_forward(shape, x, weights: Projection):
     result = shape_like(x, x.shape[0], 5 * x.shape[1])
-    return call("project", (result,), _sizes(*shape), x, weights.features, weights.euclidean)[0], weights
+    return call("project", (result,), sizes_of(*shape), x, weights.features, weights.euclidean)[0], weights
 
 
 def _project_backward(shape, weights: Projection, gradient):
     result = shape_like(gradient, gradient.shape[0], gradient.shape[1] // 5)
-    back = call("project_back", (result,), _sizes(*shape), gradient, weights.features_back, weights.euclidean_back)
+    back = call(
+        "project_back", (result,), sizes_of(*shape), gradient, weights.features_back, weights.euclidean_back
+    )
     return back[0], None
 
 
-_project = jax.custom_vjp(lambda shape, *arguments: _project_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_project = jax.custom_vjp(
+    lambda shape, *arguments: _project_forward(shape, *arguments)[0], nondiff_argnums=(0,)
+)
 _project.defvjp(_project_forward, _project_backward)
 
 
@@ -174,15 +172,14 @@ def attend(
 
 
 def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
-    sizes, features, pairs = _sizes(*shape), projected.shape[1] // 5, scale.shape[0]
-    lanes = _LANES[projected.dtype.name]
+    sizes, features, pairs = sizes_of(*shape), projected.shape[1] // 5, scale.shape[0]
     dx, dchi, filters, raw = call(
         "attend",
         (
             shape_like(chi, chi.shape[0], features),
             shape_like(chi, *chi.shape),
             shape_like(chi, -(-pairs // _BLOCK) * _BLOCK, 2 * features),
-            shape_like(chi, pairs, 4, lanes),
+            shape_like(chi, pairs, 4, lanes(chi.dtype.name)),
         ),
         receivers, senders, scale, harmonics, sizes, projected, chi, weights.first, weights.first_bias, basis,
         weights.forward, weights.bias,
@@ -203,14 +200,16 @@ def _attend_backward(shape, kept, gradients):
             shape_like(chi, pairs),
             shape_like(chi, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, _sizes(*shape), projected, chi, weights.first, weights.first_bias,
+        receivers, senders, scale, harmonics, sizes_of(*shape), projected, chi, weights.first, weights.first_bias,
         weights.radial_back, weights.hidden_back, filters, raw, *gradients[:2],
     )  # fmt: skip
     grad_projected, grad_chi, grad_basis, grad_scale, grad_harmonics = results
     return grad_projected, grad_chi, None, None, grad_scale, grad_harmonics, grad_basis, None
 
 
-_attend = jax.custom_vjp(lambda shape, *arguments: _attend_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_attend = jax.custom_vjp(
+    lambda shape, *arguments: _attend_forward(shape, *arguments)[0], nondiff_argnums=(0,)
+)
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
@@ -240,12 +239,6 @@ def attend_first(
     )
 
 
-def _roomy(table: Float[Array, "*rows width"]) -> Float[Array, "*rows room"]:
-    """The same with rows of whole vectors."""
-    room = -table.shape[-1] % _LANES[table.dtype.name]
-    return jnp.pad(table, [(0, 0)] * (table.ndim - 1) + [(0, room)])
-
-
 def _first_forward(shape, table, values, species, receivers, senders, scale, harmonics, basis):
     atoms, features = values.shape
     dx, dchi, raw = call(
@@ -255,7 +248,7 @@ def _first_forward(shape, table, values, species, receivers, senders, scale, har
             shape_like(values, atoms, harmonics.shape[1]),
             shape_like(values, scale.shape[0], table.shape[-1]),
         ),
-        receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(table), basis,
+        receivers, senders, scale, harmonics, sizes_of(*shape), values, species, roomy(table), basis,
     )  # fmt: skip
     kept = (table, values, species, receivers, senders, scale, harmonics, raw)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
@@ -271,7 +264,7 @@ def _first_backward(shape, kept, gradients):
             shape_like(values, *scale.shape),
             shape_like(values, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, _sizes(*shape), values, species, _roomy(turned), raw,
+        receivers, senders, scale, harmonics, sizes_of(*shape), values, species, roomy(turned), raw,
         *gradients[:2],
     )  # fmt: skip
     return None, None, None, None, None, grad_scale, grad_harmonics, grad_basis

@@ -8,24 +8,14 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from so3lab.kernels.library import call, shape_like
+from so3lab.kernels.places import Places, gradient_of
 
 TRUNCATED, COULOMB_BY_PAIRS = 1, 2
 """Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs."""
 _KEPT = 5  # numbers kept for each pair; as in the source
-
-
-class FarPairs(NamedTuple):
-    """Who meets whom, and where structures are periodic."""
-
-    receivers: Int[Array, " pairs"]
-    senders: Int[Array, " pairs"]
-    mask: Bool[Array, " pairs"]
-    images: Int[Array, "pairs_or_none 3"]
-    structure_index: Int[Array, " atoms"]
-    kind: Int[Array, " structures"]
 
 
 class FarConstants(NamedTuple):
@@ -41,63 +31,56 @@ class FarConstants(NamedTuple):
 
 
 class FarAtoms(NamedTuple):
-    """What energies depend on."""
+    """What atoms bring to their pairs."""
 
-    positions: Float[Array, "atoms 3"]  # Å
-    strain: Float[Array, "structures_or_none 3 3"]
     polarizability: Float[Array, " atoms"]  # atomic units
     charges: Float[Array, " atoms"]  # e
 
 
 def far_energies(
     constants: FarConstants,
+    places: Places,
     atoms: FarAtoms,
-    pairs: FarPairs,
-    cells: Float[Array, "structures_or_none 3 3"],
     ratio: Float[Array, " atoms"],
+    kind: Int[Array, " structures"],
 ) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
     """Dispersion and electrostatic energies of atoms in eV; half of a pair's belongs to either.
 
     Args:
         constants: Of the formulas.
-        atoms: What may be differentiated by.
-        pairs: The far pairs; those beyond the cutoff of a truncated structure are skipped.
-        cells: Lattice vectors as rows, Å.
-        ratio: Square of the polarizability over C6 of each atom, atomic units.
+        places: The far pairs; those beyond the cutoff of a truncated structure are skipped.
+        atoms: Their polarizabilities and charges.
+        ratio: Square of the polarizability over C6 of each atom, atomic units; gets no gradient.
+        kind: Of each structure, a sum of ``TRUNCATED`` and ``COULOMB_BY_PAIRS``.
     """
-    return _far(constants, atoms, pairs, cells, ratio)
+    return _far(constants, places, atoms, ratio, kind)
 
 
-def _inputs(constants: FarConstants, atoms: FarAtoms, pairs: FarPairs, cells, ratio):
-    numbers = np.array(constants, atoms.positions.dtype)
-    return (
-        *pairs, atoms.positions, cells, atoms.strain, atoms.polarizability, ratio, atoms.charges, numbers,
-    )  # fmt: skip
+def _inputs(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
+    numbers = np.array(constants, ratio.dtype)
+    return *places, kind, atoms.polarizability, ratio, atoms.charges, numbers
 
 
-def _far_forward(constants: FarConstants, atoms: FarAtoms, pairs: FarPairs, cells, ratio):
-    number = atoms.charges.shape[0]
-    results = tuple(
-        shape_like(atoms.charges, *sizes) for sizes in ((number,), (number,), (len(pairs.mask), _KEPT))
-    )
-    dispersion, coulomb, kept = call("far", results, *_inputs(constants, atoms, pairs, cells, ratio))
-    return (dispersion, coulomb), (atoms, pairs, cells, ratio, kept)
+def _forward(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
+    number, pairs = ratio.shape[0], places.mask.shape[0]
+    results = tuple(shape_like(ratio, *sizes) for sizes in ((number,), (number,), (pairs, _KEPT)))
+    dispersion, coulomb, kept = call("far", results, *_inputs(constants, places, atoms, ratio, kind))
+    return (dispersion, coulomb), (places, atoms, ratio, kind, kept)
 
 
-def _far_backward(constants: FarConstants, residuals, gradients):
-    atoms, pairs, cells, ratio, kept = residuals
-    number, structures = atoms.charges.shape[0], pairs.kind.shape[0]
+def _backward(constants: FarConstants, residuals, gradients):
+    places, atoms, ratio, kind, kept = residuals
+    number = ratio.shape[0]
     results = (
-        shape_like(atoms.charges, *atoms.positions.shape),
-        shape_like(atoms.charges, 2 * number + 9 * structures),
+        shape_like(ratio, *places.positions.shape),
+        shape_like(ratio, 2 * number + 9 * kind.shape[0]),
     )
     positions, others = call(
-        "far_back", results, *_inputs(constants, atoms, pairs, cells, ratio), kept, *gradients
+        "far_back", results, *_inputs(constants, places, atoms, ratio, kind), kept, *gradients
     )
-    strain = others[2 * number :].reshape(structures, 3, 3)[: atoms.strain.shape[0]]
-    found = FarAtoms(positions, strain, others[:number], others[number : 2 * number])
-    return found, None, None, None
+    by_atoms = FarAtoms(others[:number], others[number : 2 * number])
+    return gradient_of(places, positions, others[2 * number :]), by_atoms, None, None
 
 
-_far = jax.custom_vjp(lambda constants, *arguments: _far_forward(constants, *arguments)[0], nondiff_argnums=(0,))
-_far.defvjp(_far_forward, _far_backward)
+_far = jax.custom_vjp(lambda constants, *arguments: _forward(constants, *arguments)[0], nondiff_argnums=(0,))
+_far.defvjp(_forward, _backward)

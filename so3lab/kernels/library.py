@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from so3lab.compilation import compiled_folder
 from so3lab.settings import ModelSettings
@@ -24,7 +26,11 @@ from so3lab.settings import ModelSettings
 SOURCE = Path(__file__).with_name("source")
 OFF = "SO3LAB_NO_KERNELS"
 """Environment variable that, when set, leaves everything to XLA."""
-_FUNCTIONS = ("attend", "attend_back", "first", "first_back", "project", "project_back", "far", "far_back")
+_FUNCTIONS = tuple(
+    name + back
+    for name in ("geometry", "project", "attend", "first", "update", "far")
+    for back in ("", "_back")
+)
 _FLAGS = ("-O3", "-std=c11", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
 _TOO_LONG_S = 120.0
 
@@ -79,6 +85,21 @@ def shape_like(array: jax.Array, *sizes: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(sizes, array.dtype)
 
 
+def lanes(dtype: str) -> int:
+    """Numbers in a vector of the source."""
+    return {"float32": 16, "float64": 8}[dtype]
+
+
+def roomy(rows: jax.Array) -> jax.Array:
+    """The same array with rows that fill whole vectors."""
+    return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % lanes(rows.dtype.name))])
+
+
+def sizes_of(heads: int, degrees: tuple[int, ...]) -> np.ndarray:
+    """Heads of the features, then the number of orders of each degree, as the source wants them."""
+    return np.array([heads, *(2 * degree + 1 for degree in degrees)], np.int32)
+
+
 def call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> list[jax.Array]:
     """Results of a function of the library, in the precision of the first of them; for compiled code."""
     symbol = f"so3lab_{name}_{_suffix(results[0].dtype.name)}"
@@ -88,7 +109,11 @@ def call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> li
 def compiler() -> str | None:
     """The C compiler: ``$CC``, or the first of cc, gcc and clang that is there."""
     chosen = os.environ.get("CC")
-    return shutil.which(chosen) if chosen else next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    return (
+        shutil.which(chosen)
+        if chosen
+        else next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    )
 
 
 def _compiled(dtype: str) -> Path:
@@ -111,7 +136,13 @@ def _compile(path: Path, dtype: str) -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             made = Path(folder) / "library.so"
             native = () if sys.platform == "darwin" else ("-march=native",)
-            command = [program, *_FLAGS, *native, f"-DSO3LAB_{_suffix(dtype).upper()}", f"-I{jax.ffi.include_dir()}"]
+            command = [
+                program,
+                *_FLAGS,
+                *native,
+                f"-DSO3LAB_{_suffix(dtype).upper()}",
+                f"-I{jax.ffi.include_dir()}",
+            ]
             command += [str(SOURCE / "library.c"), "-o", str(made), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TOO_LONG_S, check=False)
             if done.returncode != 0:

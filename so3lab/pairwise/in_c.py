@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from so3lab import units
 from so3lab.graph import Graph
-from so3lab.kernels import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, FarPairs, far_energies
+from so3lab.kernels import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, far_energies, places_of
 from so3lab.pairwise.dispersion import oscillators
 from so3lab.pairwise.electrostatics import reciprocal_term
 from so3lab.pairwise.term import Term, atomic_term
@@ -31,27 +31,19 @@ def far_terms(
         settings: Of a network with both terms and exact electrostatics.
     """
     assert far.long_range is not None
-    dtype, structures, ends = charges.dtype, far.num_structures, truncation(settings, far)
+    structures, ends = far.num_structures, truncation(settings, far)
     periodic = jnp.zeros(structures, bool) if far.long_range.periodic is None else far.long_range.periodic
     kind = jnp.where(jnp.asarray(periodic), 0, COULOMB_BY_PAIRS)
     if ends is not None:
         kind = kind + jnp.where(ends.structures, TRUNCATED, 0)
-    nothing = jnp.zeros((0, 3, 3), dtype)
-    images = np.zeros((0, 3), np.int32) if far.images is None else far.images
-    pairs = FarPairs(
-        *(jnp.asarray(x) for x in (far.receivers, far.senders, far.pair_mask, images, far.structure_index)),
-        kind.astype(jnp.int32),
-    )
     constants = FarConstants(
         units.bohr, units.hartree, units.coulomb_constant, settings.dispersion_scale,
         ends.cutoff if ends is not None else np.inf, settings.dispersion_damping, settings.screening_length,
     )  # fmt: skip
     polarizability, ratio = oscillators(ratios, far)
-    atoms = FarAtoms(
-        jnp.asarray(far.positions), nothing if strain is None else strain, polarizability, charges
+    dispersion, coulomb = far_energies(
+        constants, places_of(far, strain), FarAtoms(polarizability, charges), ratio, kind.astype(jnp.int32)
     )
-    cells = nothing if far.cells is None else jnp.asarray(far.cells)
-    dispersion, coulomb = far_energies(constants, atoms, pairs, cells, ratio)
     electrostatics = atomic_term(coulomb, far)
     if far.long_range.periodic is not None:
         waves = reciprocal_term(charges, far, strain, settings.screening_length)

@@ -92,8 +92,8 @@ static int all_zero(const REAL *values, long count) {
 }
 
 /* Sums of messages of the pairs from begin to end, added to dx and dchi. */
-static INLINE void attend_pairs(const Layer *s, const int heads, const int degrees, long begin, long end,
-                                      REAL *dx, REAL *dchi, REAL *scratch) {
+static INLINE void attend_pairs(const Layer *s, long begin, long end, REAL *dx, REAL *dchi, REAL *scratch,
+                                const int heads, const int degrees) {
     const long features = s->features, depth = s->basis + s->hidden, wide = 5 * features;
     REAL *inputs = scratch, *z = scratch + 2 * BLOCK * depth, *difference = z + 2 * s->hidden;
     for (long start = begin; start < end; start += BLOCK) {
@@ -199,8 +199,8 @@ static INLINE void geometric_back(const Layer *s, long pair, REAL *grad_hidden, 
 }
 
 /* Gradients of the pairs from begin to end; those of atoms are added to grad_qkv and grad_chi. */
-static INLINE void attend_pairs_back(const Layer *s, const int heads, const int degrees, long begin,
-                                           long end, REAL *grad_qkv, REAL *grad_chi, REAL *scratch) {
+static INLINE void attend_pairs_back(const Layer *s, long begin, long end, REAL *grad_qkv, REAL *grad_chi,
+                                     REAL *scratch, const int heads, const int degrees) {
     const long features = s->features, wide = 5 * features, room = WHOLE(s->basis, LANES);
     REAL *grad_w = scratch, *grad_basis = grad_w + 2 * BLOCK * features, *grad_hidden = grad_basis + BLOCK * room;
     REAL *z = grad_hidden + 2 * BLOCK * s->hidden, *difference = z + 2 * s->hidden;

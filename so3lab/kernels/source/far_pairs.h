@@ -6,36 +6,14 @@ enum { SLOPE, ENERGY, PER_POLARIZABILITY, COULOMB, COULOMB_SLOPE, KEPT }; /* slo
 enum { TRUNCATED = 1, COULOMB_BY_PAIRS = 2 };                             /* of a structure */
 
 typedef struct {
+    Places places;
     long atoms, pairs, structures;
-    const int *i, *j, *images, *structure, *kind; /* images: [pairs, 3], or none */
-    const unsigned char *mask;
-    const REAL *positions, *cells, *strain; /* strain: [structures, 3, 3], or none */
+    const int *kind; /* of structures */
     const REAL *polarizability, *ratio, *charges; /* ratio: polarizability squared over C6 */
     REAL bohr, hartree, scale, cutoff, window, screening, coulomb;
     REAL *kept;                                   /* [pairs, KEPT] */
     const REAL *grad_dispersion, *grad_coulomb;   /* [atoms] */
 } Far;
-
-/* The vector from i to j, strained and as it was; the structure it belongs to. */
-static INLINE long far_vector(const Far *s, long pair, REAL *vector, REAL *plain) {
-    const REAL *from = s->positions + 3 * s->i[pair], *to = s->positions + 3 * s->j[pair];
-    const long structure = s->structure[s->i[pair]];
-    for (int x = 0; x < 3; x++) plain[x] = to[x] - from[x];
-    if (s->images) {
-        const int *image = s->images + 3 * pair;
-        const REAL *cell = s->cells + 9 * structure;
-        if (image[0] | image[1] | image[2])
-            for (int x = 0; x < 3; x++)
-                plain[x] += image[0] * cell[x] + image[1] * cell[3 + x] + image[2] * cell[6 + x];
-    }
-    for (int x = 0; x < 3; x++) vector[x] = plain[x];
-    if (s->strain) {
-        const REAL *strain = s->strain + 9 * structure;
-        for (int x = 0; x < 3; x++)
-            vector[x] += plain[0] * strain[x] + plain[1] * strain[3 + x] + plain[2] * strain[6 + x];
-    }
-    return structure;
-}
 
 /* By Newton's method, from the exponent's seventh; SIX_SEVENTHS of the bits of 1 make up for its bias. */
 static INLINE VEC seventh_root(VEC x) {
@@ -48,8 +26,6 @@ static INLINE VEC seventh_root(VEC x) {
     }
     return y;
 }
-
-static INLINE VEC constant(REAL value) { return (VEC){0} + value; }
 
 /* exp(-1/x) for positive x, else 0, and x in places where it is used. */
 static INLINE VEC smooth_step(VEC x, VEC *inside) {
@@ -107,11 +83,11 @@ static void far_block(const Far *s, const long *pairs, int count, REAL squares[L
     int coulomb = 0;
     for (int l = 0; l < LANES; l++) {
         const long pair = pairs[l < count ? l : 0];
-        const REAL a = s->polarizability[s->i[pair]], b = s->polarizability[s->j[pair]];
+        const REAL a = s->polarizability[s->places.i[pair]], b = s->polarizability[s->places.j[pair]];
         if (l >= count) squares[l] = squares[0];
         means[l] = (REAL)0.5 * (a + b);
-        c6s[l] = 2 * a * b / (s->ratio[s->i[pair]] + s->ratio[s->j[pair]]);
-        const int kind = s->kind[s->structure[s->i[pair]]];
+        c6s[l] = 2 * a * b / (s->ratio[s->places.i[pair]] + s->ratio[s->places.j[pair]]);
+        const int kind = s->kind[s->places.structure[s->places.i[pair]]];
         fades[l] = kind & TRUNCATED ? 1 : 0;
         coulomb |= kind;
     }
@@ -132,13 +108,13 @@ static void far_block(const Far *s, const long *pairs, int count, REAL squares[L
         by_mean *= fade;
     }
     for (int l = 0; l < count; l++) {
-        const long pair = pairs[l], i = s->i[pair], j = s->j[pair];
+        const long pair = pairs[l], i = s->places.i[pair], j = s->places.j[pair];
         REAL *kept = s->kept + pair * KEPT;
         kept[SLOPE] = slope[l], kept[ENERGY] = energy[l], kept[PER_POLARIZABILITY] = by_mean[l];
         kept[COULOMB] = kept[COULOMB_SLOPE] = 0;
         dispersion_of[i] += (REAL)0.5 * energy[l];
         dispersion_of[j] += (REAL)0.5 * energy[l];
-        if (s->kind[s->structure[i]] & COULOMB_BY_PAIRS) {
+        if (s->kind[s->places.structure[i]] & COULOMB_BY_PAIRS) {
             REAL by_x, value = screened(distance[l] / s->screening, &by_x) / s->screening;
             kept[COULOMB] = s->coulomb * value;
             kept[COULOMB_SLOPE] = s->coulomb * by_x / (s->screening * s->screening * s->screening);
@@ -156,11 +132,11 @@ static void far_energies(const Far *s, long begin, long end, REAL *dispersion_of
     for (long pair = begin; pair < end; pair++) {
         long structure = 0;
         REAL square = 0;
-        if (s->mask[pair]) {
-            structure = far_vector(s, pair, vector, plain);
+        if (s->places.mask[pair]) {
+            structure = pair_vector(&s->places, pair, vector, plain);
             square = vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2];
         }
-        if (!s->mask[pair] || (s->kind[structure] & TRUNCATED && square >= s->cutoff * s->cutoff)) {
+        if (!s->places.mask[pair] || (s->kind[structure] & TRUNCATED && square >= s->cutoff * s->cutoff)) {
             memset(s->kept + pair * KEPT, 0, KEPT * sizeof(REAL));
             continue;
         }
@@ -180,7 +156,8 @@ static void far_back(const Far *s, long begin, long end, REAL *grad_positions, R
     for (long pair = begin; pair < end; pair++) {
         const REAL *kept = s->kept + pair * KEPT;
         if (kept[SLOPE] == 0 && kept[ENERGY] == 0 && kept[COULOMB] == 0) continue;
-        const long i = s->i[pair], j = s->j[pair], structure = far_vector(s, pair, vector, plain);
+        const long i = s->places.i[pair], j = s->places.j[pair];
+        pair_vector(&s->places, pair, vector, plain);
         const REAL dispersed = (REAL)0.5 * (s->grad_dispersion[i] + s->grad_dispersion[j]);
         const REAL charged = (REAL)0.5 * (s->grad_coulomb[i] + s->grad_coulomb[j]);
         const REAL a = s->polarizability[i], b = s->polarizability[j], q_i = s->charges[i], q_j = s->charges[j];
@@ -190,18 +167,7 @@ static void far_back(const Far *s, long begin, long end, REAL *grad_positions, R
         grad_polarizability[j] += half + share / b;
         grad_charges[i] += charged * kept[COULOMB] * q_j;
         grad_charges[j] += charged * kept[COULOMB] * q_i;
-        REAL force[3] = {slope * vector[0], slope * vector[1], slope * vector[2]};
-        if (s->strain) {
-            const REAL *strain = s->strain + 9 * structure, bare[3] = {force[0], force[1], force[2]};
-            for (int x = 0; x < 3; x++)
-                for (int y = 0; y < 3; y++) {
-                    grad_strain[9 * structure + 3 * x + y] += plain[x] * bare[y];
-                    force[x] += strain[3 * x + y] * bare[y];
-                }
-        }
-        for (int x = 0; x < 3; x++) {
-            grad_positions[3 * j + x] += force[x];
-            grad_positions[3 * i + x] -= force[x];
-        }
+        const REAL grad[3] = {slope * vector[0], slope * vector[1], slope * vector[2]};
+        vector_back(&s->places, pair, grad, grad_positions, grad_strain);
     }
 }

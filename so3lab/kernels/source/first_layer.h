@@ -12,11 +12,10 @@ typedef struct {
 } FirstLayer;
 
 /* Weights are the heads and degrees of i <- j, then those of j <- i; raw: [pairs, weights]. */
-static INLINE void first_pairs(const FirstLayer *t, const int heads, const int degrees, long begin,
-                                     long end, REAL *dx, REAL *dchi, REAL *scratch) {
+static INLINE void first_pairs(const FirstLayer *t, long begin, long end, REAL *dx, REAL *dchi, const int heads,
+                               const int degrees) {
     const Layer *s = &t->layer;
     const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(both, LANES);
-    (void)scratch;
     for (long pair = begin; pair < end; pair++) {
         const long i = s->i[pair], j = s->j[pair];
         const REAL *b = s->radial + pair * s->basis, scale = s->scale[pair];
@@ -44,8 +43,7 @@ static INLINE void first_pairs(const FirstLayer *t, const int heads, const int d
     }
 }
 
-static INLINE void first_pairs_back(const FirstLayer *t, const int heads, const int degrees, long begin,
-                                          long end) {
+static INLINE void first_pairs_back(const FirstLayer *t, long begin, long end, const int heads, const int degrees) {
     const Layer *s = &t->layer;
     const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(s->basis, LANES);
     for (long pair = begin; pair < end; pair++) {

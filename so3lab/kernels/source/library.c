@@ -1,8 +1,9 @@
-/* The attention of a trained SO3krates layer for XLA on CPU, in the precision that is asked for.
+/* A trained SO3krates network's work on pairs and atoms, for XLA on CPU, in the precision that is asked for.
 
    XLA's loops over pairs run at a tenth of what the processor can: gathers are not vectorised and every product of
-   rows passes through memory. Here a block of pairs stays in cache from its filters to its messages. The functions
-   are XLA's foreign functions (c_api.h comes with jaxlib); so3lab/kernels/attention.py says what each computes. */
+   rows passes through memory. Here a block of pairs or atoms stays in cache from its first number to its last. The
+   functions are XLA's foreign functions (c_api.h comes with jaxlib); the modules of so3lab/kernels say what each
+   computes. */
 
 #include <math.h>
 #include <stdatomic.h>
@@ -64,12 +65,6 @@ static long number_of_threads(XLA_FFI_CallFrame *frame) {
     return threads;
 }
 
-/* How many threads share so many pairs or atoms. */
-static long shares_of(XLA_FFI_CallFrame *frame, long rows) {
-    const long shares = rows / SMALLEST_SHARE, threads = shares > 1 ? number_of_threads(frame) : 1;
-    return shares > threads ? threads : shares > 1 ? shares : 1;
-}
-
 /* Shares of one piece of work, taken by whoever is free. The caller takes them too, so that it never waits for a
    thread that has not begun; the last one out frees the record, since a helper may come when all is done. */
 typedef struct {
@@ -122,6 +117,12 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
     leave(s);
 }
 
+/* How many threads share so many pairs or atoms. */
+static long shares_of(XLA_FFI_CallFrame *frame, long rows) {
+    const long shares = rows / SMALLEST_SHARE, threads = shares > 1 ? number_of_threads(frame) : 1;
+    return shares > threads ? threads : shares > 1 ? shares : 1;
+}
+
 #if defined(__clang__) || __GNUC__ >= 12
 #define SHUFFLED(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
 #else
@@ -136,6 +137,8 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #define EXPORTED(name) name##_f32
 #define ROOT sqrtf
 #define EXP expf
+#define SIN sinf
+#define COS cosf
 #define ERF erff
 #define SIX_SEVENTHS 913159899
 #define SEVENTH_ROOT_STEPS 4
@@ -157,6 +160,8 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #define EXPORTED(name) name##_f64
 #define ROOT sqrt
 #define EXP exp
+#define SIN sin
+#define COS cos
 #define ERF erf
 #define SIX_SEVENTHS 3949013501828586349
 #define SEVENTH_ROOT_STEPS 5
@@ -176,5 +181,7 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
 #include "attention.h"
 #include "first_layer.h"
 #include "projection.h"
+#include "update.h"
+#include "geometry.h"
 #include "far_pairs.h"
 #include "calls.h"

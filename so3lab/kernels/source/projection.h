@@ -25,8 +25,8 @@ static INLINE void add_in_order(const REAL *from, long features, int heads, REAL
         for (int h = 0; h < heads; h++) to[h * width + a] += from[a * heads + h];
 }
 
-static INLINE void project_rows(const Projection *s, const int heads, const int degrees, long begin, long end,
-                                REAL *scratch) {
+static INLINE void project_rows(const Projection *s, long begin, long end, REAL *scratch, const int heads,
+                                const int degrees) {
     const long features = s->features, wide = 5 * features;
     REAL *one = scratch, *other = one + BLOCK * features, *result = other + BLOCK * features + LANES;
     for (long start = begin; start < end; start += BLOCK) {
@@ -45,8 +45,8 @@ static INLINE void project_rows(const Projection *s, const int heads, const int 
     }
 }
 
-static INLINE void project_rows_back(const Projection *s, const int heads, const int degrees, long begin, long end,
-                                     REAL *scratch) {
+static INLINE void project_rows_back(const Projection *s, long begin, long end, REAL *scratch, const int heads,
+                                const int degrees) {
     const long features = s->features, wide = 5 * features;
     REAL *one = scratch, *other = one + BLOCK * features, *copied = other + BLOCK * features;
     for (long start = begin; start < end; start += BLOCK) {

@@ -9,6 +9,8 @@ static INLINE VEC load(const REAL *from) { return *(const VEC *)from; }
 static INLINE void store(REAL *to, VEC v) { *(VEC *)to = v; }
 static INLINE void add_to(REAL *to, VEC v) { *(VEC *)to += v; }
 
+static INLINE VEC constant(REAL value) { return (VEC){0} + value; }
+
 /* Every lane gets the sum over all lanes of its head; heads is 1, 2, 4 or 8. */
 static INLINE VEC sum_within(VEC v, int heads) {
 #if LANES == 16
@@ -32,7 +34,7 @@ static INLINE VEC spread(const REAL *values, int heads) {
     if (heads == 4) return SHUFFLED(v, 0, 1, 2, 3, 0, 1, 2, 3);
     if (heads == 2) return SHUFFLED(v, 0, 1, 0, 1, 0, 1, 0, 1);
 #endif
-    return (VEC){0} + values[0];
+    return constant(values[0]);
 }
 
 typedef INTEGER Whole __attribute__((vector_size(64)));
@@ -51,14 +53,14 @@ static INLINE VEC chosen(Whole mask, VEC a, VEC b) {
 /* exp by powers of two and a Taylor series on [-ln 2 / 2, ln 2 / 2]; to rounding. */
 static INLINE VEC exponential(VEC x) {
     const REAL magic = EXP_MAGIC;
-    x = chosen(x < -EXP_LIMIT, (VEC){0} - EXP_LIMIT, x);
-    x = chosen(x > EXP_LIMIT, (VEC){0} + EXP_LIMIT, x);
+    x = chosen(x < -EXP_LIMIT, constant(-EXP_LIMIT), x);
+    x = chosen(x > EXP_LIMIT, constant(EXP_LIMIT), x);
     VEC shifted = x * (REAL)1.4426950408889634 + magic;
     VEC turns = shifted - magic;
     VEC rest = x - turns * (REAL)LN2_HIGH - turns * (REAL)LN2_LOW;
-    VEC sum = (VEC){0} + (REAL)1;
+    VEC sum = constant(1);
     for (int k = EXP_TERMS; k > 0; k--) sum = sum * rest * (REAL)(1.0 / k) + (REAL)1;
-    Bits bits = {.real = shifted}, zero = {.real = (VEC){0} + magic};
+    Bits bits = {.real = shifted}, zero = {.real = constant(magic)};
     bits.whole = (bits.whole - zero.whole + EXP_BIAS) << EXP_SHIFT;
     return sum * bits.real;
 }

@@ -1,0 +1,128 @@
+"""What follows the attention of a layer, atom by atom: normalisation, residual networks and exchange, in C.
+
+The same as :class:`so3lab.model.Layer` does after its attention, in one function with its reverse pass, for energies
+that are differentiated once with respect to positions.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from so3lab.kernels.library import call, lanes, shape_like, sizes_of
+
+Parameters = dict[str, np.ndarray]
+"""Arrays by the last parts of their dotted names."""
+
+
+class NetworkWeights(NamedTuple):
+    """A residual network of two dense layers; arrays without rows where there is none."""
+
+    first: Float[Array, "features features"]
+    first_bias: Float[Array, " features"]
+    second: Float[Array, "features features"]
+    second_bias: Float[Array, " features"]
+    first_back: Float[Array, "features features"]
+    second_back: Float[Array, "features features"]
+
+
+class UpdateWeights(NamedTuple):
+    """A layer's weights after the attention; norms are scale and shift, without rows where there is none."""
+
+    first_norm: Float[Array, "rows features"]
+    first_network: NetworkWeights
+    exchange: Float[Array, "width room"]
+    exchange_bias: Float[Array, " room"]
+    exchange_back: Float[Array, "width room"]
+    last_network: NetworkWeights
+    last_norm: Float[Array, "rows features"]
+
+
+def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateWeights:
+    """Lay out a layer's weights.
+
+    Args:
+        parameters: ``first_norm.scale``, ``first_mlp.first.kernel``, ``exchange.dense.kernel`` and so on, those that
+            the layer has.
+        features: Width of the features.
+        dtype: Precision.
+    """
+
+    def norm(name: str) -> np.ndarray:
+        if f"{name}.scale" not in parameters:
+            return np.zeros((0, features))
+        return np.stack([parameters[f"{name}.scale"], parameters[f"{name}.bias"]])
+
+    def network(name: str) -> NetworkWeights:
+        if f"{name}.first.kernel" not in parameters:
+            square, row = np.zeros((0, features)), np.zeros(0)
+            return NetworkWeights(square, row, square, row, square, square)
+        first, second = (parameters[f"{name}.{part}.kernel"] for part in ("first", "second"))
+        biases = (parameters[f"{name}.{part}.bias"] for part in ("first", "second"))
+        return NetworkWeights(first, next(biases), second, next(biases), first.T, second.T)
+
+    kernel, bias = parameters["exchange.dense.kernel"], parameters["exchange.dense.bias"]
+    room = -len(kernel) % lanes(dtype)
+    weights = UpdateWeights(
+        norm("first_norm"),
+        network("first_mlp"),
+        np.pad(kernel, ((0, 0), (0, room))),
+        np.pad(bias, (0, room)),
+        np.pad(kernel.T, ((0, 0), (0, room))),
+        network("last_mlp"),
+        norm("last_norm"),
+    )
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), weights)
+
+
+def update(
+    heads: int,
+    degrees: tuple[int, ...],
+    x: Float[Array, "atoms features"],
+    dx: Float[Array, "atoms features"],
+    chi: Float[Array, "atoms orders"],
+    dchi: Float[Array, "atoms orders"],
+    weights: UpdateWeights,
+) -> tuple[Float[Array, "atoms features"], Float[Array, "atoms orders"]]:
+    """Features and Euclidean variables after a layer.
+
+    Args:
+        heads: Heads of the attention on features.
+        degrees: Of the Euclidean variables.
+        x: Features before the layer.
+        dx: Sums of messages to them, head-minor.
+        chi: Euclidean variables before the layer.
+        dchi: Sums of messages to them.
+        weights: Of the layer.
+    """
+    return _update((heads, degrees), x, dx, chi, dchi, weights)
+
+
+def _forward(shape, x, dx, chi, dchi, weights: UpdateWeights):
+    atoms, features = x.shape
+    kept_size = 5 * features + chi.shape[1] + len(shape[1])
+    results = (shape_like(x, atoms, features), shape_like(x, *chi.shape), shape_like(x, atoms, kept_size))
+    new_x, new_chi, kept = call(
+        "update", results, sizes_of(*shape), *jax.tree.leaves(weights), x, dx, chi, dchi
+    )
+    return (new_x, new_chi), (weights, kept)
+
+
+def _backward(shape, residuals, gradients):
+    weights, kept = residuals
+    grad_x, grad_chi = gradients
+    results = (
+        shape_like(kept, *grad_x.shape),
+        shape_like(kept, *grad_x.shape),
+        shape_like(kept, *grad_chi.shape),
+    )
+    by_x, by_dx, by_chi = call(
+        "update_back", results, sizes_of(*shape), *jax.tree.leaves(weights), kept, *gradients
+    )
+    return by_x, by_dx, by_chi, by_chi, None
+
+
+_update = jax.custom_vjp(lambda shape, *arguments: _forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_update.defvjp(_forward, _backward)
