@@ -10,7 +10,7 @@ Distances below ``SHORTEST`` count as ``SHORTEST``: no trained model knows them,
 has one, is not collapsed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import ase
@@ -105,8 +105,8 @@ def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str 
     nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     high, low = _ends(settings.cutoff)
     distances = -np.log(0.5 * ((high - low) * nodes + high + low)) / DECAY
-    wanted = _radial_filters(settings, parameters, distances)
-    cutoffs = _in_numpy(cutoff_weight, distances, settings.cutoff_function, settings.cutoff)
+    basis, cutoffs = _basis_and_cutoff(settings, distances)
+    wanted = _radial_filters(settings, parameters, basis)
     weights = np.sqrt(np.maximum(cutoffs, 0.0))
     for side in _SIDES:
         fit = _fit(nodes, wanted, weights, side, dtype)
@@ -137,12 +137,17 @@ def _fit(
     dtype: str,
 ) -> _Polynomials:
     """Fit with polynomials up to degree side² - 1, reduced to the combinations that matter."""
-    # Least squares in Chebyshev polynomials, then in the products of low ones that are quick to compute.
-    products = _in_numpy(_products, nodes, side)
-    smooth = np.polynomial.chebyshev.chebvander(nodes, side * side - 1)
-    to_products = np.linalg.lstsq(products, smooth, rcond=None)[0]
-    coefficients = np.linalg.lstsq(smooth, wanted, rcond=None)[0]
-    _, singular, right = np.linalg.svd(weights[:, None] * (smooth @ coefficients), full_matrices=False)
+    # Chebyshev polynomials up to the last degree, and the products of low ones that are quick to compute.
+    chebyshev = np.polynomial.chebyshev.chebvander
+    smooth, low_ones = chebyshev(nodes, side * side - 1), chebyshev(nodes, side)
+    high_ones = chebyshev(low_ones[:, side], side - 1)
+    products = np.einsum("pa,pb->pab", high_ones, low_ones[:, :side]).reshape(len(nodes), -1)
+    # Chebyshev polynomials are orthogonal over their nodes: least squares are sums.
+    to_chebyshev = smooth.T * (np.where(np.arange(side * side) > 0, 2.0, 1.0) / len(nodes))[:, None]
+    to_products, coefficients = np.linalg.inv(to_chebyshev @ products), to_chebyshev @ wanted
+    # Singular values of the weighted fit, through a triangle that is much smaller than it.
+    triangle = np.linalg.qr(weights[:, None] * smooth, mode="r")
+    _, singular, right = np.linalg.svd(triangle @ coefficients, full_matrices=False)
     rank = int(np.sum(singular > 0.1 * _ENOUGH[dtype] * singular[0]))
     mixing = to_products @ (coefficients @ right[:rank].T / singular[:rank])
     filters = singular[:rank, None] * right[:rank]
@@ -244,10 +249,9 @@ def _chebyshev(x, count: int) -> list:
 
 
 def _radial_filters(
-    settings: ModelSettings, parameters: Mapping[str, Any], distances: Float[np.ndarray, " points"]
+    settings: ModelSettings, parameters: Mapping[str, Any], basis: Float[np.ndarray, "points basis"]
 ) -> Float[np.ndarray, "points filters"]:
     """Radial parts of the filters of all layers in float64, head-minor, side by side."""
-    basis = _in_numpy(radial_basis, distances, settings.radial_basis, settings.num_radial, settings.cutoff)
     columns = []
     for layer in range(settings.num_layers):
         for kind, heads in settings.attentions:
@@ -262,7 +266,15 @@ def _radial_filters(
     return np.concatenate(columns, axis=1)
 
 
-def _in_numpy(function: Callable, points: Float[np.ndarray, " points"], *arguments: Any) -> np.ndarray:
-    """A function of JAX arrays in float64, on NumPy arrays; one program is quicker than its operations."""
+def _basis_and_cutoff(
+    settings: ModelSettings, distances: Float[np.ndarray, " points"]
+) -> tuple[Float[np.ndarray, "points basis"], Float[np.ndarray, " points"]]:
+    """The network's radial basis and cutoff in float64; one program is quicker than its operations."""
+
+    def both(d):
+        basis = radial_basis(d, settings.radial_basis, settings.num_radial, settings.cutoff)
+        return basis, cutoff_weight(d, settings.cutoff_function, settings.cutoff)
+
     with jax.enable_x64(True):
-        return np.asarray(jax.jit(lambda x: function(x, *arguments))(jnp.asarray(points, jnp.float64)))
+        basis, cutoffs = jax.jit(both)(jnp.asarray(distances, jnp.float64))
+        return np.asarray(basis), np.asarray(cutoffs)

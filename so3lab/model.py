@@ -265,6 +265,7 @@ class EuclideanAttention(nnx.Module):
         )
         if chi is None and species is not None and len(species.members) <= MOST_SPECIES:
             of_atoms = jnp.asarray(species.of_atoms)
+            of_atoms = jnp.pad(of_atoms, (0, x.shape[0] - of_atoms.shape[0]))  # padding is of any species
             parts = jnp.split(
                 project(heads, degrees, at_atoms(x, species.members), weights.projection), 5, axis=1
             )

@@ -7,8 +7,8 @@ and the host mends the lists at the last good positions (:meth:`PairLists.mend`)
 
 Several structures share one list, their atoms one after another; pairs are found among atoms of the same structure.
 
-Pairs of the network are moved together, for every slot costs the work of a pair. Far pairs cost so little that they
-stay among their candidates.
+Pairs of the network are moved together, for every slot costs the work of a pair. Far candidates are far pairs as they
+are: those beyond the cutoff have no energy.
 """
 
 from collections.abc import Sequence
@@ -93,10 +93,11 @@ def find_surroundings(
     pairs, long_range = among(surroundings.candidates, reach.cutoff, reach.room), surroundings.fixed
     flaws = flaws + FULL * pairs.overflow
     if long_range is not None and surroundings.far_candidates is not None and reach.far_cutoff is not None:
-        far = among(surroundings.far_candidates, reach.far_cutoff, len(surroundings.far_candidates.receivers))
+        far = surroundings.far_candidates  # energies end smoothly at the cutoff, whoever is listed beyond
         long_range = long_range._replace(
-            receivers=far.receivers, senders=far.senders, mask=far.mask, images=far.images
-        )
+            receivers=far.receivers, senders=far.senders, mask=jnp.arange(len(far.receivers)) < far.size,
+            images=far.images,
+        )  # fmt: skip
     return Found(positions, pairs, long_range, flaws)
 
 

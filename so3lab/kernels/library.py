@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def sizes_of(heads: int, degrees: tuple[int, ...]) -> np.ndarray:
     return np.array([heads, *(2 * degree + 1 for degree in degrees)], np.int32)
 
 
-def call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> list[jax.Array]:
+def call(name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> Sequence[jax.Array]:
     """Results of a function of the library, in the precision of the first of them; for compiled code."""
     symbol = f"so3lab_{name}_{_suffix(results[0].dtype.name)}"
     return jax.ffi.ffi_call(symbol, results)(*arguments)

@@ -18,8 +18,8 @@ class Places(NamedTuple):
     images: Int[Array, "pairs_or_none 3"]
     structure_index: Int[Array, " atoms"]
     positions: Float[Array, "atoms 3"]  # Å
-    cells: Float[Array, "structures_or_none 3 3"]  # Å, rows
-    strain: Float[Array, "structures_or_none 3 3"]
+    cells: Float[Array, "cells_or_none 3 3"]  # Å, rows
+    strain: Float[Array, "strains_or_none 3 3"]
 
 
 def places_of(graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> Places:

@@ -130,13 +130,13 @@ static void far_energies(const Far *s, long begin, long end, REAL *dispersion_of
     REAL squares[LANES], vector[3], plain[3];
     int count = 0;
     for (long pair = begin; pair < end; pair++) {
-        long structure = 0;
+        const int kind = s->kind[s->places.structure[s->places.i[pair]]];
         REAL square = 0;
         if (s->places.mask[pair]) {
-            structure = pair_vector(&s->places, pair, vector, plain);
+            pair_vector(&s->places, pair, vector, plain);
             square = vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2];
         }
-        if (!s->places.mask[pair] || (s->kind[structure] & TRUNCATED && square >= s->cutoff * s->cutoff)) {
+        if (!s->places.mask[pair] || (kind == TRUNCATED && square >= s->cutoff * s->cutoff)) {
             memset(s->kept + pair * KEPT, 0, KEPT * sizeof(REAL));
             continue;
         }

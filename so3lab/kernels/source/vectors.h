@@ -81,13 +81,12 @@ static INLINE void tile(const int rows, const int wide, const int heads, const R
         VEC row[4];
 #pragma GCC unroll 4
         for (int v = 0; v < wide; v++) row[v] = load(w + k * ldw + v * LANES);
-        VEC at[ROWS];
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) at[r] = spread(a + r * lda + k * heads, heads);
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++)
+        for (int r = 0; r < rows; r++) {
+            const VEC at = spread(a + r * lda + k * heads, heads);
 #pragma GCC unroll 4
-            for (int v = 0; v < wide; v++) sums[r][v] += row[v] * at[r];
+            for (int v = 0; v < wide; v++) sums[r][v] += row[v] * at;
+        }
     }
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++)

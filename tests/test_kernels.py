@@ -1,0 +1,202 @@
+"""The loops in C say the same as XLA, number by number, and XLA goes on alone where they cannot be had."""
+
+import jax
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from differences import central_forces
+
+from so3lab.collapse import collapse
+from so3lab.force_field import FastParameters, energy_and_forces, energy_function, numerics, run_network
+from so3lab.graph import build_graph, species_of
+from so3lab.kernels import library
+from so3lab.long_range import long_range_needs, with_long_range
+from so3lab.model_file import flat_parameters
+from so3lab.potential import Potential
+from so3lab.settings import ModelSettings, preset
+
+LONG_RANGE = {"electrostatics": "exact", "dispersion": True}
+VARIANTS = {
+    "usual": {},
+    "other heads": {"num_heads": 2, "degrees": (1, 3)},
+    "one degree": {"num_heads": 8, "degrees": (2,), "cutoff_function": "cosine"},
+    "everything after the attention": {
+        "layer_normalization": (True, True), "residual_mlp": (True, True), "cutoff_function": "polynomial",
+    },
+    "nothing after the attention": {"residual_mlp": (False, False), "cutoff_function": "exponential"},
+    "far pairs": LONG_RANGE,
+    "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
+}  # fmt: skip
+
+pytestmark = pytest.mark.skipif(library.compiler() is None, reason="there is no C compiler")
+
+
+def settings_of(**changes) -> ModelSettings:
+    return preset(
+        "tiny", **{"num_features": 32, "num_heads": 4, "degrees": (1, 2, 3, 4), "cutoff": 4.5, **changes}
+    )
+
+
+def potential_of(dtype="float64", **changes) -> Potential:
+    return Potential.initial(settings_of(mean_neighbors=4.0, **changes), seed=3, dtype=dtype)
+
+
+def fit_of(potential: Potential):
+    """The fast form, with the loops in C or without as the environment has it now."""
+    with numerics(potential.dtype):
+        return collapse(potential.settings, flat_parameters(potential.parameters), potential.dtype)
+
+
+def evaluated(potential: Potential, structures, in_c: bool, monkeypatch, with_species=True, rooms=()):
+    """Energies, forces and strain gradients by the loops in C, or without them."""
+    monkeypatch.delenv(library.OFF, raising=False)
+    if not in_c:
+        monkeypatch.setenv(library.OFF, "1")
+    fit = fit_of(potential)
+    assert fit.collapsed.in_c == in_c
+    graph = build_graph(
+        structures,
+        potential.settings.cutoff,
+        dtype=potential.dtype,
+        **dict(zip(("num_atoms", "num_pairs"), rooms, strict=False)),
+    )
+    graph = graph._replace(species=species_of(structures) if with_species else None)
+    needs = long_range_needs(potential.settings)
+    graph = graph if needs is None else with_long_range(graph, structures, needs)
+    energy = energy_function(potential.settings)
+    with numerics(potential.dtype):
+        program = jax.jit(
+            lambda parameters, graph: energy_and_forces(energy, parameters, graph, with_strain=True)[:3]
+        )
+        found = program(FastParameters(potential.parameters, fit.collapsed), graph)
+        return [np.asarray(x) for x in found]
+
+
+def shaken(atoms, seed=0):
+    atoms.rattle(0.05, seed=seed)
+    return atoms
+
+
+def water_cell():
+    atoms = molecule("H2O")
+    atoms.cell, atoms.pbc = [[4.1, 0.3, 0.0], [0.0, 4.3, 0.2], [0.1, 0.0, 4.6]], True
+    return shaken(atoms)
+
+
+@pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
+def test_same_numbers_as_xla(changes, monkeypatch):
+    """A batch of molecules and a cell, with room to spare; with species known and without."""
+    potential = potential_of(**changes)
+    structures, rooms = [shaken(molecule("H2O")), water_cell(), shaken(molecule("CH3CH2OH"))], (18, 300)
+    theirs = evaluated(potential, structures, False, monkeypatch, rooms=rooms)
+    for with_species in (True, False):
+        ours = evaluated(potential, structures, True, monkeypatch, with_species, rooms)
+        for mine, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(mine, other, atol=1e-11 * max(1.0, np.abs(other).max()))
+            assert np.abs(other).max() > 1e-6  # something was compared
+
+
+def test_single_precision_is_as_good_as_that_of_xla(monkeypatch):
+    structures = [shaken(molecule("H2O")), water_cell()]
+    exact = evaluated(potential_of(**LONG_RANGE), structures, True, monkeypatch)
+    single = evaluated(potential_of("float32", **LONG_RANGE), structures, True, monkeypatch)
+    for mine, other in zip(single, exact, strict=True):
+        np.testing.assert_allclose(mine, other, atol=2e-5 * max(1.0, np.abs(other).max()))
+
+
+def test_many_pairs_are_shared_among_threads(monkeypatch):
+    potential = potential_of(**LONG_RANGE)
+    cell = shaken(bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat(3))
+    cell.numbers = np.where(cell.numbers == 11, 8, 1)
+    ours, theirs = (evaluated(potential, [cell], in_c, monkeypatch) for in_c in (True, False))
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-10 * max(1.0, np.abs(other).max()))
+    again = evaluated(potential, [cell], True, monkeypatch)
+    for mine, other in zip(ours, again, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_forces_are_the_exact_gradient(monkeypatch):
+    potential = potential_of(**LONG_RANGE)
+    atoms = shaken(molecule("CH3OH"))
+
+    def energy(moved) -> float:
+        return float(evaluated(potential, [moved], True, monkeypatch)[0][0])
+
+    _, forces, _ = evaluated(potential, [atoms], True, monkeypatch)
+    for place, force in central_forces(energy, atoms):
+        assert forces[place] == pytest.approx(force, abs=1e-6)
+
+
+def test_attention_weights_are_those_of_the_network(monkeypatch):
+    potential, atoms = potential_of(), shaken(molecule("CH3CH2OH"))
+    fit = fit_of(potential)
+    graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")
+    graph = graph._replace(species=species_of([atoms]))
+    with numerics("float64"):
+        plain = run_network(potential.settings, potential.parameters, graph)
+        ours = run_network(potential.settings, FastParameters(potential.parameters, fit.collapsed), graph)
+    np.testing.assert_allclose(ours.attention.features, plain.attention.features, atol=1e-9)
+    np.testing.assert_allclose(ours.attention.euclidean, plain.attention.euclidean, atol=1e-9)
+
+
+def test_positions_that_are_no_numbers_give_energies_that_are_none(monkeypatch):
+    potential, atoms = potential_of(**LONG_RANGE), molecule("CH3CH2OH")
+    fit = fit_of(potential)
+    graph = with_long_range(
+        build_graph([atoms], potential.settings.cutoff, dtype="float64"), [atoms],
+        long_range_needs(potential.settings),
+    )  # fmt: skip
+    graph.positions[3] = np.nan
+    with numerics("float64"):
+        parameters = FastParameters(potential.parameters, fit.collapsed)
+        assert np.isnan(energy_function(potential.settings)(parameters, graph)[0])
+
+
+def test_networks_that_the_loops_are_not_made_for_go_to_xla():
+    for changes in ({"num_features": 24, "degrees": (1, 2, 3)}, {"qk_activation": "silu"}):
+        assert not library.supports(settings_of(**changes))
+    assert library.supports(settings_of())
+
+
+def test_without_a_compiler_xla_computes(monkeypatch, tmp_path):
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("CC", "no-such-compiler")
+    library.register.cache_clear()
+    assert not library.ready("float32")
+    with pytest.raises(library.Unavailable, match="install gcc or clang"):
+        library.register("float32")
+    monkeypatch.undo()
+    assert library.ready("float32")
+
+
+def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
+    failing = tmp_path / "cc"
+    failing.write_text("#!/bin/sh\necho 'error: no such instruction' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CC", str(failing))
+    library.register.cache_clear()
+    with pytest.raises(library.Unavailable, match="no such instruction"):
+        library.register("float32")
+    assert not list((tmp_path / "cache").rglob("*.so"))
+    monkeypatch.undo()
+    library.register.cache_clear()
+
+
+def test_roots_and_error_functions_are_exact_at_all_distances(monkeypatch):
+    """Dispersion needs seventh roots, electrostatics the error function."""
+    potential = potential_of(**LONG_RANGE)
+    pairs = [Atoms("HCl", [[0, 0, 0], [0, 0, d]]) for d in (0.7, 1.9, 2.1, 4.4, 9.0, 60.0, 700.0)]
+    ours, theirs = (evaluated(potential, pairs, in_c, monkeypatch, rooms=(14, 8)) for in_c in (True, False))
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-13)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-8, atol=1e-12)
+
+
+def test_the_library_is_kept_for_the_next_process():
+    path = library.register("float32")
+    assert path.is_file()
+    before = path.stat().st_mtime_ns
+    library.register.cache_clear()
+    assert library.register("float32").stat().st_mtime_ns == before
