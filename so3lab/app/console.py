@@ -1,6 +1,7 @@
 """How commands talk: progress and remarks on standard error, results on standard output, as tables or JSON."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,7 @@ class Console:
 
     def error(self, text: str) -> None:
         """Why a command failed and what to do."""
+        text = re.sub(r"^\[Errno \d+\] ", "", text)  # the system's number for what the words say
         self._remarks.print(f"so3lab: {text}", style="red", markup=False)
 
     def line(self, text: str, style: str = "") -> None:

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from so3lab.trajectory import layout as _layout
-from so3lab.trajectory.recovery import is_marked_open, is_on_disk, open_readable
+from so3lab.trajectory.recovery import how_to_salvage, is_marked_open, is_on_disk, open_readable
 
 
 class Source:
@@ -57,8 +57,7 @@ class Source:
                 dataset.refresh()
                 if frames > 0 and not (len(dataset) >= frames and is_on_disk(dataset, frames - 1, size)):
                     raise ValueError(
-                        f"{self.path} is damaged: {name} of frame {frames - 1} is missing; "
-                        "so3lab.trajectory.salvage(path, new_path) saves the frames that are there"
+                        f"{self.path} is damaged: {name} of frame {frames - 1} is missing; {how_to_salvage(self.path)}"
                     )
             return frames
 
@@ -82,7 +81,7 @@ class Source:
             except (OSError, RuntimeError) as error:
                 raise ValueError(
                     f"{self.path} is damaged: {name} of frames {ascending.start} to {ascending[-1]} cannot "
-                    "be read; so3lab.trajectory.salvage(path, new_path) saves the frames before"
+                    f"be read; {how_to_salvage(self.path)}"
                 ) from error
         if frames.step < 0:
             values = values[::-1]
