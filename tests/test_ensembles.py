@@ -134,7 +134,7 @@ def test_conserved_energy_is_conserved_to_second_order(ensemble):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("ensemble", ["nve", *THERMOSTATS, "npt", "npt-flexible"])
 def test_conserved_energy_does_not_drift(ensemble, dtype):
-    """Of what the atoms have in kinetic energy, less than so much goes astray in a picosecond, whatever the bath does."""
+    """Of the kinetic energy, less than so much goes astray in a picosecond, whatever the bath does."""
     field, _, sigma = truncated_lennard_jones(dtype)
     atoms = bulk("Ar", "fcc", a=1.6 * sigma, cubic=True).repeat(2)
     control = Control(

@@ -266,6 +266,8 @@ def test_after_a_failed_write_nothing_more_is_written(tmp_path, monkeypatch):
     writer.append(frames_of(0, 4))
     writer.save_state(state_of(4))
 
+    reader = Trajectory(path)  # shares HDF5's handle with the writer, and must survive it
+
     def refuse(self):
         raise RuntimeError("(file write failed: errno = 28, error message = 'No space left on device', buf)")
 
@@ -276,11 +278,14 @@ def test_after_a_failed_write_nothing_more_is_written(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="stopped after a failed write"):
         writer.append(frames_of(4, 4))
     writer.close()
+    assert reader.refresh() == 4
+    assert_frames_are_right(reader, 4)
     with Trajectory(path) as trajectory:
         assert_frames_are_right(trajectory, 4)
     writer, _ = TrajectoryWriter.resume(path)
     with writer:
         writer.append(frames_of(4, 4))
+    reader.close()
     with Trajectory(path) as trajectory:
         assert_frames_are_right(trajectory, 8)
 

@@ -257,8 +257,8 @@ def _copy(path: Path, new_path: Path, frames: int, size: int) -> int:
     if room < size:
         raise OSError(
             errno.ENOSPC,
-            f"putting {path} in order needs {size / 1e6:.0f} MB beside it, "
-            f"{room / 1e6:.0f} MB are free; make room and try again",
+            f"putting {path} in order needs {size / 1e6:.3g} MB beside it, "
+            f"{room / 1e6:.3g} MB are free; make room and try again",
         )
     with open_readable(path) as old:
         layout = _layout.read_layout(old)

@@ -4,10 +4,12 @@ HDF5 keeps one cache per file and process, so a second handle would see the past
 seen. With one handle, looking again works for everybody.
 """
 
+import contextlib
 import os
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -61,11 +63,20 @@ class Source:
                     )
             return frames
 
-    def look_anew(self) -> None:
-        """Forget what was seen of the file so far."""
+    @contextlib.contextmanager
+    def let_go(self) -> Iterator[None]:
+        """Have the file closed for the duration of a block."""
         with self._lock:
             self._file.close()
-            self._open()
+            try:
+                yield
+            finally:
+                self._open()
+
+    def look_anew(self) -> None:
+        """Forget what was seen of the file so far."""
+        with self.let_go():
+            pass
 
     def read(self, name: str, frames: range) -> np.ndarray:
         """Values of some frames, in so3lab's units.
@@ -117,6 +128,21 @@ def source_of(path: Path) -> Source:
             if key:
                 _sources[key] = source
         return source
+
+
+@contextlib.contextmanager
+def readers_let_go(path: Path) -> Iterator[None]:
+    """Readers of a file in this process close it for the duration of a block, and open what is there afterwards."""
+    with _sources_lock:
+        source = None
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            source = _sources.get((status.st_dev, status.st_ino))
+        if source is None:
+            yield
+        else:
+            with source.let_go():
+                yield
 
 
 def look_anew(path: Path) -> None:
