@@ -186,11 +186,14 @@ class Replicas:
         fate = int(self.state.fate[number])
         if fate == 0:
             return None
-        moving = (self.state.positions, self.state.velocities, self.state.forces)
-        last_good = (np.asarray(x, np.float64)[self._rows[number]] for x in moving)
+        state = self.state
+        positions, velocities, forces = (
+            np.asarray(of_all, np.float64)[self._rows[number]]
+            for of_all in (state.positions, state.velocities, state.forces)
+        )
         return sentence(
-            fate, int(self.state.ended[number]) + 1, self.structures[number], *last_good, self.limits,
-            self.control.timestep_fs,
+            fate, int(self.state.ended[number]) + 1, self.structures[number], positions, velocities,
+            forces, self.limits, self.control.timestep_fs,
         )  # fmt: skip
 
     def present_atoms(self) -> list[ase.Atoms]:
