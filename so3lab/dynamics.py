@@ -165,7 +165,8 @@ def run_replicas(
         recording = Recording(paths, replicas, interval, meta, resume, ladder)
     yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, exchange_every, ladder)
     if not replicas.alive.any():
-        raise SimulationError(f"every structure has blown up; the last one: {replicas.obituary(0)}")
+        last = int(np.argmax(np.asarray(replicas.state.ended)))
+        raise SimulationError(f"every structure has blown up; number {last} last: {replicas.obituary(last)}")
 
 
 def _check(steps: int, interval: int, out: str | Path | None, resume: bool) -> None:
@@ -173,6 +174,11 @@ def _check(steps: int, interval: int, out: str | Path | None, resume: bool) -> N
         raise ValueError(f"steps and interval must be positive, got {steps} and {interval}")
     if resume and out is None:
         raise ValueError("resume needs out: where the run to go on with has written")
+    if steps < interval:
+        raise ValueError(
+            f"steps must be at least interval, the steps between frames ({interval}), got {steps}; "
+            "choose a smaller interval or more steps"
+        )
 
 
 def _all_chunks(

@@ -80,6 +80,8 @@ class Replicas:
         seeds = list(range(len(structures))) if seeds is None else list(seeds)
         if len(seeds) != len(structures):
             raise ValueError(f"seeds must be {len(structures)}, one for each structure; got {len(seeds)}")
+        if min(seeds) < 0:
+            raise ValueError(f"seeds must not be negative, got {min(seeds)}")
         self.control, self.limits = control or Control(), limits or Limits()
         self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
@@ -184,10 +186,14 @@ class Replicas:
         fate = int(self.state.fate[number])
         if fate == 0:
             return None
-        positions = np.asarray(self.state.positions, np.float64)[self._rows[number]]
+        state = self.state
+        positions, velocities, forces = (
+            np.asarray(of_all, np.float64)[self._rows[number]]
+            for of_all in (state.positions, state.velocities, state.forces)
+        )
         return sentence(
-            fate, int(self.state.ended[number]) + 1, self.structures[number], positions, self.limits,
-            self.control.timestep_fs,
+            fate, int(self.state.ended[number]) + 1, self.structures[number], positions, velocities,
+            forces, self.limits, self.control.timestep_fs,
         )  # fmt: skip
 
     def present_atoms(self) -> list[ase.Atoms]:

@@ -118,16 +118,20 @@ def sentence(
     step: int,
     atoms: ase.Atoms,
     positions: Float[np.ndarray, "atoms 3"],
+    velocities: Float[np.ndarray, "atoms 3"],
+    forces: Float[np.ndarray, "atoms 3"],
     limits: Limits,
     timestep_fs: float,
 ) -> str:
-    """What happened, where, and what to try.
+    """What happened, at which step and to which atoms, and what to try.
 
     Args:
         fate: Flags.
         step: At which step.
         atoms: Start structure.
         positions: Å, of the last good step.
+        velocities: Å per ASE time unit, of the last good step.
+        forces: eV/Å, of the last good step.
         limits: What was watched.
         timestep_fs: The time step in force.
     """
@@ -148,7 +152,8 @@ def sentence(
     )
     if fate & BROKEN and not fate & (NOT_FINITE | LEAPT | JUMPED):
         advice += "; if bonds may break here, run without that limit (limits=Limits(bond_stretch=None))"
-    return f"the simulation blew up: {' and '.join(what)} at step {step}. {advice}"
+    suspects = "" if fate == BROKEN else f"; {_suspects(atoms, velocities, forces)}"
+    return f"the simulation blew up: {' and '.join(what)} at step {step}{suspects}. {advice}"
 
 
 def most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> tuple[int, int] | None:
@@ -160,6 +165,17 @@ def most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) ->
     lengths = [np.linalg.norm(some[j] - some[i] + shifts, axis=1) for some in (atoms.positions, positions)]
     worst = int(np.argmax(np.abs(lengths[1] - lengths[0])))
     return int(i[worst]), int(j[worst])
+
+
+def _suspects(atoms: ase.Atoms, velocities: np.ndarray, forces: np.ndarray) -> str:
+    """The atoms to look at: the one that was pushed most and the one that moved fastest before it happened."""
+    symbols = atoms.get_chemical_symbols()
+    sizes, speeds = (np.linalg.norm(np.asarray(x, np.float64), axis=1) for x in (forces, velocities))
+    pushed, fastest = int(np.argmax(sizes)), int(np.argmax(speeds))
+    return (
+        f"just before, the largest force was {sizes[pushed]:.3g} eV/Å on {symbols[pushed]}{pushed}, and "
+        f"{symbols[fastest]}{fastest} moved fastest, at {speeds[fastest] * units.fs:.3g} Å/fs"
+    )
 
 
 def _bond_name(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> str:

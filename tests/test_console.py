@@ -3,9 +3,23 @@
 import re
 import time
 
+import pandas as pd
 import pytest
 
 from so3lab.app.console import Console
+
+
+def test_tables_in_a_file_are_not_folded(capsys):
+    row = {f"a column with a long name {number}": "some words" for number in range(4)}
+    Console().table(pd.DataFrame([row]))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(name in lines[1] for name in row)
+    assert lines[3].count("some words") == 4
+
+
+def test_errors_are_words_without_the_number_of_the_system(capsys):
+    Console().error(str(FileExistsError(17, "run.h5 exists")))
+    assert capsys.readouterr().err == "so3lab: run.h5 exists\n"
 
 
 def test_a_resumed_task_tells_the_time_of_what_is_left(capsys, monkeypatch):

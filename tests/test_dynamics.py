@@ -200,9 +200,13 @@ def test_bad_arguments_are_refused(potential, ethanol, tmp_path):
         next(run(potential, ethanol, steps=0))
     with pytest.raises(ValueError, match="resume needs out"):
         next(run(potential, ethanol, steps=10, resume=True))
+    with pytest.raises(ValueError, match=r"steps must be at least interval.*\(20\), got 10"):
+        next(run(potential, ethanol, steps=10))
+    with pytest.raises(ValueError, match="seeds must not be negative, got -3"):
+        next(run(potential, ethanol, steps=20, seed=-3))
     (tmp_path / "there.h5").write_text("mine")
     with pytest.raises(FileExistsError):
-        next(run(potential, ethanol, steps=10, out=tmp_path / "there.h5"))
+        next(run(potential, ethanol, steps=20, out=tmp_path / "there.h5"))
 
 
 def test_atoms_on_top_of_each_other_are_refused_at_the_start():

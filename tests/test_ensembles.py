@@ -11,7 +11,7 @@ from ase.build import bulk, molecule
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate, stats
 
-from so3lab import dynamics, units
+from so3lab import dynamics, observables, units
 from so3lab.control import Control
 from so3lab.dynamics import Limits
 from so3lab.force_field import ForceField
@@ -129,6 +129,26 @@ def test_conserved_energy_is_conserved_to_second_order(ensemble):
         spread[timestep_fs] = np.mean([np.std(c.conserved_energy) for c in chunks])
         assert spread[timestep_fs] < 0.1 * np.mean([np.std(c.kinetic_energy) for c in chunks])
     assert 2.5 < spread[1.0] / spread[0.5] < 7
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("ensemble", ["nve", *THERMOSTATS, "npt", "npt-flexible"])
+def test_conserved_energy_does_not_drift(ensemble, dtype):
+    """Of the kinetic energy, less than so much goes astray in a picosecond, whatever the bath does."""
+    field, _, sigma = truncated_lennard_jones(dtype)
+    atoms = bulk("Ar", "fcc", a=1.6 * sigma, cubic=True).repeat(2)
+    control = Control(
+        60.0, timestep_fs=5.0, friction_per_ps=5, thermostat_fs=200, pressure_GPa=0.05, barostat_fs=500,
+        compressibility_per_GPa=1.0,
+    )  # fmt: skip
+    chunks = [some[0] for some in sample(Replicas(field, [atoms], ensemble=ensemble, control=control), 3, 20)]
+    time_fs, conserved, kinetic = (
+        np.concatenate([getattr(chunk, name) for chunk in chunks])
+        for name in ("time_fs", "conserved_energy", "kinetic_energy")
+    )
+    assert time_fs[-1] - time_fs[0] > 19e3
+    allowed = 5e-3 if ensemble.startswith("npt") else 2e-4
+    assert abs(observables.energy_drift(time_fs, conserved)) < allowed * kinetic.mean()
 
 
 @pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])

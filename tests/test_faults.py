@@ -1,5 +1,6 @@
 """A full disk, weights that are no numbers, a wrong file: a run stops with a sentence and loses nothing."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -61,6 +62,60 @@ def test_a_disk_that_is_full_midway_costs_nothing_once_there_is_room(potential, 
         np.testing.assert_array_equal(a.positions(), b.positions())
 
 
+RUN_ON_A_SMALL_DISK = """
+import subprocess, sys
+from pathlib import Path
+from ase.build import molecule
+import numpy as np
+from so3lab.dynamics import Limits, run
+from so3lab.potential import Potential
+from so3lab.settings import preset
+from so3lab.trajectory import Trajectory
+
+disk, elsewhere = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], check=True)
+potential, atoms = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2), molecule("CH3CH2OH")
+options = {"interval": 5, "seconds_per_chunk": 0.05, "limits": Limits(None, None, None)}
+try:
+    for chunk in run(potential, atoms, steps=10**7, out=disk / "run.h5", **options):
+        pass
+except OSError as error:
+    print(error, flush=True)
+with Trajectory(disk / "run.h5") as kept:
+    steps = int(kept.steps[-1]) + 200
+    print("kept", len(kept), flush=True)
+try:
+    list(run(potential, atoms, steps=steps, out=disk / "run.h5", resume=True, **options))
+except OSError as error:
+    print("still", error, flush=True)
+subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+list(run(potential, atoms, steps=steps, out=disk / "run.h5", resume=True, **options))
+list(run(potential, atoms, steps=steps, out=elsewhere / "straight.h5", **options))
+with Trajectory(disk / "run.h5") as a, Trajectory(elsewhere / "straight.h5") as b:
+    np.testing.assert_array_equal(a.steps, b.steps)
+    np.testing.assert_array_equal(a.positions(), b.positions())
+print("the same", flush=True)
+"""
+OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
+
+
+def test_a_small_disk_that_fills_up_costs_nothing_once_it_is_larger(tmp_path):
+    """A real file system without room: frames up to there are readable, and the run goes on bit by bit."""
+    (tmp_path / "disk").mkdir()
+    probe = [*OWN_MOUNTS, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "disk")]
+    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True).returncode:
+        pytest.skip("needs Linux that lets this user mount a small tmpfs")
+    command = [*OWN_MOUNTS, sys.executable, "-c", RUN_ON_A_SMALL_DISK, str(tmp_path / "disk"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    full, kept, *still, same = done.stdout.splitlines()
+    assert "No space left on device. The file is readable up to frame" in full
+    assert "make room, then continue" in full
+    assert int(kept.split()[1]) > 100
+    assert all("make room" in sentence for sentence in still)
+    assert same == "the same"
+
+
 def test_weights_that_are_not_numbers_stop_a_run_before_it_starts(potential, ethanol, tmp_path):
     leaves, structure = jax.tree.flatten(potential.parameters)
     for number in (0, len(leaves) - 1):
@@ -85,7 +140,8 @@ def test_a_force_field_that_gives_no_numbers_stops_a_run_with_a_sentence(ethanol
     field = ForceField(failing, jnp.float32(1.0001 * start), 50.0, "float32")
     out = tmp_path / "run.h5"
     with pytest.raises(
-        SimulationError, match=r"blew up: energy or velocities are not finite numbers at step \d+"
+        SimulationError,
+        match=r"blew up: energy or velocities are not finite numbers at step \d+; just before, the largest force was",
     ):
         list(run(field, ethanol, steps=10**6, interval=1, out=out))
     with Trajectory(out) as kept:

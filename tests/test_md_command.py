@@ -293,6 +293,8 @@ def test_a_run_on_a_cluster_has_all_knobs(model, tmp_path):
         ("--ensemble csvr --thermostat-fs 0", "thermostat_fs must be a positive"),
         ("--ensemble npt", "constant pressure needs a cell"),
         ("--timestep-fs 0", "timestep_fs must be"),
+        ("--seed -3", "seed must not be negative, got -3"),
+        ("--interval 50", "steps must be at least interval, the steps between frames (50), got 40"),
         ("--replicas 3 --temperatures-K 500 300", "the lowest and the highest of a ladder, both positive, got 500 300"),
         ("--replicas 4 --temperatures-K 300 400 500", "one temperature for each of the 4 replicas, got 3"),
         ("--temperatures-K 300 400 --temperature-K 300", "cannot be given both"),

@@ -82,6 +82,10 @@ def test_the_command_writes_nothing_and_tells_what_a_nanosecond_takes(capsys, tm
     assert result["best_replicas"] == 1
     assert result["end"]
     assert list(tmp_path.iterdir()) == []
+    assert main(command) == 0
+    assert "whether replicas would make more of it was not measured" in " ".join(
+        capsys.readouterr().out.split()
+    )
     assert main([*command[:-1], "-1"]) == 1
     assert "seconds must be a positive number, got -1" in capsys.readouterr().err
     with pytest.raises(SystemExit):

@@ -272,6 +272,10 @@ def test_export_of_chosen_atoms_on_the_command_line(tmp_path, capsys):
     assert [len(atoms) for atoms in ase.io.read(out, ":", format="extxyz")] == [3, 3, 3]
     assert main(["export", str(path), str(out), "--atoms", "40", "--overwrite"]) == 1
     assert "indices from 0 to 8, got 40" in capsys.readouterr().err
+    assert main(["export", str(path), str(out), "--frames", "::0", "--overwrite"]) == 1
+    assert "--frames must have a step other than 0" in " ".join(capsys.readouterr().err.split())
+    assert main(["export", str(path), str(tmp_path / "no" / "part.xyz")]) == 1
+    assert capsys.readouterr().err.startswith("so3lab: the folder of ")  # not [Errno 2]
 
 
 def test_export_refuses_with_a_sentence(tmp_path, monkeypatch):
@@ -280,8 +284,12 @@ def test_export_refuses_with_a_sentence(tmp_path, monkeypatch):
         export(path, tmp_path / "run.abc")
     with pytest.raises(ValueError, match="must be another file than path_in"):
         export(path, path, overwrite=True)
-    with pytest.raises(ValueError, match="at least one of the 3"):
+    with pytest.raises(ValueError, match=r"at least one of the 3 of .*, got 5:$"):
         export(path, tmp_path / "run.xyz", slice(5, None))
+    with pytest.raises(
+        FileNotFoundError, match=r"the folder of .*run\.xyz does not exist; make it with: mkdir -p"
+    ):
+        export(path, tmp_path / "no" / "run.xyz")
     (tmp_path / "taken.xyz").write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
         export(path, tmp_path / "taken.xyz")

@@ -13,6 +13,7 @@ import pytest
 from ase.build import molecule
 from known_frames import ETHANOL, assert_frames_are_right, assert_same, frames_of, new_writer, state_of, write
 
+from so3lab.app import main
 from so3lab.trajectory import Trajectory, TrajectoryWriter, salvage
 
 # --- kills, restarts, readers beside a writer --------------------------------------------------
@@ -190,7 +191,7 @@ def test_two_runs_cannot_write_one_file(tmp_path):
 # --- damage and refusals -----------------------------------------------------------------------
 
 
-def test_a_truncated_file_is_recognised_and_salvaged(tmp_path):
+def test_a_truncated_file_is_recognised_and_salvaged(tmp_path, capsys):
     path = write(tmp_path / "run.h5", 1000)
     size = path.stat().st_size
     os.truncate(path, int(0.6 * size))
@@ -204,6 +205,13 @@ def test_a_truncated_file_is_recognised_and_salvaged(tmp_path):
         assert_frames_are_right(trajectory, frames)
     with pytest.raises(ValueError, match="cannot be resumed"):
         TrajectoryWriter.resume(tmp_path / "saved.h5")
+    assert main(["export", str(path), str(tmp_path / "again.h5"), "--salvage"]) == 0
+    assert f"{frames} frames saved" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "again.h5").unlink()
+    assert main(["export", str(path), str(tmp_path / "a.xyz"), "--salvage"]) == 1
+    assert "must end in .h5 or .h5md with --salvage" in " ".join(capsys.readouterr().err.split())
+    assert main(["export", str(path), str(tmp_path / "a.h5"), "--salvage", "--frames", "5:"]) == 1
+    assert "--salvage saves every frame there is" in " ".join(capsys.readouterr().err.split())
     os.truncate(path, 200)
     with pytest.raises(ValueError, match="its end is missing"):
         Trajectory(path)
@@ -258,6 +266,8 @@ def test_after_a_failed_write_nothing_more_is_written(tmp_path, monkeypatch):
     writer.append(frames_of(0, 4))
     writer.save_state(state_of(4))
 
+    reader = Trajectory(path)  # shares HDF5's handle with the writer, and must survive it
+
     def refuse(self):
         raise RuntimeError("(file write failed: errno = 28, error message = 'No space left on device', buf)")
 
@@ -268,11 +278,14 @@ def test_after_a_failed_write_nothing_more_is_written(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="stopped after a failed write"):
         writer.append(frames_of(4, 4))
     writer.close()
+    assert reader.refresh() == 4
+    assert_frames_are_right(reader, 4)
     with Trajectory(path) as trajectory:
         assert_frames_are_right(trajectory, 4)
     writer, _ = TrajectoryWriter.resume(path)
     with writer:
         writer.append(frames_of(4, 4))
+    reader.close()
     with Trajectory(path) as trajectory:
         assert_frames_are_right(trajectory, 8)
 

@@ -78,14 +78,15 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     )  # fmt: skip
     if rows[-1].end is not None:
         console.line(f"no more replicas: {rows[-1].end}")
-    console.line(
-        f"1 ns takes {_duration(hours_alone)} in one simulation"
-        + (
+    if best.replicas > 1:
+        verdict = (
             f"; {best.replicas} replicas are best, and together make 1 ns in {_duration(hours_together)}"
-            if best.replicas > 1
-            else ", and more replicas do not make more of it"
         )
-    )
+    elif len(rows) > 1:
+        verdict = ", and more replicas do not make more of it"
+    else:
+        verdict = "; whether replicas would make more of it was not measured"
+    console.line(f"1 ns takes {_duration(hours_alone)} in one simulation{verdict}")
     console.result(
         {
             "device": device, "atoms": atoms, "rows": table, "end": rows[-1].end, "best_replicas": best.replicas,

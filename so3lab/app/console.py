@@ -1,6 +1,7 @@
 """How commands talk: progress and remarks on standard error, results on standard output, as tables or JSON."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,9 @@ from rich.table import Table
 SECONDS_BETWEEN_LINES = 10.0
 """Where the output is not a terminal, progress is a line now and then instead of a bar."""
 
+COLUMNS_OF_A_FILE = 160
+"""Width of tables where the output is not a terminal, whose width would be a guess."""
+
 
 class Interrupted(Exception):
     """The user stopped a command that has left everything in order; the message says how to go on."""
@@ -34,7 +38,10 @@ class Console:
     def __init__(self, json: bool = False):
         self.json = json
         self._remarks = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self._results = RichConsole(highlight=False, soft_wrap=not sys.stdout.isatty())
+        screen = sys.stdout.isatty()
+        self._results = RichConsole(
+            highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS_OF_A_FILE
+        )
 
     def say(self, text: str) -> None:
         """A remark."""
@@ -46,6 +53,7 @@ class Console:
 
     def error(self, text: str) -> None:
         """Why a command failed and what to do."""
+        text = re.sub(r"^\[Errno \d+\] ", "", text)  # the system's number for what the words say
         self._remarks.print(f"so3lab: {text}", style="red", markup=False)
 
     def line(self, text: str, style: str = "") -> None:

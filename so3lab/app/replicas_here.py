@@ -121,13 +121,17 @@ def _failures(runs: list[Run]) -> dict[int, str]:
     if state is None:
         return {}
     stops = np.cumsum([len(run.atoms()) for run in runs])
-    positions = np.split(np.asarray(state["positions"], float), stops[:-1])
+    last_good = {
+        name: np.split(np.asarray(state[name], float), stops[:-1])
+        for name in ("positions", "velocities", "forces")
+    }
     return {
         int(number): str(
             on_command_line(
                 sentence(
                     int(state["fate"][number]), int(state["ended"][number]) + 1, runs[number].atoms(),
-                    positions[number], runs[number].limits or Limits(), runs[number].timestep_fs,
+                    limits=runs[number].limits or Limits(), timestep_fs=runs[number].timestep_fs,
+                    **{name: of_all[number] for name, of_all in last_good.items()},
                 )
             )
         )

@@ -57,6 +57,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     import so3lab
     from so3lab import stability
 
+    resume = _resumes(options)
     prepare_machine()
     potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
     atoms.pbc, atoms.cell = False, None
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
         ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,
         interval=options.interval, seed=options.seed, reference=reference, labelled=labelled, out=options.out,
-        resume=_resumes(options), meta={"model": options.model, "structure": options.structure},
+        resume=resume, meta={"model": options.model, "structure": options.structure},
     )  # fmt: skip
     state = None
     try:
@@ -105,6 +106,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 def _resumes(options: argparse.Namespace) -> bool:
     if options.resume and options.out is None:
         raise ValueError("--resume needs --out: the folder of the study to go on with")
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise ValueError(f"--out must be a folder, but {options.out} is a file; choose another name")
     return options.resume and (options.out / "replica_0000.h5").exists()
 
 

@@ -62,7 +62,8 @@ class Run:
         limits: When the structure counts as blown up.
 
     Raises:
-        ValueError: If ``steps`` or ``interval`` is not positive, or a knob of ``control`` is not acceptable.
+        ValueError: If ``steps`` or ``interval`` is not positive, ``seed`` is negative, or a knob of ``control`` is not
+            acceptable.
         TypeError: If there is no such knob.
     """
 
@@ -83,6 +84,8 @@ class Run:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.interval < 1:
             raise ValueError(f"steps and interval must be positive, got {self.steps} and {self.interval}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}")
         object.__setattr__(self, "out", Path(self.out).absolute())
         object.__setattr__(self, "model", _absolute(self.model))
         structure = self.structure.copy() if isinstance(self.structure, Atoms) else _absolute(self.structure)

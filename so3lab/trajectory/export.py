@@ -50,6 +50,7 @@ def export(
 
     Raises:
         FileExistsError: If ``path_out`` exists and ``overwrite`` is not set.
+        FileNotFoundError: If there is no ``path_in``, or no folder for ``path_out``.
         ValueError: If the ending is unknown, no frame or atom is chosen, an atom does not exist or is chosen twice,
             or both paths are the same file.
         TypeError: If ``atoms`` is of another kind.
@@ -73,12 +74,16 @@ def export(
         raise FileExistsError(
             errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True"
         )
+    if not path_out.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"the folder of {path_out} does not exist; make it with: mkdir -p {path_out.parent}"
+        )
     temporary = path_out.with_name(f".{path_out.name}.{os.getpid()}.tmp")
     with Trajectory(path_in) as trajectory:
         part = _Part(trajectory[frames], chosen_atoms(atoms, trajectory.atomic_numbers))
         if not part:
             raise ValueError(
-                f"frames must choose at least one of the {len(trajectory)} of {path_in}, got {frames}"
+                f"frames must choose at least one of the {len(trajectory)} of {path_in}, got {_in_words(frames)}"
             )
         try:
             writers[path_out.suffix.lower()](temporary, part)
@@ -86,6 +91,12 @@ def export(
         finally:
             temporary.unlink(missing_ok=True)
         return len(part)
+
+
+def _in_words(frames: slice) -> str:
+    """A slice as people type it."""
+    start, stop, step = ("" if x is None else str(x) for x in (frames.start, frames.stop, frames.step))
+    return f"{start}:{stop}" + (f":{step}" if step else "")
 
 
 class _Part(Sequence[Atoms]):

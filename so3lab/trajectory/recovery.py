@@ -93,10 +93,7 @@ def _open_hdf5(path: Path) -> h5py.File:
             except (OSError, RuntimeError, ValueError) as error:
                 problem = error
         elif "truncated file" in str(problem):
-            raise ValueError(
-                f"{path} is damaged: its end is missing; so3lab.trajectory.salvage(path, new_path) saves the "
-                "frames that are there"
-            ) from problem
+            raise ValueError(f"{path} is damaged: its end is missing; {how_to_salvage(path)}") from problem
         raise ValueError(
             f"{path} cannot be opened ({_first_line(problem)}): it is damaged at its beginning, or was "
             "not written by so3lab; copy it again from where it came"
@@ -143,7 +140,7 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
             if copied < saved.frames:
                 raise ValueError(
                     f"{path} is damaged: its restart state belongs behind frame {saved.frames}, but only "
-                    f"{copied} frames can be read; so3lab.trajectory.salvage(path, new_path) saves those"
+                    f"{copied} frames can be read; {how_to_salvage(path)}"
                 )
             with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
                 _layout.write_state(file, saved.counter, saved.frames, saved.arrays)
@@ -154,6 +151,12 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
     except BaseException:
         lock.release()
         raise
+
+
+def how_to_salvage(path: Path) -> str:
+    """What a person whose file is damaged may type."""
+    command = f"so3lab export {path} NEW.h5 --salvage"
+    return f"{command} (in Python so3lab.trajectory.salvage) saves the frames that can be read"
 
 
 def salvage(path: str | os.PathLike, new_path: str | os.PathLike) -> int:
@@ -254,8 +257,8 @@ def _copy(path: Path, new_path: Path, frames: int, size: int) -> int:
     if room < size:
         raise OSError(
             errno.ENOSPC,
-            f"putting {path} in order needs {size / 1e6:.0f} MB beside it, "
-            f"{room / 1e6:.0f} MB are free; make room and try again",
+            f"putting {path} in order needs {size / 1e6:.3g} MB beside it, "
+            f"{room / 1e6:.3g} MB are free; make room and try again",
         )
     with open_readable(path) as old:
         layout = _layout.read_layout(old)

@@ -4,17 +4,19 @@ HDF5 keeps one cache per file and process, so a second handle would see the past
 seen. With one handle, looking again works for everybody.
 """
 
+import contextlib
 import os
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from so3lab.trajectory import layout as _layout
-from so3lab.trajectory.recovery import is_marked_open, is_on_disk, open_readable
+from so3lab.trajectory.recovery import how_to_salvage, is_marked_open, is_on_disk, open_readable
 
 
 class Source:
@@ -57,16 +59,24 @@ class Source:
                 dataset.refresh()
                 if frames > 0 and not (len(dataset) >= frames and is_on_disk(dataset, frames - 1, size)):
                     raise ValueError(
-                        f"{self.path} is damaged: {name} of frame {frames - 1} is missing; "
-                        "so3lab.trajectory.salvage(path, new_path) saves the frames that are there"
+                        f"{self.path} is damaged: {name} of frame {frames - 1} is missing; {how_to_salvage(self.path)}"
                     )
             return frames
 
-    def look_anew(self) -> None:
-        """Forget what was seen of the file so far."""
+    @contextlib.contextmanager
+    def let_go(self) -> Iterator[None]:
+        """Have the file closed for the duration of a block."""
         with self._lock:
             self._file.close()
-            self._open()
+            try:
+                yield
+            finally:
+                self._open()
+
+    def look_anew(self) -> None:
+        """Forget what was seen of the file so far."""
+        with self.let_go():
+            pass
 
     def read(self, name: str, frames: range) -> np.ndarray:
         """Values of some frames, in so3lab's units.
@@ -82,7 +92,7 @@ class Source:
             except (OSError, RuntimeError) as error:
                 raise ValueError(
                     f"{self.path} is damaged: {name} of frames {ascending.start} to {ascending[-1]} cannot "
-                    "be read; so3lab.trajectory.salvage(path, new_path) saves the frames before"
+                    f"be read; {how_to_salvage(self.path)}"
                 ) from error
         if frames.step < 0:
             values = values[::-1]
@@ -118,6 +128,21 @@ def source_of(path: Path) -> Source:
             if key:
                 _sources[key] = source
         return source
+
+
+@contextlib.contextmanager
+def readers_let_go(path: Path) -> Iterator[None]:
+    """Readers of a file in this process close it for the duration of a block, and open what is there afterwards."""
+    with _sources_lock:
+        source = None
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            source = _sources.get((status.st_dev, status.st_ino))
+        if source is None:
+            yield
+        else:
+            with source.let_go():
+                yield
 
 
 def look_anew(path: Path) -> None:

@@ -1,6 +1,5 @@
 """How frames get onto the disk so that a kill at any moment loses nothing that was flushed."""
 
-import atexit
 import contextlib
 import errno
 import os
@@ -18,8 +17,10 @@ from ase import Atoms
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory import recovery
 from so3lab.trajectory.files import FileLock
+from so3lab.trajectory.source import readers_let_go
 
-_unwritable: list[h5py.File] = []
+_beyond_closing: list[h5py.File] = []
+"""Files that HDF5 cannot close, kept so that nobody tries again."""
 
 
 class TrajectoryWriter:
@@ -229,7 +230,7 @@ class TrajectoryWriter:
             yield
         except (OSError, RuntimeError) as error:
             self._broken = True
-            _leave_alone(self._file)
+            _abandon(self._file, self.path)
             self._lock.release()
             raise OSError(
                 _errno(error),
@@ -275,18 +276,17 @@ def _reason(error: BaseException) -> str:
     return rest.partition("'")[0] if found else text.splitlines()[0]
 
 
-def _leave_alone(file: h5py.File) -> None:
-    """Keep a file whose write failed open until the process ends.
+def _abandon(file: h5py.File, path: Path) -> None:
+    """Close a file whose write failed, without another write to it.
 
-    HDF5 would try the failed write again on closing, and crash the interpreter at its end. So the
-    handle is kept (readers in this process go on using it), and just before the end it is
-    pointed at the null device, where HDF5's last writes succeed and change nothing.
+    HDF5 would try the failed write again at every access, on closing and at the end of the interpreter, which it then
+    crashes. So its handle is pointed at the null device, where its last writes succeed and change nothing. Readers in
+    this process shared that handle; they go on with what is on disk.
     """
-    _unwritable.append(file)
-
-
-@atexit.register
-def _disconnect_unwritable() -> None:
-    for file in _unwritable:
+    with contextlib.suppress(OSError, ValueError), readers_let_go(path):
         with contextlib.suppress(Exception), open(os.devnull, "r+b", buffering=0) as null:
             os.dup2(null.fileno(), file.id.get_vfd_handle())
+        try:
+            file.close()
+        except (OSError, RuntimeError):
+            _beyond_closing.append(file)

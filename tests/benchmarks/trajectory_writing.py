@@ -23,7 +23,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
 import so3lab
-from so3lab import dynamics
+from so3lab import dynamics, recording
 from so3lab.app.inputs import prepare_machine
 from so3lab.structures import read_structure
 from so3lab.trajectory import TrajectoryWriter
@@ -43,8 +43,9 @@ def start_structure() -> ase.Atoms:
 def simulated_frames(count: int) -> dict[str, np.ndarray]:
     """Frames of a real simulation, since what compresses depends on what moves."""
     potential, atoms = so3lab.load(MODEL), start_structure()
-    chunks = list(dynamics.run(potential, atoms, steps=(count - 1) * INTERVAL, interval=INTERVAL))
-    return {name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in chunks[0]._fields}
+    chunks = dynamics.run(potential, atoms, steps=(count - 1) * INTERVAL, interval=INTERVAL)
+    columns = [chunk.columns() for chunk in chunks]
+    return {name: np.concatenate([of_one[name] for of_one in columns]) for name in columns[0]}
 
 
 def rows(frames: dict[str, np.ndarray], start: int, stop: int) -> dict[str, np.ndarray]:
@@ -146,7 +147,7 @@ class TimedWriter(TrajectoryWriter):
 def cost_beside_simulation(rounds: int, folder: Path) -> pd.DataFrame:
     """Milliseconds per step with writing and without, in chunks that alternate."""
     potential, atoms = so3lab.load(MODEL), start_structure()
-    dynamics.TrajectoryWriter = TimedWriter  # type: ignore[misc]
+    recording.TrajectoryWriter = TimedWriter  # type: ignore[misc]
     runs = {
         "off": dynamics.run(potential, atoms, steps=10**8, interval=INTERVAL),
         "on": dynamics.run(potential, atoms, steps=10**8, interval=INTERVAL, out=folder / "run.h5"),
@@ -168,6 +169,8 @@ def cost_beside_simulation(rounds: int, folder: Path) -> pd.DataFrame:
             running += took if name == "on" else 0.0
     for chunks in runs.values():
         chunks.close()
+    if not TimedWriter.seconds:
+        raise RuntimeError("nothing was written: the run no longer uses the writer that is timed here")
     off, on = np.array(per_step["off"]), np.array(per_step["on"])
     return pd.DataFrame(
         [{

@@ -82,23 +82,28 @@ def total_energy(table: pd.DataFrame) -> go.Figure:
 
 
 def pair_distance_histogram(table: pd.DataFrame) -> go.Figure:
-    """Compare the distribution of interatomic distances h(r) of a simulation with the reference frames.
+    """Show the distribution of interatomic distances h(r), that of a simulation beside that of reference frames.
 
     Args:
-        table: ``r`` in Å, ``reference`` and ``simulated`` in 1/Å (each integrates to one).
+        table: ``r`` in Å, and in 1/Å (each integrates to one) ``reference`` and ``simulated``, or ``h`` alone as
+            :func:`so3lab.observables.pair_distance_histogram` gives it. A column of NaN is not drawn.
     """
-    require(table, ["r", "reference", "simulated"])
-    figure = go.Figure()
+    require(table, ["r", "h"] if "h" in table.columns else ["r", "reference", "simulated"])
+    figure, drawn = go.Figure(), []
     for name, colour, style in (
         ("reference", ORANGE, {"fill": "tozeroy", "line": {"width": 1, "color": ORANGE}}),
         ("simulated", BLUE, {"line": {"width": 2, "color": BLUE}}),
+        ("h", BLUE, {"line": {"width": 2, "color": BLUE}}),
     ):
+        if name not in table.columns or table[name].isna().all():
+            continue
+        drawn.append(name)
         figure.add_scatter(
             x=table["r"], y=table[name], mode="lines", name=name, marker_color=colour, **style,
             hovertemplate=f"{name}<br>r = %{{x:.2f}} Å<br>h(r) = %{{y:.3f}} 1/Å<extra></extra>",
         )  # fmt: skip
-    present = table["r"][(table["reference"] > 0) | (table["simulated"] > 0)]
+    present = table["r"][(table[drawn] > 0).any(axis=1)]
     reach = 1.05 * float(present.max() if len(present) else table["r"].max())
     figure.update_xaxes(title_text="interatomic distance r (Å)", range=[0, reach])
     figure.update_yaxes(title_text="h(r) (1/Å)", rangemode="tozero")
-    return styled(figure, "Interatomic distances")
+    return styled(figure, "Interatomic distances").update_layout(showlegend=len(drawn) > 1)
