@@ -94,13 +94,16 @@ def shared_basis(
     return _products(_coordinate(distances, cutoff), side) @ mixing
 
 
-def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32") -> Fit:
+def collapse(
+    settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32", in_c: bool | None = None
+) -> Fit:
     """Fit the fast form of a network's radial filters.
 
     Args:
         settings: Of the network.
         parameters: Its parameters by dotted name.
         dtype: Precision that it will be used in; decides how exact the fit is.
+        in_c: Whether pairs and atoms are for the loops in C (:mod:`so3lab.kernels`); default: if they can be.
     """
     nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     high, low = _ends(settings.cutoff)
@@ -112,7 +115,8 @@ def collapse(settings: ModelSettings, parameters: Mapping[str, Any], dtype: str 
         fit = _fit(nodes, wanted, weights, side, dtype)
         if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
-    radial, in_c = np.split(fit.filters, 2 * settings.num_layers, axis=1), supports(settings) and ready(dtype)
+    radial = np.split(fit.filters, 2 * settings.num_layers, axis=1)
+    in_c = supports(settings) and ready(dtype) if in_c is None else in_c
     layers = tuple(
         _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
         for number in range(settings.num_layers)

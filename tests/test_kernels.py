@@ -42,18 +42,15 @@ def potential_of(dtype="float64", **changes) -> Potential:
     return Potential.initial(settings_of(mean_neighbors=4.0, **changes), seed=3, dtype=dtype)
 
 
-def fit_of(potential: Potential):
-    """The fast form, with the loops in C or without as the environment has it now."""
+def fit_of(potential: Potential, in_c: bool | None = None):
+    """The fast form; by default with the loops in C, if they can be had."""
     with numerics(potential.dtype):
-        return collapse(potential.settings, flat_parameters(potential.parameters), potential.dtype)
+        return collapse(potential.settings, flat_parameters(potential.parameters), potential.dtype, in_c)
 
 
-def evaluated(potential: Potential, structures, in_c: bool, monkeypatch, with_species=True, rooms=()):
+def evaluated(potential: Potential, structures, in_c: bool, with_species=True, rooms=()):
     """Energies, forces and strain gradients by the loops in C, or without them."""
-    monkeypatch.delenv(library.OFF, raising=False)
-    if not in_c:
-        monkeypatch.setenv(library.OFF, "1")
-    fit = fit_of(potential)
+    fit = fit_of(potential, in_c)
     assert fit.collapsed.in_c == in_c
     graph = build_graph(
         structures,
@@ -85,51 +82,51 @@ def water_cell():
 
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
-def test_same_numbers_as_xla(changes, monkeypatch):
+def test_same_numbers_as_xla(changes):
     """A batch of molecules and a cell, with room to spare; with species known and without."""
     potential = potential_of(**changes)
     structures, rooms = [shaken(molecule("H2O")), water_cell(), shaken(molecule("CH3CH2OH"))], (18, 300)
-    theirs = evaluated(potential, structures, False, monkeypatch, rooms=rooms)
+    theirs = evaluated(potential, structures, False, rooms=rooms)
     for with_species in (True, False):
-        ours = evaluated(potential, structures, True, monkeypatch, with_species, rooms)
+        ours = evaluated(potential, structures, True, with_species, rooms)
         for mine, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(mine, other, atol=1e-11 * max(1.0, np.abs(other).max()))
             assert np.abs(other).max() > 1e-6  # something was compared
 
 
-def test_single_precision_is_as_good_as_that_of_xla(monkeypatch):
+def test_single_precision_is_as_good_as_that_of_xla():
     structures = [shaken(molecule("H2O")), water_cell()]
-    exact = evaluated(potential_of(**LONG_RANGE), structures, True, monkeypatch)
-    single = evaluated(potential_of("float32", **LONG_RANGE), structures, True, monkeypatch)
+    exact = evaluated(potential_of(**LONG_RANGE), structures, True)
+    single = evaluated(potential_of("float32", **LONG_RANGE), structures, True)
     for mine, other in zip(single, exact, strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-5 * max(1.0, np.abs(other).max()))
 
 
-def test_many_pairs_are_shared_among_threads(monkeypatch):
+def test_many_pairs_are_shared_among_threads():
     potential = potential_of(**LONG_RANGE)
     cell = shaken(bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat(3))
     cell.numbers = np.where(cell.numbers == 11, 8, 1)
-    ours, theirs = (evaluated(potential, [cell], in_c, monkeypatch) for in_c in (True, False))
+    ours, theirs = (evaluated(potential, [cell], in_c) for in_c in (True, False))
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-10 * max(1.0, np.abs(other).max()))
-    again = evaluated(potential, [cell], True, monkeypatch)
+    again = evaluated(potential, [cell], True)
     for mine, other in zip(ours, again, strict=True):
         np.testing.assert_array_equal(mine, other)
 
 
-def test_forces_are_the_exact_gradient(monkeypatch):
+def test_forces_are_the_exact_gradient():
     potential = potential_of(**LONG_RANGE)
     atoms = shaken(molecule("CH3OH"))
 
     def energy(moved) -> float:
-        return float(evaluated(potential, [moved], True, monkeypatch)[0][0])
+        return float(evaluated(potential, [moved], True)[0][0])
 
-    _, forces, _ = evaluated(potential, [atoms], True, monkeypatch)
+    _, forces, _ = evaluated(potential, [atoms], True)
     for place, force in central_forces(energy, atoms):
         assert forces[place] == pytest.approx(force, abs=1e-6)
 
 
-def test_attention_weights_are_those_of_the_network(monkeypatch):
+def test_attention_weights_are_those_of_the_network():
     potential, atoms = potential_of(), shaken(molecule("CH3CH2OH"))
     fit = fit_of(potential)
     graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")
@@ -141,7 +138,7 @@ def test_attention_weights_are_those_of_the_network(monkeypatch):
     np.testing.assert_allclose(ours.attention.euclidean, plain.attention.euclidean, atol=1e-9)
 
 
-def test_positions_that_are_no_numbers_give_energies_that_are_none(monkeypatch):
+def test_positions_that_are_no_numbers_give_energies_that_are_none():
     potential, atoms = potential_of(**LONG_RANGE), molecule("CH3CH2OH")
     fit = fit_of(potential)
     graph = with_long_range(
@@ -185,11 +182,11 @@ def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
     library.register.cache_clear()
 
 
-def test_roots_and_error_functions_are_exact_at_all_distances(monkeypatch):
+def test_roots_and_error_functions_are_exact_at_all_distances():
     """Dispersion needs seventh roots, electrostatics the error function."""
     potential = potential_of(**LONG_RANGE)
     pairs = [Atoms("HCl", [[0, 0, 0], [0, 0, d]]) for d in (0.7, 1.9, 2.1, 4.4, 9.0, 60.0, 700.0)]
-    ours, theirs = (evaluated(potential, pairs, in_c, monkeypatch, rooms=(14, 8)) for in_c in (True, False))
+    ours, theirs = (evaluated(potential, pairs, in_c, rooms=(14, 8)) for in_c in (True, False))
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-13)
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-8, atol=1e-12)
 

@@ -9,11 +9,13 @@ import numpy as np
 from protocol import Engine, serve, timed
 
 import so3lab
+from so3lab.collapse import collapse
 from so3lab.dynamics import Control, Simulation
-from so3lab.force_field import energy_and_forces, numerics
+from so3lab.force_field import FastParameters, energy_and_forces, numerics
 from so3lab.graph import build_graph, species_of, structure_pairs
 from so3lab.long_range import long_range_needs, with_long_range
 from so3lab.memory import keep_memory
+from so3lab.model_file import flat_parameters
 
 keep_memory()
 POTENTIAL = so3lab.load("so3lr")
@@ -28,11 +30,8 @@ def prepare(structures):
         graph = graph._replace(species=species_of(structures))
     graph = jax.device_put(with_long_range(graph, structures, long_range_needs(POTENTIAL.settings)))
     with numerics("float32"):
-        compiled = (
-            jax.jit(lambda parameters, graph: energy_and_forces(field.energy, parameters, graph)[:2])
-            .lower(field.parameters, graph)
-            .compile()
-        )
+        program = jax.jit(lambda parameters, graph: energy_and_forces(field.energy, parameters, graph)[:2])
+        flops = operations(field.energy, graph)
     simulations = {}
 
     def steps(count: int) -> None:
@@ -46,9 +45,18 @@ def prepare(structures):
         simulations["run"].advance(1, count)
 
     def call():
-        return np.asarray(jax.block_until_ready(compiled(field.parameters, graph))[1])
+        with numerics("float32"):
+            return np.asarray(program(field.parameters, graph)[1])
 
-    return Engine(call, steps if len(structures) == 1 else None, compiled.cost_analysis().get("flops"))
+    return Engine(call, steps if len(structures) == 1 else None, flops)
+
+
+def operations(energy, graph) -> float | None:
+    """Operations of energy and forces as XLA counts them where it computes everything, loops in C included."""
+    plain = collapse(POTENTIAL.settings, flat_parameters(POTENTIAL.parameters), "float32", in_c=False)
+    parameters = FastParameters(POTENTIAL.parameters, plain.collapsed)
+    lowered = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(parameters, graph)
+    return (lowered.cost_analysis() or {}).get("flops")
 
 
 def peak() -> float:
