@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
-from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, supports, update_weights
+from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, update_weights
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
@@ -116,7 +116,7 @@ def collapse(
         if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
     radial = np.split(fit.filters, 2 * settings.num_layers, axis=1)
-    in_c = supports(settings) and ready(dtype) if in_c is None else in_c
+    in_c = ready(settings, dtype) if in_c is None else in_c
     layers = tuple(
         _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
         for number in range(settings.num_layers)

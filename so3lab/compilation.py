@@ -1,8 +1,6 @@
 """How JAX compiles for us: without a fusion that is wrong, once, since programs are kept on disk, and not too many."""
 
-import hashlib
 import os
-import platform
 import re
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from so3lab import resources
+from so3lab.toolchain import compiled_folder
 
 _WORTH_KEEPING_SECONDS = 0.1
 # Single products may go to YNNPACK: they are right and fast; products fused with sums may not.
@@ -98,20 +96,3 @@ def enable_compilation_cache() -> Path | None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     compilation_cache.reset_cache()  # JAX decides at its first compilation, which may have been before
     return folder
-
-
-def compiled_folder() -> Path:
-    """Where :func:`enable_compilation_cache` keeps the programs of this processor."""
-    return resources.cache_folder() / "compiled" / processor()
-
-
-def processor() -> str:
-    """A short name for this processor and what it can do; equal names run the same programs."""
-    known = [platform.system(), platform.machine(), platform.processor()]
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    described = ("vendor_id", "model name", "cpu family", "model", "flags", "Features", "CPU part")
-    known += sorted({line for line in lines if line.split("\t")[0].split(":")[0].strip() in described})
-    return hashlib.blake2b("\n".join(known).encode(), digest_size=6).hexdigest()

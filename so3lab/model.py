@@ -31,6 +31,7 @@ from so3lab.collapse import (
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
 from so3lab.kernels import (
     MOST_SPECIES,
+    Heads,
     PairArrays,
     PairWeights,
     Shape,
@@ -255,7 +256,7 @@ class EuclideanAttention(nnx.Module):
     def in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, weights: PairWeights):
         """The same as :meth:`__call__` by the loops in C; sums of features come head-minor."""
         settings, species = self.settings, graph.species
-        heads, degrees = settings.num_heads, settings.degrees
+        heads = Heads(settings.num_heads, settings.degrees)
         arrays = PairArrays(
             jnp.asarray(graph.receivers),
             jnp.asarray(graph.senders),
@@ -266,16 +267,12 @@ class EuclideanAttention(nnx.Module):
         if chi is None and species is not None and len(species.members) <= MOST_SPECIES:
             of_atoms = jnp.asarray(species.of_atoms)
             of_atoms = jnp.pad(of_atoms, (0, x.shape[0] - of_atoms.shape[0]))  # padding is of any species
-            parts = jnp.split(
-                project(heads, degrees, at_atoms(x, species.members), weights.projection), 5, axis=1
-            )
+            parts = jnp.split(project(heads, at_atoms(x, species.members), weights.projection), 5, axis=1)
             table = self._species_table(parts[:2], parts[3:], fast)
-            sums = attend_first(heads, degrees, at_atoms(parts[2], of_atoms), of_atoms, table, arrays)
+            sums = attend_first(heads, at_atoms(parts[2], of_atoms), of_atoms, table, arrays)
         else:
-            chi = jnp.zeros((x.shape[0], num_orders(degrees)), x.dtype) if chi is None else chi
-            sums = attend(
-                heads, degrees, project(heads, degrees, x, weights.projection), chi, arrays, weights
-            )
+            chi = jnp.zeros((x.shape[0], num_orders(settings.degrees)), x.dtype) if chi is None else chi
+            sums = attend(heads, project(heads, x, weights.projection), chi, arrays, weights)
         scale = pairs.weights[None, :, None]
         attention = (scale * jnp.stack(sums.weights), scale * jnp.stack(sums.euclidean_weights))
         return sums.features, sums.euclidean, AttentionWeights(*attention)
@@ -378,7 +375,7 @@ class Layer(nnx.Module):
         settings = self.attention.settings
         dx, dchi, attention = self.attention.in_c(x, chi, pairs, graph, fast, loops.pairs)
         chi = jnp.zeros_like(dchi) if chi is None else chi
-        x, chi = update(settings.num_heads, settings.degrees, x, dx, chi, dchi, loops.atoms)
+        x, chi = update(Heads(settings.num_heads, settings.degrees), x, dx, chi, dchi, loops.atoms)
         return x, chi, attention
 
 
@@ -414,7 +411,13 @@ class So3krates(nnx.Module):
         """Distances, radial basis, cutoff and harmonics of all pairs."""
         settings = self.settings
         if collapsed is not None and collapsed.in_c:
-            shape = Shape(settings.cutoff_function, settings.cutoff, settings.degrees, DECAY, SHORTEST)
+            shape = Shape(
+                Heads(settings.num_heads, settings.degrees),
+                settings.cutoff_function,
+                settings.cutoff,
+                DECAY,
+                SHORTEST,
+            )
             found = geometry(shape, places_of(graph, strain), collapsed.mixing)
             return PairGeometry(found.distances, found.basis, found.weights, found.harmonics)
         vectors = displacements(graph, strain)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from so3lab import compilation, doctor
+from so3lab import compilation, doctor, toolchain
 from so3lab.doctor import checks, compiler
 from so3lab.force_field import numerics
 from so3lab.potential import _predict
@@ -284,7 +284,7 @@ def jax_cache_settings():
 def test_compiled_programs_are_kept_on_disk(tmp_path, monkeypatch):
     jax.jit(lambda x: x + 1)(1.0)  # JAX has compiled before
     folder = compilation.enable_compilation_cache()
-    assert folder == tmp_path / "cache" / "compiled" / compilation.processor()
+    assert folder == tmp_path / "cache" / "compiled" / toolchain.processor()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.jit(lambda x: np.pi * x**3 + 0.123)(2.0)
     assert any(file.name.startswith("jit_") for file in folder.iterdir())
@@ -318,8 +318,8 @@ def test_programs_are_forgotten_before_linux_ends_the_process(monkeypatch, poten
 
 
 def test_processors_have_short_equal_names():
-    assert re.fullmatch("[0-9a-f]{12}", compilation.processor())
-    assert compilation.processor() == compilation.processor()
+    assert re.fullmatch("[0-9a-f]{12}", toolchain.processor())
+    assert toolchain.processor() == toolchain.processor()
 
 
 FAULTS = """

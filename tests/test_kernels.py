@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from differences import central_forces
 
+from so3lab import toolchain
 from so3lab.collapse import collapse
 from so3lab.force_field import FastParameters, energy_and_forces, energy_function, numerics, run_network
 from so3lab.graph import build_graph, species_of
@@ -29,7 +30,7 @@ VARIANTS = {
     "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(library.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(toolchain.compiler() is None, reason="there is no C compiler")
 
 
 def settings_of(**changes) -> ModelSettings:
@@ -161,11 +162,11 @@ def test_without_a_compiler_xla_computes(monkeypatch, tmp_path):
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
     library.register.cache_clear()
-    assert not library.ready("float32")
-    with pytest.raises(library.Unavailable, match="install gcc or clang"):
-        library.register("float32")
+    assert not library.ready(settings_of(), "float32")
+    with pytest.raises(toolchain.Unavailable, match="install gcc or clang"):
+        library.register("float32", 4, 4)
     monkeypatch.undo()
-    assert library.ready("float32")
+    assert library.ready(settings_of(), "float32")
 
 
 def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
@@ -175,8 +176,8 @@ def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CC", str(failing))
     library.register.cache_clear()
-    with pytest.raises(library.Unavailable, match="no such instruction"):
-        library.register("float32")
+    with pytest.raises(toolchain.Unavailable, match="no such instruction"):
+        library.register("float32", 4, 4)
     assert not list((tmp_path / "cache").rglob("*.so"))
     monkeypatch.undo()
     library.register.cache_clear()
@@ -192,8 +193,8 @@ def test_roots_and_error_functions_are_exact_at_all_distances():
 
 
 def test_the_library_is_kept_for_the_next_process():
-    path = library.register("float32")
+    path = library.register("float32", 4, 4)
     assert path.is_file()
     before = path.stat().st_mtime_ns
     library.register.cache_clear()
-    assert library.register("float32").stat().st_mtime_ns == before
+    assert library.register("float32", 4, 4).stat().st_mtime_ns == before

@@ -5,6 +5,9 @@ import argparse
 
 def prepare_machine(keep_programs: bool = True) -> None:
     """Before anything is computed: refuse a JAX that computes wrong numbers, keep compiled programs and memory."""
+    from so3lab.toolchain import compile_ahead
+
+    compile_ahead()
     from so3lab.compilation import enable_compilation_cache
     from so3lab.doctor import require_sound_compiler
     from so3lab.memory import keep_memory

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.kernels.library import call, lanes, roomy, shape_like, sizes_of
+from so3lab.kernels.library import Heads, call, lanes, roomy, shape_like
 
 MOST_SPECIES = 32
 """Species up to which the first layer takes its weights from a table of their pairs."""
@@ -115,41 +115,37 @@ def _projection(blocks: list[np.ndarray]) -> Projection:
 
 
 def project(
-    heads: int, degrees: tuple[int, ...], x: Float[Array, "atoms features"], weights: Projection
+    heads: Heads, x: Float[Array, "atoms features"], weights: Projection
 ) -> Float[Array, "atoms five_features"]:
     """Queries, keys and values of features, and queries and keys of Euclidean variables, side by side.
 
     Args:
-        heads: Heads of the attention on features.
-        degrees: Of the Euclidean variables; each is a head.
+        heads: Of the network.
         x: Features, head after head.
         weights: Of the layer.
     """
-    return _project((heads, degrees), x, weights)
+    return _project(heads, x, weights)
 
 
-def _project_forward(shape, x, weights: Projection):
+def _project_forward(heads: Heads, x, weights: Projection):
     result = shape_like(x, x.shape[0], 5 * x.shape[1])
-    return call("project", (result,), sizes_of(*shape), x, weights.features, weights.euclidean)[0], weights
+    return call(heads, "project", (result,), x, weights.features, weights.euclidean)[0], weights
 
 
-def _project_backward(shape, weights: Projection, gradient):
+def _project_backward(heads: Heads, weights: Projection, gradient):
     result = shape_like(gradient, gradient.shape[0], gradient.shape[1] // 5)
-    back = call(
-        "project_back", (result,), sizes_of(*shape), gradient, weights.features_back, weights.euclidean_back
-    )
+    back = call(heads, "project_back", (result,), gradient, weights.features_back, weights.euclidean_back)
     return back[0], None
 
 
 _project = jax.custom_vjp(
-    lambda shape, *arguments: _project_forward(shape, *arguments)[0], nondiff_argnums=(0,)
+    lambda heads, *arguments: _project_forward(heads, *arguments)[0], nondiff_argnums=(0,)
 )
 _project.defvjp(_project_forward, _project_backward)
 
 
 def attend(
-    heads: int,
-    degrees: tuple[int, ...],
+    heads: Heads,
     projected: Float[Array, "atoms five_features"],
     chi: Float[Array, "atoms orders"],
     pairs: PairArrays,
@@ -158,22 +154,24 @@ def attend(
     """Sums of the messages of all pairs.
 
     Args:
-        heads: Heads of the attention on features.
-        degrees: Of the Euclidean variables; each is a head.
+        heads: Of the network.
         projected: Queries, keys and values, as :func:`project` makes them.
         chi: Euclidean variables.
         pairs: The pairs.
         weights: Of the layer.
     """
-    dx, dchi, raw = _attend((heads, degrees), projected, chi, *pairs, weights)
+    dx, dchi, raw = _attend(heads, projected, chi, *pairs, weights)
     f_i, f_j, e_i, e_j = (raw[:, kind] for kind in range(4))
-    count = len(degrees)
-    return Sums(dx, dchi, (f_i[:, :heads], f_j[:, :heads]), (e_i[:, :count], e_j[:, :count]))
+    number, count = heads.features, len(heads.degrees)
+    return Sums(dx, dchi, (f_i[:, :number], f_j[:, :number]), (e_i[:, :count], e_j[:, :count]))
 
 
-def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
-    sizes, features, pairs = sizes_of(*shape), projected.shape[1] // 5, scale.shape[0]
+def _attend_forward(
+    heads: Heads, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights
+):
+    sizes, features, pairs = heads.sizes(), projected.shape[1] // 5, scale.shape[0]
     dx, dchi, filters, raw = call(
+        heads,
         "attend",
         (
             shape_like(chi, chi.shape[0], features),
@@ -188,10 +186,11 @@ def _attend_forward(shape, projected, chi, receivers, senders, scale, harmonics,
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _attend_backward(shape, kept, gradients):
+def _attend_backward(heads: Heads, kept, gradients):
     projected, chi, receivers, senders, scale, harmonics, filters, raw, rank, weights = kept
     pairs = scale.shape[0]
     results = call(
+        heads,
         "attend_back",
         (
             shape_like(chi, *projected.shape),
@@ -200,7 +199,7 @@ def _attend_backward(shape, kept, gradients):
             shape_like(chi, pairs),
             shape_like(chi, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, sizes_of(*shape), projected, chi, weights.first, weights.first_bias,
+        receivers, senders, scale, harmonics, heads.sizes(), projected, chi, weights.first, weights.first_bias,
         weights.radial_back, weights.hidden_back, filters, raw, *gradients[:2],
     )  # fmt: skip
     grad_projected, grad_chi, grad_basis, grad_scale, grad_harmonics = results
@@ -208,14 +207,13 @@ def _attend_backward(shape, kept, gradients):
 
 
 _attend = jax.custom_vjp(
-    lambda shape, *arguments: _attend_forward(shape, *arguments)[0], nondiff_argnums=(0,)
+    lambda heads, *arguments: _attend_forward(heads, *arguments)[0], nondiff_argnums=(0,)
 )
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
 def attend_first(
-    heads: int,
-    degrees: tuple[int, ...],
+    heads: Heads,
     values: Float[Array, "atoms features"],
     species: Int[Array, " atoms"],
     table: Float[Array, "species species basis_and_one weights"],
@@ -224,51 +222,52 @@ def attend_first(
     """The same in the first layer, whose atoms are what their species is: values get no gradients.
 
     Args:
-        heads: Heads of the attention on features.
-        degrees: Of the Euclidean variables.
+        heads: Of the network.
         values: Head-minor values of atoms.
         species: Of atoms.
         table: For an ordered pair of species (i, j), coefficients of the basis functions and a constant for the
             weights without scale: those of i ← j, features first, then those of j ← i.
         pairs: The pairs.
     """
-    dx, dchi, raw = _first((heads, degrees), table, values, species, *pairs)
-    one = heads + len(degrees)  # numbers of raw in one direction
+    dx, dchi, raw = _first(heads, table, values, species, *pairs)
+    number, one = heads.features, heads.features + len(heads.degrees)  # numbers of raw in one direction
     return Sums(
-        dx, dchi, (raw[:, :heads], raw[:, one : one + heads]), (raw[:, heads:one], raw[:, one + heads :])
+        dx, dchi, (raw[:, :number], raw[:, one : one + number]), (raw[:, number:one], raw[:, one + number :])
     )
 
 
-def _first_forward(shape, table, values, species, receivers, senders, scale, harmonics, basis):
+def _first_forward(heads: Heads, table, values, species, receivers, senders, scale, harmonics, basis):
     atoms, features = values.shape
     dx, dchi, raw = call(
+        heads,
         "first",
         (
             shape_like(values, atoms, features),
             shape_like(values, atoms, harmonics.shape[1]),
             shape_like(values, scale.shape[0], table.shape[-1]),
         ),
-        receivers, senders, scale, harmonics, sizes_of(*shape), values, species, roomy(table), basis,
+        receivers, senders, scale, harmonics, heads.sizes(), values, species, roomy(table), basis,
     )  # fmt: skip
     kept = (table, values, species, receivers, senders, scale, harmonics, raw)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _first_backward(shape, kept, gradients):
+def _first_backward(heads: Heads, kept, gradients):
     table, values, species, receivers, senders, scale, harmonics, raw = kept
     turned = table[:, :, :-1].swapaxes(2, 3)
     grad_basis, grad_scale, grad_harmonics = call(
+        heads,
         "first_back",
         (
             shape_like(values, scale.shape[0], table.shape[2] - 1),
             shape_like(values, *scale.shape),
             shape_like(values, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, sizes_of(*shape), values, species, roomy(turned), raw,
+        receivers, senders, scale, harmonics, heads.sizes(), values, species, roomy(turned), raw,
         *gradients[:2],
     )  # fmt: skip
     return None, None, None, None, None, grad_scale, grad_harmonics, grad_basis
 
 
-_first = jax.custom_vjp(lambda shape, *arguments: _first_forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_first = jax.custom_vjp(lambda heads, *arguments: _first_forward(heads, *arguments)[0], nondiff_argnums=(0,))
 _first.defvjp(_first_forward, _first_backward)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.kernels.library import call, shape_like
+from so3lab.kernels.library import Heads, call, shape_like
 from so3lab.kernels.places import Places, gradient_of
 
 TRUNCATED, COULOMB_BY_PAIRS = 1, 2
@@ -19,8 +19,9 @@ _KEPT = 5  # numbers kept for each pair; as in the source
 
 
 class FarConstants(NamedTuple):
-    """Numbers of the formulas."""
+    """Numbers of the formulas, and the network that they belong to."""
 
+    heads: Heads
     bohr: float  # Å
     hartree: float  # eV
     coulomb: float  # eV Å
@@ -57,14 +58,16 @@ def far_energies(
 
 
 def _inputs(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
-    numbers = np.array(constants, ratio.dtype)
+    numbers = np.array(constants[1:], ratio.dtype)
     return *places, kind, atoms.polarizability, ratio, atoms.charges, numbers
 
 
 def _forward(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
     number, pairs = ratio.shape[0], places.mask.shape[0]
     results = tuple(shape_like(ratio, *sizes) for sizes in ((number,), (number,), (pairs, _KEPT)))
-    dispersion, coulomb, kept = call("far", results, *_inputs(constants, places, atoms, ratio, kind))
+    dispersion, coulomb, kept = call(
+        constants.heads, "far", results, *_inputs(constants, places, atoms, ratio, kind)
+    )
     return (dispersion, coulomb), (places, atoms, ratio, kind, kept)
 
 
@@ -76,7 +79,12 @@ def _backward(constants: FarConstants, residuals, gradients):
         shape_like(ratio, 2 * number + 9 * kind.shape[0]),
     )
     positions, others = call(
-        "far_back", results, *_inputs(constants, places, atoms, ratio, kind), kept, *gradients
+        constants.heads,
+        "far_back",
+        results,
+        *_inputs(constants, places, atoms, ratio, kind),
+        kept,
+        *gradients,
     )
     by_atoms = FarAtoms(others[:number], others[number : 2 * number])
     return gradient_of(places, positions, others[2 * number :]), by_atoms, None, None

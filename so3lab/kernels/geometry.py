@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.kernels.library import call, roomy, shape_like
+from so3lab.kernels.library import Heads, call, roomy, shape_like
 from so3lab.kernels.places import Places, gradient_of
 
 _CUTOFFS = ("phys", "cosine", "polynomial", "exponential")  # in the order of the source
@@ -18,9 +18,9 @@ _CUTOFFS = ("phys", "cosine", "polynomial", "exponential")  # in the order of th
 class Shape(NamedTuple):
     """Constants of the geometry; ``decay`` and ``shortest`` are those of the coordinate of the shared basis."""
 
+    heads: Heads
     cutoff_function: str
     cutoff: float  # Å
-    degrees: tuple[int, ...]
     decay: float  # 1/Å
     shortest: float  # Å
 
@@ -46,23 +46,25 @@ def geometry(shape: Shape, places: Places, mixing: Float[Array, "polynomials bas
 
 
 def _inputs(shape: Shape, places: Places, mixing):
-    told = np.array([_CUTOFFS.index(shape.cutoff_function), *shape.degrees], np.int32)
+    told = np.array([_CUTOFFS.index(shape.cutoff_function), *shape.heads.degrees], np.int32)
     numbers = np.array([shape.cutoff, shape.decay, shape.shortest], mixing.dtype)
     return *places, told, numbers, roomy(mixing)
 
 
 def _forward(shape: Shape, places: Places, mixing):
-    pairs, orders = places.mask.shape[0], sum(2 * degree + 1 for degree in shape.degrees)
+    pairs, orders = places.mask.shape[0], sum(2 * degree + 1 for degree in shape.heads.degrees)
     sizes = ((pairs,), (pairs,), (pairs, orders), (pairs, mixing.shape[1]))
     results = tuple(shape_like(mixing, *size) for size in sizes)
-    return tuple(call("geometry", results, *_inputs(shape, places, mixing))), (places, mixing)
+    return tuple(call(shape.heads, "geometry", results, *_inputs(shape, places, mixing))), (places, mixing)
 
 
 def _backward(shape: Shape, kept, gradients):
     places, mixing = kept
     structures = max(places.strain.shape[0], 1)
     results = (shape_like(mixing, *places.positions.shape), shape_like(mixing, 9 * structures))
-    positions, strain = call("geometry_back", results, *_inputs(shape, places, mixing), *gradients)
+    positions, strain = call(
+        shape.heads, "geometry_back", results, *_inputs(shape, places, mixing), *gradients
+    )
     return gradient_of(places, positions, strain), None
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.kernels.library import call, lanes, shape_like, sizes_of
+from so3lab.kernels.library import Heads, call, lanes, shape_like
 
 Parameters = dict[str, np.ndarray]
 """Arrays by the last parts of their dotted names."""
@@ -78,8 +78,7 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
 
 
 def update(
-    heads: int,
-    degrees: tuple[int, ...],
+    heads: Heads,
     x: Float[Array, "atoms features"],
     dx: Float[Array, "atoms features"],
     chi: Float[Array, "atoms orders"],
@@ -89,28 +88,27 @@ def update(
     """Features and Euclidean variables after a layer.
 
     Args:
-        heads: Heads of the attention on features.
-        degrees: Of the Euclidean variables.
+        heads: Of the network.
         x: Features before the layer.
         dx: Sums of messages to them, head-minor.
         chi: Euclidean variables before the layer.
         dchi: Sums of messages to them.
         weights: Of the layer.
     """
-    return _update((heads, degrees), x, dx, chi, dchi, weights)
+    return _update(heads, x, dx, chi, dchi, weights)
 
 
-def _forward(shape, x, dx, chi, dchi, weights: UpdateWeights):
+def _forward(heads: Heads, x, dx, chi, dchi, weights: UpdateWeights):
     atoms, features = x.shape
-    kept_size = 5 * features + chi.shape[1] + len(shape[1])
+    kept_size = 5 * features + chi.shape[1] + len(heads.degrees)
     results = (shape_like(x, atoms, features), shape_like(x, *chi.shape), shape_like(x, atoms, kept_size))
     new_x, new_chi, kept = call(
-        "update", results, sizes_of(*shape), *jax.tree.leaves(weights), x, dx, chi, dchi
+        heads, "update", results, heads.sizes(), *jax.tree.leaves(weights), x, dx, chi, dchi
     )
     return (new_x, new_chi), (weights, kept)
 
 
-def _backward(shape, residuals, gradients):
+def _backward(heads: Heads, residuals, gradients):
     weights, kept = residuals
     grad_x, grad_chi = gradients
     results = (
@@ -119,10 +117,10 @@ def _backward(shape, residuals, gradients):
         shape_like(kept, *grad_chi.shape),
     )
     by_x, by_dx, by_chi = call(
-        "update_back", results, sizes_of(*shape), *jax.tree.leaves(weights), kept, *gradients
+        heads, "update_back", results, heads.sizes(), *jax.tree.leaves(weights), kept, *gradients
     )
     return by_x, by_dx, by_chi, by_chi, None
 
 
-_update = jax.custom_vjp(lambda shape, *arguments: _forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_update = jax.custom_vjp(lambda heads, *arguments: _forward(heads, *arguments)[0], nondiff_argnums=(0,))
 _update.defvjp(_forward, _backward)

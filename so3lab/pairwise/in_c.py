@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from so3lab import units
 from so3lab.graph import Graph
-from so3lab.kernels import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, far_energies, places_of
+from so3lab.kernels import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, Heads, far_energies, places_of
 from so3lab.pairwise.dispersion import oscillators
 from so3lab.pairwise.electrostatics import reciprocal_term
 from so3lab.pairwise.term import Term, atomic_term
@@ -37,8 +37,9 @@ def far_terms(
     if ends is not None:
         kind = kind + jnp.where(ends.structures, TRUNCATED, 0)
     constants = FarConstants(
-        units.bohr, units.hartree, units.coulomb_constant, settings.dispersion_scale,
-        ends.cutoff if ends is not None else np.inf, settings.dispersion_damping, settings.screening_length,
+        Heads(settings.num_heads, settings.degrees), units.bohr, units.hartree, units.coulomb_constant,
+        settings.dispersion_scale, ends.cutoff if ends is not None else np.inf, settings.dispersion_damping,
+        settings.screening_length,
     )  # fmt: skip
     polarizability, ratio = oscillators(ratios, far)
     dispersion, coulomb = far_energies(

@@ -4,7 +4,7 @@
    written out, for the way back. */
 
 typedef struct {
-    long atoms, pairs, features, orders, basis, hidden, heads, degrees;
+    long atoms, pairs, features, orders, basis, hidden;
     const int *i, *j, *orders_of; /* orders_of: 2l + 1 of each degree */
     const REAL *qkv;              /* [atoms, 5 features]: q, k, v of features, then q, k of Euclidean variables */
     const REAL *chi;              /* [atoms, orders] */
@@ -27,7 +27,7 @@ typedef struct {
 static INLINE void geometric(const Layer *s, long pair, REAL *difference, REAL *z) {
     const REAL *chi_i = s->chi + s->i[pair] * s->orders, *chi_j = s->chi + s->j[pair] * s->orders;
     REAL invariants[8];
-    for (long l = 0, m = 0; l < s->degrees; l++) {
+    for (long l = 0, m = 0; l < DEGREES; l++) {
         REAL sum = 0;
         for (int n = 0; n < s->orders_of[l]; n++, m++) {
             difference[m] = chi_j[m] - chi_i[m];
@@ -37,7 +37,7 @@ static INLINE void geometric(const Layer *s, long pair, REAL *difference, REAL *
     }
     for (long c = 0; c < 2 * s->hidden; c += LANES) {
         VEC sum = load(s->first_bias + c);
-        for (long l = 0; l < s->degrees; l++) sum += load(s->first + l * 2 * s->hidden + c) * invariants[l];
+        for (long l = 0; l < DEGREES; l++) sum += load(s->first + l * 2 * s->hidden + c) * invariants[l];
         store(z + c, sum);
     }
 }
@@ -46,7 +46,7 @@ static INLINE void geometric(const Layer *s, long pair, REAL *difference, REAL *
 static INLINE void send_harmonics(const Layer *s, long pair, VEC to_i, VEC to_j, REAL *dchi) {
     const REAL *y = s->harmonics + pair * s->orders;
     REAL *chi_i = dchi + s->i[pair] * s->orders, *chi_j = dchi + s->j[pair] * s->orders;
-    for (long l = 0, m = 0; l < s->degrees; l++) {
+    for (long l = 0, m = 0; l < DEGREES; l++) {
         REAL a = to_i[l], b = s->orders_of[l] % 4 == 1 ? to_j[l] : -to_j[l];
         for (int n = 0; n < s->orders_of[l]; n++, m++) {
             chi_i[m] += a * y[m];
@@ -61,7 +61,7 @@ static INLINE void harmonics_back(const Layer *s, long pair, const REAL *to_i, c
     const REAL *y = s->harmonics + pair * s->orders;
     const REAL *g_i = s->grad_chi + s->i[pair] * s->orders, *g_j = s->grad_chi + s->j[pair] * s->orders;
     REAL *grad_y = s->grad_harmonics + pair * s->orders;
-    for (long l = 0, m = 0; l < s->degrees; l++) {
+    for (long l = 0, m = 0; l < DEGREES; l++) {
         REAL sign = s->orders_of[l] % 4 == 1 ? 1 : -1, sum_i = 0, sum_j = 0;
         for (int n = 0; n < s->orders_of[l]; n++, m++) {
             sum_i += g_i[m] * y[m];
@@ -92,8 +92,7 @@ static int all_zero(const REAL *values, long count) {
 }
 
 /* Sums of messages of the pairs from begin to end, added to dx and dchi. */
-static INLINE void attend_pairs(const Layer *s, long begin, long end, REAL *dx, REAL *dchi, REAL *scratch,
-                                const int heads, const int degrees) {
+static INLINE void attend_pairs(const Layer *s, long begin, long end, REAL *dx, REAL *dchi, REAL *scratch) {
     const long features = s->features, depth = s->basis + s->hidden, wide = 5 * features;
     REAL *inputs = scratch, *z = scratch + 2 * BLOCK * depth, *difference = z + 2 * s->hidden;
     for (long start = begin; start < end; start += BLOCK) {
@@ -126,9 +125,9 @@ static INLINE void attend_pairs(const Layer *s, long begin, long end, REAL *dx, 
             const REAL *of_i = s->qkv + i * wide, *of_j = s->qkv + j * wide, *w = filters + r * 2 * features;
             REAL *raw = s->raw + pair * 4 * LANES, scale = s->scale[pair];
             VEC f_j, e_j;
-            VEC f_i = both_ways(of_i, of_i + features, of_j, of_j + features, w, features, heads, &f_j);
+            VEC f_i = both_ways(of_i, of_i + features, of_j, of_j + features, w, features, HEADS, &f_j);
             VEC e_i = both_ways(of_i + 3 * features, of_i + 4 * features, of_j + 3 * features,
-                                      of_j + 4 * features, w + features, features, degrees, &e_j);
+                                      of_j + 4 * features, w + features, features, DEGREES, &e_j);
             store(raw, f_i);
             store(raw + LANES, f_j);
             store(raw + 2 * LANES, e_i);
@@ -185,13 +184,13 @@ static INLINE void geometric_back(const Layer *s, long pair, REAL *grad_hidden, 
         VEC at = load(z + c), part = sigmoid(at);
         store(grad_hidden + c, load(grad_hidden + c) * part * ((REAL)1 + at * ((REAL)1 - part)));
     }
-    for (long l = 0; l < s->degrees; l++) {
+    for (long l = 0; l < DEGREES; l++) {
         VEC sum = {0};
         for (long c = 0; c < 2 * s->hidden; c += LANES)
             sum += load(grad_hidden + c) * load(s->first + l * 2 * s->hidden + c);
         grads[l] = 2 * sum_within(sum, 1)[0] / ROOT((REAL)s->orders_of[l]);
     }
-    for (long l = 0, m = 0; l < s->degrees; l++)
+    for (long l = 0, m = 0; l < DEGREES; l++)
         for (int n = 0; n < s->orders_of[l]; n++, m++) {
             chi_j[m] += grads[l] * difference[m];
             chi_i[m] -= grads[l] * difference[m];
@@ -200,7 +199,7 @@ static INLINE void geometric_back(const Layer *s, long pair, REAL *grad_hidden, 
 
 /* Gradients of the pairs from begin to end; those of atoms are added to grad_qkv and grad_chi. */
 static INLINE void attend_pairs_back(const Layer *s, long begin, long end, REAL *grad_qkv, REAL *grad_chi,
-                                     REAL *scratch, const int heads, const int degrees) {
+                                     REAL *scratch) {
     const long features = s->features, wide = 5 * features, room = WHOLE(s->basis, LANES);
     REAL *grad_w = scratch, *grad_basis = grad_w + 2 * BLOCK * features, *grad_hidden = grad_basis + BLOCK * room;
     REAL *z = grad_hidden + 2 * BLOCK * s->hidden, *difference = z + 2 * s->hidden;
@@ -220,19 +219,19 @@ static INLINE void attend_pairs_back(const Layer *s, long begin, long end, REAL 
             VEC raw_f_i = load(raw), raw_f_j = load(raw + LANES), to_j;
             VEC to_i = sums_back(of_i + 2 * features, of_j + 2 * features, s->grad_x + i * features,
                                        s->grad_x + j * features, grad_i + 2 * features, grad_j + 2 * features,
-                                       raw_f_i * scale, raw_f_j * scale, features, heads, &to_j);
-            VEC change = (to_i * raw_f_i + to_j * raw_f_j) * ((REAL)heads / LANES);
+                                       raw_f_i * scale, raw_f_j * scale, features, HEADS, &to_j);
+            VEC change = (to_i * raw_f_i + to_j * raw_f_j) * ((REAL)HEADS / LANES);
             both_ways_back(of_i, of_j, grad_i, grad_j, w, grad_w + r * 2 * features, features, to_i * scale,
                                  to_j * scale);
             REAL weight_i[8], weight_j[8], euclidean_i[LANES], euclidean_j[LANES], sum = 0;
             const REAL *raw_i = raw + 2 * LANES, *raw_j = raw + 3 * LANES;
-            for (int l = 0; l < degrees; l++) weight_i[l] = scale * raw_i[l], weight_j[l] = scale * raw_j[l];
+            for (int l = 0; l < DEGREES; l++) weight_i[l] = scale * raw_i[l], weight_j[l] = scale * raw_j[l];
             harmonics_back(s, pair, weight_i, weight_j, euclidean_i, euclidean_j);
-            for (int l = 0; l < degrees; l++) sum += euclidean_i[l] * raw_i[l] + euclidean_j[l] * raw_j[l];
+            for (int l = 0; l < DEGREES; l++) sum += euclidean_i[l] * raw_i[l] + euclidean_j[l] * raw_j[l];
             s->grad_scale[pair] = sum + sum_within(change, 1)[0];
             both_ways_back(of_i + 3 * features, of_j + 3 * features, grad_i + 3 * features,
                                  grad_j + 3 * features, w + features, grad_w + (2 * r + 1) * features, features,
-                                 spread(euclidean_i, degrees) * scale, spread(euclidean_j, degrees) * scale);
+                                 spread(euclidean_i, DEGREES) * scale, spread(euclidean_j, DEGREES) * scale);
         }
         for (long r = count; r < BLOCK; r++) memset(grad_w + r * 2 * features, 0, 2 * features * sizeof(REAL));
         plain_product(BLOCK, room, grad_w, 2 * features, 2 * features, s->radial_back, room, 0, grad_basis, room);

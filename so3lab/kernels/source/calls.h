@@ -45,43 +45,32 @@ static XLA_FFI_Error *do_rows(XLA_FFI_CallFrame *frame, Work work) {
     return 0;
 }
 
-/* Calls with the usual four heads and degrees as constants, and with any others. */
-#define WITH_HEADS(s, function, ...)                                 \
-    if ((s)->heads == 4 && (s)->degrees == 4) function(__VA_ARGS__, 4, 4); \
-    else function(__VA_ARGS__, (s)->heads, (s)->degrees)
-
 static void run_attend(const void *what, long begin, long end, REAL *dx, REAL *dchi, REAL *scratch) {
-    const Layer *s = what;
-    WITH_HEADS(s, attend_pairs, s, begin, end, dx, dchi, scratch);
+    attend_pairs(what, begin, end, dx, dchi, scratch);
 }
 
 static void run_attend_back(const void *what, long begin, long end, REAL *qkv, REAL *chi, REAL *scratch) {
-    const Layer *s = what;
-    WITH_HEADS(s, attend_pairs_back, s, begin, end, qkv, chi, scratch);
+    attend_pairs_back(what, begin, end, qkv, chi, scratch);
 }
 
 static void run_first(const void *what, long begin, long end, REAL *dx, REAL *dchi, REAL *scratch) {
-    const FirstLayer *t = what;
     (void)scratch;
-    WITH_HEADS(&t->layer, first_pairs, t, begin, end, dx, dchi);
+    first_pairs(what, begin, end, dx, dchi);
 }
 
 static void run_first_back(const void *what, long begin, long end, REAL *first, REAL *second, REAL *scratch) {
-    const FirstLayer *t = what;
     (void)first, (void)second, (void)scratch;
-    WITH_HEADS(&t->layer, first_pairs_back, t, begin, end);
+    first_pairs_back(what, begin, end);
 }
 
 static void run_project(const void *what, long begin, long end, REAL *first, REAL *second, REAL *scratch) {
-    const Projection *s = what;
     (void)first, (void)second;
-    WITH_HEADS(s, project_rows, s, begin, end, scratch);
+    project_rows(what, begin, end, scratch);
 }
 
 static void run_project_back(const void *what, long begin, long end, REAL *first, REAL *second, REAL *scratch) {
-    const Projection *s = what;
     (void)first, (void)second;
-    WITH_HEADS(s, project_rows_back, s, begin, end, scratch);
+    project_rows_back(what, begin, end, scratch);
 }
 
 static void run_update(const void *what, long begin, long end, REAL *first, REAL *second, REAL *scratch) {
@@ -119,7 +108,7 @@ static void read_layer(XLA_FFI_CallFrame *frame, Layer *s) {
     s->scale = in(frame, 2), s->harmonics = in(frame, 3);
     s->pairs = size_of(frame, 2, 0), s->orders = size_of(frame, 3, 1);
     const int *heads = in(frame, 4);
-    s->heads = heads[0], s->orders_of = heads + 1, s->degrees = size_of(frame, 4, 0) - 1;
+    s->orders_of = heads + 1;
     s->qkv = in(frame, 5), s->atoms = size_of(frame, 5, 0);
 }
 
@@ -192,11 +181,9 @@ EXPORT XLA_FFI_Error *EXPORTED(so3lab_first_back)(XLA_FFI_CallFrame *frame) {
 
 static XLA_FFI_Error *project(XLA_FFI_CallFrame *frame, int back) {
     if (asks_for_version(frame)) return 0;
-    const int *heads = in(frame, 0);
     Projection s = {0};
-    s.from = in(frame, 1), s.features_map = in(frame, 2), s.euclidean_map = in(frame, 3), s.to = out(frame, 0);
-    s.atoms = size_of(frame, 1, 0), s.features = size_of(frame, 1, 1) / (back ? 5 : 1);
-    s.heads = heads[0], s.degrees = size_of(frame, 0, 0) - 1;
+    s.from = in(frame, 0), s.features_map = in(frame, 1), s.euclidean_map = in(frame, 2), s.to = out(frame, 0);
+    s.atoms = size_of(frame, 0, 0), s.features = size_of(frame, 0, 1) / (back ? 5 : 1);
     return do_rows(frame, (Work){.run = back ? run_project_back : run_project, .what = &s, .rows = s.atoms,
                                  .scratch_size = BLOCK * 7 * s.features});
 }
@@ -218,7 +205,7 @@ static XLA_FFI_Error *update(XLA_FFI_CallFrame *frame, int back) {
     if (asks_for_version(frame)) return 0;
     Update s = {0};
     const int *heads = in(frame, 0);
-    s.heads = heads[0], s.orders_of = heads + 1, s.degrees = size_of(frame, 0, 0) - 1;
+    s.orders_of = heads + 1;
     s.first_norm = read_norm(frame, 1), s.first_network = read_network(frame, 2);
     s.exchange = in(frame, 8), s.exchange_bias = in(frame, 9), s.exchange_back = in(frame, 10);
     s.last_network = read_network(frame, 11), s.last_norm = read_norm(frame, 17);
@@ -231,7 +218,7 @@ static XLA_FFI_Error *update(XLA_FFI_CallFrame *frame, int back) {
         s.atoms = size_of(frame, 18, 0), s.features = size_of(frame, 18, 1), s.orders = size_of(frame, 20, 1);
         s.new_x = out(frame, 0), s.new_chi = out(frame, 1), s.kept = out(frame, 2);
     }
-    const long room = WHOLE(s.features + s.degrees, LANES);
+    const long room = WHOLE(s.features + DEGREES, LANES);
     return do_rows(frame, (Work){.run = back ? run_update_back : run_update, .what = &s, .rows = s.atoms,
                                  .scratch_size = BLOCK * (4 * s.features + 2 * room)});
 }
@@ -251,11 +238,11 @@ static XLA_FFI_Error *geometry(XLA_FFI_CallFrame *frame, int back) {
     Geometry s = {.places = read_places(frame), .pairs = size_of(frame, 0, 0)};
     const int *told = in(frame, 8); /* kind of cutoff, then degrees */
     const REAL *numbers = in(frame, 9);
-    s.kind = told[0], s.degree = told + 1, s.degrees = size_of(frame, 8, 0) - 1;
+    s.kind = told[0], s.degree = told + 1;
     s.cutoff = numbers[0], s.decay = numbers[1], s.shortest = numbers[2];
     s.mixing = in(frame, 10), s.room = size_of(frame, 10, 1);
     while (s.side * s.side < size_of(frame, 10, 0)) s.side++;
-    for (long d = 0; d < s.degrees; d++) s.orders += 2 * s.degree[d] + 1;
+    for (long d = 0; d < DEGREES; d++) s.orders += 2 * s.degree[d] + 1;
     Work work = {.run = back ? run_geometry_back : run_geometry, .what = &s, .rows = s.pairs,
                  .scratch_size = BLOCK * (s.side * s.side + s.room)};
     if (back) {

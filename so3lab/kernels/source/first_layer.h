@@ -12,10 +12,9 @@ typedef struct {
 } FirstLayer;
 
 /* Weights are the heads and degrees of i <- j, then those of j <- i; raw: [pairs, weights]. */
-static INLINE void first_pairs(const FirstLayer *t, long begin, long end, REAL *dx, REAL *dchi, const int heads,
-                               const int degrees) {
+static INLINE void first_pairs(const FirstLayer *t, long begin, long end, REAL *dx, REAL *dchi) {
     const Layer *s = &t->layer;
-    const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(both, LANES);
+    const long features = s->features, one = HEADS + DEGREES, both = 2 * one, room = WHOLE(both, LANES);
     for (long pair = begin; pair < end; pair++) {
         const long i = s->i[pair], j = s->j[pair];
         const REAL *b = s->radial + pair * s->basis, scale = s->scale[pair];
@@ -33,8 +32,8 @@ static INLINE void first_pairs(const FirstLayer *t, long begin, long end, REAL *
         }
         memcpy(s->raw + pair * both, sums, both * sizeof(REAL));
         if (scale == 0) continue;
-        VEC to_i = spread(sums, heads) * scale, to_j = spread(sums + one, heads) * scale;
-        VEC chi_i = spread(sums + heads, degrees) * scale, chi_j = spread(sums + one + heads, degrees) * scale;
+        VEC to_i = spread(sums, HEADS) * scale, to_j = spread(sums + one, HEADS) * scale;
+        VEC chi_i = spread(sums + HEADS, DEGREES) * scale, chi_j = spread(sums + one + HEADS, DEGREES) * scale;
         for (long c = 0; c < features; c += LANES) {
             add_to(dx + i * features + c, to_i * load(s->qkv + j * features + c));
             add_to(dx + j * features + c, to_j * load(s->qkv + i * features + c));
@@ -43,9 +42,9 @@ static INLINE void first_pairs(const FirstLayer *t, long begin, long end, REAL *
     }
 }
 
-static INLINE void first_pairs_back(const FirstLayer *t, long begin, long end, const int heads, const int degrees) {
+static INLINE void first_pairs_back(const FirstLayer *t, long begin, long end) {
     const Layer *s = &t->layer;
-    const long features = s->features, one = heads + degrees, both = 2 * one, room = WHOLE(s->basis, LANES);
+    const long features = s->features, one = HEADS + DEGREES, both = 2 * one, room = WHOLE(s->basis, LANES);
     for (long pair = begin; pair < end; pair++) {
         const long i = s->i[pair], j = s->j[pair];
         const REAL scale = s->scale[pair], *raw = s->raw + pair * both;
@@ -53,11 +52,11 @@ static INLINE void first_pairs_back(const FirstLayer *t, long begin, long end, c
         REAL grads[32], weight_i[8], weight_j[8], change = 0, *grad = s->grad_radial + pair * s->basis;
         VEC none = {0}, to_j;
         VEC to_i = sums_back(s->qkv + i * features, s->qkv + j * features, s->grad_x + i * features,
-                                   s->grad_x + j * features, 0, 0, none, none, features, heads, &to_j);
-        for (int h = 0; h < heads; h++) grads[h] = to_i[h], grads[one + h] = to_j[h];
-        for (int l = 0; l < degrees; l++)
-            weight_i[l] = scale * raw[heads + l], weight_j[l] = scale * raw[one + heads + l];
-        harmonics_back(s, pair, weight_i, weight_j, grads + heads, grads + one + heads);
+                                   s->grad_x + j * features, 0, 0, none, none, features, HEADS, &to_j);
+        for (int h = 0; h < HEADS; h++) grads[h] = to_i[h], grads[one + h] = to_j[h];
+        for (int l = 0; l < DEGREES; l++)
+            weight_i[l] = scale * raw[HEADS + l], weight_j[l] = scale * raw[one + HEADS + l];
+        harmonics_back(s, pair, weight_i, weight_j, grads + HEADS, grads + one + HEADS);
         for (long n = 0; n < both; n++) {
             change += grads[n] * raw[n];
             grads[n] *= scale;

@@ -136,7 +136,7 @@ static INLINE void harmonics_of(int degree, VEC x, VEC y, VEC z, VEC *h, VEC (*g
 
 typedef struct {
     Places places;
-    long pairs, orders, degrees, basis, side, room; /* side: root of the number of polynomials; room: basis in vectors */
+    long pairs, orders, basis, side, room; /* side: root of the number of polynomials; room: basis in vectors */
     const int *degree;
     int kind; /* of cutoff */
     REAL cutoff, decay, shortest;
@@ -205,7 +205,7 @@ static void geometry_pairs(const Geometry *s, long begin, long end, REAL *scratc
                 s->weights[first + l] =
                     s->places.mask[first + l] ? cutoff_weight(s->kind, distance[l], s->cutoff, &slope) : 0;
             }
-            for (long d = 0, m = 0; d < s->degrees; m += 2 * s->degree[d] + 1, d++) {
+            for (long d = 0, m = 0; d < DEGREES; m += 2 * s->degree[d] + 1, d++) {
                 harmonics_of(s->degree[d], u[0], u[1], u[2], h, 0);
                 for (int n = 0; n < 2 * s->degree[d] + 1; n++)
                     for (long l = 0; l < left; l++) s->harmonics[(first + l) * s->orders + m + n] = h[n][l];
@@ -232,7 +232,7 @@ static void geometry_back(const Geometry *s, long begin, long end, REAL *grad_po
         for (long part = 0; part < present; part += LANES) {
             const long first = start + part, left = present - part < LANES ? present - part : LANES;
             VEC u[3], h[9], g[9][3], sums[3] = {{0}, {0}, {0}}, distance = directions(s, first, left, u);
-            for (long d = 0, m = 0; d < s->degrees; m += 2 * s->degree[d] + 1, d++) {
+            for (long d = 0, m = 0; d < DEGREES; m += 2 * s->degree[d] + 1, d++) {
                 harmonics_of(s->degree[d], u[0], u[1], u[2], h, g);
                 for (int n = 0; n < 2 * s->degree[d] + 1; n++) {
                     VEC given = {0};

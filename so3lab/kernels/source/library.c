@@ -1,9 +1,10 @@
-/* A trained SO3krates network's work on pairs and atoms, for XLA on CPU, in the precision that is asked for.
+/* A trained SO3krates network's work on pairs and atoms, for XLA on CPU.
 
    XLA's loops over pairs run at a tenth of what the processor can: gathers are not vectorised and every product of
    rows passes through memory. Here a block of pairs or atoms stays in cache from its first number to its last. The
    functions are XLA's foreign functions (c_api.h comes with jaxlib); the modules of so3lab/kernels say what each
-   computes. */
+   computes. The compiler is told VARIANT, a suffix of their names, HEADS and DEGREES, which are constants in all
+   loops, and DOUBLE for float64. */
 
 #include <math.h>
 #include <stdatomic.h>
@@ -128,13 +129,15 @@ static long shares_of(XLA_FFI_CallFrame *frame, long rows) {
 #else
 #define SHUFFLED(v, ...) __builtin_shuffle(v, (Whole){__VA_ARGS__})
 #endif
+#define JOINED(name, variant) name##_##variant
+#define NAMED(name, variant) JOINED(name, variant)
+#define EXPORTED(name) NAMED(name, VARIANT)
 #define ROTATED(v, by) ROTATED_##by(v)
 
-#ifdef SO3LAB_F32
+#ifndef DOUBLE
 #define REAL float
 #define INTEGER int32_t
 #define LANES 16
-#define EXPORTED(name) name##_f32
 #define ROOT sqrtf
 #define EXP expf
 #define SIN sinf
@@ -157,7 +160,6 @@ static long shares_of(XLA_FFI_CallFrame *frame, long rows) {
 #define REAL double
 #define INTEGER int64_t
 #define LANES 8
-#define EXPORTED(name) name##_f64
 #define ROOT sqrt
 #define EXP exp
 #define SIN sin

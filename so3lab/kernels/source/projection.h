@@ -4,7 +4,7 @@
    blocks on its diagonal runs as a full one of a quarter of the depth. */
 
 typedef struct {
-    long atoms, features, heads, degrees;
+    long atoms, features;
     const REAL *from;          /* [atoms, features], or on the way back [atoms, 5 features] */
     const REAL *features_map;  /* [features / heads, 3 features], or on the way back [3 features / heads, features] */
     const REAL *euclidean_map; /* [features / degrees, 2 features], or [2 features / degrees, features] */
@@ -25,42 +25,40 @@ static INLINE void add_in_order(const REAL *from, long features, int heads, REAL
         for (int h = 0; h < heads; h++) to[h * width + a] += from[a * heads + h];
 }
 
-static INLINE void project_rows(const Projection *s, long begin, long end, REAL *scratch, const int heads,
-                                const int degrees) {
+static INLINE void project_rows(const Projection *s, long begin, long end, REAL *scratch) {
     const long features = s->features, wide = 5 * features;
     REAL *one = scratch, *other = one + BLOCK * features, *result = other + BLOCK * features + LANES;
     for (long start = begin; start < end; start += BLOCK) {
         const long count = end - start < BLOCK ? end - start : BLOCK, rows = WHOLE(count, ROWS);
         REAL *to = rows == count ? s->to + start * wide : result;
         for (long r = 0; r < count; r++) {
-            interleave(s->from + (start + r) * features, features, heads, one + r * features);
-            interleave(s->from + (start + r) * features, features, degrees, other + r * features);
+            interleave(s->from + (start + r) * features, features, HEADS, one + r * features);
+            interleave(s->from + (start + r) * features, features, DEGREES, other + r * features);
         }
         memset(one + count * features, 0, (rows - count) * features * sizeof(REAL));
         memset(other + count * features, 0, (rows - count) * features * sizeof(REAL));
-        product(heads, rows, 3 * features, one, features, features / heads, s->features_map, 3 * features, 0, to, wide);
-        product(degrees, rows, 2 * features, other, features, features / degrees, s->euclidean_map, 2 * features, 0,
+        product(HEADS, rows, 3 * features, one, features, features / HEADS, s->features_map, 3 * features, 0, to, wide);
+        product(DEGREES, rows, 2 * features, other, features, features / DEGREES, s->euclidean_map, 2 * features, 0,
                 to + 3 * features, wide);
         if (to == result) memcpy(s->to + start * wide, result, count * wide * sizeof(REAL));
     }
 }
 
-static INLINE void project_rows_back(const Projection *s, long begin, long end, REAL *scratch, const int heads,
-                                const int degrees) {
+static INLINE void project_rows_back(const Projection *s, long begin, long end, REAL *scratch) {
     const long features = s->features, wide = 5 * features;
     REAL *one = scratch, *other = one + BLOCK * features, *copied = other + BLOCK * features;
     for (long start = begin; start < end; start += BLOCK) {
         const long count = end - start < BLOCK ? end - start : BLOCK, rows = WHOLE(count, ROWS);
         memcpy(copied, s->from + start * wide, count * wide * sizeof(REAL));
         memset(copied + count * wide, 0, ((rows - count) * wide + LANES) * sizeof(REAL));
-        product(heads, rows, features, copied, wide, 3 * features / heads, s->features_map, features, 0, one, features);
-        product(degrees, rows, features, copied + 3 * features, wide, 2 * features / degrees, s->euclidean_map,
+        product(HEADS, rows, features, copied, wide, 3 * features / HEADS, s->features_map, features, 0, one, features);
+        product(DEGREES, rows, features, copied + 3 * features, wide, 2 * features / DEGREES, s->euclidean_map,
                 features, 0, other, features);
         for (long r = 0; r < count; r++) {
             REAL *to = s->to + (start + r) * features;
             memset(to, 0, features * sizeof(REAL));
-            add_in_order(one + r * features, features, heads, to);
-            add_in_order(other + r * features, features, degrees, to);
+            add_in_order(one + r * features, features, HEADS, to);
+            add_in_order(other + r * features, features, DEGREES, to);
         }
     }
 }

@@ -14,7 +14,7 @@ typedef struct {
 } Norm;
 
 typedef struct {
-    long atoms, features, orders, heads, degrees;
+    long atoms, features, orders;
     const int *orders_of;
     Norm first_norm, last_norm;
     Network first_network, last_network;
@@ -26,7 +26,7 @@ typedef struct {
     REAL *grad_x, *grad_dx, *grad_chi;
 } Update;
 
-static long kept_size(const Update *s) { return 5 * s->features + s->orders + s->degrees; }
+static long kept_size(const Update *s) { return 5 * s->features + s->orders + DEGREES; }
 
 static INLINE REAL total_of(VEC v) { return sum_within(v, 1)[0]; }
 
@@ -115,7 +115,7 @@ static void kept_rows(const Update *s, long start, long count, long rows, long a
 }
 
 static void update_atoms(const Update *s, long begin, long end, REAL *scratch) {
-    const long features = s->features, wide = features + s->degrees, room = WHOLE(wide, LANES), size = kept_size(s);
+    const long features = s->features, wide = features + DEGREES, room = WHOLE(wide, LANES), size = kept_size(s);
     REAL *x = scratch, *hidden = x + BLOCK * features, *mixed = hidden + BLOCK * features;
     REAL *inputs = mixed + BLOCK * room, *work = inputs + BLOCK * room;
     for (long start = begin; start < end; start += BLOCK) {
@@ -123,7 +123,7 @@ static void update_atoms(const Update *s, long begin, long end, REAL *scratch) {
         memcpy(x, s->x + start * features, count * features * sizeof(REAL));
         memset(x + count * features, 0, (rows - count) * features * sizeof(REAL));
         for (long r = 0; r < count; r++)
-            add_in_order(s->dx + (start + r) * features, features, s->heads, x + r * features);
+            add_in_order(s->dx + (start + r) * features, features, HEADS, x + r * features);
         keep_rows(s, start, count, 0, x);
         if (s->first_norm.present)
             for (long r = 0; r < rows; r++) normalise(&s->first_norm, x + r * features, features, x + r * features);
@@ -135,11 +135,11 @@ static void update_atoms(const Update *s, long begin, long end, REAL *scratch) {
             REAL *input = inputs + r * wide;
             memcpy(input, x + r * features, features * sizeof(REAL));
             if (r >= count) {
-                memset(input + features, 0, s->degrees * sizeof(REAL));
+                memset(input + features, 0, DEGREES * sizeof(REAL));
                 continue;
             }
             REAL *chi = s->kept + (start + r) * size + 5 * features;
-            for (long l = 0, m = 0; l < s->degrees; l++) {
+            for (long l = 0, m = 0; l < DEGREES; l++) {
                 REAL sum = 0;
                 for (int n = 0; n < s->orders_of[l]; n++, m++) {
                     const long at = (start + r) * s->orders + m;
@@ -155,7 +155,7 @@ static void update_atoms(const Update *s, long begin, long end, REAL *scratch) {
                 store(x + r * features + c, load(x + r * features + c) + load(mixed + r * room + c));
         for (long r = 0; r < count; r++) {
             REAL *chi = s->kept + (start + r) * size + 5 * features, *gates = chi + s->orders;
-            for (long l = 0, m = 0; l < s->degrees; l++) {
+            for (long l = 0, m = 0; l < DEGREES; l++) {
                 gates[l] = 1 + mixed[r * room + features + l];
                 for (int n = 0; n < s->orders_of[l]; n++, m++)
                     s->new_chi[(start + r) * s->orders + m] = gates[l] * chi[m];
@@ -176,7 +176,7 @@ static void update_atoms(const Update *s, long begin, long end, REAL *scratch) {
 }
 
 static void update_atoms_back(const Update *s, long begin, long end, REAL *scratch) {
-    const long features = s->features, wide = features + s->degrees, room = WHOLE(wide, LANES), size = kept_size(s);
+    const long features = s->features, wide = features + DEGREES, room = WHOLE(wide, LANES), size = kept_size(s);
     REAL *grad = scratch, *hidden = grad + BLOCK * features, *mixed = hidden + BLOCK * features;
     REAL *inputs = mixed + BLOCK * room, *work = inputs + BLOCK * room;
     for (long start = begin; start < end; start += BLOCK) {
@@ -196,11 +196,11 @@ static void update_atoms_back(const Update *s, long begin, long end, REAL *scrat
             REAL *input = inputs + r * wide;
             memcpy(input, grad + r * features, features * sizeof(REAL));
             if (r >= count) {
-                memset(input + features, 0, s->degrees * sizeof(REAL));
+                memset(input + features, 0, DEGREES * sizeof(REAL));
                 continue;
             }
             const REAL *chi = s->kept + (start + r) * size + 5 * features, *given = s->grad_new_chi + (start + r) * s->orders;
-            for (long l = 0, m = 0; l < s->degrees; l++) {
+            for (long l = 0, m = 0; l < DEGREES; l++) {
                 REAL sum = 0;
                 for (int n = 0; n < s->orders_of[l]; n++, m++) sum += given[m] * chi[m];
                 input[features + l] = sum;
@@ -213,7 +213,7 @@ static void update_atoms_back(const Update *s, long begin, long end, REAL *scrat
         for (long r = 0; r < count; r++) {
             const REAL *chi = s->kept + (start + r) * size + 5 * features, *gates = chi + s->orders;
             const REAL *given = s->grad_new_chi + (start + r) * s->orders, *norms = mixed + r * room + features;
-            for (long l = 0, m = 0; l < s->degrees; l++) {
+            for (long l = 0, m = 0; l < DEGREES; l++) {
                 const REAL inner = 2 * norms[l] / ROOT((REAL)s->orders_of[l]);
                 for (int n = 0; n < s->orders_of[l]; n++, m++)
                     s->grad_chi[(start + r) * s->orders + m] = given[m] * gates[l] + inner * chi[m];
@@ -231,7 +231,7 @@ static void update_atoms_back(const Update *s, long begin, long end, REAL *scrat
             REAL *g = grad + r * features;
             if (s->first_norm.present) normalise_back(&s->first_norm, s->kept + (start + r) * size, features, g);
             memcpy(s->grad_x + (start + r) * features, g, features * sizeof(REAL));
-            interleave(g, features, s->heads, s->grad_dx + (start + r) * features);
+            interleave(g, features, HEADS, s->grad_dx + (start + r) * features);
         }
     }
 }
