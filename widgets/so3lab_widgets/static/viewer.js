@@ -61,6 +61,9 @@ function painter(scale) {
   };
 }
 
+// A number as a legend says it: three digits, none of them needless.
+const tick = x => String(Number(Number(x).toPrecision(3)));
+
 const element = (tag, properties = {}, children = []) => {
   const made = Object.assign(document.createElement(tag), properties);
   if (properties.label) made.setAttribute("aria-label", properties.label);
@@ -305,14 +308,14 @@ class Bars {
     const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
     [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(REPRESENTATIONS));
     [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
-    this.film = button("●", "record a movie of what is shown; press again to save it", () => this.record());
+    this.film = button("●", "record what is shown as a movie; press again to save it", () => this.record());
+    this.labels = button("Aa", "label the atoms", () => this.set("labels", !model.get("labels")));
+    this.forces = button("F→", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
+    this.save = element("select", {label: "save", title: "save what is shown"});
+    this.save.onchange = () => { const [, act] = this.saved[this.save.selectedIndex - 1]; this.save.selectedIndex = 0; act(); };
     this.tools = element("div", {className: "so3-tools"}, [
-      this.representation, this.colour,
-      button("Aa", "label the atoms", () => this.set("labels", !model.get("labels"))),
-      button("⊙", "centre the molecule", () => scene.centre()),
-      button("⤓ png", "save a picture", async () => download("so3lab.png", await scene.picture())),
-      button("⤓ xyz", "save the structure shown", () => this.saveStructure()),
-      this.film,
+      this.representation, this.colour, this.labels, this.forces,
+      button("⊙", "centre the molecule", () => scene.centre()), this.save, this.film,
     ]);
     this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
     this.slider = element("input", {type: "range", min: 0, step: 1, label: "frame"});
@@ -329,9 +332,10 @@ class Bars {
       element("span", {textContent: "smooth"}), this.smooth,
     ]);
     this.scale = element("div", {className: "so3-scale"});
+    this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
-    root.append(this.tools, this.scale, this.notice, this.picked);
+    root.append(this.caption, this.tools, this.scale, this.notice, this.picked);
     root.parentElement.append(this.player);
     root.tabIndex = 0;
     root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
@@ -365,16 +369,43 @@ class Bars {
     this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
     this.fillRepresentation();
     this.fillColour();
+    this.fillSave(frames > 1);
+    this.labels.classList.toggle("so3-on", model.get("labels"));
+    this.forces.classList.toggle("so3-on", model.get("forces"));
+    this.forces.hidden = !model.get("has_forces");
+    this.caption.textContent = model.get("caption");
+    this.caption.hidden = !model.get("caption");
     this.notice.textContent = model.get("notice");
     this.notice.hidden = !model.get("notice");
-    const legend = model.get("_legend");
-    this.scale.hidden = model.get("colour") === "element" || !legend.label;
-    if (legend.label) {
+    this.explain();
+    this.measure();
+  }
+
+  // What colours and arrows mean.
+  explain() {
+    const {model} = this, legend = model.get("_legend"), parts = [];
+    if (model.get("colour") !== "element" && legend.label) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
-      this.scale.replaceChildren(legend.label, " ", Number(legend.low).toPrecision(3), bar, Number(legend.high).toPrecision(3));
+      parts.push(element("div", {}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
     }
-    this.measure();
+    if (model.get("forces") && model.get("has_forces"))
+      parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
+    this.scale.replaceChildren(...parts);
+    this.scale.hidden = !parts.length;
+  }
+
+  fillSave(moves) {
+    if (this.save.options.length && this.moves === moves) return;
+    this.moves = moves;
+    const film = format => () => this.model.send({kind: "film", format});
+    this.saved = [
+      ["picture (png)", async () => download("so3lab.png", await this.scene.picture())],
+      ["structure (xyz)", () => this.saveStructure()],
+      ...(moves ? [["movie (gif)", film("gif")], ["movie (mp4)", film("mp4")]] : []),
+    ];
+    this.save.replaceChildren(element("option", {textContent: "⤓ save"}),
+      ...this.saved.map(([name]) => element("option", {textContent: name})));
   }
 
   measure() {
@@ -455,7 +486,8 @@ export default () => {
       const refresh = () => bars.refresh();
       const rescale = () => { scene.update(false); };
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
-        ["frame frames playing fps loop smoothing colours notice _legend _structure", refresh]];
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
+          refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
       theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
