@@ -294,7 +294,12 @@ class Viewer(Pictured, anywidget.AnyWidget):
 
     def _stand(self, atoms: Atoms, frames: int, colours: list[str], forces: bool) -> None:
         """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
-        same = self._atoms is not None and np.array_equal(self._atoms.numbers, atoms.numbers)
+        before = self._atoms
+        same = (
+            before is not None
+            and np.array_equal(before.numbers, atoms.numbers)
+            and before.pbc.any() == atoms.pbc.any()
+        )
         self._atoms = atoms.copy()
         self._latest.clear()
         self._pairs = []
@@ -310,7 +315,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self.notice = ""
             self._structure = {
                 "text": pdb_text(atoms), "symbols": atoms.get_chemical_symbols(), "fresh": not same,
-                "periodic": bool(atoms.pbc.any()),
+                "cell": np.asarray(atoms.cell).ravel().tolist() if atoms.pbc.any() else None,
             }  # fmt: skip
 
     def _on_move(self, change: Any) -> None:

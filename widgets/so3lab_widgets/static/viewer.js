@@ -2,7 +2,8 @@
 // the browser gets to it: the newest there is, without acknowledgement; twice a second it reports how many it painted.
 
 const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
-const ARC_POINTS = 24, ARC_RADIUS = 0.9, CLOSER = 0.2;
+const ARC_POINTS = 24, ARC_RADIUS = 0.9;
+const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.6;
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
@@ -19,6 +20,15 @@ const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a
 const scaled = (a, x) => a.map(y => x * y);
 const norm = a => Math.sqrt(dot(a, a));
 const degrees = x => (180 / Math.PI) * x;
+
+// A vector turned by a quaternion.
+function turned(a, {x, y, z, w}) {
+  const axis = [x, y, z], t = scaled(cross(axis, a), 2), u = cross(axis, t);
+  return a.map((value, k) => value + w * t[k] + u[k]);
+}
+
+const cellCorners = cell => Array.from({length: 8}, (_, number) => [0, 1, 2].map(k =>
+  (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0)));
 
 // Distance, angle or dihedral of the atoms in a list, in words.
 function measured(positions, atoms) {
@@ -124,11 +134,29 @@ class Scene {
     else this.centre();
   }
 
+  // Bring everything into view: as near as it fits with some room, but not so near that a turn would hide much of it.
   centre() {
-    this.component?.autoView();
-    const {width, height} = this.stage.viewer;
-    if (this.model.get("_structure").periodic) this.stage.viewerControls.zoom(-1.5 * CLOSER);
-    else if (width > 1.5 * height) this.stage.viewerControls.zoom(CLOSER);
+    if (!this.component) return;
+    const {viewer, viewerControls} = this.stage, {x, y, z, count} = this.component.structure.atomStore;
+    const points = Array.from({length: count}, (_, k) => [x[k], y[k], z[k]]);
+    if (this.model.get("_structure").cell) points.push(...cellCorners(this.model.get("_structure").cell));
+    const middle = [0, 1, 2].map(c => {
+      const [low, high] = points.reduce(([low, high], p) => [Math.min(low, p[c]), Math.max(high, p[c])], [Infinity, -Infinity]);
+      return 0.5 * (low + high);
+    });
+    const edge = ATOM_RADIUS[this.model.get("representation")] ?? SLIM_RADIUS;
+    const half = Math.PI / 360 * (viewer.perspectiveCamera?.fov ?? 40), up = Math.tan(half);
+    const aside = up * viewer.width / viewer.height, narrow = Math.sin(Math.atan(Math.min(up, aside)));
+    let [all, seen] = [1, 1];
+    for (const point of points) {
+      const [right, high, deep] = turned(minus(point, middle), viewer.rotationGroup.quaternion).map(Math.abs);
+      all = Math.max(all, (Math.hypot(right, high, deep) + edge) / narrow);
+      seen = Math.max(seen, deep + (right + edge) / aside, deep + (high + edge) / up);
+    }
+    const distance = Math.min(all, Math.max(ROOM * seen, CLOSEST * all));
+    viewerControls.center(new this.NGL.Vector3(...middle));
+    viewerControls.zoom(1 - distance / viewerControls.getCameraDistance());
+    viewer.requestRender();
   }
 
   draw() {
@@ -228,10 +256,8 @@ class Scene {
   }
 
   cellEdges() {
-    const {cell, origin = [0, 0, 0]} = this.latest;
-    const corner = number => [0, 1, 2].map(k =>
-      origin[k] + (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0));
-    return this.cylinders(12, k => [...CELL_EDGES[k].map(corner), 0x808890, 0.04]);
+    const corners = cellCorners(this.latest.cell);
+    return this.cylinders(12, k => [...CELL_EDGES[k].map(number => corners[number]), 0x808890, 0.04]);
   }
 
   arrowBodies() {
@@ -469,6 +495,9 @@ export default () => {
   return {
     initialize({model}) {
       model.on("msg:custom", (message, buffers) => receive(model, message, buffers));
+      model.on("change:_structure", () => {  // positions of something else are no start for this one
+        if (model.get("_structure").fresh) for (const name of Object.keys(latest)) delete latest[name];
+      });
     },
 
     async render({model, el}) {
