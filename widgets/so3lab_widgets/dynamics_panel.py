@@ -293,6 +293,7 @@ class DynamicsPanel(Panel):
         self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
         if self.live is not None:  # restraints of the run before may name atoms that are no more
             self.control.biases = ()
+        self.live = None  # from here on nothing of it is shown
         live = LiveDynamics(
             potential, copies, ensemble=self.form.ensemble.value, control=self.control,
             seeds=[self.seed + number for number in range(len(copies))],

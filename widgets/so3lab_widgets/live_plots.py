@@ -11,9 +11,10 @@ from plotly.subplots import make_subplots
 
 from so3lab import observables
 from so3lab.live import LiveDynamics
+from so3lab_widgets.frame_plot import Series
 from so3lab_widgets.linked import LinkedFigure
 from so3lab_widgets.picked_series import column_of
-from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, label, styled
+from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, styled
 from so3lab_widgets.thinning import strided
 
 WINDOW = 4000
@@ -105,7 +106,7 @@ class LivePlots:
                 title = _NOTHING_PICKED
             else:
                 self._draw("picked", times[: len(measured)], _broken(measured.to_numpy(), len(picked) == 4))
-                title = label(str(measured.name)).replace(" (", "<br>(")
+                title = Series(column_of(self._symbols, picked), measured.to_numpy()).title
             if self.curves.layout.yaxis3.title.text != title:
                 self.curves.layout.yaxis3.title.text = title
 
@@ -189,7 +190,7 @@ def _curves(height: int) -> go.Figure:
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
         figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
     for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
-        figure.update_yaxes(title_text=words, row=row, col=1)
+        figure.update_yaxes(title={"text": words, "font": {"size": 12}}, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=3, col=1)
     for row, place, words, colour in (
         (1, 0.0, "atoms", VERMILLION), (1, 0.12, "thermostat ┄", INK), (2, 0.0, "total", GREEN),

@@ -42,8 +42,8 @@ class PastRow(ipw.HBox):
         )
 
     def rest(self, running: bool) -> None:
-        """Stand at the present; while the run goes on nobody may move the slider."""
-        self.slider.disabled = running
+        """Stand at the present; while the run goes on nobody may move the slider or go on from elsewhere."""
+        self.slider.disabled = self.again_button.disabled = running
         self._stands_at = self.slider.value = 1.0
         self.words.value = ""
 

@@ -105,7 +105,13 @@ class Scene {
     this.scheme = NGL.ColormakerRegistry.addScheme(function () {
       this.atomColor = atom => latest.colours?.[atom.index] ?? 0x808890;
     });
-    this.resizing = new ResizeObserver(() => this.stage.handleResize());
+    // Whoever has turned or moved the molecule keeps that; else it is fitted into a view that changes its size.
+    this.touched = false;
+    for (const name of ["dragged", "scrolled"]) this.stage.mouseObserver.signals[name].add(() => { this.touched = true; });
+    this.resizing = new ResizeObserver(() => {
+      this.stage.handleResize();
+      if (!this.touched) this.centre();
+    });
     this.resizing.observe(place);
     this.turning = setInterval(() => this.keepCamera(), CAMERA_MS);
     this.setTheme();
@@ -129,9 +135,16 @@ class Scene {
     this.draw();
     this.mark();
     this.update(true);
-    const camera = this.model.get("camera");
-    if (camera.length === 16 && !this.model.get("_structure").fresh) this.stage.viewerControls.orient(camera);
-    else this.centre();
+    if (this.model.get("_structure").fresh || !this.lookAsTold()) this.centre();
+  }
+
+  // Take the camera of the model, where somebody has moved it.
+  lookAsTold() {
+    const camera = this.model.get("camera"), now = this.stage.viewerControls.getOrientation().elements;
+    if (camera.length !== 16) return false;
+    this.touched = true;
+    if (camera.some((x, k) => Math.abs(x - now[k]) > 1e-3)) this.stage.viewerControls.orient(camera);
+    return true;
   }
 
   // Bring everything into view: as near as it fits with some room, but not so near that a turn would hide much of it.
@@ -157,6 +170,9 @@ class Scene {
     viewerControls.center(new this.NGL.Vector3(...middle));
     viewerControls.zoom(1 - distance / viewerControls.getCameraDistance());
     viewer.requestRender();
+    this.touched = this.moving = false;
+    this.kept = null;
+    if (this.model.get("camera").length) { this.model.set("camera", []); unlessClosed(() => this.model.save_changes()); }
   }
 
   draw() {
@@ -294,7 +310,7 @@ class Scene {
     const before = this.kept ?? now;
     this.kept = now;
     if (before.some((x, k) => Math.abs(x - now[k]) > 1e-3)) {
-      this.moving = true;
+      this.moving = this.touched;
     } else if (this.moving) {
       this.moving = false;
       this.model.set("camera", now);
@@ -361,7 +377,7 @@ class Bars {
     this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
-    root.append(this.caption, this.tools, this.scale, this.notice, this.picked);
+    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption, this.scale]), this.notice, this.picked);
     root.parentElement.append(this.player);
     root.tabIndex = 0;
     root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
@@ -410,10 +426,12 @@ class Bars {
   // What colours and arrows mean.
   explain() {
     const {model} = this, legend = model.get("_legend"), parts = [];
-    if (model.get("colour") !== "element" && legend.label) {
+    if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
       parts.push(element("div", {}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+    } else if (model.get("colour") !== "element") {
+      parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
     }
     if (model.get("forces") && model.get("has_forces"))
       parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
@@ -515,6 +533,7 @@ export default () => {
       const refresh = () => bars.refresh();
       const rescale = () => { scene.update(false); };
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
+        ["camera", () => scene.lookAsTold()],
         ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
