@@ -294,6 +294,7 @@ class DynamicsPanel(Panel):
         if self.live is not None:  # restraints of the run before may name atoms that are no more
             self.control.biases = ()
         self.live = None  # from here on nothing of it is shown
+        self.bar.refresh()
         live = LiveDynamics(
             potential, copies, ensemble=self.form.ensemble.value, control=self.control,
             seeds=[self.seed + number for number in range(len(copies))],

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,11 @@ def _broken(values: np.ndarray, circular: bool) -> np.ndarray:
     return broken
 
 
+def _small_title(axis: Any) -> None:
+    """Two lines fit beside a low row."""
+    axis.title.font.size = 12
+
+
 def _curves(height: int) -> go.Figure:
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, name, colour in (
@@ -190,7 +196,7 @@ def _curves(height: int) -> go.Figure:
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
         figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
     for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
-        figure.update_yaxes(title={"text": words, "font": {"size": 12}}, row=row, col=1)
+        figure.update_yaxes(title_text=words, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=3, col=1)
     for row, place, words, colour in (
         (1, 0.0, "atoms", VERMILLION), (1, 0.12, "thermostat ┄", INK), (2, 0.0, "total", GREEN),
@@ -200,7 +206,12 @@ def _curves(height: int) -> go.Figure:
             text=words, font={"color": colour, "size": 12}, showarrow=False, xref="x domain", yref="y domain", x=place,
             y=1.0, xanchor="left", yanchor="bottom", row=row, col=1,
         )  # fmt: skip
-    return styled(figure, height=height).update_layout(showlegend=False, margin_t=24, uirevision="live")
+    return (
+        styled(figure, height=height)
+        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .for_each_xaxis(_small_title)
+        .for_each_yaxis(_small_title)
+    )
 
 
 def _maps(height: int, backbone: bool) -> go.Figure:
@@ -222,4 +233,9 @@ def _maps(height: int, backbone: bool) -> go.Figure:
         turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 1}
         figure.update_xaxes(title_text="φ (°)", **turns)
         figure.update_yaxes(title_text="ψ (°)", **turns)
-    return styled(figure, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
+    return (
+        styled(figure, height=height)
+        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .for_each_xaxis(_small_title)
+        .for_each_yaxis(_small_title)
+    )
