@@ -311,7 +311,9 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
             notebook.page.get_by_label(label, exact=True).fill("ethanol")
             notebook.page.get_by_label(label, exact=True).press("Tab")
         notebook.page.locator("button:has-text('Start')").first.click()
-        notebook.wait_until(lambda: ask(notebook, "panel.live.frames()") > 5, "frames", 60)
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
+        )
         assert notebook.failures() == []
         assert notebook.errors == []
 
