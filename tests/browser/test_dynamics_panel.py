@@ -132,7 +132,8 @@ def test_a_picked_dihedral_is_held_and_turned(opened):
     share = ((before + 40 + 180) % 360) / 360  # a spring from far off is an explosion
     drag(opened, "at (°)", min(0.95, max(0.05, share)))
     opened.wait_until(lambda: ask(opened, "panel.control.biases[0].centre") != before, "another angle")
-    angle = "float(so3lab.observables.dihedral_degrees(panel.live.positions(0, slice(-100, None)), (0, 1, 2, 8)).mean())"
+    values = "so3lab.observables.dihedral_degrees(panel.live.positions(0, slice(-100, None)), (0, 1, 2, 8))"
+    angle = f"float({values}.mean())"
     centre = ask(opened, "panel.control.biases[0].centre")
     opened.wait_until(
         lambda: abs((ask(opened, angle) - centre + 180) % 360 - 180) < 20, "an angle that obeys", seconds=60
@@ -160,7 +161,7 @@ def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
     field.fill(str(tmp_path / "saved.h5"))
     field.press("Tab")
     for button, ending in (("Frames", ".extxyz"), ("Table", ".csv"), ("Figure", ".html"), ("Session", ".py")):
-        opened.page.get_by_role("button", name=button, exact=True).click()
+        opened.page.locator(f"button:has-text('{button}')").first.click()
         wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
         wrote.filter(has_text="Wrote").wait_for(timeout=60_000)
         assert (tmp_path / f"saved{ending}").stat().st_size > 200
