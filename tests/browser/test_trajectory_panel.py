@@ -162,6 +162,7 @@ def test_picked_atoms_add_a_series(notebook):
         lambda: "dihedral" in asked(notebook, "list(panel.plot.series)[-1]"), "a dihedral instead"
     )
     notebook.wait_until(lambda: curves.count() == count + 1, "as many curves as before")
+    notebook.run_code("import so3lab.observables")
     right = """np.allclose(panel.table().iloc[:, -1].to_numpy(), so3lab.observables.dihedral_degrees(
         so3lab.trajectory.Trajectory("run.h5").positions(), (0, 5, 7, 9))[panel.choice.chosen])"""
     assert asked(notebook, right) == "True"

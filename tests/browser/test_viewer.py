@@ -96,7 +96,7 @@ def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
         click_atoms(notebook, quarter)
         becomes(notebook, "viewer.picked", picked)
         notebook.wait_until(lambda shown=shown: shown in words.inner_text(), shown)
-    right = "round(viewer.atoms.get_dihedral(0, 1, 2, 3), 1) % 360"
+    right = "float(viewer.atoms.get_dihedral(0, 1, 2, 3)) % 360"
     said = float(words.inner_text().split(": ")[1].rstrip("°")) % 360
     assert abs(said - float(asked(notebook, right))) < 0.2
     notebook.picture("viewer-picked", STAGE)
