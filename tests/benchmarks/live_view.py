@@ -117,7 +117,16 @@ def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
     notebook.answer(NOTE_CHANGES.format(seconds=25))
     notebook.page.wait_for_timeout(500)
     clicks = []
-    for share in (0.2, 0.25, 0.3, 0.22, 0.27, 0.32, 0.24, 0.2):
+    for share in (
+        0.4,
+        0.1,
+        0.35,
+        0.15,
+        0.4,
+        0.1,
+        0.35,
+        0.2,
+    ):  # a click on the handle itself would move nothing
         clicks.append(time.time())
         notebook.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         notebook.page.wait_for_timeout(2000)
