@@ -117,16 +117,7 @@ def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
     notebook.answer(NOTE_CHANGES.format(seconds=25))
     notebook.page.wait_for_timeout(500)
     clicks = []
-    for share in (
-        0.4,
-        0.1,
-        0.35,
-        0.15,
-        0.4,
-        0.1,
-        0.35,
-        0.2,
-    ):  # a click on the handle itself would move nothing
+    for share in SHARES:
         clicks.append(time.time())
         notebook.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         notebook.page.wait_for_timeout(2000)
@@ -136,6 +127,8 @@ def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
     return float(np.median(waits)), max(waits)
 
 
+SHARES = (0.4, 0.1, 0.35, 0.15, 0.4, 0.1, 0.35, 0.2)
+"""Of the slider's range, one after the other; a click on the handle itself would move nothing."""
 HEAP = "performance.memory.usedJSHeapSize / 1e6"
 
 
