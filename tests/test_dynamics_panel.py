@@ -262,7 +262,7 @@ def test_velocities_are_those_of_the_temperature_at_the_start(panel):
     wait_for(lambda: panel.job.state == "paused", "preparations", 120)
     panel.steering.sliders["temperature_K"].value = 1000.0
     panel.start()
-    wait_for(lambda: panel.live.frames() > 3, "frames")
+    wait_for(lambda: panel.live is not None and panel.live.frames() > 3, "frames", 240)
     of_27 = 21 / 27  # degrees of freedom: it starts without momentum and rotation
     assert panel.live.table()["temperature"].iloc[0] == pytest.approx(1000.0 * of_27, rel=0.01)
 
@@ -381,3 +381,34 @@ def test_places_that_cannot_be_written_are_said(panel, tmp_path):
     panel.saving.path.value = ""
     panel.saving.record_button.click()
     assert panel.bar.error.value
+
+
+def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
+    """A program that takes long to compile cannot be stopped; what it was for comes too late."""
+    from so3lab_widgets import dynamics_panel, jobs
+
+    slow, made = threading.Event(), []
+
+    class Slow(dynamics_panel.LiveDynamics):
+        def __init__(self, potential, structures, **options):
+            super().__init__(potential, structures, **options)
+            if len(structures) == 1:
+                slow.wait(60)
+            made.append(len(structures))
+
+    monkeypatch.setattr(dynamics_panel, "LiveDynamics", Slow)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.1)
+    panel = DynamicsPanel("ethanol", "ethanol", name="slow")
+    wait_for(lambda: panel.viewers, "the first molecule", 120)
+    panel.form.replicas.value = 2
+    panel.start()
+    wait_for(lambda: panel.live is not None and panel.live.frames() > 3, "frames of two", 240)
+    wanted = panel.live
+    slow.set()
+    wait_for(lambda: 1 in made, "the end of the first preparations", 120)
+    frames = wanted.frames()
+    wait_for(lambda: wanted.frames() > frames + 3, "more frames")
+    assert panel.live is wanted
+    assert len(panel.viewers) == 2
+    panel.close()
+    wait_for(lambda: "so3lab slow" not in {thread.name for thread in threading.enumerate()}, "no thread")

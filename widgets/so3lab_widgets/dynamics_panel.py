@@ -1,6 +1,7 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -83,6 +84,8 @@ class DynamicsPanel(Panel):
         self.steering: SteeringBox | None = None
         self._shown_frame: int | None = None
         self._asked: tuple[Any, ...] = ()
+        self._attempts = 0
+        self._staging = threading.Lock()
         self._saving: Job | None = None
         self._still = Still(self, self._pictured)
         self._updates = Pump(self._update_plots, FASTEST_HZ, name="live plots")
@@ -174,7 +177,7 @@ class DynamicsPanel(Panel):
         self._views.calm()
         self._say_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
         if job is None or job.ended:
-            self._begin(lambda: live.run())
+            self._begin(lambda wanted: live.run())
         else:
             job.start()
 
@@ -219,6 +222,7 @@ class DynamicsPanel(Panel):
         """Take the panel away: the run ends, threads end, widgets close."""
         if not self._name:  # refused before it was made
             return
+        self._attempts += 1  # whatever is being prepared is wanted no more
         if self.job is not None:
             self.job.stop()
         if self._saving is not None:
@@ -267,12 +271,24 @@ class DynamicsPanel(Panel):
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self.saving = SaveRow(self._on_record, self._on_save)
 
-    def _begin(self, task: Callable[[], Iterator[Any]], paused: bool = False) -> None:
+    def _begin(self, task: Callable[[Callable[[], bool]], Iterator[Any]], paused: bool = False) -> None:
+        """Start a job; one that is still being prepared goes on in its thread for a while, and must change nothing."""
+        self._attempts += 1
+        number = self._attempts
+
+        def wanted() -> bool:
+            return number == self._attempts
+
+        def take(chunks: Sequence[Any]) -> None:
+            if wanted():
+                self._on_chunks(chunks)
+
         self._asked = self._wishes()
         self.job = Job(
-            task, on_item=self._on_chunks, name=self._name, expected=(ValueError, OSError, SimulationError)
-        )
-        self.job.subscribe(self._on_state)
+            lambda: task(wanted), on_item=take, name=self._name,
+            expected=(ValueError, OSError, SimulationError),
+        )  # fmt: skip
+        self.job.subscribe(lambda job: self._on_state(job) if wanted() else None)
         self.bar.watch(self.job)
         self.job.start(paused)
 
@@ -285,21 +301,27 @@ class DynamicsPanel(Panel):
         begun = self.job is not None and self.job.items > 0
         return begun or self._asked == self._wishes()
 
-    def _prepare(self) -> Iterator[Any]:
+    def _prepare(self, wanted: Callable[[], bool]) -> Iterator[Any]:
         """In the job's thread: read, load, show and compile; then frames without end."""
         potential, structure = self.form.load()
         check_size(structure)
         copies = [structure.copy() for _ in range(self.form.replicas.value)]
-        self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
-        if self.live is not None:  # restraints of the run before may name atoms that are no more
-            self.control.biases = ()
-        self.live = None  # from here on nothing of it is shown
+        with self._staging:
+            if not wanted():
+                return iter(())
+            self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
+            if self.live is not None:  # restraints of the run before may name atoms that are no more
+                self.control.biases = ()
+            self.live = None  # from here on nothing of it is shown
         self.bar.refresh()
         live = LiveDynamics(
             potential, copies, ensemble=self.form.ensemble.value, control=self.control,
             seeds=[self.seed + number for number in range(len(copies))],
         )  # fmt: skip
-        self.live = live
+        with self._staging:
+            if not wanted():
+                return iter(())
+            self.live = live
         return live.run()
 
     def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
