@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ase
 import numpy as np
 import pandas as pd
+from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab.control import Control
@@ -162,6 +163,15 @@ class LiveDynamics:
             found.cell = chunk.cell[row]
         found.set_constraint(constraints)
         return found
+
+    def images(self, number: int = 0) -> Iterator[ase.Atoms]:
+        """Everything that is remembered of a structure, with energies and forces, as ASE writes it to files."""
+        for frame in range(self.frames(number)):
+            atoms, known = self.atoms(number, frame), self.frame(number, frame)
+            atoms.calc = SinglePointCalculator(
+                atoms, energy=float(known.potential_energy[0]), forces=np.asarray(known.forces[0], np.float64)
+            )
+            yield atoms
 
     def go_back(self, frame: int, seed: int | None = None) -> None:
         """Go on from a remembered frame; what came after it is forgotten. Call it while nothing advances.

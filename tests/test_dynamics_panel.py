@@ -3,6 +3,7 @@
 import threading
 import time
 
+import ase.io
 import ipywidgets
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def runs(panel: DynamicsPanel) -> DynamicsPanel:
     wait_for(
         lambda: (panel.live is not None and panel.live.frames() > 20) or panel.job.ended,
         "the first frames",
-        120,
+        240,
     )
     assert panel.job.error is None
     return panel
@@ -121,34 +122,50 @@ def test_what_blew_up_is_said_at_once_and_can_be_undone(panel):
     assert panel.viewers[0].notice == ""
 
 
-def test_replicas_stand_side_by_side_and_share_picks(panel):
-    panel.replicas.value = 2
+def test_replicas_stand_side_by_side_and_share_picks(panel, tmp_path):
+    panel.form.replicas.value = 2
     runs(panel)
-    assert len(panel.viewers) == 2
+    assert [viewer.caption for viewer in panel.viewers] == ["replica 0", "replica 1"]
     panel.viewers[1].picked = [0, 1]
     assert panel.viewers[0].picked == [0, 1]
     first, second = (panel.live.positions(number)[-1] for number in (0, 1))
     assert np.abs(first - second).max() > 1e-3
+    panel.stop()
+    panel.curves_of.value = 1
+    energies = panel.live.table(1)["potential_energy"]
+    drawn = panel.plots._traces["potential"]
+    wait_for(
+        lambda: len(drawn.y) and abs(drawn.y[-1] - (energies.iloc[-1] - energies.iloc[0])) < 1e-4,
+        "its curves",
+    )
+    panel.saving.path.value = str(tmp_path / "run.h5")
+    panel.saving.buttons["table"].click()
+    wait_for((tmp_path / "run.csv").exists, "its table")
+    assert panel.table(1).equals(panel.live.table(1))
+    wait_for(lambda: panel._code.code.startswith("panel.table(1).to_csv("), "its line")
 
 
 def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     runs(panel)
-    panel.path.value = str(tmp_path / "run.h5")
-    panel.record_button.click()
+    panel.saving.path.value = str(tmp_path / "run.h5")
+    panel.saving.record_button.click()
     frames = panel.live.frames()
     wait_for(lambda: panel.live.frames() > frames + 30, "recorded frames")
-    panel.record_button.click()
+    panel.saving.record_button.click()
     with Trajectory(tmp_path / "run.h5") as trajectory:
         assert len(trajectory) > 10
         assert trajectory.meta["model"] == "ethanol"
-    panel.save_table_button.click()
+    panel.saving.buttons["table"].click()
+    wait_for(lambda: "Wrote" in panel.saving.words, "the table")
     assert (tmp_path / "run.csv").read_text().startswith("step,time_fs,")
     wait_for(lambda: len(panel.plots.curves.data[0].x), "curves", 20)
-    panel.save_figure_button.click()
+    panel.saving.buttons["figure"].click()
+    wait_for(lambda: "run.html" in panel.saving.words and "Wrote" in panel.saving.words, "the figure")
     assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
     panel.steering.sliders["temperature_K"].value = 400.0
     panel.steering.sliders["temperature_K"].value = 410.0
-    panel.save_session_button.click()
+    panel.saving.buttons["session"].click()
+    wait_for(lambda: "run.py" in panel.saving.words and "Wrote" in panel.saving.words, "the session")
     session = (tmp_path / "run.py").read_text()
     compile(session, "run.py", "exec")
     lines = [line.partition("  # at step")[0] for line in session.splitlines()]
@@ -156,8 +173,18 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     assert lines[2].startswith("panel = so3lab.widgets.DynamicsPanel('ethanol', 'ethanol'")
     assert lines[3] == "panel.start()"
     assert lines[-1] == "panel.control.temperature_K = 410", "where a slider has been on its way is left out"
-    panel.record_button.click()  # the file exists: nothing is replaced
+    panel.saving.record_button.click()  # the file exists: nothing is replaced
     assert "exists" in panel.bar.error.value
+    panel.saving.buttons["table"].click()
+    wait_for(lambda: "run.csv exists" in panel.bar.error.value, "the refusal to replace a table")
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused", "the pause")
+    panel.saving.buttons["frames"].click()
+    wait_for(lambda: "run.extxyz" in panel.saving.words and "Wrote" in panel.saving.words, "the frames")
+    images = ase.io.read(tmp_path / "run.extxyz", ":")
+    assert len(images) == panel.live.frames()
+    np.testing.assert_allclose(images[3].positions, panel.live.positions()[3], atol=1e-5)
+    np.testing.assert_allclose(images[3].get_forces(), panel.live.frame(0, 3).forces[0], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -168,10 +195,11 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
         ("ethanol", "nowhere.xyz", "nowhere.xyz"),
         ("ethanol", "smiles:CCN", "N"),
         ("nothing", "ethanol", "nothing"),
+        ("", "ethanol", "the model must be"),
     ],
 )
 def test_bad_input_is_a_sentence_in_place(panel, capfd, model, structure, sentence):
-    panel.model.value, panel.structure.value = model, structure
+    panel.form.model.value, panel.form.structure.value = model, structure
     panel.start()
     wait_for(lambda: panel.job.ended, "the refusal")
     assert panel.job.state == "failed"
@@ -186,10 +214,10 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
     line = "ATOM  {:5d}  C   MOL A   1    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00           C\n"
     big.write_text("".join(line.format(k % 99999, k % 90, k // 90 % 90, k // 8100) for k in range(100_000)))
     for path, words in ((tmp_path / "empty.xyz", "empty.xyz"), (big, "at most 20000 atoms, got 100000")):
-        panel.structure.value = str(path)
+        panel.form.structure.value = str(path)
         panel.start()
         wait_for(lambda: panel.job.ended, "the refusal", 120)
-        assert words in panel.bar.error.value
+        wait_for(lambda words=words: words in panel.bar.error.value, "the sentence")
 
 
 def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
@@ -206,9 +234,9 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
 def test_another_start_leaves_no_widgets_behind(panel):
     counts = []
     for replicas in (1, 2, 1):
-        before, panel.replicas.value = panel.live, replicas
+        before, panel.form.replicas.value = panel.live, replicas
         panel.start()
-        wait_for(lambda before=before: panel.live is not before, "a start", 120)
+        wait_for(lambda before=before: panel.live not in (before, None), "a start", 120)
         panel.viewers[0].picked = [1, 2]
         panel.steering.pull()
         panel.steering.release()
@@ -225,7 +253,7 @@ def test_a_panel_shows_its_molecule_and_compiles_before_anybody_starts_it(panel)
     panel.start()
     wait_for(lambda: prepared.frames() > 3, "frames of what was prepared", 20)
     panel.stop()
-    panel.replicas.value = 2
+    panel.form.replicas.value = 2
     panel.start()
     wait_for(lambda: panel.live is not prepared and len(panel.viewers) == 2, "what is wanted now")
 
@@ -234,7 +262,7 @@ def test_velocities_are_those_of_the_temperature_at_the_start(panel):
     wait_for(lambda: panel.job.state == "paused", "preparations", 120)
     panel.steering.sliders["temperature_K"].value = 1000.0
     panel.start()
-    wait_for(lambda: panel.live.frames() > 3, "frames")
+    wait_for(lambda: panel.live is not None and panel.live.frames() > 3, "frames", 240)
     of_27 = 21 / 27  # degrees of freedom: it starts without momentum and rotation
     assert panel.live.table()["temperature"].iloc[0] == pytest.approx(1000.0 * of_27, rel=0.01)
 
@@ -273,3 +301,114 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
     panel.show_frame(3)
     forces = np.linalg.norm(panel.live.frame(0, 3).forces[-1], axis=1)
     wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of a past frame")
+
+
+def test_every_button_has_its_line_of_python(panel):
+    runs(panel)
+    for button, line in (
+        (panel.bar.pause_button, "panel.pause()"), (panel.bar.step_button, "panel.step()"),
+        (panel.bar.start_button, "panel.start()"),
+    ):  # fmt: skip
+        button.click()
+        assert panel._code.code == line
+        wait_for(lambda: panel.job.state == ("running" if line == "panel.start()" else "paused"), line)  # noqa: B023
+    panel.viewers[0].representation = "licorice"
+    assert panel._code.code == "panel.viewers[0].representation = 'licorice'"
+    panel.viewers[0].picked = [0, 1]
+    panel.steering.pull_button.click()
+    line = panel._code.code
+    panel.steering.release()
+    exec(line, {"panel": panel, "so3lab": so3lab})
+    assert panel.control.biases == (Pull((0, 1), 0.5),), "what is copied works"
+    panel.bar.stop_button.click()
+    assert panel._code.code == "panel.stop()"
+
+
+def test_a_step_goes_on_from_the_present_whatever_is_looked_at(panel):
+    runs(panel)
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused", "the pause")
+    panel.past.slider.value = 0.0
+    assert panel._shown_frame == 0
+    frames = panel.live.frames()
+    panel.bar.step_button.click()
+    wait_for(lambda: panel.live.frames() > frames, "a step")
+    panel.start()
+    wait_for(lambda: panel.live.frames() > frames + 10, "the run")
+    assert panel._shown_frame is None
+
+
+def test_sliders_follow_python_and_pages_do_not_turn_knobs(panel):
+    runs(panel)
+    sliders = panel.steering.sliders
+    sliders["friction_per_ps"].value = 10**1.3  # what a page sends back: 20 rounded to a step of its slider
+    assert panel.control.friction_per_ps == 20.0
+    assert "friction" not in panel.session()
+    panel.control.temperature_K = 2000.0
+    panel.control.biases = [Restraint((0, 1), 1.5, 5.0)]
+    wait_for(lambda: sliders["temperature_K"].value == 2000.0, "the slider")
+    wait_for(lambda: panel.steering.others.value == "1 more set in Python", "a word about the restraint")
+    panel.steering.pull((0, 2), 0.1)
+    assert panel.control.biases == (Restraint((0, 1), 1.5, 5.0), Pull((0, 2), 0.1)), (
+        "one does not undo the other"
+    )
+    panel.steering.release()
+    assert panel.control.biases == ()
+
+
+def test_forces_are_drawn_where_they_are_wanted(panel):
+    viewer = runs(panel).viewers[0]
+    assert viewer.has_forces
+    assert "arrows" not in viewer._latest
+    viewer.forces = True
+    wait_for(lambda: "arrows" in viewer._latest, "arrows")
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused", "the pause")
+    panel.show_frame(3)
+    forces = panel.live.frame(0, 3).forces[0]
+    wait_for(lambda: np.array_equal(viewer._latest["arrows"], forces), "those of the shown frame")
+    viewer.forces = False
+    wait_for(lambda: "arrows" not in viewer._latest and "arrows" not in viewer._sent_names, "no arrows")
+
+
+def test_places_that_cannot_be_written_are_said(panel, tmp_path):
+    runs(panel)
+    panel.saving.path.value = str(tmp_path / "nowhere" / "run.h5")
+    panel.saving.record_button.click()
+    assert "nowhere" in panel.bar.error.value
+    panel.saving.buttons["table"].click()
+    wait_for(lambda: "nowhere" in panel.bar.error.value, "the refusal")
+    panel.saving.path.value = ""
+    panel.saving.record_button.click()
+    assert panel.bar.error.value
+
+
+def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
+    """A program that takes long to compile cannot be stopped; what it was for comes too late."""
+    from so3lab_widgets import dynamics_panel, jobs
+
+    slow, made = threading.Event(), []
+
+    class Slow(dynamics_panel.LiveDynamics):
+        def __init__(self, potential, structures, **options):
+            super().__init__(potential, structures, **options)
+            if len(structures) == 1:
+                slow.wait(60)
+            made.append(len(structures))
+
+    monkeypatch.setattr(dynamics_panel, "LiveDynamics", Slow)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.1)
+    panel = DynamicsPanel("ethanol", "ethanol", name="slow")
+    wait_for(lambda: panel.viewers, "the first molecule", 120)
+    panel.form.replicas.value = 2
+    panel.start()
+    wait_for(lambda: panel.live is not None and panel.live.frames() > 3, "frames of two", 240)
+    wanted = panel.live
+    slow.set()
+    wait_for(lambda: 1 in made, "the end of the first preparations", 120)
+    frames = wanted.frames()
+    wait_for(lambda: wanted.frames() > frames + 3, "more frames")
+    assert panel.live is wanted
+    assert len(panel.viewers) == 2
+    panel.close()
+    wait_for(lambda: "so3lab slow" not in {thread.name for thread in threading.enumerate()}, "no thread")

@@ -206,7 +206,7 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
         panels.append(TrajectoryPanel(own))
         panels[-1].viewer.picked = [0, 1]
         panels[-1].viewer.playing = True
-        wait_until(lambda: len(panels[-1].row.series) > 4)
+        wait_until(lambda: len(panels[-1].row.children) > 4)
         if len(panels) == 1:
             of_one = open_widgets() - widgets
     assert panels[1].trajectory is None

@@ -123,6 +123,65 @@ def test_two_picked_atoms_are_pulled_apart(opened):
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no pull")
 
 
+def test_a_picked_dihedral_is_held_and_turned(opened):
+    opened.run_code("panel.viewers[0].picked = [0, 1, 2, 8]")
+    opened.page.locator("button:has-text('Hold picked')").first.click()
+    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 1, "a spring")
+    drag(opened, "spring", 0.9)
+    before = ask(opened, "panel.control.biases[0].centre")
+    share = ((before + 40 + 180) % 360) / 360  # a spring from far off is an explosion
+    drag(opened, "at (°)", min(0.95, max(0.05, share)))
+    opened.wait_until(lambda: ask(opened, "panel.control.biases[0].centre") != before, "another angle")
+    values = "so3lab.observables.dihedral_degrees(panel.live.positions(0, slice(-100, None)), (0, 1, 2, 8))"
+    angle = f"float({values}.mean())"
+    centre = ask(opened, "panel.control.biases[0].centre")
+    opened.wait_until(
+        lambda: abs((ask(opened, angle) - centre + 180) % 360 - 180) < 20, "an angle that obeys", seconds=60
+    )
+    assert "so3lab.steering.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
+    opened.page.locator("button:has-text('✕')").first.click()
+    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no spring")
+
+
+def test_forces_are_drawn_by_a_click(opened):
+    opened.page.locator(".so3-stage").first.hover()
+    button = opened.page.get_by_role("button", name="draw forces as arrows").first
+    button.click()
+    opened.wait_until(lambda: ask(opened, "'arrows' in panel.viewers[0]._sent_names"), "arrows")
+    opened.wait_until(
+        lambda: "an arrow of 1 Å" in opened.page.locator(".so3-scale").first.inner_text(), "what arrows mean"
+    )
+    opened.picture("dynamics-forces")
+    button.click()
+    opened.wait_until(lambda: not ask(opened, "'arrows' in panel.viewers[0]._sent_names"), "no arrows")
+
+
+def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
+    field = opened.page.get_by_label("File", exact=True)
+    field.fill(str(tmp_path / "saved.h5"))
+    field.press("Tab")
+    for button, ending in (("Frames", ".extxyz"), ("Table", ".csv"), ("Figure", ".html"), ("Session", ".py")):
+        opened.page.locator(f"button:has-text('{button}')").first.click()
+        wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
+        wrote.filter(has_text="Wrote").wait_for(timeout=60_000)
+        assert (tmp_path / f"saved{ending}").stat().st_size > 200
+    compile((tmp_path / "saved.py").read_text(), "saved.py", "exec")
+
+
+def test_what_blows_up_is_said_in_its_view_and_there_is_a_way_out(opened):
+    opened.run_code("panel.control.timestep_fs = 30.0")
+    warning = opened.page.locator(".so3-notice", has_text="blew up").first
+    warning.wait_for(timeout=60_000)
+    opened.page.locator("[role=alert]", has_text="blew up").first.wait_for(timeout=30_000)
+    opened.wait_until(lambda: ask(opened, "len(panel.viewers[0].picked)") == 2, "the atoms of the bond")
+    opened.picture("dynamics-blown-up")
+    opened.run_code("panel.control.timestep_fs = 0.5")
+    drag(opened, "Past", 0.3)
+    opened.page.locator("button:has-text('Go on from here')").first.click()
+    opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "the run going on")
+    opened.wait_until(lambda: not warning.is_visible(), "no warning")
+
+
 # What is wider than the output, and what a keyboard cannot reach or has no name for a screen reader.
 FITS = """() => {
   const output = document.querySelector('.jp-OutputArea-output'), right = output.getBoundingClientRect().right;
@@ -253,7 +312,9 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
             notebook.page.get_by_label(label, exact=True).fill("ethanol")
             notebook.page.get_by_label(label, exact=True).press("Tab")
         notebook.page.locator("button:has-text('Start')").first.click()
-        notebook.wait_until(lambda: ask(notebook, "panel.live.frames()") > 5, "frames", 60)
+        notebook.wait_until(
+            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
+        )
         assert notebook.failures() == []
         assert notebook.errors == []
 

@@ -35,6 +35,12 @@ LINE = """(() => {
   return (at.left + at.width / 2 - axis.left) / axis.width;
 })()"""
 
+# How much wider the place of the curves is than the curves.
+SPARE = """(() => {
+  const plot = document.querySelector('.js-plotly-plot');
+  return plot.getBoundingClientRect().width - plot.querySelector('.main-svg').getBoundingClientRect().width;
+})()"""
+
 
 @pytest.fixture(scope="module")
 def notebook(lab, browser):
@@ -91,6 +97,12 @@ def test_it_fits_the_page(notebook, width, theme):
         "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
     )
     assert notebook.page.evaluate(sideways) <= 1
+    notebook.run_code("panel.viewer.picked = [1, 4, 6]")  # another row, which makes the figure higher
+    notebook.wait_until(lambda: "angle" in asked(notebook, "list(panel.plot.series)[-1]"), "an angle")
+    for other in (1400, width):
+        notebook.page.set_viewport_size({"width": other, "height": 1650})
+        notebook.wait_until(lambda: abs(notebook.page.evaluate(SPARE)) < 2, "curves as wide as their place")
+    notebook.run_code("panel.viewer.picked = []")
     use_theme(notebook, "Light")
 
 
@@ -150,6 +162,7 @@ def test_picked_atoms_add_a_series(notebook):
         lambda: "dihedral" in asked(notebook, "list(panel.plot.series)[-1]"), "a dihedral instead"
     )
     notebook.wait_until(lambda: curves.count() == count + 1, "as many curves as before")
+    notebook.run_code("import so3lab.observables")
     right = """np.allclose(panel.table().iloc[:, -1].to_numpy(), so3lab.observables.dihedral_degrees(
         so3lab.trajectory.Trajectory("run.h5").positions(), (0, 5, 7, 9))[panel.choice.chosen])"""
     assert asked(notebook, right) == "True"

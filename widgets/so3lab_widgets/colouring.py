@@ -40,6 +40,7 @@ class Colouring:
         self._values, self._links, self._on_trouble = values, links, on_trouble
         self._known: dict[Viewer, tuple[str, np.ndarray]] = {}
         self._linked: set[Viewer] = set()
+        self._closed = False
         self._pump = Pump(self._ask, _ASKED_HZ, name="colours")
 
     def of_chunk(self, viewer: Viewer, chunk: Any) -> dict[str, np.ndarray]:
@@ -61,7 +62,8 @@ class Colouring:
             self._pump.put((list(views), resting))
 
     def close(self) -> None:
-        """Ask no more; the thread ends."""
+        """Ask no more; the thread ends, and an answer that comes later is for nobody."""
+        self._closed = True
         self._pump.close()
 
     def _ask(self, item: tuple[list[tuple[Viewer, Callable[[], Atoms]]], bool]) -> None:
@@ -83,10 +85,15 @@ class Colouring:
         atoms = structure()
         if name in self._values:
             values = self._values[name](atoms)
+            if self._closed:
+                return
             self._known[viewer] = (name, values)
             if resting:
                 cell = np.asarray(atoms.cell) if atoms.pbc.any() else None
                 viewer.push(atoms.positions, cell=cell, values={name: values})
         if name == "attention" and self._links is not None:
-            viewer.link(*self._links(atoms))
+            pairs, weights = self._links(atoms)
+            if self._closed:
+                return
+            viewer.link(pairs, weights)
             self._linked.add(viewer)

@@ -42,7 +42,9 @@ class Frames:
         check_size(self.first)
         self._lazy = hasattr(self.source, "positions")
         self.values: dict[str, Callable[[int], np.ndarray]] = dict(values or {})
-        if "force" not in self.values and self._forces(0) is not None:
+        self.has_forces = self.forces(0) is not None
+        """Whether frames know their forces."""
+        if "force" not in self.values and self.has_forces:
             self.values["force"] = self._force_sizes
 
     def __len__(self) -> int:
@@ -77,19 +79,20 @@ class Frames:
             self.source.cells(index) if hasattr(self.source, "cells") else self._atoms(index).cell
         )
 
-    def _atoms(self, index: int) -> Atoms:
-        return self.source[index]
-
-    def _force_sizes(self, index: int) -> np.ndarray:
-        forces = self._forces(index)
-        return np.zeros(len(self.first)) if forces is None else np.linalg.norm(forces, axis=1)
-
-    def _forces(self, index: int) -> np.ndarray | None:
+    def forces(self, index: int) -> np.ndarray | None:
+        """Forces of a frame in eV/Å, where it has any."""
         if hasattr(self.source, "forces"):
             return self.source.forces(index)
         calculator = self._atoms(index).calc
         found = getattr(calculator, "results", {}).get("forces")
         return None if found is None else np.asarray(found)
+
+    def _atoms(self, index: int) -> Atoms:
+        return self.source[index]
+
+    def _force_sizes(self, index: int) -> np.ndarray:
+        forces = self.forces(index)
+        return np.zeros(len(self.first)) if forces is None else np.linalg.norm(forces, axis=1)
 
 
 def check_size(atoms: Atoms) -> None:

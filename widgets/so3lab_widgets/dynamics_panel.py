@@ -1,43 +1,38 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
-import functools
-import html
-import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import ipywidgets as ipw
 import plotly.graph_objects as go
 from ase import Atoms
 
-import so3lab
-from so3lab import atom_values
 from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
 from so3lab.observables import internal_coordinates
 from so3lab.potential import Potential
 from so3lab.simulation import SimulationError
-from so3lab.structures import read_structure
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.colouring import Colouring
 from so3lab_widgets.drawable import check_size
-from so3lab_widgets.frame_choice import save_text
-from so3lab_widgets.job_bar import JobBar, button
+from so3lab_widgets.frame_choice import check_new, save_text
+from so3lab_widgets.job_bar import JobBar
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
 from so3lab_widgets.panel import Panel, close_all
+from so3lab_widgets.past_row import PastRow
 from so3lab_widgets.pump import Pump
+from so3lab_widgets.replica_views import ReplicaViews
+from so3lab_widgets.run_form import RunForm
+from so3lab_widgets.save_row import SaveRow
 from so3lab_widgets.steering_box import SteeringBox
 from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.viewer import Viewer
-
-ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
-MOST_REPLICAS = 4
-_WRAP = {"flex_flow": "row wrap", "align_items": "center"}
 
 
 class DynamicsPanel(Panel):
@@ -61,8 +56,8 @@ class DynamicsPanel(Panel):
         start: Whether to start at once.
 
     Attributes:
-        viewers: A view of each replica.
-        control: The knobs; what is set here and what sliders do is the same, but sliders do not follow.
+        form: Fields for model, molecule, ensemble and replicas.
+        control: The knobs; what is set here and what sliders do is the same, and sliders follow.
         live: The simulation (:class:`so3lab.live.LiveDynamics`), None before the start.
         job: What runs it.
     """
@@ -80,35 +75,43 @@ class DynamicsPanel(Panel):
         name: str = "dynamics",
         start: bool = False,
     ):
-        if ensemble not in ENSEMBLES:
-            raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
-        if not 1 <= replicas <= MOST_REPLICAS:
-            raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
+        self.form = RunForm(model, structure, ensemble, replicas)
         self._take_name(name)
         self.control, self.seed, self._height = control or Control(), seed, height
-        self._model, self._structure = model, structure
         self.live: LiveDynamics | None = None
         self.job: Job | None = None
         self.plots: LivePlots | None = None
         self.steering: SteeringBox | None = None
-        self.viewers: list[Viewer] = []
         self._shown_frame: int | None = None
-        self._warned: set[int] = set()
-        self._past_set = 1.0
         self._asked: tuple[Any, ...] = ()
-        self._said: list[tuple[int, str]] = []
+        self._attempts = 0
+        self._staging = threading.Lock()
+        self._saving: Job | None = None
         self._still = Still(self, self._pictured)
-        self._colouring = Colouring({})
         self._updates = Pump(self._update_plots, FASTEST_HZ, name="live plots")
-        self._make_controls(ensemble, replicas)
+        self._make_controls()
         super().__init__(
-            [self._head, self.bar, self._body, self._past_row, self._plot_box, self._save_row, self._code]
+            [
+                self.form,
+                self.bar,
+                self._body,
+                self.past,
+                self._plot_head,
+                self._plot_box,
+                self.saving,
+                self._code,
+            ]
         )
         self._say_code(self._constructor())
         if start:
             self.start()
         else:
             self._begin(self._prepare, paused=True)  # whoever starts it later need not wait
+
+    @property
+    def viewers(self) -> list[Viewer]:
+        """A view of each replica."""
+        return self._views.viewers
 
     def start(self) -> None:
         """Start, or go on after a pause from the frame that is shown."""
@@ -124,19 +127,26 @@ class DynamicsPanel(Panel):
 
     def pause(self) -> None:
         """Wait after the present chunk."""
+        self._say_code("panel.pause()")
         if self.job is not None:
             self.job.pause()
 
     def step(self) -> None:
-        """While paused: one chunk of frames."""
+        """While paused: one chunk of frames after the present one."""
+        self._say_code("panel.step()")
         if self.job is not None:
             self._shown_frame = None
             self.job.step()
 
-    def stop(self) -> None:
-        """End the run; what it has shown stays."""
+    def stop(self, wait: bool = True) -> None:
+        """End the run; what it has shown stays.
+
+        Args:
+            wait: Whether to return only when it has ended.
+        """
+        self._say_code("panel.stop()")
         if self.job is not None:
-            self.job.stop()
+            self.job.stop(wait)
 
     def show_frame(self, frame: int) -> None:
         """Look at a moment of the past; a run pauses for it.
@@ -145,7 +155,8 @@ class DynamicsPanel(Panel):
             IndexError: If it is not remembered.
         """
         live = self._running()
-        self.pause()
+        if self.job is not None:
+            self.job.pause()
         self._shown_frame = frame if frame < live.frames() - 1 else None
         self._show(frame)
         self._tell_past(min(frame, live.frames() - 1))
@@ -163,18 +174,18 @@ class DynamicsPanel(Panel):
             _wait_for(lambda: job.state != "running")
         live.go_back(frame, secrets.randbits(31) if new_velocities else None)
         self._shown_frame = None
-        self._warned.clear()
-        for viewer in self.viewers:
-            viewer.notice = ""
+        self._views.calm()
         self._say_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
         if job is None or job.ended:
-            self._begin(lambda: live.run())
+            self._begin(lambda wanted: live.run())
         else:
             job.start()
 
     def record(self, path: str | Path) -> list[Path]:
         """Write frames to disk from now on; a file, or a folder for several replicas."""
-        written = self._running().record(path, {"model": self.model.value, "structure": self.structure.value})
+        written = self._running().record(
+            path, {"model": self.form.model.value, "structure": self.form.structure.value}
+        )
         self._say_code(f"panel.record({str(path)!r})")
         return written
 
@@ -182,9 +193,20 @@ class DynamicsPanel(Panel):
         """What is remembered, one row per frame."""
         return self._running().table(replica)
 
+    def save_frames(self, path: str | Path, replica: int = 0) -> str:
+        """Write what is remembered as extended XYZ, with energies, forces and velocities; returns a sentence about it.
+
+        Raises:
+            FileExistsError: If the file exists: nothing is replaced.
+        """
+        check_new(Path(path))
+        images = list(self._running().images(replica))
+        ase.io.write(path, images, format="extxyz")
+        return f"Wrote {len(images):,} frames to {path}."
+
     def session(self) -> str:
         """All that was clicked as lines of Python, each with the step at which it was done."""
-        return "import so3lab\n\n" + "".join(f"{line}  # at step {step}\n" for step, line in self._said)
+        return self._code.script()
 
     def figures(self) -> list[go.Figure]:
         """The curves, and the map with the spectrum, as plain figures as they stand."""
@@ -200,14 +222,16 @@ class DynamicsPanel(Panel):
         """Take the panel away: the run ends, threads end, widgets close."""
         if not self._name:  # refused before it was made
             return
-        self.stop()
+        self._attempts += 1  # whatever is being prepared is wanted no more
+        if self.job is not None:
+            self.job.stop()
+        if self._saving is not None:
+            self._saving.stop()
         if self.live is not None:
             self.live.stop_recording()
         self._still.close()
-        self._colouring.close()
         self._updates.close()
-        for viewer in self.viewers:
-            viewer.close()
+        self._views.close()
         if self.plots is not None:
             self.plots.close()
         super().close()
@@ -219,155 +243,92 @@ class DynamicsPanel(Panel):
         """What a picture of the panel shows."""
         return [*self.viewers, *((self.plots.curves, self.plots.maps) if self.plots is not None else ())]
 
-    def _make_controls(self, ensemble: str, replicas: int) -> None:
-        wide = ipw.Layout(width="230px")
-        self.model = ipw.Text(
-            _name_of(self._model), description="Model", layout=wide, style={"description_width": "60px"}
-        )
-        self.structure = ipw.Text(
-            _name_of(self._structure), description="Molecule", layout=wide, style={"description_width": "60px"},
-            tooltip="a bundled name, a file, or smiles:CCO",
+    def _make_controls(self) -> None:
+        self.bar = JobBar(
+            lambda: self._try(self.start), self._words, pause=self.pause, step=self.step,
+            stop=lambda: self.stop(wait=False),
         )  # fmt: skip
-        self.ensemble = ipw.Dropdown(
-            options=ENSEMBLES,
-            value=ensemble,
-            description="Ensemble",
-            layout=ipw.Layout(width="210px"),
-            style={"description_width": "68px"},
-        )
-        self.replicas = ipw.BoundedIntText(
-            replicas,
-            min=1,
-            max=MOST_REPLICAS,
-            description="Replicas",
-            layout=ipw.Layout(width="130px"),
-            style={"description_width": "68px"},
-        )
-        self._head = ipw.HBox(
-            [self.model, self.structure, self.ensemble, self.replicas], layout=ipw.Layout(**_WRAP)
-        )
-        self.bar = JobBar(lambda: self._try(self.start), self._words)
-        self._views = ipw.HBox(
-            layout=ipw.Layout(flex="3 1 480px", min_width="0", **{"flex_flow": "row wrap"})
-        )
+        self._code = CodeLine()
+        self._views = ReplicaViews(
+            self._height, on_viewer=self._on_viewer, on_pick=self._on_pick, on_looks=self._on_looks,
+            on_trouble=self.bar.tell,
+        )  # fmt: skip
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
         self._body = ipw.HBox(
             [self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
         )
-        self.past = ipw.FloatSlider(  # of constant range: pages answer a change of the range with a value of their own
-            1.0, min=0.0, max=1.0, step=0.001, readout=False, description="Past",
-            layout=ipw.Layout(flex="1 1 300px"), style={"description_width": "40px"},
+        self.past = PastRow(
+            lambda share: self._try(lambda: self.show_frame(self._frame_at(share))),
+            lambda share: self._try(lambda: self.go_back(self._frame_at(share))),
+            lambda share: self._try(lambda: self.go_back(self._frame_at(share), new_velocities=True)),
+        )
+        self.curves_of = ipw.Dropdown(
+            options=[0], description="Curves, tables and frames of replica", layout=ipw.Layout(width="320px"),
+            style={"description_width": "initial"},
         )  # fmt: skip
-        self._past_words = ipw.Label(layout=ipw.Layout(width="220px"))
-        self.past.observe(self._on_past, "value")
-        again = button(
-            "Go on from here", "play", "as it went then; later frames are forgotten", self._on_again
-        )
-        anew = button("New velocities", "refresh", "another future from this frame", self._on_anew)
-        self.again_button, self.anew_button = again, anew
-        self._past_row = ipw.HBox(
-            [self.past, self._past_words, again, anew], layout=ipw.Layout(display="none", **_WRAP)
-        )
+        self.curves_of.observe(lambda change: self._on_replica(), "value")
+        self._plot_head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
-        self.path = ipw.Text("run.h5", description="File", layout=wide, style={"description_width": "40px"})
-        self.record_button = button(
-            "Record", "circle", "write frames to this file from now on", self._on_record
-        )
-        save_table = button(
-            "Table", "download", "what is remembered as CSV beside the file", self._on_save_table
-        )
-        save_figure = button(
-            "Figure", "download", "the curves as a page that opens without a network", self._on_save_figure
-        )
-        save_session = button(
-            "Session", "download", "all that was clicked as a Python script", self._on_save_session
-        )
-        self.save_table_button, self.save_figure_button, self.save_session_button = (
-            save_table, save_figure, save_session,
-        )  # fmt: skip
-        self._saved = ipw.HTML()
-        self._save_row = ipw.HBox(
-            [self.path, self.record_button, save_table, save_figure, save_session, self._saved],
-            layout=ipw.Layout(display="none", **_WRAP),
-        )
-        self._code = CodeLine()
+        self.saving = SaveRow(self._on_record, self._on_save)
 
-    def _begin(self, task: Callable[[], Iterator[Any]], paused: bool = False) -> None:
+    def _begin(self, task: Callable[[Callable[[], bool]], Iterator[Any]], paused: bool = False) -> None:
+        """Start a job; one that is still being prepared goes on in its thread for a while, and must change nothing."""
+        self._attempts += 1
+        number = self._attempts
+
+        def wanted() -> bool:
+            return number == self._attempts
+
+        def take(chunks: Sequence[Any]) -> None:
+            if wanted():
+                self._on_chunks(chunks)
+
         self._asked = self._wishes()
         self.job = Job(
-            task, on_item=self._on_chunks, name=self._name, expected=(ValueError, OSError, SimulationError)
-        )
-        self.job.subscribe(self._on_state)
+            lambda: task(wanted), on_item=take, name=self._name,
+            expected=(ValueError, OSError, SimulationError),
+        )  # fmt: skip
+        self.job.subscribe(lambda job: self._on_state(job) if wanted() else None)
         self.bar.watch(self.job)
         self.job.start(paused)
 
     def _wishes(self) -> tuple[Any, ...]:
         """What a run is made from; the thermostat's temperature is that of the first velocities."""
-        fields = (self.model, self.structure, self.ensemble, self.replicas)
-        return (*(field.value for field in fields), self.control.temperature_K)
+        return (*self.form.values, self.control.temperature_K)
 
     def _stands(self) -> bool:
         """Whether the run that waits is the one that is wanted; one that has begun is."""
         begun = self.job is not None and self.job.items > 0
         return begun or self._asked == self._wishes()
 
-    def _prepare(self) -> Iterator[Any]:
+    def _prepare(self, wanted: Callable[[], bool]) -> Iterator[Any]:
         """In the job's thread: read, load, show and compile; then frames without end."""
-        potential, structure = self._inputs()
+        potential, structure = self.form.load()
         check_size(structure)
-        copies = [structure.copy() for _ in range(self.replicas.value)]
-        self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
-        if self.live is not None:  # restraints of the run before may name atoms that are no more
-            self.control.biases = ()
+        copies = [structure.copy() for _ in range(self.form.replicas.value)]
+        with self._staging:
+            if not wanted():
+                return iter(())
+            self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
+            if self.live is not None:  # restraints of the run before may name atoms that are no more
+                self.control.biases = ()
+            self.live = None  # from here on nothing of it is shown
+        self.bar.refresh()
         live = LiveDynamics(
-            potential, copies, ensemble=self.ensemble.value, control=self.control,
+            potential, copies, ensemble=self.form.ensemble.value, control=self.control,
             seeds=[self.seed + number for number in range(len(copies))],
         )  # fmt: skip
-        self._warned.clear()
-        self.live = live
+        with self._staging:
+            if not wanted():
+                return iter(())
+            self.live = live
         return live.run()
-
-    def _inputs(self) -> tuple[Any, Atoms]:
-        """Model and structure, as the fields say or as they were given."""
-        from so3lab.app.inputs import prepare_machine
-
-        prepare_machine(
-            keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1"
-        )  # else reading them is loud
-        model, structure = self.model.value.strip(), self.structure.value.strip()
-        given_model = not isinstance(self._model, str) and model == _name_of(self._model)
-        given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)
-        if not (given_structure or structure):
-            raise ValueError(
-                "the molecule must be a bundled name (ethanol), a file, or smiles:CCO; the field is empty"
-            )
-        return (
-            self._model if given_model else so3lab.load(model),
-            self._structure.copy() if given_structure else read_structure(structure),  # type: ignore[union-attr]
-        )
 
     def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
-        self._colouring.close()
-        if isinstance(potential, Potential):
-            links = functools.partial(atom_values.attention_links, potential)
-            self._colouring = Colouring(atom_values.of(potential), links, self.bar.tell)
-        else:
-            self._colouring = Colouring({})
-        colours = self._colouring.names
-        while len(self.viewers) > copies:
-            close_all(self.viewers.pop())
-        for viewer in self.viewers:
-            viewer.show_live(structure, colours)
-        while len(self.viewers) < copies:
-            viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"))
-            viewer.show_live(structure, colours)
-            viewer.observe(self._on_pick, "picked")
-            viewer.observe(self._on_colour, "colour")
-            viewer.observe(self._still.stir, "painted")
-            self.viewers.append(viewer)
-        for viewer in self.viewers:
-            viewer.layout.flex = f"1 1 {90 // copies}%"
+        self._views.stage(potential, structure, copies)
+        self.curves_of.options = list(range(copies))
+        self._plot_head.layout.display = "" if copies > 1 else "none"
         self._views.children = tuple(self.viewers)
         before = (*self._plot_box.children, *self._side.children)
         self.plots = LivePlots(structure)
@@ -376,83 +337,58 @@ class DynamicsPanel(Panel):
             for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))
         )
         self.steering = SteeringBox(
-            self.control, self.ensemble.value, picked=lambda: self.viewers[0].picked, measure=self._measure,
+            self.control, self.form.ensemble.value, picked=lambda: self.viewers[0].picked, measure=self._measure,
             symbols=structure.get_chemical_symbols(), on_change=self._say_code, on_trouble=self.bar.tell,
         )  # fmt: skip
         self._side.children = (self.steering,)
         close_all(*before)
-        self._past_row.layout.display = self._save_row.layout.display = ""
+        self.past.layout.display = self.saving.layout.display = ""
 
     def _on_chunks(self, chunks: Sequence[Any]) -> None:
         """In the job's thread: the newest frame of each replica goes to its view."""
         live = self.live
         if live is None:
             return
-        for viewer, chunk in zip(self.viewers, chunks, strict=False):
-            if len(chunk):
-                self._push(viewer, chunk)
-        self._colour(-1)
-        self._warn()
+        self._views.push(live, chunks)
+        self._views.warn(live)
         self._updates.put((live,))
 
-    def _push(self, viewer: Viewer, chunk: Any) -> None:
-        """Show the last frame of a chunk."""
-        viewer.push(
-            chunk.positions[-1], cell=None if chunk.cell is None else chunk.cell[-1],
-            values=self._colouring.of_chunk(viewer, chunk),
-        )  # fmt: skip
+    def _show(self, frame: int) -> None:
+        self._views.show(self._running(), frame)
 
-    def _colour(self, frame: int, resting: bool = False) -> None:
-        """Ask the model for colours of a frame, where such colours are chosen."""
-        live = self._running()
-        self._colouring.ask(
-            [
-                (viewer, functools.partial(live.atoms, number, min(frame, live.frames(number) - 1)))
-                for number, viewer in enumerate(self.viewers)
-            ],
-            resting,
-        )
+    def _on_viewer(self, viewer: Viewer, number: int) -> None:
+        """A replica has got its view."""
+        viewer.observe(self._still.stir, "painted")
+        self._code.follow(viewer, f"panel.viewers[{number}]")
 
-    def _on_colour(self, change: Any) -> None:
-        """Another colour was chosen; a molecule at rest gets it now, a moving one with its next frame."""
+    def _on_looks(self) -> None:
+        """Other colours or arrows were chosen; a molecule at rest gets them now, a moving one with its next frame."""
         if self.live is not None and (self.job is None or self.job.state != "running"):
             self._show(self.live.frames() - 1 if self._shown_frame is None else self._shown_frame)
 
-    def _show(self, frame: int) -> None:
-        live = self._running()
-        for number, viewer in enumerate(self.viewers):
-            self._push(viewer, live.frame(number, min(frame, live.frames(number) - 1)))
-        self._colour(frame, resting=True)
-
-    def _warn(self) -> None:
-        """Say at once who blew up, and mark the atoms of the bond that went."""
-        live = self.live
-        if live is None or live.replicas.alive.all():
-            return
-        for number, sentence in live.obituaries.items():
-            if number not in self._warned:
-                self._warned.add(number)
-                self.viewers[number].notice = sentence.split(". Try")[0]
-                bond = live.weakest_bond(number)
-                if bond is not None:
-                    self.viewers[number].picked = list(bond)
+    def _on_pick(self, atoms: list[int]) -> None:
+        self._say_code(f"panel.viewers[0].picked = {atoms}")
+        if self.live is not None:
+            self._updates.put((self.live,))
 
     def _update_plots(self, item: tuple[LiveDynamics]) -> None:
         """In the pump's thread, about twice a second."""
         (live,) = item
         if self.plots is None or live is not self.live or not self.viewers:
             return
-        self._warn()
-        self.plots.update(live, 0, tuple(self.viewers[0].picked))
+        self._views.warn(live)
+        number = self.curves_of.value or 0
+        if number < len(live.replicas):
+            self.plots.update(live, number, tuple(self.viewers[0].picked))
+        if self.steering is not None:
+            self.steering.follow()
         self.bar.refresh()
         self._updates.limit(self.plots.rate_hz)
         self._updates.report(1)
 
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
-        self.past.disabled = job.state == "running"
-        self._past_set = self.past.value = 1.0
-        self._past_words.value = ""
+        self.past.rest(job.state == "running")
         if job.state != "running" and self.live is not None:
             self._tell_past(self.live.frames() - 1)
             self._updates.put((self.live,))
@@ -471,65 +407,65 @@ class DynamicsPanel(Panel):
         found = internal_coordinates(self._running().atoms().positions[None], {"picked": tuple(atoms)})
         return float(found.to_numpy()[0, 0])
 
-    def _on_pick(self, change: Any) -> None:
-        for viewer in self.viewers:
-            if viewer is not change.owner and viewer.picked != change.new:
-                viewer.picked = change.new
-        self._say_code(f"panel.viewers[0].picked = {list(change.new)}")
-        if self.live is not None:
+    def _on_replica(self) -> None:
+        """Another replica's curves are wanted."""
+        if self.live is not None and self.plots is not None:
+            self.plots.forget()
             self._updates.put((self.live,))
 
-    def _on_past(self, change: Any) -> None:
-        if change.new != self._past_set and not self.past.disabled:
-            self._past_set = change.new
-            self._try(lambda: self.show_frame(self._past_frame()))
-
-    def _past_frame(self) -> int:
-        """Where the slider stands."""
-        return round(self.past.value * (self._running().frames() - 1))
+    def _frame_at(self, share: float) -> int:
+        return round(share * (self._running().frames() - 1))
 
     def _tell_past(self, frame: int) -> None:
         live = self._running()
-        when = 0.001 * float(live.table()["time_fs"].iloc[frame])
-        self._past_words.value = f"frame {frame:,} of {live.frames() - 1:,}, {when:.3f} ps"
-
-    def _on_again(self) -> None:
-        self._try(lambda: self.go_back(self._past_frame()))
-
-    def _on_anew(self) -> None:
-        self._try(lambda: self.go_back(self._past_frame(), new_velocities=True))
+        self.past.tell(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
 
     def _on_record(self) -> None:
         live = self.live
         if live is not None and live.recording:
             live.stop_recording()
-            self.record_button.description = "Record"
+            self._say_code("panel.live.stop_recording()")
+            self.saving.recording(None)
             return
+        self._try(lambda: self.saving.recording(str(self.record(self.saving.path.value)[0])))
 
-        def begin() -> None:
-            files = self.record(self.path.value)
-            self._saved.value = f"recording to {html.escape(str(files[0]))}"
-            self.record_button.description = "End file"
+    def _on_save(self, what: str) -> None:
+        self._try(lambda: self._save(what))
 
-        self._try(begin)
+    def _save(self, what: str) -> None:
+        """Write something in a thread; what came of it is said behind the buttons."""
+        self._running()
+        number = self.curves_of.value or 0
+        endings = {"frames": ".extxyz", "table": ".csv", "figure": ".html", "session": ".py"}
+        target = Path(self.saving.path.value.strip() or "run").with_suffix(endings[what])
+        name, replica = repr(str(target)), f", replica={number}" if number else ""
+        work: dict[str, tuple[Callable[[], str], str]] = {
+            "frames": (lambda: self.save_frames(target, number), f"panel.save_frames({name}{replica})"),
+            "table": (
+                lambda: save_text(target, self.table(number).to_csv(index=False)),
+                f"panel.table({number or ''}).to_csv({name})",
+            ),
+            "figure": (lambda: save_text(target, _page(self.figures())), f"panel.figures()[0].write_html({name})"),
+            "session": (
+                lambda: save_text(target, self.session()),
+                f"print(panel.session(), file=open({name}, 'w'))",
+            ),
+        }  # fmt: skip
+        function, line = work[what]
 
-    def _on_save_table(self) -> None:
-        self._save(".csv", lambda: self.table().to_csv(index=False), "panel.table().to_csv({})")
+        def finish(job: Job) -> None:
+            if job.state == "failed":
+                self.saving.say("")
+                self.bar.tell(job.error or "")
 
-    def _on_save_figure(self) -> None:
-        self._save(".html", lambda: _page(self.figures()), "panel.figures()[0].write_html({})")
+        def tell(sentence: str) -> None:
+            self.saving.say(sentence)
+            self._say_code(line)
 
-    def _on_save_session(self) -> None:
-        self._save(".py", self.session, "pathlib.Path({}).write_text(panel.session())")
-
-    def _save(self, ending: str, text: Callable[[], str], code: str) -> None:
-        target = Path(self.path.value).with_suffix(ending)
-
-        def write() -> None:
-            self._saved.value = html.escape(save_text(target, text()))
-            self._say_code(code.format(repr(str(target))))
-
-        self._try(write)
+        self.saving.say(f"writing {target} …")
+        self._saving = Job(lambda: iter([function()]), on_item=tell, name=f"{self._name} save")
+        self._saving.subscribe(finish)
+        self._saving.start()
 
     def _try(self, act: Callable[[], Any]) -> None:
         """Do what was clicked; what stands against it is a sentence in the panel."""
@@ -545,24 +481,14 @@ class DynamicsPanel(Panel):
         return self.live
 
     def _constructor(self) -> str:
+        model, structure, ensemble, replicas = self.form.values
         return (
-            f"panel = so3lab.widgets.DynamicsPanel({self.model.value!r}, {self.structure.value!r}, "
-            f"ensemble={self.ensemble.value!r}, replicas={self.replicas.value})"
+            f"panel = so3lab.widgets.DynamicsPanel({model!r}, {structure!r}, ensemble={ensemble!r}, "
+            f"replicas={replicas})"
         )
 
     def _say_code(self, line: str) -> None:
-        self._code.code = line
-        target = line.partition(" = ")[0]
-        if "=" in line and self._said and self._said[-1][1].startswith(f"{target} = "):
-            self._said.pop()  # a slider on its way
-        self._said.append((self.live.replicas.step if self.live is not None else 0, line))
-
-
-def _name_of(thing: Any) -> str:
-    """What a field shows for an object that was given."""
-    if isinstance(thing, str):
-        return thing
-    return thing.get_chemical_formula() if isinstance(thing, Atoms) else f"({type(thing).__name__})"
+        self._code.say(line, f"at step {self.live.replicas.step if self.live is not None else 0}")
 
 
 def _page(figures: Sequence[go.Figure]) -> str:

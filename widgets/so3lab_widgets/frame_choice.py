@@ -15,7 +15,7 @@ class FrameChoice(ipw.VBox):
 
     Args:
         on_change: Called when other frames are chosen.
-        on_save: Called with ``"frames"``, ``"table"`` or ``"figure"`` when somebody wants to save these.
+        on_save: Called with ``"frames"``, ``"table"``, ``"figure"`` or ``"session"`` when somebody wants to save these.
         on_zoom: Called with True to zoom to the chosen frames, with False to see all.
     """
 
@@ -43,10 +43,11 @@ class FrameChoice(ipw.VBox):
             ("frames", "Save frames", "Write the chosen frames in the format on the left"),
             ("table", "Save table", "Write all series of the chosen frames as CSV"),
             ("figure", "Save figure", "Write the plot as a page that opens without a network"),
+            ("session", "Save session", "Write all that was clicked as a Python script"),
         ):
-            buttons[word] = ipw.Button(description=text, tooltip=tip, layout=ipw.Layout(width="110px"))
+            buttons[word] = ipw.Button(description=text, tooltip=tip, layout=ipw.Layout(width="115px"))
             buttons[word].on_click(lambda _, word=word: on_save(word))
-        self.save_frames, self.save_table, self.save_figure = buttons.values()
+        self.save_frames, self.save_table, self.save_figure, self.save_session = buttons.values()
         closer = ipw.Button(description="Zoom to these", layout=ipw.Layout(width="120px"))
         whole = ipw.Button(description="Whole run", layout=ipw.Layout(width="100px"))
         closer.on_click(lambda _: on_zoom(True))
@@ -97,7 +98,7 @@ def save_frames(source: Path, target: Path, frames: slice) -> str:
         FileExistsError: If the file exists: nothing is replaced.
         ValueError: If no frame is chosen, or the ending is none of those we can write.
     """
-    _check_new(target)
+    check_new(target)
     count = export(source, target, frames)
     return f"Wrote {count:,} frames to {target}."
 
@@ -108,11 +109,16 @@ def save_text(target: Path, text: str) -> str:
     Raises:
         FileExistsError: If it does.
     """
-    _check_new(target)
+    check_new(target)
     target.write_text(text, encoding="utf-8")
     return f"Wrote {target}."
 
 
-def _check_new(target: Path) -> None:
+def check_new(target: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        FileExistsError: If it exists.
+    """
     if target.exists():
         raise FileExistsError(f"{target} exists; choose another name")

@@ -15,7 +15,9 @@ _HEIGHT = 480
 _LOWEST_ROW = 105
 _LONGEST_TITLE = 18
 _GAP = 0.06
-_MARGINS = {"l": 78, "r": 16, "t": 12, "b": 48}
+_MARGINS = {"l": 78, "r": 26, "t": 12, "b": 48}
+_FEW, _DOT_FEW, _DOT_MANY = 300, 5, 3
+"""Angles are drawn as dots, larger ones where they are so few that they would be overlooked."""
 _LARGE_OFFSET = 20.0
 """An energy this many times further from zero than its curve is high is drawn relative to its first value."""
 _BAND = "rgba(230, 159, 0, 0.20)"
@@ -203,7 +205,8 @@ class FramePlot:
         return axis
 
     def _trace(self, name: str, one: Series, axis: str, first: int, stop: int) -> go.Scatter:
-        looks = {"mode": "markers", "marker": {"size": 3, "color": one.colour}} if one.circular else {
+        dots = {"size": _DOT_FEW if stop - first < _FEW else _DOT_MANY, "color": one.colour}
+        looks = {"mode": "markers", "marker": dots} if one.circular else {
             "mode": "lines", "line": {"color": one.colour, "width": 1.2}
         }  # fmt: skip
         change = "Δ " if one.offset else ""

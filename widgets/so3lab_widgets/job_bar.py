@@ -18,26 +18,42 @@ class JobBar(ipw.VBox):
     Args:
         start: Makes and starts the job, or lets a paused one go on; called when somebody presses start.
         say: A few words about the job while it runs, such as simulated time and speed.
+        pause, step, stop: What these buttons do, where it is more than telling the job.
     """
 
-    def __init__(self, start: Callable[[], None], say: Callable[[], str] = lambda: ""):
+    def __init__(
+        self,
+        start: Callable[[], None],
+        say: Callable[[], str] = lambda: "",
+        *,
+        pause: Callable[[], None] | None = None,
+        step: Callable[[], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ):
         self._job: Job | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._say = say
         self.start_button = button("Start", "play", "start, or go on after a pause", lambda: start())
-        self.pause_button = button("Pause", "pause", "wait after the present step", self._pause)
-        self.step_button = button("Step", "step-forward", "while paused: one piece of work", self._step)
-        self.stop_button = button("Stop", "stop", "end", self._stop)
+        self.pause_button = button("Pause", "pause", "wait after the present step", pause or self._pause)
+        self.step_button = button(
+            "Step", "step-forward", "while paused: one piece of work", step or self._step
+        )
+        self.stop_button = button("Stop", "stop", "end", stop or self._stop)
         self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
         self.status, self.error = ipw.HTML(), ipw.HTML()
-        self.details = ipw.HTML()
-        self._fold = ipw.Accordion([self.details], titles=("Log",), selected_index=None)
-        self._fold.layout.display = "none"
-        buttons = (self.start_button, self.pause_button, self.step_button, self.stop_button)
+        self.log_button = ipw.ToggleButton(
+            False, description="Log", icon="list", tooltip="what happened, and where an error came from",
+            layout=ipw.Layout(width="auto"),
+        )  # fmt: skip
+        self.log_button.observe(lambda change: self.refresh(), "value")
+        self.details = ipw.HTML(layout=ipw.Layout(display="none", max_height="240px", overflow="auto"))
+        buttons = (
+            self.start_button, self.pause_button, self.step_button, self.stop_button, self.log_button,
+        )  # fmt: skip
         row = ipw.HBox(
             [*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
         )
-        super().__init__([row, self.error, self._fold])
+        super().__init__([row, self.error, self.details])
         self.refresh()
 
     def watch(self, job: Job) -> None:
@@ -78,11 +94,10 @@ class JobBar(ipw.VBox):
         self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
         if job is not None:
             self.tell(job.error or "")
-            self._fold.layout.display = "" if job.error else "none"
-            if job.error:
-                self.details.value = (
-                    f'<pre style="white-space: pre-wrap">{html.escape(chr(10).join(job.log))}</pre>'
-                )
+        self.details.layout.display = "" if self.log_button.value else "none"
+        if self.log_button.value:
+            lines = "nothing has run yet" if job is None else "\n".join(job.log)
+            self.details.value = f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(lines)}</pre>'
 
     def _pause(self) -> None:
         if self._job is not None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,10 @@ from plotly.subplots import make_subplots
 
 from so3lab import observables
 from so3lab.live import LiveDynamics
+from so3lab_widgets.frame_plot import Series
 from so3lab_widgets.linked import LinkedFigure
 from so3lab_widgets.picked_series import column_of
-from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, label, styled
+from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, styled
 from so3lab_widgets.thinning import strided
 
 WINDOW = 4000
@@ -29,6 +31,7 @@ _SHARE = 0.08
 """Of a page's time that curves may take, and maps too: the molecule comes first."""
 _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
+_NOTHING_PICKED = "pick 2 to 4<br>atoms"
 _DIHEDRAL_TICKS = list(range(-180, 181, 90))
 
 
@@ -70,6 +73,10 @@ class LivePlots:
             self._draw_maps(live, number, table)
             self._mapped_at = time.monotonic()
 
+    def forget(self) -> None:
+        """Another replica comes: draw all of it with the next update."""
+        self._mapped_at = -float("inf")
+
     def figures(self) -> list[go.Figure]:
         """Both as plain figures."""
         return [go.Figure(self.curves), go.Figure(self.maps)]
@@ -95,9 +102,14 @@ class LivePlots:
         with self.curves.batch_update():
             for name, values in drawn.items():
                 self._draw(name, times, values.to_numpy())
-            if measured is not None:
+            if measured is None:
+                self._draw("picked", times[:0], times[:0])
+                title = _NOTHING_PICKED
+            else:
                 self._draw("picked", times[: len(measured)], _broken(measured.to_numpy(), len(picked) == 4))
-                self.curves.layout.yaxis3.title.text = label(str(measured.name)).replace(" (", "<br>(")
+                title = Series(column_of(self._symbols, picked), measured.to_numpy()).title
+            if self.curves.layout.yaxis3.title.text != title:
+                self.curves.layout.yaxis3.title.text = title
 
     def _draw_maps(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:
         spectrum, energies = self._spectrum(live, number, table), self._free_energy(live, number, table)
@@ -170,6 +182,11 @@ def _broken(values: np.ndarray, circular: bool) -> np.ndarray:
     return broken
 
 
+def _small_title(axis: Any) -> None:
+    """Two lines fit beside a low row."""
+    axis.title.font.size = 12
+
+
 def _curves(height: int) -> go.Figure:
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, name, colour in (
@@ -178,10 +195,23 @@ def _curves(height: int) -> go.Figure:
     ):  # fmt: skip
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
         figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
-    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, "pick 2 to 4 atoms")):
+    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
         figure.update_yaxes(title_text=words, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=3, col=1)
-    return styled(figure, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
+    for row, place, words, colour in (
+        (1, 0.0, "atoms", VERMILLION), (1, 0.12, "thermostat ┄", INK), (2, 0.0, "total", GREEN),
+        (2, 0.12, "potential", BLUE),
+    ):  # fmt: skip
+        figure.add_annotation(
+            text=words, font={"color": colour, "size": 12}, showarrow=False, xref="x domain", yref="y domain", x=place,
+            y=1.0, xanchor="left", yanchor="bottom", row=row, col=1,
+        )  # fmt: skip
+    return (
+        styled(figure, height=height)
+        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .for_each_xaxis(_small_title)
+        .for_each_yaxis(_small_title)
+    )
 
 
 def _maps(height: int, backbone: bool) -> go.Figure:
@@ -193,7 +223,7 @@ def _maps(height: int, backbone: bool) -> go.Figure:
         x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=rows, col=1, line={"color": BLUE, "width": 1.2}
     )  # fmt: skip
     figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=rows, col=1)
-    figure.update_yaxes(title_text="power", showticklabels=False, row=rows, col=1)
+    figure.update_yaxes(title_text="power (arb. u.)", showticklabels=False, row=rows, col=1)
     if backbone:
         figure.add_heatmap(
             z=[[None]], name="backbone", row=1, col=1, colorscale=DENSITY_SCALE, zmin=0.0, zmax=6.0,
@@ -203,4 +233,9 @@ def _maps(height: int, backbone: bool) -> go.Figure:
         turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 1}
         figure.update_xaxes(title_text="φ (°)", **turns)
         figure.update_yaxes(title_text="ψ (°)", **turns)
-    return styled(figure, height=height).update_layout(showlegend=False, margin_t=16, uirevision="live")
+    return (
+        styled(figure, height=height)
+        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .for_each_xaxis(_small_title)
+        .for_each_yaxis(_small_title)
+    )

@@ -1,12 +1,13 @@
 """Sliders that steer a running simulation: they write into its control record, which the next chunk of steps reads."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import ipywidgets as ipw
 
 from so3lab.control import Control
-from so3lab.steering import Bias, Pull, Restraint
+from so3lab.steering import Bias, Pull, Restraint, Sphere
 from so3lab_widgets.panel import close_all
 
 
@@ -19,6 +20,12 @@ class _Knob(NamedTuple):
     tip: str
     ensembles: tuple[str, ...]
     logarithmic: bool = False
+
+    def steps_between(self, one: float, other: float) -> float:
+        """How many steps of the slider two values are apart."""
+        if self.logarithmic and min(one, other) > 0:
+            return abs(math.log10(other) - math.log10(one)) / self.step
+        return abs(other - one) / self.step
 
 
 _BATHS = ("langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
@@ -95,8 +102,11 @@ class SteeringBox(ipw.VBox):
         self.hold_button.on_click(lambda _: self.try_to(self.hold))
         self.pull_button.on_click(lambda _: self.try_to(self.pull))
         self.rows = ipw.VBox()
+        self.others = ipw.Label(layout=ipw.Layout(display="none"))
         self._biases: list[tuple[ipw.Widget, Callable[[], Bias]]] = []
-        super().__init__([*self.sliders.values(), ipw.HBox([self.hold_button, self.pull_button]), self.rows])
+        self._applied: tuple[Bias, ...] = ()
+        buttons = ipw.HBox([self.hold_button, self.pull_button])
+        super().__init__([*self.sliders.values(), buttons, self.rows, self.others])
 
     def try_to(self, act: Callable[[], None]) -> None:
         """Do something; what stands against it is said in a sentence."""
@@ -150,37 +160,57 @@ class SteeringBox(ipw.VBox):
         self._add_row(f"pull {self._names(atoms)}", (how,), lambda: Pull(atoms, how.value))
 
     def release(self) -> None:
-        """Take all restraints and pulls away."""
+        """Take all restraints and pulls away, also those set in Python."""
         rows, self.rows.children = self.rows.children, ()
         self._biases.clear()
+        self._applied = ()
+        self.control.biases = ()
         close_all(*rows)
         self._apply()
 
-    def set_control(self, control: Control) -> None:
-        """Write into another record from now on, the one of a new simulation."""
-        self.control = control
-        for name, slider in self.sliders.items():
-            setattr(control, name, slider.value)
-        self._apply()
+    def follow(self) -> None:
+        """Show what was set in Python; whoever drags a slider meanwhile is not disturbed."""
+        for knob in KNOBS:
+            value = getattr(self.control, knob.name)
+            slider = self.sliders.get(knob.name)
+            if (
+                slider is not None
+                and isinstance(value, float)
+                and knob.steps_between(slider.value, value) > 0.51
+            ):
+                slider.min, slider.max = self._limits(knob, value)
+                slider.value = value
+        others = len(self._others())
+        self.others.value = f"{others} more set in Python" if others else ""
+        self.others.layout.display = "" if others else "none"
+
+    @staticmethod
+    def _limits(knob: _Knob, value: float) -> tuple[float, float]:
+        """Of the slider, which can show any value that somebody has set."""
+        if knob.logarithmic:
+            value = math.log10(value) if value > 0 else knob.low
+        return min(knob.low, value), max(knob.high, value)
 
     def _slider(self, knob: _Knob) -> Any:
         value = getattr(self.control, knob.name)
         if isinstance(value, tuple):
             value = value[0]
         kind = ipw.FloatLogSlider if knob.logarithmic else ipw.FloatSlider
-        low, high = knob.low, knob.high
-        if not knob.logarithmic:
-            low, high = min(low, value), max(high, value)
+        low, high = self._limits(knob, value)
         slider = kind(
             value, min=low, max=high, step=knob.step, description=knob.words, tooltip=knob.tip, layout=_WIDE,
             style=_STYLE, readout_format=".3g",
         )  # fmt: skip
-        slider.observe(lambda change: self._turn(knob.name, change.new), "value")
+        slider.observe(lambda change: self._turn(knob, change.new), "value")
         return slider
 
-    def _turn(self, name: str, value: float) -> None:
-        setattr(self.control, name, value)
-        self._on_change(f"panel.control.{name} = {value:g}")
+    def _turn(self, knob: _Knob, value: float) -> None:
+        """Obey a slider, but not a page that rounds the value it shows to the steps of its slider and sends it back."""
+        now = getattr(self.control, knob.name)
+        if isinstance(now, float) and knob.steps_between(now, value) < 0.51:
+            return
+        setattr(self.control, knob.name, value)
+        self._on_change(f"panel.control.{knob.name} = {value:g}")
 
     def _add_row(self, words: str, sliders: Sequence[Any], bias: Callable[[], Bias]) -> None:
         away = ipw.Button(description="✕", tooltip=f"no longer {words}", layout=ipw.Layout(width="34px"))
@@ -201,15 +231,24 @@ class SteeringBox(ipw.VBox):
         self._apply()
 
     def _apply(self) -> None:
-        self.control.biases = [bias() for _, bias in self._biases]
-        self._on_change(f"panel.control.biases = {list(self.control.biases)!r}")
+        """Bring the rows into the control record, beside what was set there in Python."""
+        others, self._applied = self._others(), tuple(bias() for _, bias in self._biases)
+        self.control.biases = (*others, *self._applied)
+        written = ", ".join(f"so3lab.steering.{bias!r}" for bias in self.control.biases)
+        self._on_change(f"panel.control.biases = [{written}]")
+
+    def _others(self) -> list[Bias]:
+        """Biases that no row here has made."""
+        return [bias for bias in self.control.biases if bias not in self._applied]
 
     def _check_room(self, kind: type, atoms: tuple[int, ...]) -> None:
-        present = [bias() for _, bias in self._biases]
-        alike = [bias for bias in present if isinstance(bias, kind) and len(bias.atoms) == len(atoms)]  # type: ignore[union-attr]
+        alike = [
+            bias for bias in self.control.biases
+            if isinstance(bias, kind) and not isinstance(bias, Sphere) and len(bias.atoms) == len(atoms)
+        ]  # fmt: skip
         most = 1 if len(atoms) == 3 else self._most
         if len(alike) >= most:
-            raise ValueError(f"there are {most} of this kind already; remove one with its ✕ first")
+            raise ValueError(f"there are {most} of this kind already; remove one first")
 
     def _names(self, atoms: Sequence[int]) -> str:
         return "–".join(f"{self._symbols[atom]}{atom}" for atom in atoms)

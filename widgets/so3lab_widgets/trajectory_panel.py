@@ -63,6 +63,7 @@ class TrajectoryPanel(Panel):
         name: str = "trajectory",
     ):
         self._potential = so3lab.load(model) if isinstance(model, str) else model
+        self._with_model = f", model={model!r}" if isinstance(model, str) else ""
         self._take_name(name)
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
@@ -80,6 +81,7 @@ class TrajectoryPanel(Panel):
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._link(), "colour")
+        self._code.follow(self.viewer, "panel.viewer")
         self.viewer.observe(self._still.stir, "painted")
         if trajectory is not None:
             self.load(trajectory)
@@ -108,7 +110,7 @@ class TrajectoryPanel(Panel):
             ValueError: If no trajectory is open, or the atoms are not two to four different ones of it.
         """
         path = str(self._opened().path)
-        self._code.code = code_for(path, self.row.measure(atoms), atoms)
+        self._code.say(code_for(path, self.row.measure(atoms), atoms))
 
     def choose(self, first: int, stop: int, every: int = 1) -> None:
         """Choose the frames from ``first`` to before ``stop``."""
@@ -121,6 +123,10 @@ class TrajectoryPanel(Panel):
         return table.assign(**{column: one.values for column, one in self.row.series.items()})[
             self.choice.chosen
         ]
+
+    def session(self) -> str:
+        """All that was clicked as lines of Python."""
+        return self._code.script()
 
     def figure(self) -> go.Figure:
         """The curves as they are drawn, as a plain figure."""
@@ -195,7 +201,7 @@ class TrajectoryPanel(Panel):
             before.close()
         self.path.value = str(trajectory.path)
         self.choice.reset(len(trajectory))
-        self._code.code = f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r})"
+        self._code.say(f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r}{self._with_model})")
         self._body.layout.display = ""
         self._say("")
         self._follow(self.viewer.frame)
@@ -209,7 +215,7 @@ class TrajectoryPanel(Panel):
             self.plot.draw(shown)
             listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
             if shown.keys() <= set(self.row.stored):
-                self._code.code = f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})"
+                self._code.say(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
         self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
@@ -217,12 +223,12 @@ class TrajectoryPanel(Panel):
             self._pointed_at = frame if how == "hover" else -1
             self.viewer.frame = frame
         if how == "click":
-            self._code.code = f"atoms = {self._file()}[{frame}]"
+            self._code.say(f"atoms = {self._file()}[{frame}]")
 
     def _on_pick(self, atoms: tuple[int, ...]) -> None:
         column = self.row.pick(atoms)
         if column is not None:
-            self._code.code = code_for(str(self._opened().path), column, atoms)
+            self._code.say(code_for(str(self._opened().path), column, atoms))
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -230,7 +236,7 @@ class TrajectoryPanel(Panel):
         self.plot.choose(
             *((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop))
         )
-        self._code.code = f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]"
+        self._code.say(f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]")
 
     def _on_zoom(self, closer: bool) -> None:
         assert self.plot is not None
@@ -240,8 +246,11 @@ class TrajectoryPanel(Panel):
             self.plot.zoom_out()
 
     def save(self, what: str) -> None:
-        """Write the chosen ``"frames"``, their ``"table"`` or the ``"figure"``, named as the panel's field says."""
-        endings = {"frames": self.choice.ending.value, "table": ".csv", "figure": ".html"}
+        """Write the chosen ``"frames"``, their ``"table"``, the ``"figure"`` or the ``"session"``.
+
+        The panel's field says under which name.
+        """
+        endings = {"frames": self.choice.ending.value, "table": ".csv", "figure": ".html", "session": ".py"}
         target = Path(f"{self.choice.stem.value or 'frames'}{endings[what]}")
         source, chosen = self._opened().path, _of_file(self._opened(), self.choice.chosen)
         work: dict[str, tuple[Callable[[], str], str]] = {
@@ -253,8 +262,13 @@ class TrajectoryPanel(Panel):
             "figure": (
                 lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
             ),
+            "session": (
+                lambda: save_text(target, self.session()),
+                f"print(panel.session(), file=open({str(target)!r}, 'w'))",
+            ),
         }  # fmt: skip
-        function, self._code.code = work[what]
+        function, line = work[what]
+        self._code.say(line)
         self._say(f"Writing {target} …")
 
         def finish(job: Job) -> None:
@@ -295,7 +309,7 @@ class TrajectoryPanel(Panel):
             if self.plot is not None and frame < len(self.plot.times):
                 self._readout.value = self._sentence_about(frame)
                 if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
-                    self._code.code = f"atoms = {self._file()}[{frame}]"
+                    self._code.say(f"atoms = {self._file()}[{frame}]")
                 self._coded = frame
         self._text.report(1)
 

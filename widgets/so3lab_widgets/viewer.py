@@ -4,12 +4,9 @@ One way for structures, trajectories of any length and running simulations: a fr
 the newest first, at a rate that the page can paint.
 """
 
-import functools
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +15,19 @@ import numpy as np
 import traitlets
 from ase import Atoms
 
+from so3lab_widgets import film
+from so3lab_widgets.colour_scale import ColourScale
 from so3lab_widgets.drawable import Frames, check_size, pdb_text
+from so3lab_widgets.player import Player
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.still import Pictured, Still
-from so3lab_widgets.theme import SIGNED_COLOURS
 from so3lab_widgets.view3d import show as show_in_nglview
 
 _STATIC = Path(__file__).parent / "static"
 REPRESENTATIONS = ("ball+stick", "licorice", "spacefill", "line")
-PLAIN_COLOURS = ("#3b528b", "#21918c", "#5ec962", "#d8e219")
-"""Numbers that are never negative."""
-UNITS = {"force": "eV/Å", "speed": "Å/fs", "atomic energy": "eV", "charge": "e"}
-"""Of what atoms are coloured by, where it has a unit."""
-_PLAYING_HZ = 20.0
-_OF_CONTENT = ("colour", "frame", "picked", "playing")
+_PICTURE_S = 20.0
+"""How long a movie waits for a page to draw one of its pictures."""
+_OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
 """Traits whose values depend on what is shown."""
 
 
@@ -46,8 +42,9 @@ class Viewer(Pictured, anywidget.AnyWidget):
 
     Traits to set and to observe: ``frame`` (shown), ``frames`` (how many there are), ``playing``, ``fps``, ``loop``,
     ``smoothing`` (average over so many frames before and after), ``representation``, ``colour`` (one of ``colours``),
-    ``labels``, ``picked`` (up to four atoms in order), ``camera`` (sixteen numbers), ``arrow_scale`` (Å per unit of
-    an arrow), ``notice`` (a sentence shown over the molecule).
+    ``labels``, ``forces`` (whether to draw them as arrows, where there are any), ``arrow_scale`` (Å of an arrow per
+    eV/Å), ``picked`` (up to four atoms in order), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner),
+    ``notice`` (a sentence shown over the molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
@@ -65,7 +62,10 @@ class Viewer(Pictured, anywidget.AnyWidget):
     colour = traitlets.Unicode("element").tag(sync=True)
     colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
     labels = traitlets.Bool(False).tag(sync=True)
+    forces = traitlets.Bool(False).tag(sync=True)
+    has_forces = traitlets.Bool(False, read_only=True).tag(sync=True)
     arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)
+    caption = traitlets.Unicode().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
     frame = traitlets.Int(0, min=0).tag(sync=True)
     frames = traitlets.Int(0, read_only=True).tag(sync=True)
@@ -94,8 +94,8 @@ class Viewer(Pictured, anywidget.AnyWidget):
         self._latest: dict[str, np.ndarray] = {}
         self._sent_names: set[str] = set()
         self._pairs: list[int] = []
-        self._domains: dict[str, tuple[float, float]] = {}
-        self._player: threading.Thread | None = None
+        self._scale = ColourScale()
+        self._player = Player(self)
         self._closing = threading.Event()
         self._still: Still | None = None
         self._pump = Pump(self._send_frame, name="viewer")
@@ -107,8 +107,8 @@ class Viewer(Pictured, anywidget.AnyWidget):
             **traits,
         )
         self.on_msg(self._on_message)
-        self.observe(self._on_move, ["frame", "smoothing", "colour"])
-        self.observe(self._on_playing, "playing")
+        self.observe(self._on_move, ["frame", "smoothing", "colour", "forces"])
+        self.observe(lambda change: self._player.follow(change.new), "playing")
         if structure is not None:
             self.show(structure)
         for name, value in of_content.items():
@@ -148,23 +148,24 @@ class Viewer(Pictured, anywidget.AnyWidget):
         self.playing = False
         with self._lock:
             self._content = content
-            self._domains.clear()
-            self._stand(content.first, len(content), ["element", *content.values])
+            self._scale.clear()
+            self._stand(content.first, len(content), ["element", *content.values], content.has_forces)
         self._pump.put(("frame", self.frame))
 
-    def show_live(self, atoms: Atoms, colours: Sequence[str] = ()) -> None:
+    def show_live(self, atoms: Atoms, colours: Sequence[str] = (), forces: bool = False) -> None:
         """Show a structure whose positions will be pushed.
 
         Args:
             atoms: Elements, bonds and cell.
             colours: Names of numbers per atom that will come with the positions.
+            forces: Whether arrows can come too; whoever pushes looks at ``forces`` to see whether they are wanted.
         """
         check_size(atoms)
         self.playing = False
         with self._lock:
             self._content = None
-            self._domains.clear()
-            self._stand(atoms, 0, ["element", *colours])
+            self._scale.clear()
+            self._stand(atoms, 0, ["element", *colours], forces)
         self.push(atoms.positions, cell=np.asarray(atoms.cell) if atoms.pbc.any() else None)
 
     def push(
@@ -181,7 +182,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
             positions: Å, one row per atom of the structure that is shown.
             cell: Its vectors as rows, Å.
             values: Numbers per atom by name, to colour by.
-            arrows: A vector per atom, such as forces; drawn ``arrow_scale`` Å long per unit.
+            arrows: A vector per atom, eV/Å; drawn ``arrow_scale`` Å long per unit.
 
         Raises:
             ValueError: If the number of atoms is another one.
@@ -229,23 +230,27 @@ class Viewer(Pictured, anywidget.AnyWidget):
     def save_movie(
         self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0
     ) -> "Future[Path]":
-        """Write an animated GIF of some frames as the page draws them; the work is done in a thread.
+        """Write a movie of some frames as the page draws them, each of them; the work is done in a thread.
 
         Args:
-            path: File to write; its name ends in ``.gif``.
+            path: File to write; its name ends in ``.gif`` or ``.mp4``.
             frames: Which frames; 100 of them, spread evenly, unless given.
             fps: Frames per second of the movie.
+
+        Raises:
+            ValueError: If the ending is another one, there is nothing that moves, or a frame does not exist.
         """
-        if Path(path).suffix != ".gif":
-            raise ValueError(
-                f"path must end in .gif, got {str(path)!r}; the view's ● button records MP4 or WebM"
-            )
-        if self.frames < 2:
-            raise ValueError("a movie needs a trajectory; show one first")
-        chosen = frames if frames is not None else np.unique(np.linspace(0, self.frames - 1, 100).astype(int))
+        ending, chosen = film.ending_of(path), self._to_film(frames)
         done: Future[Path] = Future()
-        work = functools.partial(self._film, Path(path), [int(frame) for frame in chosen], fps, done)
-        threading.Thread(target=work, name="so3lab film", daemon=True).start()
+
+        def write() -> None:
+            try:
+                Path(path).write_bytes(film.encode(self._pictures_of(chosen), ending, fps))
+                done.set_result(Path(path))
+            except Exception as error:
+                done.set_exception(error)
+
+        threading.Thread(target=write, name="so3lab film", daemon=True).start()
         return done
 
     def close(self) -> None:
@@ -253,6 +258,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         if not hasattr(self, "_pump"):  # refused before it was made
             return
         self._closing.set()
+        self._player.close()
         self.playing = False
         if self._still is not None:
             self._still.close()
@@ -286,9 +292,14 @@ class Viewer(Pictured, anywidget.AnyWidget):
             )
         return proposal.value
 
-    def _stand(self, atoms: Atoms, frames: int, colours: list[str]) -> None:
+    def _stand(self, atoms: Atoms, frames: int, colours: list[str], forces: bool) -> None:
         """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
-        same = self._atoms is not None and np.array_equal(self._atoms.numbers, atoms.numbers)
+        before = self._atoms
+        same = (
+            before is not None
+            and np.array_equal(before.numbers, atoms.numbers)
+            and before.pbc.any() == atoms.pbc.any()
+        )
         self._atoms = atoms.copy()
         self._latest.clear()
         self._pairs = []
@@ -298,15 +309,19 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self.set_trait("colours", colours)
             if self.colour not in colours:
                 self.colour = "element"
+            self.set_trait("has_forces", forces)
             self.set_trait("frames", frames)
             self.frame = 0
             self.notice = ""
             self._structure = {
                 "text": pdb_text(atoms), "symbols": atoms.get_chemical_symbols(), "fresh": not same,
-                "periodic": bool(atoms.pbc.any()),
+                "cell": np.asarray(atoms.cell).ravel().tolist() if atoms.pbc.any() else None,
             }  # fmt: skip
 
     def _on_move(self, change: Any) -> None:
+        if change.name == "forces" and not change.new:
+            with self._lock:
+                self._latest.pop("arrows", None)
         self._pump.put(("frame", self.frame) if self._content is not None else ("again", None))
 
     def _send_frame(self, item: tuple[str, Any]) -> None:
@@ -329,6 +344,11 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self._latest["cell"] = cell
         if self.colour in content.values:
             self._latest["values"] = content.values[self.colour](index)
+        forces = content.forces(index) if self.forces and content.has_forces else None
+        if forces is None:
+            self._latest.pop("arrows", None)
+        else:
+            self._latest["arrows"] = forces
 
     def _take(self, positions, cell, values, arrows) -> None:
         assert self._atoms is not None
@@ -352,23 +372,12 @@ class Viewer(Pictured, anywidget.AnyWidget):
         if "links" in arrays:
             message["pairs"] = self._pairs
         if "values" in arrays:
-            message |= self._scale(arrays["values"])
+            legend = self._scale.take(self.colour, arrays["values"])
+            if legend != self._legend:
+                self._legend = legend
+            message |= {"domain": [legend["low"], legend["high"]], "scale": legend["scale"]}
         self._sent_names = set(arrays)
         self.send(message, [x.tobytes() for x in arrays.values()])
-
-    def _scale(self, values: np.ndarray) -> dict[str, Any]:
-        """Range and colours of the numbers; the range only grows, so that colours mean the same over time."""
-        low, high = self._domains.get(self.colour, (0.0, 0.0))
-        low, high = min(low, float(np.nanmin(values))), max(high, float(np.nanmax(values)))
-        colours = list(PLAIN_COLOURS)
-        if low < 0:
-            low, high, colours = -max(-low, high), max(-low, high), list(SIGNED_COLOURS)
-        self._domains[self.colour] = (low, high)
-        unit = f" ({UNITS[self.colour]})" if self.colour in UNITS else ""
-        legend = {"label": f"{self.colour}{unit}", "low": low, "high": high, "scale": colours}
-        if legend != self._legend:
-            self._legend = legend
-        return {"domain": [low, high], "scale": colours}
 
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         if content["kind"] == "painted":
@@ -376,48 +385,55 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self._pump.report(content["count"])
         elif content["kind"] == "hello":
             self._pump.put(("again", None))
+        elif content["kind"] == "film":
+            self._film_for_page(f"so3lab.{content['format']}")
 
-    def _on_playing(self, change: Any) -> None:
-        if change.new and self.frames > 1 and (self._player is None or not self._player.is_alive()):
-            self._player = threading.Thread(target=self._play, name="so3lab player", daemon=True)
-            self._player.start()
+    def _to_film(self, frames: Sequence[int] | None) -> list[int]:
+        if self.frames < 2:
+            raise ValueError("a movie needs a trajectory; show one first, or press ● to record what moves")
+        chosen = film.spread(self.frames) if frames is None else [int(frame) for frame in frames]
+        if not chosen or any(not 0 <= frame < self.frames for frame in chosen):
+            raise ValueError(f"frames must be 0 to {self.frames - 1}, at least one, got {chosen}")
+        return chosen
 
-    def _play(self) -> None:
-        """Move ``frame`` with the clock, so that a slow page skips frames and keeps the speed."""
-        place = float(self.frame if self.frame < self.frames - 1 else 0)
-        shown, before = self.frame, time.monotonic()
-        while self.playing and not self._closing.wait(1.0 / min(_PLAYING_HZ, self.fps)):
-            now = time.monotonic()
-            if self.frame != shown:  # somebody has moved the slider
-                place = float(self.frame)
-            place, before = place + self.fps * (now - before), now
-            last = self.frames - 1
-            if place > last and not self.loop:
-                self.frame, self.playing = last, False
-                return
-            shown = self.frame = int(place % (last + 1)) if last > 0 else 0
-
-    def _film(self, path: Path, frames: list[int], fps: float, done: "Future[Path]") -> None:
-        from PIL import Image
-
+    def _pictures_of(self, frames: Sequence[int]) -> Iterator[bytes]:
+        """Frames one after the other as a page draws them; the one that is shown comes back at the end."""
+        content = self._content
+        assert content is not None
+        self.playing = False
         try:
-            pictures = []
-            for frame in frames:
-                self.frame = frame
-                time.sleep(2.0 / self._pump.rate_hz)
-                picture = Image.open(BytesIO(self.take_picture().result(timeout=20.0))).convert("RGBA")
-                white = Image.new("RGBA", picture.size, "white")
-                pictures.append(
-                    Image.alpha_composite(white, picture).convert("P", palette=Image.Palette.ADAPTIVE)
-                )
-            pictures[0].save(
-                path, save_all=True, append_images=pictures[1:], duration=1000.0 / fps, loop=0
-            )  # fmt: skip
-            done.set_result(path)
-        except Exception as error:
-            done.set_exception(error)
+            for number, frame in enumerate(frames):
+                with self._lock:  # in this order on the same channel, so that the picture is of this frame
+                    self._read(content, frame)
+                    self._send_latest()
+                    picture = self.take_picture()
+                try:
+                    yield picture.result(timeout=_PICTURE_S)
+                except TimeoutError as error:
+                    raise TimeoutError(
+                        "no page has drawn the movie; is the view in sight of a browser?"
+                    ) from error
+                if number % 10 == 0:
+                    self.notice = f"filming: {number + 1} of {len(frames)} frames"
+        finally:
+            self.notice = ""
+            self._pump.put(("frame", self.frame))
+
+    def _film_for_page(self, name: str) -> None:
+        """Send a movie to whoever has asked for one in a page."""
+
+        def work() -> None:
+            try:
+                frames = self._to_film(None)
+                movie = film.encode(self._pictures_of(frames), film.ending_of(name), self.fps)
+                self.send({"kind": "download", "name": name}, [movie])
+            except Exception as error:
+                self.notice = " ".join(str(error).split())
+
+        threading.Thread(target=work, name="so3lab film", daemon=True).start()
 
 
 _TRAITS = {name for name in Viewer.class_trait_names() if not name.startswith("_")} & {
-    "arrow_scale", "camera", "colour", "fps", "frame", "labels", "loop", "notice", "picked", "playing", "smoothing",
+    "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "loop", "notice", "picked",
+    "playing", "smoothing",
 }  # fmt: skip

@@ -135,7 +135,11 @@ export default () => {
       added = [];
       const remove = figure.render({model, el}), mine = added;
       const removeCursor = drawCursor(model, el);
-      const watcher = new ResizeObserver(() => el._responsiveChartHandler?.());
+      // A figure without a width of its own is as wide as its page; Plotly forgets that when its height is changed.
+      const watcher = new ResizeObserver(() => {
+        if (el.layout && model.get("_widget_layout").width === undefined) delete el.layout.width;
+        el._responsiveChartHandler?.();
+      });
       watcher.observe(el);
       shown.add(el);
       return () => {

@@ -2,7 +2,8 @@
 // the browser gets to it: the newest there is, without acknowledgement; twice a second it reports how many it painted.
 
 const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
-const ARC_POINTS = 24, ARC_RADIUS = 0.9, CLOSER = 0.2;
+const ARC_POINTS = 24, ARC_RADIUS = 0.9;
+const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.6;
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
@@ -19,6 +20,15 @@ const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a
 const scaled = (a, x) => a.map(y => x * y);
 const norm = a => Math.sqrt(dot(a, a));
 const degrees = x => (180 / Math.PI) * x;
+
+// A vector turned by a quaternion.
+function turned(a, {x, y, z, w}) {
+  const axis = [x, y, z], t = scaled(cross(axis, a), 2), u = cross(axis, t);
+  return a.map((value, k) => value + w * t[k] + u[k]);
+}
+
+const cellCorners = cell => Array.from({length: 8}, (_, number) => [0, 1, 2].map(k =>
+  (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0)));
 
 // Distance, angle or dihedral of the atoms in a list, in words.
 function measured(positions, atoms) {
@@ -61,6 +71,9 @@ function painter(scale) {
   };
 }
 
+// A number as a legend says it: three digits, none of them needless.
+const tick = x => String(Number(Number(x).toPrecision(3)));
+
 const element = (tag, properties = {}, children = []) => {
   const made = Object.assign(document.createElement(tag), properties);
   if (properties.label) made.setAttribute("aria-label", properties.label);
@@ -92,7 +105,13 @@ class Scene {
     this.scheme = NGL.ColormakerRegistry.addScheme(function () {
       this.atomColor = atom => latest.colours?.[atom.index] ?? 0x808890;
     });
-    this.resizing = new ResizeObserver(() => this.stage.handleResize());
+    // Whoever has turned or moved the molecule keeps that; else it is fitted into a view that changes its size.
+    this.touched = false;
+    for (const name of ["dragged", "scrolled"]) this.stage.mouseObserver.signals[name].add(() => { this.touched = true; });
+    this.resizing = new ResizeObserver(() => {
+      this.stage.handleResize();
+      if (!this.touched) this.centre();
+    });
     this.resizing.observe(place);
     this.turning = setInterval(() => this.keepCamera(), CAMERA_MS);
     this.setTheme();
@@ -116,16 +135,44 @@ class Scene {
     this.draw();
     this.mark();
     this.update(true);
-    const camera = this.model.get("camera");
-    if (camera.length === 16 && !this.model.get("_structure").fresh) this.stage.viewerControls.orient(camera);
-    else this.centre();
+    if (this.model.get("_structure").fresh || !this.lookAsTold()) this.centre();
   }
 
+  // Take the camera of the model, where somebody has moved it.
+  lookAsTold() {
+    const camera = this.model.get("camera"), now = this.stage.viewerControls.getOrientation().elements;
+    if (camera.length !== 16) return false;
+    this.touched = true;
+    if (camera.some((x, k) => Math.abs(x - now[k]) > 1e-3)) this.stage.viewerControls.orient(camera);
+    return true;
+  }
+
+  // Bring everything into view: as near as it fits with some room, but not so near that a turn would hide much of it.
   centre() {
-    this.component?.autoView();
-    const {width, height} = this.stage.viewer;
-    if (this.model.get("_structure").periodic) this.stage.viewerControls.zoom(-1.5 * CLOSER);
-    else if (width > 1.5 * height) this.stage.viewerControls.zoom(CLOSER);
+    if (!this.component) return;
+    const {viewer, viewerControls} = this.stage, {x, y, z, count} = this.component.structure.atomStore;
+    const points = Array.from({length: count}, (_, k) => [x[k], y[k], z[k]]);
+    if (this.model.get("_structure").cell) points.push(...cellCorners(this.model.get("_structure").cell));
+    const middle = [0, 1, 2].map(c => {
+      const [low, high] = points.reduce(([low, high], p) => [Math.min(low, p[c]), Math.max(high, p[c])], [Infinity, -Infinity]);
+      return 0.5 * (low + high);
+    });
+    const edge = ATOM_RADIUS[this.model.get("representation")] ?? SLIM_RADIUS;
+    const half = Math.PI / 360 * (viewer.perspectiveCamera?.fov ?? 40), up = Math.tan(half);
+    const aside = up * viewer.width / viewer.height, narrow = Math.sin(Math.atan(Math.min(up, aside)));
+    let [all, seen] = [1, 1];
+    for (const point of points) {
+      const [right, high, deep] = turned(minus(point, middle), viewer.rotationGroup.quaternion).map(Math.abs);
+      all = Math.max(all, (Math.hypot(right, high, deep) + edge) / narrow);
+      seen = Math.max(seen, deep + (right + edge) / aside, deep + (high + edge) / up);
+    }
+    const distance = Math.min(all, Math.max(ROOM * seen, CLOSEST * all));
+    viewerControls.center(new this.NGL.Vector3(...middle));
+    viewerControls.zoom(1 - distance / viewerControls.getCameraDistance());
+    viewer.requestRender();
+    this.touched = this.moving = false;
+    this.kept = null;
+    if (this.model.get("camera").length) { this.model.set("camera", []); unlessClosed(() => this.model.save_changes()); }
   }
 
   draw() {
@@ -225,10 +272,8 @@ class Scene {
   }
 
   cellEdges() {
-    const {cell, origin = [0, 0, 0]} = this.latest;
-    const corner = number => [0, 1, 2].map(k =>
-      origin[k] + (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0));
-    return this.cylinders(12, k => [...CELL_EDGES[k].map(corner), 0x808890, 0.04]);
+    const corners = cellCorners(this.latest.cell);
+    return this.cylinders(12, k => [...CELL_EDGES[k].map(number => corners[number]), 0x808890, 0.04]);
   }
 
   arrowBodies() {
@@ -265,7 +310,7 @@ class Scene {
     const before = this.kept ?? now;
     this.kept = now;
     if (before.some((x, k) => Math.abs(x - now[k]) > 1e-3)) {
-      this.moving = true;
+      this.moving = this.touched;
     } else if (this.moving) {
       this.moving = false;
       this.model.set("camera", now);
@@ -305,14 +350,14 @@ class Bars {
     const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
     [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(REPRESENTATIONS));
     [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
-    this.film = button("●", "record a movie of what is shown; press again to save it", () => this.record());
+    this.film = button("●", "record what is shown as a movie; press again to save it", () => this.record());
+    this.labels = button("Aa", "label the atoms", () => this.set("labels", !model.get("labels")));
+    this.forces = button("F→", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
+    this.save = element("select", {label: "save", title: "save what is shown"});
+    this.save.onchange = () => { const [, act] = this.saved[this.save.selectedIndex - 1]; this.save.selectedIndex = 0; act(); };
     this.tools = element("div", {className: "so3-tools"}, [
-      this.representation, this.colour,
-      button("Aa", "label the atoms", () => this.set("labels", !model.get("labels"))),
-      button("⊙", "centre the molecule", () => scene.centre()),
-      button("⤓ png", "save a picture", async () => download("so3lab.png", await scene.picture())),
-      button("⤓ xyz", "save the structure shown", () => this.saveStructure()),
-      this.film,
+      this.representation, this.colour, this.labels, this.forces,
+      button("⊙", "centre the molecule", () => scene.centre()), this.save, this.film,
     ]);
     this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
     this.slider = element("input", {type: "range", min: 0, step: 1, label: "frame"});
@@ -329,9 +374,10 @@ class Bars {
       element("span", {textContent: "smooth"}), this.smooth,
     ]);
     this.scale = element("div", {className: "so3-scale"});
+    this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
-    root.append(this.tools, this.scale, this.notice, this.picked);
+    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption, this.scale]), this.notice, this.picked);
     root.parentElement.append(this.player);
     root.tabIndex = 0;
     root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
@@ -365,16 +411,45 @@ class Bars {
     this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
     this.fillRepresentation();
     this.fillColour();
+    this.fillSave(frames > 1);
+    this.labels.classList.toggle("so3-on", model.get("labels"));
+    this.forces.classList.toggle("so3-on", model.get("forces"));
+    this.forces.hidden = !model.get("has_forces");
+    this.caption.textContent = model.get("caption");
+    this.caption.hidden = !model.get("caption");
     this.notice.textContent = model.get("notice");
     this.notice.hidden = !model.get("notice");
-    const legend = model.get("_legend");
-    this.scale.hidden = model.get("colour") === "element" || !legend.label;
-    if (legend.label) {
+    this.explain();
+    this.measure();
+  }
+
+  // What colours and arrows mean.
+  explain() {
+    const {model} = this, legend = model.get("_legend"), parts = [];
+    if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
-      this.scale.replaceChildren(legend.label, " ", Number(legend.low).toPrecision(3), bar, Number(legend.high).toPrecision(3));
+      parts.push(element("div", {}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+    } else if (model.get("colour") !== "element") {
+      parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
     }
-    this.measure();
+    if (model.get("forces") && model.get("has_forces"))
+      parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
+    this.scale.replaceChildren(...parts);
+    this.scale.hidden = !parts.length;
+  }
+
+  fillSave(moves) {
+    if (this.save.options.length && this.moves === moves) return;
+    this.moves = moves;
+    const film = format => () => this.model.send({kind: "film", format});
+    this.saved = [
+      ["picture (png)", async () => download("so3lab.png", await this.scene.picture())],
+      ["structure (xyz)", () => this.saveStructure()],
+      ...(moves ? [["movie (gif)", film("gif")], ["movie (mp4)", film("mp4")]] : []),
+    ];
+    this.save.replaceChildren(element("option", {textContent: "⤓ save"}),
+      ...this.saved.map(([name]) => element("option", {textContent: name})));
   }
 
   measure() {
@@ -438,6 +513,9 @@ export default () => {
   return {
     initialize({model}) {
       model.on("msg:custom", (message, buffers) => receive(model, message, buffers));
+      model.on("change:_structure", () => {  // positions of something else are no start for this one
+        if (model.get("_structure").fresh) for (const name of Object.keys(latest)) delete latest[name];
+      });
     },
 
     async render({model, el}) {
@@ -455,7 +533,9 @@ export default () => {
       const refresh = () => bars.refresh();
       const rescale = () => { scene.update(false); };
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
-        ["frame frames playing fps loop smoothing colours notice _legend _structure", refresh]];
+        ["camera", () => scene.lookAsTold()],
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
+          refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
       theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});

@@ -1,0 +1,37 @@
+"""Which colour a number per atom gets, and what the legend says: scales that colour-blind people read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from so3lab_widgets.theme import SIGNED_COLOURS
+
+PLAIN_COLOURS = ("#3b528b", "#21918c", "#5ec962", "#d8e219")
+"""Numbers that are never negative."""
+UNITS: Mapping[str, str] = {"force": "eV/Å", "speed": "Å/fs", "atomic energy": "eV", "charge": "e"}
+"""Of what atoms are coloured by, where it has a unit."""
+
+
+class ColourScale:
+    """Ranges of the numbers that were drawn so far; they only grow, so that colours mean the same over time."""
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, tuple[float, float]] = {}
+
+    def clear(self) -> None:
+        """Forget all ranges: something else is shown."""
+        self._ranges.clear()
+
+    def take(self, name: str, values: np.ndarray) -> dict[str, Any]:
+        """The legend after these numbers: its label with the unit, the range, and the colours from low to high."""
+        low, high = self._ranges.get(name, (0.0, 0.0))
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+        colours = list(PLAIN_COLOURS)
+        if low < 0:
+            low, high, colours = -max(-low, high), max(-low, high), list(SIGNED_COLOURS)
+        self._ranges[name] = (low, high)
+        unit = f" ({UNITS[name]})" if name in UNITS else ""
+        return {"label": f"{name}{unit}", "low": low, "high": high, "scale": colours}

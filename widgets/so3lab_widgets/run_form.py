@@ -1,0 +1,97 @@
+"""What a live simulation is made from: fields for the model, the molecule, the ensemble and the number of replicas."""
+
+import os
+from typing import Any
+
+import ipywidgets as ipw
+from ase import Atoms
+
+import so3lab
+from so3lab.force_field import ForceField
+from so3lab.potential import Potential, bundled_models
+from so3lab.structures import read_structure
+
+ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
+MOST_REPLICAS = 4
+
+
+class RunForm(ipw.HBox):
+    """Fields that say what is to move, and how.
+
+    Args:
+        model: A bundled name, a file, ``"so3lr"``, or a potential, which the field then only names.
+        structure: A bundled name, a file, ``smiles:`` and a SMILES, or ``Atoms``, which the field then only names.
+        ensemble: One of ``ENSEMBLES``.
+        replicas: 1 to ``MOST_REPLICAS``.
+
+    Raises:
+        ValueError: If the ensemble is none of these, or there are too many replicas.
+    """
+
+    def __init__(
+        self, model: str | Potential | ForceField, structure: str | Atoms, ensemble: str, replicas: int
+    ):
+        if ensemble not in ENSEMBLES:
+            raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
+        if not 1 <= replicas <= MOST_REPLICAS:
+            raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
+        self._model, self._structure = model, structure
+        names = sorted(bundled_models())
+        self.model = _field(ipw.Combobox, "Model", 230, 60, value=_name_of(model), options=[*names, "so3lr"],
+                            placeholder="name or file", tooltip="a bundled name, a model file, or so3lr")  # fmt: skip
+        self.structure = _field(ipw.Combobox, "Molecule", 260, 68, value=_name_of(structure),
+                                options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
+                                tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
+        self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=ENSEMBLES)
+        self.replicas = _field(
+            ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS
+        )
+        super().__init__(
+            [self.model, self.structure, self.ensemble, self.replicas],
+            layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
+        )
+
+    @property
+    def values(self) -> tuple[str, str, str, int]:
+        """What stands in the fields: model, molecule, ensemble, replicas."""
+        return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value
+
+    def load(self) -> tuple[Any, Atoms]:
+        """Model and structure, as the fields say or as they were given.
+
+        Raises:
+            ValueError: If a field says nothing that can be read.
+            OSError: If a file cannot be read.
+        """
+        from so3lab.app.inputs import prepare_machine
+
+        # Where XLA may not be told to be quiet, reading programs from disk is loud.
+        prepare_machine(keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1")
+        model, structure = self.model.value.strip(), self.structure.value.strip()
+        given_model = not isinstance(self._model, str) and model == _name_of(self._model)
+        given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)
+        for words, given, text, example in (
+            ("model", given_model, model, "a bundled name (ethanol), a file, or so3lr"),
+            ("molecule", given_structure, structure, "a bundled name (ethanol), a file, or smiles:CCO"),
+        ):
+            if not (given or text):
+                raise ValueError(f"the {words} must be {example}; the field is empty")
+        return (
+            self._model if given_model else so3lab.load(model),
+            self._structure.copy() if given_structure else read_structure(structure),  # type: ignore[union-attr]
+        )
+
+
+def _field(kind: Any, words: str, width: int, words_width: int, **options: Any) -> Any:
+    """A field with its name on the left; widths in pixels."""
+    return kind(
+        description=words, layout=ipw.Layout(width=f"{width}px"), style={"description_width": f"{words_width}px"},
+        **options,
+    )  # fmt: skip
+
+
+def _name_of(thing: Any) -> str:
+    """What a field shows for an object that was given."""
+    if isinstance(thing, str):
+        return thing
+    return thing.get_chemical_formula() if isinstance(thing, Atoms) else f"({type(thing).__name__})"
