@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
-from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, update_weights
+from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, supports, update_weights
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
@@ -177,7 +177,7 @@ def _fast_layer(
             blocks[f"{role}_{kind}"] = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
     both = (filters[0], filters[1])
     if in_c:
-        norms = tuple(settings.attention_norm(heads) for _, heads in settings.attentions)
+        norms = [settings.attention_norm(heads) for _, heads in settings.attentions]
         own = {
             key.removeprefix(layer): np.asarray(x) for key, x in parameters.items() if key.startswith(layer)
         }
@@ -203,7 +203,7 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         filters, table = f"networks: no smooth fit was good enough ({error})", False
     else:
         filters = f"collapsed to {fit.rank} functions of distance shared by all layers ({error})"
-        table = species_table_pays(settings, elements)
+        table = fit.collapsed.in_c or species_table_pays(settings, elements)
     if table:
         first = (
             f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
@@ -212,10 +212,19 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         first = f"filters of pairs: a table for {elements} elements and {heads} heads would cost more"
     else:
         first = "filters of pairs, since radial filters are not collapsed"
+    if used and fit.collapsed.in_c:
+        loops = "pairs and atoms by loops in C, in blocks that stay in the processor's cache"
+    elif not used or not supports(settings):
+        loops = (
+            "XLA: the loops in C want collapsed filters, features in multiples of 16, and 1, 2, 4 or 8 heads"
+        )
+    else:
+        loops = "XLA: not on CPU, or no C compiler was found (so3lab doctor)"
     return {
         "pairs": f"{pairs} undirected pairs below {settings.cutoff:g} Å, each evaluated once for both directions",
         "radial filters": filters,
         "first layer": first,
+        "loops": loops,
     }
 
 

@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from so3lab import resources
-from so3lab.compilation import avoid_known_faults, processor
+from so3lab.compilation import avoid_known_faults
 from so3lab.doctor.finding import Finding
+from so3lab.toolchain import processor
 
 SOUND_JAX = "jax>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1"
 """The releases that so3lab accepts, as in its dependencies."""

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab.kernels.library import Heads, call, lanes, roomy, shape_like
+from so3lab.neighbors import HostOrDevice
 
 MOST_SPECIES = 32
 """Species up to which the first layer takes its weights from a table of their pairs."""
@@ -28,21 +29,21 @@ class PairWeights(NamedTuple):
     """A layer's filters as the loops want them; both attentions side by side, features first."""
 
     projection: "Projection"
-    first: Float[Array, "degrees two_hidden"]  # first layers of the geometric networks
-    first_bias: Float[Array, " two_hidden"]
-    forward: Float[Array, "2 basis_and_hidden features"]  # shared basis and hidden layer to filters
-    bias: Float[Array, " two_features"]
-    radial_back: Float[Array, "two_features basis_room"]  # the transposed products
-    hidden_back: Float[Array, "2 features hidden"]
+    first: Float[HostOrDevice, "degrees two_hidden"]  # first layers of the geometric networks
+    first_bias: Float[HostOrDevice, " two_hidden"]
+    forward: Float[HostOrDevice, "2 basis_and_hidden features"]  # shared basis and hidden layer to filters
+    bias: Float[HostOrDevice, " two_features"]
+    radial_back: Float[HostOrDevice, "two_features basis_room"]  # the transposed products
+    hidden_back: Float[HostOrDevice, "2 features hidden"]
 
 
 class Projection(NamedTuple):
     """Maps within heads to queries, keys and values, and back; a row serves one number of every head."""
 
-    features: Float[Array, "width three_features"]  # to q, k, v of features
-    euclidean: Float[Array, "width two_features"]  # to q, k of Euclidean variables
-    features_back: Float[Array, "three_widths features"]
-    euclidean_back: Float[Array, "two_widths features"]
+    features: Float[HostOrDevice, "width three_features"]  # to q, k, v of features
+    euclidean: Float[HostOrDevice, "width two_features"]  # to q, k of Euclidean variables
+    features_back: Float[HostOrDevice, "three_widths features"]
+    euclidean_back: Float[HostOrDevice, "two_widths features"]
 
 
 class Sums(NamedTuple):
@@ -68,7 +69,7 @@ def pair_weights(
     projections: list[np.ndarray],
     geometric: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
     radial: list[np.ndarray],
-    norms: tuple[float, float],
+    norms: list[float],
     dtype: str,
 ) -> PairWeights:
     """Lay out a layer's weights.

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.kernels.library import Heads, call, lanes, shape_like
+from so3lab.neighbors import HostOrDevice
 
 Parameters = dict[str, np.ndarray]
 """Arrays by the last parts of their dotted names."""
@@ -20,24 +21,24 @@ Parameters = dict[str, np.ndarray]
 class NetworkWeights(NamedTuple):
     """A residual network of two dense layers; arrays without rows where there is none."""
 
-    first: Float[Array, "features features"]
-    first_bias: Float[Array, " features"]
-    second: Float[Array, "features features"]
-    second_bias: Float[Array, " features"]
-    first_back: Float[Array, "features features"]
-    second_back: Float[Array, "features features"]
+    first: Float[HostOrDevice, "features features"]
+    first_bias: Float[HostOrDevice, " features"]
+    second: Float[HostOrDevice, "features features"]
+    second_bias: Float[HostOrDevice, " features"]
+    first_back: Float[HostOrDevice, "features features"]
+    second_back: Float[HostOrDevice, "features features"]
 
 
 class UpdateWeights(NamedTuple):
     """A layer's weights after the attention; norms are scale and shift, without rows where there is none."""
 
-    first_norm: Float[Array, "rows features"]
+    first_norm: Float[HostOrDevice, "rows features"]
     first_network: NetworkWeights
-    exchange: Float[Array, "width room"]
-    exchange_bias: Float[Array, " room"]
-    exchange_back: Float[Array, "width room"]
+    exchange: Float[HostOrDevice, "width room"]
+    exchange_bias: Float[HostOrDevice, " room"]
+    exchange_back: Float[HostOrDevice, "width room"]
     last_network: NetworkWeights
-    last_norm: Float[Array, "rows features"]
+    last_norm: Float[HostOrDevice, "rows features"]
 
 
 def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateWeights:
