@@ -56,7 +56,10 @@ def register(dtype: str, heads: int, degrees: int) -> Path:
         Unavailable: If there is no compiler, or it fails.
     """
     path = library_for(dtype, heads, degrees)
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:  # such as a folder from which nothing may be executed
+        raise Unavailable(f"{path} cannot be loaded: {error}") from None
     for name in _FUNCTIONS:
         symbol = _symbol(name, dtype, heads, degrees)
         jax.ffi.register_ffi_target(symbol, jax.ffi.pycapsule(getattr(library, symbol)), platform="cpu")
