@@ -36,9 +36,9 @@ static long result_size(XLA_FFI_CallFrame *frame, int n, int axis) {
 
 /* XLA asks every function once which version of its interface it was made for. */
 static int asks_for_version(XLA_FFI_CallFrame *frame) {
-    XLA_FFI_Extension_Base *extension = frame->extension_start;
-    if (!extension || extension->type != XLA_FFI_Extension_Metadata) return 0;
-    XLA_FFI_Metadata *metadata = ((XLA_FFI_Metadata_Extension *)extension)->metadata;
+    XLA_FFI_Metadata_Extension *extension = (void *)frame->extension_start;
+    if (!extension || extension->extension_base.type != XLA_FFI_Extension_Metadata) return 0;
+    XLA_FFI_Metadata *metadata = extension->metadata;
     metadata->api_version.major_version = XLA_FFI_API_MAJOR;
     metadata->api_version.minor_version = XLA_FFI_API_MINOR;
     return 1;
