@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.graph import structure_pairs
-from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, supports, update_weights
+from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, register, supports, update_weights
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
@@ -104,6 +104,9 @@ def collapse(
         parameters: Its parameters by dotted name.
         dtype: Precision that it will be used in; decides how exact the fit is.
         in_c: Whether pairs and atoms are for the loops in C (:mod:`so3lab.kernels`); default: if they can be.
+
+    Raises:
+        so3lab.toolchain.Unavailable: If ``in_c`` is asked for and cannot be had.
     """
     nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     high, low = _ends(settings.cutoff)
@@ -116,7 +119,10 @@ def collapse(
         if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
     radial = np.split(fit.filters, 2 * settings.num_layers, axis=1)
-    in_c = ready(settings, dtype) if in_c is None else in_c
+    if in_c is None:
+        in_c = ready(settings, dtype)
+    elif in_c:
+        register(dtype, settings.num_heads, len(settings.degrees))
     layers = tuple(
         _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
         for number in range(settings.num_layers)

@@ -91,7 +91,9 @@ def _compile(path: Path, dtype: str, heads: int, degrees: int) -> None:
             command += [str(SOURCE / "library.c"), "-o", str(made), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TOO_LONG_S, check=False)
             if done.returncode != 0:
-                said = [line for line in done.stderr.splitlines() if "error" in line] or ["it does not say why"]
+                said = [line for line in done.stderr.splitlines() if "error" in line] or [
+                    "it does not say why"
+                ]
                 raise Unavailable(f"{program} failed: {said[0]}")
             made.replace(path)  # another process may have made the same: either will do
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -11,7 +11,7 @@ from so3lab.kernels.attention import (
 )
 from so3lab.kernels.far_pairs import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, far_energies
 from so3lab.kernels.geometry import Shape, geometry
-from so3lab.kernels.library import Heads, ready, supports
+from so3lab.kernels.library import Heads, ready, register, supports
 from so3lab.kernels.places import Places, places_of
 from so3lab.kernels.update import UpdateWeights, update, update_weights
 
@@ -35,6 +35,7 @@ __all__ = [
     "places_of",
     "project",
     "ready",
+    "register",
     "supports",
     "update",
     "update_weights",
