@@ -250,10 +250,19 @@ def test_caches_are_measured(tmp_path):
     assert f"{tmp_path / 'cache'} holds 3 MB" in checks.caches().message
 
 
+def test_a_missing_compiler_is_told_with_the_way_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("CC", "no-such-compiler")
+    finding = checks.loops_in_c()
+    assert finding.ok is None
+    assert "there is no C compiler" in finding.message
+    assert "gcc" in finding.remedy
+
+
 def test_every_check_answers_in_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(compiler, "_compute", as_numpy_computes)
     findings = doctor.check()
-    assert len({finding.name for finding in findings}) == len(findings) == 10
+    assert len({finding.name for finding in findings}) == len(findings) == 11
     assert all(finding.message and "\n" not in finding.message for finding in findings)
     assert all(finding.remedy for finding in findings if finding.ok is False)
     assert capsys.readouterr() == ("", "")
