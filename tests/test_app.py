@@ -202,18 +202,18 @@ def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     )
     assert "no bundled model of that name" in refused(capsys, "evaluate", "nothing", frames)
     assert "bundled structure" in refused(
-        capsys, "md", model, "nowhere.xyz", "--steps", 1, "--out", tmp_path / "x.h5"
+        capsys, "md", model, "nowhere.xyz", "--steps", 20, "--out", tmp_path / "x.h5"
     )
     water = tmp_path / "silane.xyz"
     write(water, molecule("SiH4"))
     assert "trained on H, C, O only" in refused(
-        capsys, "md", model, water, "--steps", 1, "--out", tmp_path / "x.h5"
+        capsys, "md", model, water, "--steps", 20, "--out", tmp_path / "x.h5"
     )
     empty = tmp_path / "empty.xyz"
     empty.write_text("")
-    assert "ASE cannot read" in refused(capsys, "md", model, empty, "--steps", 1, "--out", tmp_path / "x.h5")
+    assert "ASE cannot read" in refused(capsys, "md", model, empty, "--steps", 20, "--out", tmp_path / "x.h5")
     (tmp_path / "there.h5").write_text("")
-    assert "there.h5" in refused(capsys, "md", model, structure, "--steps", 1, "--out", tmp_path / "there.h5")
+    assert "there.h5" in refused(capsys, "md", model, structure, "--steps", 20, "--out", tmp_path / "there.h5")
     assert "timestep_fs must be" in refused(
         capsys, "md", model, structure, "--steps", 1, "--timestep-fs", -1, "--out", tmp_path / "x.h5"
     )
