@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from so3lab.compilation import on_device
 from so3lab.graph import structure_pairs
 from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, register, supports, update_weights
 from so3lab.messages import head_minor, heads_to_matrix
@@ -127,7 +128,7 @@ def collapse(
         _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
         for number in range(settings.num_layers)
     )
-    collapsed = Collapsed(jnp.asarray(fit.mixing, dtype), layers)
+    collapsed = Collapsed(on_device(fit.mixing, dtype), layers)
     return Fit(collapsed, len(fit.filters), fit.error, float(np.abs(wanted).max()))
 
 
@@ -178,7 +179,7 @@ def _fast_layer(
             for part in ("first.kernel", "first.bias", "second.kernel", "second.bias")
         )
         geometric.append((first, first_bias, kernel[:, order], bias[order]))
-        filters.append(FastFilter(*(jnp.asarray(part, dtype) for part in (matrix, *geometric[-1][2:]))))
+        filters.append(FastFilter(*on_device((matrix, *geometric[-1][2:]), dtype)))
         for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
             blocks[f"{role}_{kind}"] = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
     both = (filters[0], filters[1])
@@ -189,7 +190,7 @@ def _fast_layer(
         }
         pairs = pair_weights(list(blocks.values()), geometric, radial, norms, dtype)
         return FastLayer(both, {}, LoopWeights(pairs, update_weights(own, settings.num_features, dtype)))
-    return FastLayer(both, {role: jnp.asarray(heads_to_matrix(x), dtype) for role, x in blocks.items()})
+    return FastLayer(both, on_device({role: heads_to_matrix(x) for role, x in blocks.items()}, dtype))
 
 
 def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms) -> dict[str, str]:

@@ -4,8 +4,10 @@ import os
 import re
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 from so3lab.toolchain import compiled_folder
@@ -35,6 +37,16 @@ def avoid_known_faults() -> None:
     first, end = _WRONG_YNN_FUSION
     if first <= version < end and "xla_cpu_experimental_ynn_fusion_type" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_SOUND_YNN_FUSION}".strip()
+
+
+def on_device(arrays: Any, dtype: str | type | None = None) -> Any:
+    """Copies of NumPy arrays, alone or in a tree, as JAX's; unlike ``jnp.asarray`` this compiles nothing.
+
+    Args:
+        arrays: Arrays, or anything that NumPy makes one of.
+        dtype: What to convert all of them to; default: left as they are, in the precision that JAX is set to.
+    """
+    return jax.device_put(jax.tree.map(lambda x: np.array(x, dtype), arrays))
 
 
 def _xla_has_started() -> bool:

@@ -10,12 +10,15 @@ Source: Sugita and Okamoto, Chem. Phys. Lett. 314, 141 (1999).
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float, Int
 
 from so3lab import units
+
+if TYPE_CHECKING:
+    import pandas
 
 
 def temperature_ladder(lowest_K: float, highest_K: float, rungs: int) -> list[float]:
@@ -81,8 +84,10 @@ class Ladder:
                 any_did = True
         return any_did
 
-    def report(self) -> pd.DataFrame:
+    def report(self) -> "pandas.DataFrame":
         """How often neighbours exchanged: ``lower_K``, ``upper_K``, ``attempts``, ``accepted``, ``acceptance``."""
+        import pandas as pd  # takes longer than the first steps of a small molecule
+
         return pd.DataFrame(
             {
                 "lower_K": self.rungs_K[:-1],

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from so3lab.collapse import Collapsed
 from so3lab.compilation import avoid_known_faults, limit_programs
 from so3lab.graph import Graph
+from so3lab.initial import ShapesOnly
 from so3lab.long_range import LongRangeNeeds
 from so3lab.model import NetworkOutput, So3krates
 from so3lab.settings import ModelSettings
@@ -57,7 +58,7 @@ class EnergyForces(NamedTuple):
 @functools.lru_cache(maxsize=32)
 def abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
     """The NNX network with these settings, in shapes only: its static half and its parameters."""
-    return nnx.split(nnx.eval_shape(lambda: So3krates(settings, rngs=nnx.Rngs(0))))
+    return nnx.split(So3krates(settings, rngs=ShapesOnly()))
 
 
 def network_definition(settings: ModelSettings) -> nnx.GraphDef:

@@ -29,6 +29,16 @@ from so3lab.collapse import (
     species_table_pays,
 )
 from so3lab.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
+from so3lab.initial import (
+    Rngs,
+    dense,
+    embedding,
+    embedding_normal,
+    layer_norm,
+    lecun_of_heads,
+    weights,
+    zeros,
+)
 from so3lab.kernels import (
     MOST_SPECIES,
     Heads,
@@ -60,7 +70,7 @@ from so3lab.pairwise import (
     far_terms,
 )
 from so3lab.radial import cutoff_weight, radial_basis
-from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges, kernel_init
+from so3lab.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges
 from so3lab.safe import safe_norm
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
 from so3lab.spherical import contract, num_orders, order_to_degree, parity, spherical_harmonics
@@ -103,12 +113,10 @@ class Mlp(nnx.Module):
     """Two dense layers with silu between."""
 
     def __init__(
-        self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: nnx.Rngs
+        self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: Rngs
     ):
-        self.first = nnx.Linear(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
-        self.second = nnx.Linear(
-            sizes[1], sizes[2], use_bias=use_bias, kernel_init=kernel_init(zero_out), rngs=rngs
-        )
+        self.first = dense(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
+        self.second = dense(sizes[1], sizes[2], use_bias=use_bias, zero=zero_out, rngs=rngs)
 
     def __call__(self, x: Float[Array, "*rows in"], activation=jax.nn.silu) -> Float[Array, "*rows out"]:
         return self.second(activation(self.first(x)))
@@ -121,11 +129,10 @@ class ChargeEmbedding(nnx.Module):
     Exactly zero for a neutral molecule.
     """
 
-    def __init__(self, features: int, *, rngs: nnx.Rngs):
-        table = nnx.initializers.normal(features**-0.5)
-        self.query = nnx.Embed(MAX_ATOMIC_NUMBER + 1, features, embedding_init=table, rngs=rngs)
-        self.key = nnx.Param(table(rngs.params(), (2, features)))
-        self.value = nnx.Param(table(rngs.params(), (2, features)))
+    def __init__(self, features: int, *, rngs: Rngs):
+        self.query = embedding(MAX_ATOMIC_NUMBER + 1, features, rngs=rngs)
+        self.key = weights(embedding_normal(features), 2, features, rngs=rngs)
+        self.value = weights(embedding_normal(features), 2, features, rngs=rngs)
         self.mlp = Mlp((features, features, features), use_bias=False, rngs=rngs)
 
     def __call__(self, graph: Graph, charges: Float[Array, " structures"]) -> Float[Array, "atoms features"]:
@@ -142,7 +149,7 @@ class ChargeEmbedding(nnx.Module):
 class Filter(nnx.Module):
     """Pair filter: a function of the distance plus a function of the invariants of χ_j - χ_i; head-minor."""
 
-    def __init__(self, settings: ModelSettings, heads: int, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, heads: int, *, rngs: Rngs):
         features, degrees = settings.num_features, len(settings.degrees)
         self.heads = heads
         self.radial = Mlp((settings.num_radial, features, features), rngs=rngs)
@@ -180,10 +187,9 @@ class Filter(nnx.Module):
 class HeadProjection(nnx.Module):
     """Linear map that acts within each head, without bias; stored as [heads, out, in], with head-minor result."""
 
-    def __init__(self, features: int, heads: int, *, zero: bool = False, rngs: nnx.Rngs):
+    def __init__(self, features: int, heads: int, *, zero: bool = False, rngs: Rngs):
         width = features // heads
-        init = nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal(-1, -2, batch_axis=0)
-        self.blocks = nnx.Param(init(rngs.params(), (heads, width, width)))
+        self.blocks = weights(zeros if zero else lecun_of_heads, heads, width, width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms features"]:
         return x @ heads_to_matrix(self.blocks[...])
@@ -193,7 +199,7 @@ class EuclideanAttention(nnx.Module):
     """Two attentions over neighbours that share nothing but their input: one on features with several
     heads, one on Euclidean variables with one head per degree."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         self.settings = settings
         features, heads, degrees = settings.num_features, settings.num_heads, len(settings.degrees)
         self.filter_features = Filter(settings, heads, rngs=rngs)
@@ -326,11 +332,10 @@ class EuclideanAttention(nnx.Module):
 class Exchange(nnx.Module):
     """Features and invariants of χ meet in one dense layer; its output shifts x and rescales χ by degree."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         self.degrees = settings.degrees
         width = settings.num_features + len(settings.degrees)
-        init = kernel_init(settings.identity_at_init)
-        self.dense = nnx.Linear(width, width, kernel_init=init, rngs=rngs)
+        self.dense = dense(width, width, zero=settings.identity_at_init, rngs=rngs)
 
     def __call__(self, x, chi):
         mixed = self.dense(jnp.concatenate([x, contract(chi, self.degrees)], axis=-1))
@@ -342,17 +347,17 @@ class Exchange(nnx.Module):
 class Layer(nnx.Module):
     """One SO3krates layer: attention, normalisation, MLP, exchange, normalisation, in this order."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         features = settings.num_features
         first_norm, last_norm = settings.layer_normalization
         first_mlp, last_mlp = settings.residual_mlp
         mlp_sizes, zero = (features, features, features), settings.identity_at_init
         self.attention = EuclideanAttention(settings, rngs=rngs)
-        self.first_norm = nnx.LayerNorm(features, rngs=rngs) if first_norm else None
+        self.first_norm = layer_norm(features, rngs=rngs) if first_norm else None
         self.first_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if first_mlp else None
         self.exchange = Exchange(settings, rngs=rngs)
         self.last_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if last_mlp else None
-        self.last_norm = nnx.LayerNorm(features, rngs=rngs) if last_norm else None
+        self.last_norm = layer_norm(features, rngs=rngs) if last_norm else None
 
     def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None = None):
         if fast is not None and fast.loops is not None:
@@ -382,11 +387,10 @@ class Layer(nnx.Module):
 class So3krates(nnx.Module):
     """The whole network: structures in, energies out."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         self.settings = settings
         features = settings.num_features
-        table = nnx.initializers.normal(features**-0.5)
-        self.element = nnx.Embed(MAX_ATOMIC_NUMBER + 1, features, embedding_init=table, rngs=rngs)
+        self.element = embedding(MAX_ATOMIC_NUMBER + 1, features, rngs=rngs)
         self.charge = ChargeEmbedding(features, rngs=rngs) if settings.charge_embedding else None
         self.spin = ChargeEmbedding(features, rngs=rngs) if settings.spin_embedding else None
         self.layers = nnx.List([Layer(settings, rngs=rngs) for _ in range(settings.num_layers)])

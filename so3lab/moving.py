@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import ase
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from so3lab.compilation import on_device
 from so3lab.graph import LongRange, times_matrix
 from so3lab.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
 from so3lab.neighbors import Candidates, PaddedPairs, all_pairs, complete_cell, find_pairs, pair_list
@@ -219,7 +219,7 @@ class PairLists:
             None if all(self._meet_all) else gathered_at,
             gathered_cells,
         )
-        self.surroundings = Surroundings(*jax.tree.map(jnp.asarray, parts))
+        self.surroundings = Surroundings(*on_device(parts))
 
     def mend(
         self,

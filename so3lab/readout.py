@@ -7,27 +7,24 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.graph import Graph, sum_per_structure
+from so3lab.initial import Rngs, dense, embedding_normal, ones, weights, zeros
 from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
 
 ACTIVATIONS = {"silu": jax.nn.silu, "identity": lambda x: x}
 
 
-def kernel_init(zero: bool):
-    """Initializer of a dense kernel: zeros, or LeCun's normal distribution."""
-    return nnx.initializers.zeros_init() if zero else nnx.initializers.lecun_normal()
-
-
 class EnergyHead(nnx.Module):
     """Atomic energies from features: ``scale[z] * (w1 act(w0 x + b0) + b1) + shift[z]``, in eV."""
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         self.activation = ACTIVATIONS[settings.energy_activation]
-        init = kernel_init(settings.zero_energy_at_init)
         hidden = settings.energy_hidden
-        self.hidden = nnx.Linear(settings.num_features, hidden, rngs=rngs) if hidden else None
-        self.final = nnx.Linear(hidden or settings.num_features, 1, kernel_init=init, rngs=rngs)
-        self.scales = nnx.Param(jnp.ones(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_scales else None
-        self.shifts = nnx.Param(jnp.zeros(MAX_ATOMIC_NUMBER + 1)) if settings.learn_atomic_shifts else None
+        self.hidden = dense(settings.num_features, hidden, rngs=rngs) if hidden else None
+        zero = settings.zero_energy_at_init
+        self.final = dense(hidden or settings.num_features, 1, zero=zero, rngs=rngs)
+        elements = MAX_ATOMIC_NUMBER + 1
+        self.scales = weights(ones, elements, rngs=rngs) if settings.learn_atomic_scales else None
+        self.shifts = weights(zeros, elements, rngs=rngs) if settings.learn_atomic_shifts else None
 
     def __call__(self, x: Float[Array, "atoms features"], graph: Graph) -> Float[Array, " atoms"]:
         if self.hidden is not None:
@@ -49,11 +46,11 @@ class PartialCharges(nnx.Module):
     Source: Kabylda et al., JACS 147, 33723 (2025), as in their program.
     """
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         width = settings.energy_hidden or settings.num_features
-        self.hidden = nnx.Linear(settings.num_features, width, rngs=rngs)
-        self.final = nnx.Linear(width, 1, rngs=rngs)
-        self.element_bias = nnx.Param(jnp.zeros(MAX_ATOMIC_NUMBER + 1))
+        self.hidden = dense(settings.num_features, width, rngs=rngs)
+        self.final = dense(width, 1, rngs=rngs)
+        self.element_bias = weights(zeros, MAX_ATOMIC_NUMBER + 1, rngs=rngs)
 
     def __call__(self, x: Float[Array, "atoms features"], graph: Graph) -> Float[Array, " atoms"]:
         """Charges in e, zero on padding."""
@@ -72,13 +69,12 @@ class HirshfeldRatios(nnx.Module):
     Source: Kabylda et al., JACS 147, 33723 (2025), as in their program.
     """
 
-    def __init__(self, settings: ModelSettings, *, rngs: nnx.Rngs):
+    def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         hidden, width = (settings.energy_hidden or settings.num_features) // 2, settings.num_features // 2
-        self.hidden = nnx.Linear(settings.num_features, hidden, rngs=rngs)
-        self.final = nnx.Linear(hidden, width, rngs=rngs)
-        self.element_bias = nnx.Param(jnp.ones(MAX_ATOMIC_NUMBER + 1))
-        table = nnx.initializers.normal(width**-0.5)
-        self.element_query = nnx.Param(table(rngs.params(), (MAX_ATOMIC_NUMBER + 1, width)))
+        self.hidden = dense(settings.num_features, hidden, rngs=rngs)
+        self.final = dense(hidden, width, rngs=rngs)
+        self.element_bias = weights(ones, MAX_ATOMIC_NUMBER + 1, rngs=rngs)
+        self.element_query = weights(embedding_normal(width), MAX_ATOMIC_NUMBER + 1, width, rngs=rngs)
 
     def __call__(self, x: Float[Array, "atoms features"], graph: Graph) -> Float[Array, " atoms"]:
         """Ratios without unit, not negative."""

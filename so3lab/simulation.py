@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from so3lab import units
+from so3lab.compilation import on_device
 from so3lab.control import Control
 from so3lab.force_field import ForceField, numerics
 from so3lab.frames import Chunk
@@ -286,27 +287,25 @@ class Replicas:
         """A chunk after so many steps, or fewer when no structure is left."""
         dtype = self._field.dtype
         with numerics(dtype):
-            knobs = jax.tree.map(jnp.asarray, knobs)
-            state = jax.tree.map(jnp.array, self.state)  # the present state outlives the chunk
             room = self.most_frames
-            empty = jax.tree.map(lambda row: jnp.zeros((room, *row.shape), row.dtype), recorded(state))
-            progress, fresh_since = Progress(state, empty, jnp.zeros((), jnp.int32)), -1
+            empty = jax.tree.map(lambda row: np.zeros((room, *row.shape), row.dtype), recorded(self.state))
+            progress, fresh_since = Progress(self.state, on_device(empty), on_device(0, np.int32)), -1
             while True:
                 program = Program(self._field.energy, self.lists.reach, self.ensemble)
                 progress = run_chunk(
-                    program, self._field.parameters, self._system, self.lists.surroundings, progress, knobs, steps,
+                    program, self._field.parameters, self._system, self.lists.surroundings, *progress, knobs, steps,
                     interval,
                 )  # fmt: skip
                 flaws, done = np.asarray(progress.state.flaws), int(progress.done)
-                sound = progress.state._replace(flaws=jnp.zeros_like(progress.state.flaws))
+                sound = progress.state._replace(flaws=on_device(np.zeros_like(flaws)))
                 if not flaws.any():
                     return progress._replace(state=sound)
                 leapt = (flaws & STALE) != 0
                 if (
                     leapt.any() and done == fresh_since
                 ):  # lists made anew at these very positions do not hold either
-                    fate = jnp.where(jnp.asarray(leapt), LEAPT, sound.fate)
-                    ended = jnp.where(jnp.asarray(leapt), sound.step, sound.ended)
+                    fate = jnp.where(leapt, LEAPT, sound.fate)
+                    ended = jnp.where(leapt, sound.step, sound.ended)
                     sound = sound._replace(fate=fate, ended=ended)
                     flaws = np.where(leapt, 0, flaws)
                 progress = progress._replace(state=sound)
@@ -323,14 +322,14 @@ class Replicas:
         """The first state: a step of no length from nothing gives its forces, with the program of all later steps."""
         dtype, structures = self._field.dtype, len(self)
         with numerics(dtype):
-            real = functools.partial(jnp.asarray, dtype=dtype)
-            none, nothing = jnp.zeros(structures, jnp.int32), jnp.zeros(structures, dtype)
+            real = functools.partial(on_device, dtype=dtype)
+            none, nothing = on_device(np.zeros(structures, np.int32)), real(np.zeros(structures))
             cells = None if self.lists.cells is None else real(self.lists.cells)
-            virial = jnp.zeros((structures, 3, 3), dtype) if self.ensemble in CONSTANT_PRESSURE else None
+            virial = real(np.zeros((structures, 3, 3))) if self.ensemble in CONSTANT_PRESSURE else None
             start = MDState(
-                real(positions), real(velocities), jnp.zeros(positions.shape, dtype), nothing, nothing, nothing,
-                jnp.zeros((structures, BATH_VARIABLES.get(self.ensemble, 0)), dtype), jnp.asarray(seeds),
-                jnp.asarray(-1, jnp.int32), none, none, none, cells, virial,
+                real(positions), real(velocities), real(np.zeros(positions.shape)), nothing, nothing, nothing,
+                real(np.zeros((structures, BATH_VARIABLES.get(self.ensemble, 0)))), on_device(seeds),
+                on_device(-1, np.int32), none, none, none, cells, virial,
             )  # fmt: skip
         return self._with_forces(start)
 
@@ -347,7 +346,8 @@ class Replicas:
             raise SimulationError(
                 f"the energy of the start structure{which} is not a finite number; are atoms on top of each other?"
             )
-        return settled._replace(heat=jnp.zeros_like(settled.heat))
+        with numerics(self._field.dtype):
+            return settled._replace(heat=on_device(np.zeros(len(self)), self._field.dtype))
 
     def _chunk(self, rows: Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
         """The good frames of one structure out of those of all."""

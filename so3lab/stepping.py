@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from so3lab.compilation import on_device
 from so3lab.force_field import Dtype, energy_and_forces, numerics
 from so3lab.graph import Graph, Species, species_of, total_charge, unpaired_electrons
 from so3lab.integrators import (
@@ -100,11 +101,23 @@ class Program(NamedTuple):
     ensemble: str
 
 
-@functools.partial(jax.jit, static_argnames="program", donate_argnames="progress")
+@functools.partial(jax.jit, static_argnames="program", donate_argnames="buffers")
 def run_chunk(
-    program: Program, parameters, system, surroundings, progress: Progress, knobs, steps, interval
+    program: Program,
+    parameters,
+    system,
+    surroundings,
+    state: MDState,
+    buffers: Buffers,
+    done,
+    knobs,
+    steps,
+    interval,
 ) -> Progress:
-    """Steps until ``steps`` are done, a pair list fails, or nobody is left; numbers never compile anything."""
+    """Steps until ``steps`` are done, a pair list fails, or nobody is left; numbers never compile anything.
+
+    The state outlives the call, the buffers do not.
+    """
     bodies = system.bodies
     force_fn = _force_function(
         program.energy,
@@ -139,7 +152,7 @@ def run_chunk(
         buffers = jax.tree.map(lambda rows, new: rows.at[row].set(new), progress.buffers, recorded(state))
         return Progress(state, buffers, done)
 
-    return jax.lax.while_loop(unfinished, one_step, progress)
+    return jax.lax.while_loop(unfinished, one_step, Progress(state, buffers, done))
 
 
 _OF_ATOMS = ("positions", "velocities", "forces")
@@ -171,14 +184,14 @@ def system_of(
 ) -> System:
     """Arrays of structures, those atoms held that are said to be."""
     with numerics(dtype):
-        real = functools.partial(jnp.asarray, dtype=dtype)
+        real = functools.partial(on_device, dtype=dtype)
         masses = np.concatenate([atoms.get_masses() for atoms in structures])
         sizes = np.array([len(atoms) for atoms in structures])
         return System(
-            jnp.asarray(np.concatenate([atoms.numbers for atoms in structures]), jnp.int32),
+            on_device(np.concatenate([atoms.numbers for atoms in structures]), np.int32),
             bodies_of(masses, freedom, sizes, np.concatenate(held), dtype),
             real([total_charge(atoms) for atoms in structures]),
             real([unpaired_electrons(atoms) for atoms in structures]),
-            jax.tree.map(jnp.asarray, species_of(structures)),
-            jax.tree.map(jnp.asarray, watch_of(structures, limits, dtype)),
+            on_device(species_of(structures)),
+            on_device(watch_of(structures, limits, dtype)),
         )

@@ -1,19 +1,24 @@
 """The command line: thin commands over the library, each with ``--help``, progress and ``--json``."""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from so3lab import __version__
-from so3lab.app import bench_md, convert, data, demo, evaluate, export, machine, md, stability, train
 from so3lab.app.console import Console, Interrupted
 
-COMMANDS = (demo, train, evaluate, md, bench_md, stability, export, data, convert, machine)
+COMMANDS = {
+    "demo": "demo", "train": "train", "evaluate": "evaluate", "md": "md", "bench-md": "bench_md",
+    "stability": "stability", "export": "export", "data": "data", "convert": "convert", "doctor": "machine",
+    "lab": "machine",
+}  # fmt: skip
+"""Each command and the module here that adds it to the parser."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of one command, whose modules alone are then imported, or of all of them."""
     main_parser = argparse.ArgumentParser(
         prog="so3lab",
         description="Train SO3krates force fields, run molecular dynamics with them, and look inside.",
@@ -22,8 +27,9 @@ def parser() -> argparse.ArgumentParser:
     commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print the results as JSON on standard output")
-    for module in COMMANDS:
-        module.add_commands(commands, common)
+    wanted = [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for module in wanted:
+        importlib.import_module(f"so3lab.app.{module}").add_commands(commands, common)
     return main_parser
 
 
@@ -32,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # XLA reports imaginary differences between processors, in long lines, for each program that it takes from
     # the cache; real failures arrive as exceptions. It reads this when JAX is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    options = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser(arguments[0] if arguments else None).parse_args(arguments)
     console = Console(json=getattr(options, "json", False))
     try:
         return options.run(options, console) or 0

@@ -6,10 +6,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from rich.console import Console as RichConsole
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas
 
 SECONDS_BETWEEN_LINES = 10.0
 """Where the output is not a terminal, progress is a line now and then instead of a bar."""
@@ -61,13 +63,15 @@ class Console:
         if not self.json:
             self._results.print(text, style=style, markup=False)
 
-    def table(self, table: pd.DataFrame, title: str = "") -> None:
+    def table(self, table: "pandas.DataFrame", title: str = "") -> None:
         """A table of results; silent with ``--json``."""
         if self.json:
             return
+        from pandas.api.types import is_numeric_dtype
+
         drawn = Table(title=title or None, title_justify="left")
         for name in table.columns:
-            numeric = pd.api.types.is_numeric_dtype(table[name])
+            numeric = is_numeric_dtype(table[name])
             drawn.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
         for row in table.itertuples(index=False):
             drawn.add_row(*(_shown(value) for value in row))
@@ -123,7 +127,7 @@ def _shown(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Values that JSON knows."""
-    if isinstance(value, pd.DataFrame):
+    if hasattr(value, "to_dict"):  # a table
         return [_plain(row) for row in value.to_dict("records")]
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -3,16 +3,18 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import psutil
 
 from so3lab import units
 from so3lab.app.console import Console
 from so3lab.cluster import Run
 from so3lab.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    import pandas
 
 G_PER_CM3 = 1.66053906660
 """One amu/Å³ in g/cm³."""
@@ -98,8 +100,10 @@ def replica_of(run: Run) -> dict[str, Any]:
     return {"replica": run.path.name, "seed": run.seed, "temperature_K": run.temperature_K}
 
 
-def replica_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def replica_table(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
     """Rows of facts under the headings that people read."""
+    import pandas as pd
+
     return pd.DataFrame(rows).rename(columns=_HEADINGS)
 
 

@@ -2,13 +2,15 @@
 
 import argparse
 import time
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.md_results import facts_of, on_command_line, replica_of, replica_table
 from so3lab.cluster import Run, Summary, executor_at, run_on
 from so3lab.cluster.one_run import frames_in
+
+if TYPE_CHECKING:
+    import pandas
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -57,7 +59,7 @@ class _Progress:
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
 
-def _table(runs: list[Run], done: list[Summary]) -> pd.DataFrame:
+def _table(runs: list[Run], done: list[Summary]) -> "pandas.DataFrame":
     order = {run: number for number, run in enumerate(runs)}
     rows = [
         {

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from so3lab import units
+from so3lab.compilation import on_device
 from so3lab.neighbors import HostOrDevice
 from so3lab.steering import Steering
 
@@ -121,7 +122,7 @@ def bodies_of(
     inverse = 1.0 / np.asarray(masses, np.float64)
     if held is not None:
         inverse = np.where(held, 0.0, inverse)
-    real, whole = (lambda x: jnp.asarray(x, dtype or float)), (lambda x: jnp.asarray(x, jnp.int32))
+    real, whole = (lambda x: on_device(x, dtype or float)), (lambda x: on_device(x, np.int32))
     return Bodies(
         real(masses), real(inverse[:, None]), whole(index), whole(members), whole(index * largest + places),
         real(freedom),
@@ -194,7 +195,9 @@ def step_keys(state: MDState, purpose: int) -> Array:
     """A random key for each structure, for one purpose in this step."""
 
     def of(seed):
-        return jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(seed), state.step), purpose)
+        return jax.random.fold_in(
+            jax.random.fold_in(jax.random.wrap_key_data(seed, impl="threefry2x32"), state.step), purpose
+        )
 
     return jax.vmap(of)(state.seed)
 
@@ -207,5 +210,5 @@ def normal_for_atoms(keys: Array, bodies: Bodies, dtype) -> Float[Array, "atoms 
 
 
 def key_data(seed: int) -> UInt32[np.ndarray, " words"]:
-    """The words of a JAX random key, as plain numbers that can be stored."""
-    return np.asarray(jax.random.key_data(jax.random.key(seed)))
+    """The words of JAX's threefry key of a seed, which are its two halves."""
+    return np.array([seed >> 32 & 0xFFFFFFFF, seed & 0xFFFFFFFF], np.uint32)

@@ -13,10 +13,10 @@ Everything with features is head-minor.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from so3lab.compilation import on_device
 from so3lab.kernels.library import Heads, call, lanes, roomy, shape_like
 from so3lab.neighbors import HostOrDevice
 
@@ -100,7 +100,7 @@ def pair_weights(
         radial_back=wider(np.concatenate([matrix.T for matrix in filters]), 1, rank),
         hidden_back=np.stack([matrix.T for matrix in out]),
     )
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), arrays)
+    return on_device(arrays, dtype)
 
 
 def _projection(blocks: list[np.ndarray]) -> Projection:

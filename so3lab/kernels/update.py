@@ -7,10 +7,10 @@ that are differentiated once with respect to positions.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from so3lab.compilation import on_device
 from so3lab.kernels.library import Heads, call, lanes, shape_like
 from so3lab.neighbors import HostOrDevice
 
@@ -75,7 +75,7 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
         network("last_mlp"),
         norm("last_norm"),
     )
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), weights)
+    return on_device(weights, dtype)
 
 
 def update(

@@ -28,7 +28,9 @@ class ShortRangeRepulsion(nnx.Module):
     """
 
     def __init__(self) -> None:
-        start = lambda *values: nnx.Param(jnp.array([_inverse_softplus(v) for v in values]))  # noqa: E731
+        start = lambda *values: nnx.Param(  # noqa: E731
+            np.array([_inverse_softplus(v) for v in values], np.float32)
+        )
         self.exponents = start(3.2, 0.9423, 0.4028, 0.2016)
         self.coefficients = start(0.1818, 0.5099, 0.2802, 0.02817)
         self.power = start(0.23)

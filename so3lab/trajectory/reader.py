@@ -4,15 +4,17 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float, Integer
 
 from so3lab.trajectory.source import Source, source_of
+
+if TYPE_CHECKING:
+    import pandas
 
 _BLOCK = 64
 
@@ -142,8 +144,10 @@ class Trajectory(Sequence[Atoms]):
         count = () if isinstance(frames, int) else (len(self._frames[frames]),)
         return np.zeros((*count, 3, 3))
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pandas.DataFrame":
         """One row per frame: step, time_fs, the observables in eV and K, and their total_energy."""
+        import pandas as pd  # a writer has no use for it
+
         columns = {"step": self.steps, "time_fs": self.times_fs}
         for name in self._source.layout.observables:
             columns[name] = self._source.read(name, self._frames)
