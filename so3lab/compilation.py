@@ -43,7 +43,7 @@ def on_device(arrays: Any, dtype: str | type | None = None) -> Any:
     """Copies of NumPy arrays, alone or in a tree, as JAX's; unlike ``jnp.asarray`` this compiles nothing.
 
     Args:
-        arrays: Arrays, or anything that NumPy makes one of.
+        arrays: Arrays and numbers, alone or in a tree; a list is a tree.
         dtype: What to convert all of them to; default: left as they are, in the precision that JAX is set to.
     """
     return jax.device_put(jax.tree.map(lambda x: np.array(x, dtype), arrays))

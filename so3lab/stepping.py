@@ -190,8 +190,8 @@ def system_of(
         return System(
             on_device(np.concatenate([atoms.numbers for atoms in structures]), np.int32),
             bodies_of(masses, freedom, sizes, np.concatenate(held), dtype),
-            real([total_charge(atoms) for atoms in structures]),
-            real([unpaired_electrons(atoms) for atoms in structures]),
+            real(np.array([total_charge(atoms) for atoms in structures])),
+            real(np.array([unpaired_electrons(atoms) for atoms in structures])),
             on_device(species_of(structures)),
             on_device(watch_of(structures, limits, dtype)),
         )
