@@ -93,6 +93,14 @@ def centred(atoms) -> np.ndarray:
     return atoms.positions - atoms.positions.mean(axis=0)
 
 
+def test_a_page_that_draws_on_the_processor_gets_fewer_frames(make):
+    viewer, _ = make(frames_of())
+    viewer._handle_custom_msg({"kind": "hello", "in_software": False}, [])
+    assert viewer.rate_hz == 20.0
+    viewer._handle_custom_msg({"kind": "hello", "in_software": True}, [])
+    assert 15.0 <= viewer.rate_hz < 20.0
+
+
 def test_a_frame_is_sent_when_it_is_shown(make):
     frames = frames_of()
     viewer, page = make(frames)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 FASTEST_HZ = 20.0
+IN_SOFTWARE_HZ = 16.0
+"""Where the browser draws without a graphics card, on the processor that computes what is drawn."""
 SLOWEST_HZ = 1.0
 SLOWER, FASTER = 0.75, 1.4
 """How much the rate changes at most from one report to the next."""

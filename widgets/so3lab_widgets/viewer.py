@@ -19,7 +19,7 @@ from so3lab_widgets import film
 from so3lab_widgets.colour_scale import ColourScale
 from so3lab_widgets.drawable import Frames, check_size, pdb_text
 from so3lab_widgets.player import Player
-from so3lab_widgets.pump import Pump
+from so3lab_widgets.pump import IN_SOFTWARE_HZ, Pump
 from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.view3d import show as show_in_nglview
 
@@ -384,6 +384,8 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self.painted += content["count"]
             self._pump.report(content["count"])
         elif content["kind"] == "hello":
+            if content["in_software"]:
+                self._pump.limit(IN_SOFTWARE_HZ)
             self._pump.put(("again", None))
         elif content["kind"] == "film":
             self._film_for_page(f"so3lab.{content['format']}")

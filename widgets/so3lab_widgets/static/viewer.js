@@ -318,6 +318,12 @@ class Scene {
     }
   }
 
+  // Whether the processor draws, which has a simulation to run, too.
+  get inSoftware() {
+    const gl = this.stage.viewer.renderer.getContext(), info = gl.getExtension("WEBGL_debug_renderer_info");
+    return /swiftshader|llvmpipe|software/i.test(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  }
+
   async picture() { return this.stage.makeImage({factor: 2, antialias: true, transparent: true, trim: false}); }
 
   close() {
@@ -546,7 +552,7 @@ export default () => {
         unlessClosed(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
       await scene.load();
-      model.send({kind: "hello"});
+      model.send({kind: "hello", in_software: scene.inSoftware});
       return () => {
         clearInterval(reporting);
         theme.disconnect();
