@@ -28,8 +28,9 @@ from so3lab.force_field import (
     run_network,
 )
 from so3lab.graph import Graph, build_graph, species_of, total_charge, unpaired_electrons
+from so3lab.layer import AttentionWeights
 from so3lab.long_range import long_range_needs, needs_mesh, with_long_range
-from so3lab.model import AttentionWeights, So3krates
+from so3lab.model import So3krates
 from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
 from so3lab.pairwise import DISPERSION_ELEMENTS
 from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings

@@ -17,6 +17,7 @@ from so3lab.app import main
 from so3lab.force_field import ForceField
 from so3lab.graph import displacements, sum_pairs_per_structure
 from so3lab.safe import safe_norm
+from so3lab.stability.book import Book, by_temperature
 from so3lab.structures import read_structure
 
 N2 = ase.Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]])
@@ -113,7 +114,7 @@ def test_means_carry_twice_their_standard_error():
             "largest_deviation_A": [0.1, 0.6, 0.7, 0.2], "h_error": [0.1, 0.2, np.nan, 0.3],
         }
     )  # fmt: skip
-    (row,) = stability._by_temperature(rows).to_dict("records")
+    (row,) = by_temperature(rows).to_dict("records")
     assert (row["survived"], row["fraction_survived"], row["largest_deviation_A"]) == (2, 0.5, 0.7)
     assert row["stable_ps"] == pytest.approx(6.5)
     assert row["stable_ps_error"] == pytest.approx(2 * np.std([10, 2, 4, 10], ddof=1) / 2)
@@ -144,7 +145,7 @@ def test_published_aspirin_trajectory(shared):
     reference = datasets.Dataset.from_arrays(
         "aspirin", arrays["z"], arrays["R"], np.zeros(len(arrays["R"])), np.zeros_like(arrays["R"])
     )
-    book = stability._Book(ase.Atoms(arrays["z"], arrays["R"][0]), [500.0], 0, 0.05, reference, 0.5, None)
+    book = Book(ase.Atoms(arrays["z"], arrays["R"][0]), [500.0], 0, 0.05, reference, 0.5, None)
     for start in range(0, len(frames), 1000):  # as chunks come
         block = np.stack([atoms.positions for atoms in frames[start : start + 1000]])
         book.add([(block, np.full(len(block), 500.0))])

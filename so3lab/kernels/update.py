@@ -1,6 +1,6 @@
 """What follows the attention of a layer, atom by atom: normalisation, residual networks and exchange, in C.
 
-The same as :class:`so3lab.model.Layer` does after its attention, in one function with its reverse pass, for energies
+The same as :class:`so3lab.layer.Layer` does after its attention, in one function with its reverse pass, for energies
 that are differentiated once with respect to positions.
 """
 
