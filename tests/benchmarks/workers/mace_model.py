@@ -7,10 +7,12 @@ elements: the sizes of the published "medium" models for organic molecules.
 import warnings
 
 import numpy as np
+import protocol  # noqa: F401  MACE prints as it is imported, which is no answer
 import torch
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
+torch.serialization.add_safe_globals([slice])  # which e3nn's own table of constants holds
 
 from e3nn import o3  # noqa: E402
 from mace.modules import RealAgnosticResidualInteractionBlock, ScaleShiftMACE  # noqa: E402

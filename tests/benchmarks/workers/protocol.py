@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+_answers, sys.stdout = sys.stdout, sys.stderr
+"""Whatever an engine prints, from its import on, is not an answer."""
+
 
 class Engine(NamedTuple):
     """An engine made ready for one structure or a batch of them."""
@@ -33,7 +36,6 @@ def serve(
     """
     import ase.io
 
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever an engine prints is not an answer
     engine = Engine(lambda: None)
     for line in sys.stdin:
         request = json.loads(line)
@@ -57,7 +59,7 @@ def serve(
         except Exception as error:  # one engine's failure is a cell of the table, not its end
             answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         answer["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(answer), file=answers, flush=True)
+        print(json.dumps(answer), file=_answers, flush=True)
 
 
 def timed(function: Callable[[], Any]) -> float:
