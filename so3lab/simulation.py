@@ -30,7 +30,7 @@ from so3lab.potential import Potential
 from so3lab.preparation import freedom_of, held_atoms, start_velocities
 from so3lab.steering import Slots, steering_of
 from so3lab.stepping import Buffers, Program, Progress, recorded, run_chunk, system_of
-from so3lab.watch import LEAPT, Limits, sentence
+from so3lab.watch import LEAPT, Limits, check_cells, sentence
 
 Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible"]
 FRAMES_PER_CHUNK = 64
@@ -94,6 +94,7 @@ class Replicas:
                 potential.check_structure(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._field = potential.force_field if isinstance(potential, Potential) else potential
+        check_cells(structures, self.limits, self._field.cutoff)
         held = [held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
         self._rows = [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
@@ -108,7 +109,9 @@ class Replicas:
                 for atoms, mask, v in zip(structures, held, velocities, strict=True)
             ]
         )
-        self._system = system_of(structures, held, freedom, self.limits, self._field.dtype)
+        self._system = system_of(
+            structures, held, freedom, self.limits, self._field.cutoff, self._field.dtype
+        )
         self._freedom = freedom
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
@@ -194,6 +197,7 @@ class Replicas:
         return sentence(
             fate, int(self.state.ended[number]) + 1, self.structures[number], positions, velocities,
             forces, self.limits, self.control.timestep_fs,
+            None if state.virial is None or state.cells is None else np.asarray(state.cells[number], np.float64),
         )  # fmt: skip
 
     def present_atoms(self) -> list[ase.Atoms]:

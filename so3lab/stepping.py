@@ -167,7 +167,12 @@ def recorded(state: MDState) -> Buffers:
 
 
 def system_of(
-    structures: Sequence[ase.Atoms], held: list[np.ndarray], freedom: np.ndarray, limits: Limits, dtype: Dtype
+    structures: Sequence[ase.Atoms],
+    held: list[np.ndarray],
+    freedom: np.ndarray,
+    limits: Limits,
+    cutoff: float,
+    dtype: Dtype,
 ) -> System:
     """Arrays of structures, those atoms held that are said to be."""
     with numerics(dtype):
@@ -180,5 +185,5 @@ def system_of(
             real([total_charge(atoms) for atoms in structures]),
             real([unpaired_electrons(atoms) for atoms in structures]),
             jax.tree.map(jnp.asarray, species_of(structures)),
-            jax.tree.map(jnp.asarray, watch_of(structures, limits, dtype)),
+            jax.tree.map(jnp.asarray, watch_of(structures, limits, cutoff, dtype)),
         )
