@@ -11,6 +11,7 @@ from ase.calculators.emt import EMT
 from ase.geometry.rdf import get_rdf
 
 from so3lab import observables, units
+from so3lab.observables.checks import times_of
 
 
 def test_drift_is_the_slope():
@@ -27,7 +28,7 @@ def test_temperature_of_known_velocities():
     np.testing.assert_allclose(table["temperature_K"], expected)
     assert table["time_fs"].tolist() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="one time per frame, got 3 times for 4 frames"):
-        observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 6, np.arange(3.0))
+        times_of(np.arange(3.0), 4)
     with pytest.raises(ValueError, match="freedom must be positive, got 0"):
         observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 0, np.arange(4.0))
 
