@@ -78,14 +78,14 @@ def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dty
         offset += len(atoms)
     periodic = any(atoms.pbc.any() for atoms in structures)
     joined = lambda parts, kind: np.concatenate([np.zeros(0, kind), *parts]).astype(kind)  # noqa: E731
-    at_most = [
+    stretch, jump, heat = (
         np.asarray(np.inf if x is None else x, dtype)
         for x in (limits.bond_stretch, limits.energy_jump, limits.heat)
-    ]
+    )
     width = np.array([atoms.pbc for atoms in structures]) * (limits.cell_width or 0.0) * cutoff
     moved = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
     bonds = joined(first, np.int32), joined(second, np.int32), moved, joined(lengths, dtype)
-    return Watch(*bonds, *at_most, width.astype(dtype))
+    return Watch(*bonds, stretch, jump, heat, width.astype(dtype))
 
 
 def cell_widths(cells: Float[HostOrDevice, "structures 3 3"]) -> Float[HostOrDevice, "structures 3"]:

@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument("--structures", nargs="+", default=["ethanol", "ala3", "dha", "water64"])
     parser.add_argument("--competitor", action="append", default=[], metavar="NAME[:VARIANT]=PYTHON")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--patience", type=float, default=300.0, help="seconds to wait for an answer")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     parser.add_argument("--memory-GB", type=float, default=12.0, help="what an engine may take")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
