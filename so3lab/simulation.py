@@ -94,7 +94,6 @@ class Replicas:
                 potential.check_structure(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._field = potential.force_field if isinstance(potential, Potential) else potential
-        check_cells(structures, self.limits, self._field.cutoff)
         held = [held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
         self._rows = [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
@@ -118,6 +117,7 @@ class Replicas:
             self.lists = PairLists(
                 structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing
             )
+        check_cells(structures, self.limits, self._field.cutoff)
         positions = np.concatenate([atoms.positions for atoms in structures])
         self.state = self._start(
             positions, np.concatenate(velocities), np.stack([key_data(s) for s in seeds])
