@@ -31,7 +31,7 @@ from so3lab.potential import Potential
 from so3lab.preparation import freedom_of, held_atoms, start_velocities
 from so3lab.steering import Slots, steering_of
 from so3lab.stepping import Buffers, Program, Progress, recorded, run_chunk, system_of
-from so3lab.watch import LEAPT, Limits, sentence
+from so3lab.watch import LEAPT, Limits, check_cells, sentence
 
 Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible"]
 FRAMES_PER_CHUNK = 64
@@ -109,13 +109,16 @@ class Replicas:
                 for atoms, mask, v in zip(structures, held, velocities, strict=True)
             ]
         )
-        self._system = system_of(structures, held, freedom, self.limits, self._field.dtype)
+        self._system = system_of(
+            structures, held, freedom, self.limits, self._field.cutoff, self._field.dtype
+        )
         self._freedom = freedom
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
             self.lists = PairLists(
                 structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing
             )
+        check_cells(structures, self.limits, self._field.cutoff)
         positions = np.concatenate([atoms.positions for atoms in structures])
         self.state = self._start(
             positions, np.concatenate(velocities), np.stack([key_data(s) for s in seeds])
@@ -195,6 +198,7 @@ class Replicas:
         return sentence(
             fate, int(self.state.ended[number]) + 1, self.structures[number], positions, velocities,
             forces, self.limits, self.control.timestep_fs,
+            None if state.virial is None or state.cells is None else np.asarray(state.cells[number], np.float64),
         )  # fmt: skip
 
     def present_atoms(self) -> list[ase.Atoms]:

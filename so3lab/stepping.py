@@ -180,7 +180,12 @@ def recorded(state: MDState) -> Buffers:
 
 
 def system_of(
-    structures: Sequence[ase.Atoms], held: list[np.ndarray], freedom: np.ndarray, limits: Limits, dtype: Dtype
+    structures: Sequence[ase.Atoms],
+    held: list[np.ndarray],
+    freedom: np.ndarray,
+    limits: Limits,
+    cutoff: float,
+    dtype: Dtype,
 ) -> System:
     """Arrays of structures, those atoms held that are said to be."""
     with numerics(dtype):
@@ -193,5 +198,5 @@ def system_of(
             real(np.array([total_charge(atoms) for atoms in structures])),
             real(np.array([unpaired_electrons(atoms) for atoms in structures])),
             on_device(species_of(structures)),
-            on_device(watch_of(structures, limits, dtype)),
+            on_device(watch_of(structures, limits, cutoff, dtype)),
         )

@@ -130,7 +130,7 @@ def _timed(
     """Seconds until the start, and seconds per step of several chunks."""
     began = time.monotonic()
     replicas = Replicas(
-        potential, structures, ensemble=ensemble, control=control, limits=Limits(None, None, None)
+        potential, structures, ensemble=ensemble, control=control, limits=Limits(None, None, None, None)
     )
     start_s = time.monotonic() - began
     of_chunk = seconds / CHUNKS

@@ -1,7 +1,7 @@
 """How a running simulation is watched: what ends a structure's run, found inside the compiled loop.
 
-A structure whose energy is no number, whose energy jumps, which grows far too hot or loses a bond stays where it
-was in its last good step, while the others go on.
+A structure whose energy is no number, whose energy jumps, which grows far too hot, loses a bond or whose cell gets too
+small stays where it was in its last good step, while the others go on.
 """
 
 from collections.abc import Sequence
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import ase
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
 from so3lab.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
-from so3lab.neighbors import HostOrDevice, bonded_pairs
+from so3lab.neighbors import HostOrDevice, bonded_pairs, complete_cell
 from so3lab.safe import safe_norm
 
-NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN = 1, 2, 4, 8, 16
+NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN, NARROW = 1, 2, 4, 8, 16, 32
 """Fates of a structure, as flags."""
 _ROOM_TEMPERATURE = 300.0 * units.kB
+_VECTORS = ("first", "second", "third")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Limits:
     """eV per atom by which the potential energy may change in one step."""
     heat: float | None = 10.0
     """How many times the thermostat's temperature (at least 300 K) the kinetic energy may reach."""
+    cell_width: float | None = 1.0
+    """How many times the force field's cutoff a cell must at least measure across, or atoms meet their own images."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -50,10 +54,18 @@ class Watch(NamedTuple):
     stretch: Float[HostOrDevice, ""]
     jump: Float[HostOrDevice, ""]
     heat: Float[HostOrDevice, ""]
+    width: Float[HostOrDevice, "structures 3"]  # Å; zero where the cell does not repeat
 
 
-def watch_of(structures: Sequence[ase.Atoms], limits: Limits, dtype: str) -> Watch:
-    """What to watch in these structures, whose bonds are those of :func:`~so3lab.neighbors.bonded_pairs`."""
+def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dtype: str) -> Watch:
+    """What to watch in these structures, whose bonds are those of :func:`~so3lab.neighbors.bonded_pairs`.
+
+    Args:
+        structures: Start structures.
+        limits: What ends a run.
+        cutoff: Of the force field, Å.
+        dtype: Of the arrays.
+    """
     first, second, images, lengths = [], [], [], []
     offset = 0
     for atoms in structures if limits.bond_stretch is not None else ():
@@ -66,9 +78,52 @@ def watch_of(structures: Sequence[ase.Atoms], limits: Limits, dtype: str) -> Wat
         offset += len(atoms)
     periodic = any(atoms.pbc.any() for atoms in structures)
     joined = lambda parts, kind: np.concatenate([np.zeros(0, kind), *parts]).astype(kind)  # noqa: E731
-    at_most = [np.asarray(np.inf if x is None else x, dtype) for x in vars(limits).values()]
+    stretch, jump, heat = (
+        np.asarray(np.inf if x is None else x, dtype)
+        for x in (limits.bond_stretch, limits.energy_jump, limits.heat)
+    )
+    width = np.array([atoms.pbc for atoms in structures]) * (limits.cell_width or 0.0) * cutoff
     moved = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
-    return Watch(joined(first, np.int32), joined(second, np.int32), moved, joined(lengths, dtype), *at_most)
+    bonds = joined(first, np.int32), joined(second, np.int32), moved, joined(lengths, dtype)
+    return Watch(*bonds, stretch, jump, heat, width.astype(dtype))
+
+
+def cell_widths(cells: Float[HostOrDevice, "structures 3 3"]) -> Float[HostOrDevice, "structures 3"]:
+    """How far cells measure across in Å: from face to face, along the normal of the two other vectors."""
+    numpy = jnp if isinstance(cells, jax.Array) else np
+    normals = numpy.cross(numpy.roll(cells, -1, axis=1), numpy.roll(cells, -2, axis=1))
+    return numpy.abs(numpy.sum(cells * normals, axis=2)) / numpy.sqrt(numpy.sum(normals * normals, axis=2))
+
+
+def check_cells(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float) -> None:
+    """Refuse cells in which atoms would meet their own images.
+
+    Args:
+        structures: Start structures.
+        limits: What ends a run.
+        cutoff: Of the force field, Å.
+
+    Raises:
+        ValueError: If a cell is too small, or its vectors are no cell.
+    """
+    if limits.cell_width is None:
+        return
+    least = limits.cell_width * cutoff
+    for number, atoms in enumerate(structures):
+        if not atoms.pbc.any():
+            continue
+        widths = cell_widths(complete_cell(np.asarray(atoms.cell), atoms.pbc)[None])[0]
+        narrow = atoms.pbc & (widths < least * (1.0 - 1e-6))
+        if narrow.any():
+            along = int(np.flatnonzero(narrow)[0])
+            which = "" if len(structures) == 1 else f" of structure {number}"
+            times = np.where(narrow, np.ceil(least / widths * (1.0 - 1e-6)), 1).astype(int).tolist()
+            raise ValueError(
+                f"the cell{which} must measure at least {least:.4g} Å across ({limits.cell_width:g} times the cutoff "
+                f"of the force field), or atoms meet their own images; along its {_VECTORS[along]} vector it measures "
+                f"{widths[along]:.4g} Å. Repeat it (atoms.repeat({tuple(times)})), or, if they may meet, run without "
+                "that limit (limits=Limits(cell_width=None))"
+            )
 
 
 def bond_stretches(
@@ -110,6 +165,8 @@ def fates(watch: Watch, new: MDState, old: MDState, bodies: Bodies, temperature)
         else:
             any_broken = jnp.zeros(bodies.structures, jnp.int32)
             fate = fate + BROKEN * any_broken.at[bodies.structure_index[watch.first]].max(broken)
+    if new.cells is not None and new.virial is not None:  # which only cells that change have
+        fate = fate + jnp.where(jnp.any(cell_widths(new.cells) < watch.width, axis=1), NARROW, 0)
     return jnp.where(old.step >= 0, fate, fate & NOT_FINITE)  # the start is judged by its numbers alone
 
 
@@ -122,6 +179,7 @@ def sentence(
     forces: Float[np.ndarray, "atoms 3"],
     limits: Limits,
     timestep_fs: float,
+    cell: Float[np.ndarray, "3 3"] | None = None,
 ) -> str:
     """What happened, at which step and to which atoms, and what to try.
 
@@ -134,6 +192,7 @@ def sentence(
         forces: eV/Å, of the last good step.
         limits: What was watched.
         timestep_fs: The time step in force.
+        cell: Å, of the last good step, where there is one that changes.
     """
     what = []
     if fate & NOT_FINITE:
@@ -146,6 +205,10 @@ def sentence(
         what.append(f"the kinetic energy rose above {limits.heat} times that of the thermostat")
     if fate & BROKEN:
         what.append(f"the bond {_bond_name(atoms, positions)} changed by more than {limits.bond_stretch} Å")
+    if fate & NARROW:
+        what.append(f"the cell became narrower than {limits.cell_width} times the cutoff of the force field")
+    if fate == NARROW and cell is not None:
+        return f"the simulation cannot go on: {what[0]} at step {step}{_about_cell(atoms, cell)}"
     advice = (
         f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
         "if it happens again, the model does not know this geometry and needs training data near it"
@@ -154,6 +217,18 @@ def sentence(
         advice += "; if bonds may break here, run without that limit (limits=Limits(bond_stretch=None))"
     suspects = "" if fate == BROKEN else f"; {_suspects(atoms, velocities, forces)}"
     return f"the simulation blew up: {' and '.join(what)} at step {step}{suspects}. {advice}"
+
+
+def _about_cell(atoms: ase.Atoms, cell: Float[np.ndarray, "3 3"]) -> str:
+    """Where the cell is narrowest, and what to try."""
+    widths = np.where(atoms.pbc, cell_widths(np.asarray(cell, np.float64)[None])[0], np.inf)
+    along = int(np.argmin(widths))
+    return (
+        f", where atoms begin to meet their own images; just before, it measured {widths[along]:.4g} Å along its "
+        f"{_VECTORS[along]} vector. Try a larger cell (atoms.repeat), or a lower pressure_GPa; if the pressure is "
+        "right and the volume only overshoots, a longer barostat_fs or a smaller compressibility_per_GPa; if atoms "
+        "may meet their images, run without that limit (limits=Limits(cell_width=None))"
+    )
 
 
 def most_stretched(atoms: ase.Atoms, positions: Float[np.ndarray, "atoms 3"]) -> tuple[int, int] | None:

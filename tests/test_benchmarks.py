@@ -1,7 +1,11 @@
 """Benchmarks still run, on little, so that nobody finds them broken when a number is wanted."""
 
+import shutil
+import sys
+
 import numpy as np
-from benchmarks import trajectory_writing
+import pytest
+from benchmarks import engine, replicas, trajectory_writing
 
 
 def test_the_cost_of_writing_is_measured(tmp_path, monkeypatch):
@@ -13,3 +17,59 @@ def test_the_cost_of_writing_is_measured(tmp_path, monkeypatch):
     beside = trajectory_writing.cost_beside_simulation(2, tmp_path)
     assert np.isfinite(beside.to_numpy(float)).all()
     assert 0 < beside["time in the writer %"].item() < 100
+
+
+def test_replicas_are_compared_with_a_single_run(monkeypatch):
+    monkeypatch.setattr(replicas, "SECONDS", 0.01)
+    table = replicas.measure("ethanol", [1, 3], 2)
+    assert table["ratio"].iloc[0] == 1
+    expected = 9 * table["replicas"] / (1e-3 * table["ms/step"])
+    np.testing.assert_allclose(table["atom-steps/s"], expected, rtol=0.5)  # medians of two rounds
+
+
+WORKER = """
+import sys
+from protocol import Engine, serve
+
+print("not an answer")
+
+def fails(*_):
+    raise MemoryError("no room")
+
+{body}
+
+serve(lambda structures: {engine}, "nothing")
+"""
+WORKERS = {
+    "sound": ("", "Engine(lambda: sum(range(10**5)), lambda count: sum(range(count * 10**5)))"),
+    "still": ("", "Engine(lambda: 1, why_no_steps='stands still')"),
+    "short": ("", "Engine(fails)"),
+    "dead": ("sys.exit()", "None"),
+    "slow": ("import time", "Engine(lambda: time.sleep(60))"),
+}
+
+
+def test_what_a_competitor_cannot_do_is_an_empty_cell_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "WORKERS", tmp_path)
+    monkeypatch.setattr(engine, "SECONDS", 0.02)
+    shutil.copy(engine.__file__.replace("engine.py", "workers/protocol.py"), tmp_path)
+    for name, (body, made) in WORKERS.items():
+        (tmp_path / f"{name}_worker.py").write_text(WORKER.format(body=body, engine=made))
+    patience = {"slow": 3.0}
+    workers = [engine.Worker(name, sys.executable, patience.get(name, 60.0), 12.0) for name in WORKERS]
+    rows = {row["engine"]: row for row in engine.compare("ethanol*2", workers, 2, tmp_path)}
+    for worker in workers:
+        worker.close()
+    assert {row["atoms"] for row in rows.values()} == {18}
+    sound = rows["sound"]
+    assert sound["ratio"] == sound["MD ratio"] == 1
+    assert sound["note"] == ""
+    assert sound["MD µs/atom"] == pytest.approx(1e3 * sound["MD ms/step"] / 18)
+    assert rows["still"]["energy+forces ms"] > 0
+    empty = {name: row["note"] for name, row in rows.items() if np.isnan(row["MD ms/step"])}
+    assert empty == {
+        "still": "stands still", "short": "MemoryError: no room", "dead": "its process ended; its messages are above",
+        "slow": "no answer within 3 s",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"must be one of .*'sound', 'still'.*, got 'other'"):
+        engine.Worker("other", sys.executable, 1.0, 1.0)

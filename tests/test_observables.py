@@ -11,6 +11,7 @@ from ase.calculators.emt import EMT
 from ase.geometry.rdf import get_rdf
 
 from so3lab import observables, units
+from so3lab.observables.checks import times_of
 
 
 def test_drift_is_the_slope():
@@ -23,7 +24,13 @@ def test_drift_is_the_slope():
 def test_temperature_of_known_velocities():
     velocities = np.ones((4, 2, 3))
     expected = (3 * 1.0 + 3 * 2.0) / (6 * units.kB)
-    np.testing.assert_allclose(observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 6), expected)
+    table = observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 6, np.arange(4.0))
+    np.testing.assert_allclose(table["temperature_K"], expected)
+    assert table["time_fs"].tolist() == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="one time per frame, got 3 times for 4 frames"):
+        times_of(np.arange(3.0), 4)
+    with pytest.raises(ValueError, match="freedom must be positive, got 0"):
+        observables.kinetic_temperature(velocities, np.array([1.0, 2.0]), 0, np.arange(4.0))
 
 
 def test_pressure_of_an_ideal_gas_and_of_compressed_copper():

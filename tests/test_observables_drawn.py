@@ -22,10 +22,6 @@ DIMER = create_s22_system("Water_dimer")
 BONDED = observables.hydrogen_bonds(np.repeat(DIMER.positions[None], 4, axis=0), DIMER)
 
 
-def against_time(column: str, values) -> object:
-    return figures.time_series(pd.DataFrame({"time_fs": TIME_FS, column: values}), column)
-
-
 def pressure() -> object:
     table = observables.pressure(np.linspace(1.0, 2.0, 400), np.zeros((400, 3, 3)), 1000.0)
     return figures.time_series(table.assign(time_fs=TIME_FS), "pressure_GPa")
@@ -39,8 +35,8 @@ def stability() -> object:
 
 
 DRAWN = {
-    "kinetic_temperature": lambda: against_time(
-        "temperature_K", observables.kinetic_temperature(VELOCITIES, ETHANOL.get_masses(), 21)
+    "kinetic_temperature": lambda: figures.time_series(
+        observables.kinetic_temperature(VELOCITIES, ETHANOL.get_masses(), 21, TIME_FS), "temperature_K"
     ),
     "energy_drift": lambda: figures.total_energy(pd.DataFrame({"time_fs": TIME_FS, "total_energy": 1e-6 * TIME_FS})),
     "pressure": pressure,
@@ -57,11 +53,11 @@ DRAWN = {
     ),
     "rmsd": lambda: figures.rmsd(observables.rmsd(FRAMES, FRAMES[0], TIME_FS)),
     "rmsf": lambda: figures.rmsf(observables.rmsf(FRAMES, ETHANOL.get_chemical_symbols())),
-    "radius_of_gyration": lambda: against_time(
-        "radius_of_gyration_A", observables.radius_of_gyration(FRAMES, ETHANOL.get_masses())
+    "radius_of_gyration": lambda: figures.time_series(
+        observables.radius_of_gyration(FRAMES, ETHANOL.get_masses(), TIME_FS), "radius_of_gyration_A"
     ),
-    "end_to_end_distance": lambda: against_time(
-        "end_to_end_distance_A", observables.end_to_end_distance(FRAMES, 0, 2)
+    "end_to_end_distance": lambda: figures.time_series(
+        observables.end_to_end_distance(FRAMES, 0, 2, TIME_FS), "end_to_end_distance_A"
     ),
     "internal_coordinates": lambda: figures.internal_coordinates(
         observables.internal_coordinates(

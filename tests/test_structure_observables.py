@@ -141,19 +141,23 @@ def test_radius_of_gyration_is_that_of_mdanalysis(frames):
     universe.add_TopologyAttr("masses", masses)
     universe.load_new(frames)
     theirs = [universe.atoms.radius_of_gyration() for _ in universe.trajectory]
-    np.testing.assert_allclose(observables.radius_of_gyration(turned(frames), masses), theirs, rtol=1e-5)
+    time_fs = np.arange(float(len(frames)))
+    ours = observables.radius_of_gyration(turned(frames), masses, time_fs)
+    np.testing.assert_allclose(ours["radius_of_gyration_A"], theirs, rtol=1e-5)
     with pytest.raises(ValueError, match="masses must be positive"):
-        observables.radius_of_gyration(frames, np.zeros(9))
+        observables.radius_of_gyration(frames, np.zeros(9), time_fs)
 
 
 def test_end_to_end_distance_and_its_nearest_image():
     positions = np.zeros((2, 3, 3))
     positions[:, 2] = [[3.0, 4.0, 0.0], [9.0, 0.0, 0.0]]
-    np.testing.assert_allclose(observables.end_to_end_distance(positions, 0, 2), [5.0, 9.0])
-    inside = observables.end_to_end_distance(positions, 0, 2, np.diag([10.0, 20.0, 20.0]))
-    np.testing.assert_allclose(inside, [5.0, 1.0])
+    time_fs, column = np.array([0.0, 10.0]), "end_to_end_distance_A"
+    np.testing.assert_allclose(observables.end_to_end_distance(positions, 0, 2, time_fs)[column], [5.0, 9.0])
+    inside = observables.end_to_end_distance(positions, 0, 2, time_fs, np.diag([10.0, 20.0, 20.0]))
+    np.testing.assert_allclose(inside[column], [5.0, 1.0])
+    assert inside["time_fs"].tolist() == [0, 10]
     with pytest.raises(ValueError, match="last must be an atom from 0 to 2, got 3"):
-        observables.end_to_end_distance(positions, 0, 3)
+        observables.end_to_end_distance(positions, 0, 3, time_fs)
 
 
 @pytest.mark.parametrize(("name", "residues"), [("ala2", 1), ("ala3", 3)])

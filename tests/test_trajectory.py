@@ -57,6 +57,15 @@ def test_float64_frames_keep_every_bit(tmp_path):
         assert trajectory.positions().tobytes() == positions.tobytes()
 
 
+def test_no_frames_are_no_frames(tmp_path):
+    with new_writer(tmp_path / "run.h5") as writer:
+        writer.append(frames_of(0, 0))
+        writer.append(frames_of(0, 2))
+        writer.append(frames_of(2, 0))
+    with Trajectory(tmp_path / "run.h5") as trajectory:
+        assert_frames_are_right(trajectory, 2)
+
+
 def test_cells_of_a_periodic_run_may_change(tmp_path):
     copper = bulk("Cu", cubic=True)
     cells = np.array([copper.cell.array * scale for scale in (1.0, 1.01, 1.02)])

@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ArithmeticError,
         RuntimeError,
     ) as error:
-        console.error(str(error) or type(error).__name__)
+        from so3lab.app.md_results import on_command_line
+
+        console.error(on_command_line(str(error)) or type(error).__name__)
         return 1
 
 

@@ -8,7 +8,7 @@ from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.app.md_arguments import add_arguments, run_of
-from so3lab.app.md_results import Pace, facts_of, in_words, on_command_line
+from so3lab.app.md_results import Pace, facts_of, in_words
 from so3lab.cluster import Run
 from so3lab.cluster.one_run import can_go_on, provenance
 
@@ -32,7 +32,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
     one, pace = run_of(options), Pace(console)
     resume = options.resume and can_go_on(one)
     prepare_machine()
-    from so3lab.dynamics import SimulationError
 
     chunks = _simulation(options, one, resume)
     try:
@@ -47,8 +46,6 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise Interrupted(
             f"interrupted at step {pace.step}; the same command with --resume goes on"
         ) from None
-    except SimulationError as error:
-        raise SimulationError(on_command_line(str(error))) from None
     facts = facts_of(one.path) | pace.ns_per_day(options.timestep_fs)
     console.line(f"{options.out}: {in_words(facts)}")
     console.result({"trajectory": str(options.out), "first_frame_s": pace.first_frame_s, **facts})

@@ -23,7 +23,7 @@ _KNOBS = {
     "compressibility_per_GPa": CONSTANT_PRESSURE,
 }
 """Knobs and the ensembles that have them."""
-_LIMITS = {"bond_stretch": "limit_bond_stretch", "energy_jump": "limit_energy_jump", "heat": "limit_heat"}
+_LIMITS = {name: f"limit_{name}" for name in ("bond_stretch", "energy_jump", "heat", "cell_width")}
 """Limits and where argparse puts them."""
 
 
@@ -111,6 +111,10 @@ def _add_limits(group: Any) -> None:
     group.add_argument(
         "--limit-heat", metavar="TIMES",
         help="how many times that of the thermostat the kinetic energy may be, or none (default: 10)",
+    )  # fmt: skip
+    group.add_argument(
+        "--limit-cell-width", metavar="TIMES",
+        help="how many times the cutoff of the model a cell must at least measure across, or none (default: 1)",
     )  # fmt: skip
     group.add_argument("--no-limits", action="store_true", help="go on as long as numbers are finite")
 

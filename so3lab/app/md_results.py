@@ -109,4 +109,9 @@ def replica_table(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
 
 def on_command_line(sentence: str | None) -> str | None:
     """A sentence of the library with the words of the command line for what to do."""
-    return sentence and sentence.replace("limits=Limits(bond_stretch=None)", "--limit-bond-stretch none")
+    if sentence is None:
+        return None
+    for limit in ("bond_stretch", "cell_width"):
+        option = f"--limit-{limit.replace('_', '-')} none"
+        sentence = sentence.replace(f"limits=Limits({limit}=None)", option)
+    return sentence

@@ -131,6 +131,7 @@ def _failures(runs: list[Run]) -> dict[int, str]:
                 sentence(
                     int(state["fate"][number]), int(state["ended"][number]) + 1, runs[number].atoms(),
                     limits=runs[number].limits or Limits(), timestep_fs=runs[number].timestep_fs,
+                    cell=state["cells"][number] if "virial" in state else None,
                     **{name: of_all[number] for name, of_all in last_good.items()},
                 )
             )

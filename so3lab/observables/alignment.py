@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from so3lab.observables.checks import require_finite
+from so3lab.observables.checks import require_finite, times_of
 
 MEAN_STRUCTURE_TOLERANCE = 1e-6
 """Å by which the mean structure may still move when it counts as found."""
@@ -69,13 +69,14 @@ def rmsd(
         Columns ``time_fs`` and ``rmsd_A`` (Å).
 
     Raises:
-        ValueError: If a position is not finite, or the masses are negative or all zero.
+        ValueError: If a position is not finite, the masses are negative or all zero, or there are not as many times as
+            frames.
     """
     positions, reference = np.asarray(positions, np.float64), np.asarray(reference, np.float64)
     require_finite("positions", positions)
     placed = superpose(positions, reference, masses) if align else positions
     squares = np.sum((placed - reference) ** 2, axis=-1) @ _shares(masses, len(reference))
-    return pd.DataFrame({"time_fs": np.asarray(time_fs, np.float64), "rmsd_A": np.sqrt(squares)})
+    return pd.DataFrame({"time_fs": times_of(time_fs, len(positions)), "rmsd_A": np.sqrt(squares)})
 
 
 def rmsf(

@@ -18,9 +18,7 @@ def spacing_fs(time_fs: Float[np.ndarray, " frames"], frames: int) -> float:
         ValueError: If there are fewer than two frames, another number of them, or their times are not finite or not
             equally spaced and increasing.
     """
-    times = np.asarray(time_fs, np.float64)
-    if len(times) != frames:
-        raise ValueError(f"time_fs must hold one time per frame, got {len(times)} times for {frames} frames")
+    times = times_of(time_fs, frames)
     if frames < 2:
         raise ValueError(f"time_fs must hold at least two frames, got {frames}")
     require_finite("time_fs", times)
@@ -36,6 +34,19 @@ def spacing_fs(time_fs: Float[np.ndarray, " frames"], frames: int) -> float:
             f"it is {steps[frame]:g} fs; use one unbroken run with a constant interval"
         )
     return float(times[-1] - times[0]) / (frames - 1)
+
+
+def times_of(time_fs: Float[np.ndarray, " times"], frames: int) -> Float[np.ndarray, " frames"]:
+    """The times as a column of a table with one row per frame.
+
+    Raises:
+        ValueError: If there are not as many times as frames.
+    """
+    if len(time_fs) != frames:
+        raise ValueError(
+            f"time_fs must hold one time per frame, got {len(time_fs)} times for {frames} frames"
+        )
+    return np.asarray(time_fs, np.float64)
 
 
 def require_finite(name: str, values: Float[np.ndarray, "*shape"]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from so3lab.observables.checks import times_of
 from so3lab.observables.periodic import Cell, minimum_image
 
 Dihedral = tuple[int, int, int, int]
@@ -41,11 +42,7 @@ def internal_coordinates(
     positions = np.asarray(positions, np.float64)
     columns: dict[str, np.ndarray] = {}
     if time_fs is not None:
-        if len(time_fs) != len(positions):
-            raise ValueError(
-                f"time_fs must hold one time per frame, got {len(time_fs)} times for {len(positions)} frames"
-            )
-        columns["time_fs"] = np.asarray(time_fs, np.float64)
+        columns["time_fs"] = times_of(time_fs, len(positions))
     for name, atoms in coordinates.items():
         _check_atoms(name, atoms, positions.shape[1])
         chain = positions[:, list(atoms)]

@@ -5,21 +5,37 @@ import pandas as pd
 from jaxtyping import Float
 
 from so3lab import units
+from so3lab.observables.checks import times_of
 
 
 def kinetic_temperature(
-    velocities: Float[np.ndarray, "frames atoms 3"], masses: Float[np.ndarray, " atoms"], freedom: int
-) -> Float[np.ndarray, " frames"]:
-    r"""Temperature in K from :math:`2 E_\mathrm{kin} / (f k_B)`.
+    velocities: Float[np.ndarray, "frames atoms 3"],
+    masses: Float[np.ndarray, " atoms"],
+    freedom: int,
+    time_fs: Float[np.ndarray, " frames"],
+) -> pd.DataFrame:
+    r"""Temperature from :math:`2 E_\mathrm{kin} / (f k_B)`.
 
     Args:
         velocities: Å per ASE time unit.
         masses: amu.
         freedom: Degrees of freedom f that carry kinetic energy
             (:func:`so3lab.integrators.degrees_of_freedom`).
+        time_fs: Time of each frame.
+
+    Returns:
+        Columns ``time_fs`` and ``temperature_K`` (K).
+
+    Raises:
+        ValueError: If ``freedom`` is not positive, or there are not as many times as frames.
     """
+    if freedom < 1:
+        raise ValueError(
+            f"freedom must be positive, got {freedom}: atoms that cannot move have no temperature"
+        )
     kinetic = 0.5 * np.sum(masses[:, None] * np.asarray(velocities, np.float64) ** 2, axis=(1, 2))
-    return 2.0 * kinetic / (freedom * units.kB)
+    temperature = 2.0 * kinetic / (freedom * units.kB)
+    return pd.DataFrame({"time_fs": times_of(time_fs, len(velocities)), "temperature_K": temperature})
 
 
 def energy_drift(time_fs: Float[np.ndarray, " frames"], total_energy: Float[np.ndarray, " frames"]) -> float:

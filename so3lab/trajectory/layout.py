@@ -206,12 +206,49 @@ def growing_datasets(file: h5py.File, layout: Layout) -> dict[str, h5py.Dataset]
     return {name: file[path] for name, path in {"step": STEP, "time_fs": TIME, **columns}.items()}
 
 
-def write_state(file: h5py.File, counter: int, frames: int, state: dict[str, np.ndarray]) -> None:
+def write_rows(dataset: h5py.Dataset, start: int, rows: np.ndarray) -> None:
+    """Write rows of a growing dataset from a place on, which may be its end.
+
+    Through h5py's lower layer: a single frame takes it a third of the time of ``dataset[start:stop] = rows``.
+    """
+    known, rows = dataset.id, np.ascontiguousarray(rows)
+    if not len(rows):
+        return
+    if known.shape[0] < start + len(rows):
+        known.set_extent((start + len(rows), *rows.shape[1:]))
+    there = known.get_space()
+    there.select_hyperslab((start,) + (0,) * (rows.ndim - 1), rows.shape)
+    known.write(h5py.h5s.create_simple(rows.shape), there, rows)
+
+
+class StateSlot(NamedTuple):
+    """Where one of the two restart states lies in an open file."""
+
+    arrays: dict[str, h5py.Dataset]
+    record: h5py.Dataset
+
+
+def state_slots(file: h5py.File) -> tuple[StateSlot, StateSlot]:
+    """The places of the two restart states."""
+    first, second = (
+        StateSlot(dict(slot.get("arrays", {})), slot["record"])
+        for slot in (file[f"{PRIVATE}/state/0"], file[f"{PRIVATE}/state/1"])
+    )
+    return first, second
+
+
+def write_state(
+    slots: tuple[StateSlot, StateSlot], counter: int, frames: int, state: dict[str, np.ndarray]
+) -> None:
     """Put the restart state into the slot whose turn it is; the other slot stays valid meanwhile."""
-    slot = file[f"{PRIVATE}/state/{counter % 2}"]
+    slot = slots[counter % 2]
     for name, value in state.items():
-        slot["arrays"][name][...] = value
-    slot["record"][...] = np.array([counter, frames, _checksum(counter, frames, state)], np.uint64)
+        _write_all(slot.arrays[name], value)
+    _write_all(slot.record, np.array([counter, frames, _checksum(counter, frames, state)], np.uint64))
+
+
+def _write_all(dataset: h5py.Dataset, value: np.ndarray) -> None:
+    dataset.id.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(value))
 
 
 def read_state(file: h5py.File, behind: int | None = None) -> tuple[int, int, dict[str, np.ndarray]] | None:

@@ -143,7 +143,7 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
                     f"{copied} frames can be read; {how_to_salvage(path)}"
                 )
             with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
-                _layout.write_state(file, saved.counter, saved.frames, saved.arrays)
+                _layout.write_state(_layout.state_slots(file), *saved)
             os.replace(temporary, path)
         lock.release()
         lock = FileLock(path)
@@ -184,7 +184,7 @@ def salvage(path: str | os.PathLike, new_path: str | os.PathLike) -> int:
             copied = _copy(source, temporary, frames, path.stat().st_size)
             if saved is not None and saved[1] <= copied:
                 with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
-                    _layout.write_state(file, *saved)
+                    _layout.write_state(_layout.state_slots(file), *saved)
             os.replace(temporary, new_path)
     return copied
 

@@ -106,7 +106,7 @@ class TrajectoryWriter:
         self._layout = _layout.read_layout(file)
         self._columns = self._layout.columns()
         self._datasets = _layout.growing_datasets(file, self._layout)
-        self._count = file[f"{_layout.PRIVATE}/frames"]
+        self._count, self._slots = file[f"{_layout.PRIVATE}/frames"], _layout.state_slots(file)
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -134,10 +134,7 @@ class TrajectoryWriter:
         start, stop = self.frames, self.frames + len(arrays["step"])
         with self._guarded():
             for name, values in arrays.items():
-                dataset = self._datasets[name]
-                if len(dataset) < stop:
-                    dataset.resize(stop, axis=0)
-                dataset[start:stop] = values
+                _layout.write_rows(self._datasets[name], start, values)
             self._file.flush()
             self._commit(stop)
 
@@ -161,7 +158,7 @@ class TrajectoryWriter:
                 f"missing {missing}, different or unknown {wrong}"
             )
         with self._guarded():
-            _layout.write_state(self._file, self._counter + 1, self.frames, arrays)
+            _layout.write_state(self._slots, self._counter + 1, self.frames, arrays)
             self._file.flush()
         self._counter += 1
 

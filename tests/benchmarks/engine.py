@@ -1,20 +1,29 @@
-"""How fast SO3LR runs, and how fast others run the same weights on the same structures in the same minutes.
+"""How fast SO3LR runs, and how fast others run on the same structures in the same minutes.
 
 python -m tests.benchmarks.engine [--structures ethanol ala3*16 water64 FILE ...] [--rounds 6] [--out TABLE.csv]
-                                  [--competitor so3krates_torch=PYTHON]
+                                  [--competitor so3krates_torch=PYTHON] [--competitor mlip:visnet=PYTHON] ...
 
 Every engine is a process of its own on one core; rounds alternate between them. Times are CPU milliseconds of
 energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
 Operations are XLA's count, peak is the rate of a large matrix product on that core.
 Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M.
+
+A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates_torch
+(the same weights), mlip (variants mace and visnet), mace_torch, torch_sim. The last three have random weights of a
+usual size, which the column ``model`` states: time does not depend on the values of weights, but neither do these
+networks compute the same energies. What an engine cannot do, or not within ``--patience`` or ``--memory-GB``, is an
+empty cell, and the column ``note`` says why.
 """
 
 import argparse
 import json
 import os
+import resource
+import select
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +38,9 @@ from so3lab import resources
 WORKERS = Path(__file__).with_name("workers")
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "structures"
 MILLISECONDS = 1e3
+SECONDS = 2.0
+"""Of an engine's turn in a round, which slow ones exceed by a single call or step."""
+CALLS, STEPS = 5, 20
 
 
 def water_box(molecules: int) -> ase.Atoms:
@@ -74,31 +86,49 @@ def structure(name: str) -> ase.Atoms:
 
 
 class Worker:
-    """An engine in its own process."""
+    """An engine in its own process.
 
-    def __init__(self, name: str, python: str):
-        self.name = name
+    Args:
+        competitor: Its name, and behind a colon the variant.
+        python: The interpreter that has it.
+        patience: Seconds to wait for an answer.
+        memory_GB: What the process may take.
+    """
+
+    def __init__(self, competitor: str, python: str, patience: float, memory_GB: float):
+        name, _, variant = competitor.partition(":")
+        program = WORKERS / f"{name}_worker.py"
+        if not program.is_file():
+            known = sorted(path.name.removesuffix("_worker.py") for path in WORKERS.glob("*_worker.py"))
+            raise ValueError(f"a competitor must be one of {known}, got {name!r}")
+        self.name, self._patience = competitor, patience
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         core = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
+
+        def confine() -> None:
+            if core is not None:
+                os.sched_setaffinity(0, core)
+            resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
+
         self._process = subprocess.Popen(
-            [python, str(WORKERS / f"{name}_worker.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment, preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, core),
+            [python, str(program), *([variant] if variant else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env=environment, preexec_fn=confine,
         )  # fmt: skip
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """The answer to one request.
-
-        Raises:
-            RuntimeError: If the process has died.
-        """
+        """The answer to one request; ``{"reason": why}`` if there is none."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return {"reason": "its process ended; its messages are above"}
+        if not select.select([self._process.stdout], [], [], self._patience)[0]:
+            self._process.kill()
+            return {"reason": f"no answer within {self._patience:g} s"}
         line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker {self.name} ended; its messages are above")
-        return json.loads(line)
+        return json.loads(line) if line else {"reason": "its process ended; its messages are above"}
 
     def close(self) -> None:
         """End the process."""
@@ -106,39 +136,72 @@ class Worker:
         self._process.wait()
 
 
+@dataclass
+class Measured:
+    """What is known of one engine on one structure."""
+
+    first: dict[str, Any]
+    calls: list[float] = field(default_factory=list)
+    steps: list[float] = field(default_factory=list)
+    step_count: int = 0
+    peak_MiB: float = np.nan
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def take_turn(self, worker: Worker) -> None:
+        """Energies and steps of one round, as many as there is time for; the number of steps stays, once chosen."""
+        seconds = np.median(self.calls or [self.first.get("first_call_s", np.inf)])
+        self._ask(worker, "calls", self.calls, int(np.clip(SECONDS / seconds, 1, CALLS)))
+        if self.calls and not self.step_count:
+            self.step_count = int(np.clip(SECONDS / np.median(self.calls), 1, STEPS))
+        self._ask(worker, "steps", self.steps, self.step_count)
+
+    def _ask(self, worker: Worker, what: str, times: list[float], count: int) -> None:
+        if what in self.notes:
+            return
+        answer = worker.ask(**{what: count})
+        times += answer.get("seconds", [])
+        self.peak_MiB = answer.get("peak_MiB", self.peak_MiB)
+        if "reason" in answer:
+            self.notes[what] = answer["reason"]
+
+
 def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list[dict[str, Any]]:
-    """One row per engine for one structure."""
+    """One row per engine for one structure; the first engine is what the others are compared with."""
     one, _, copies = name.partition("*")
     atoms, batch = structure(one), int(copies or 1)
     path = folder / "structures.extxyz"
     ase.io.write(path, [atoms] * batch)
-    first = {worker.name: worker.ask(structures=str(path)) for worker in workers}
-    calls: dict[str, list[float]] = {worker.name: [] for worker in workers}
-    steps: dict[str, list[float]] = {worker.name: [] for worker in workers}
-    peak = {}
+    measured = [Measured(worker.ask(structures=str(path))) for worker in workers]
+    for engine in measured:
+        if "reason" in engine.first:
+            engine.notes = dict.fromkeys(("calls", "steps"), engine.first["reason"])
     for _ in range(rounds):
-        for worker in workers:
-            calls[worker.name] += worker.ask(calls=5)["seconds"]
-            answer = worker.ask(steps=20)
-            steps[worker.name] += answer["seconds"]
-            peak[worker.name] = answer["peak_MiB"]
-    ours = workers[0].name
-    rows = []
-    for worker in workers:
-        call, step = np.array(calls[worker.name]) * MILLISECONDS, np.array(steps[worker.name]) * MILLISECONDS
-        rows.append(
-            {
-                "structure": Path(name).stem, "atoms": batch * len(atoms), "engine": worker.name,
-                "energy+forces ms": np.median(call), "spread ms": np.subtract(*np.percentile(call, [75, 25])),
-                "MD ms/step": np.median(step) if len(step) else np.nan,
-                "MD µs/atom": 1e3 * np.median(step) / len(atoms) if len(step) else np.nan,
-                "ratio": np.median(calls[worker.name]) / np.median(calls[ours]),
-                "MD ratio": np.median(steps[worker.name]) / np.median(steps[ours]) if len(step) else np.nan,
-                "first call s": first[worker.name]["first_call_s"], "peak MiB": peak[worker.name],
-                "share of peak": _share(first[worker.name], np.median(calls[worker.name])),
-            }
-        )  # fmt: skip
-    return rows
+        for engine, worker in zip(measured, workers, strict=True):
+            engine.take_turn(worker)
+    of_all = [row(engine, batch * len(atoms), measured[0]) for engine in measured]
+    start = {"structure": f"{Path(one).stem}{f'*{copies}' if copies else ''}", "atoms": batch * len(atoms)}
+    return [
+        start | {"engine": worker.name} | numbers for worker, numbers in zip(workers, of_all, strict=True)
+    ]
+
+
+def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
+    """The cells of one engine; those that it could not fill are no numbers."""
+    call, step = _median(engine.calls), _median(engine.steps)
+    spread = np.subtract(*np.percentile(engine.calls, [75, 25])) if engine.calls else np.nan
+    return {
+        "model": engine.first.get("model", ""),
+        "energy+forces ms": call * MILLISECONDS, "spread ms": spread * MILLISECONDS,
+        "energy+forces µs/atom": 1e6 * call / atoms,
+        "MD ms/step": step * MILLISECONDS, "MD µs/atom": 1e6 * step / atoms, "ratio": call / _median(ours.calls),
+        "MD ratio": step / _median(ours.steps), "first call s": engine.first.get("first_call_s", np.nan),
+        "peak MiB": engine.peak_MiB, "share of peak": _share(engine.first, call),
+        "note": "; ".join(dict.fromkeys(engine.notes.values())),
+    }  # fmt: skip
+
+
+def _median(times: list[float]) -> float:
+    return float(np.median(times)) if times else np.nan
 
 
 def _share(first: dict[str, Any], seconds: float) -> float:
@@ -151,19 +214,22 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--structures", nargs="+", default=["ethanol", "ala3", "dha", "water64"])
-    parser.add_argument("--competitor", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--competitor", action="append", default=[], metavar="NAME[:VARIANT]=PYTHON")
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for an answer")
+    parser.add_argument("--memory-GB", type=float, default=12.0, help="what an engine may take")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.structures:
-            workers = [Worker(*engine) for engine in engines]
+            workers = [Worker(*engine, options.patience, options.memory_GB) for engine in engines]
             rows += compare(name, workers, options.rounds, Path(folder))
             for worker in workers:
                 worker.close()
-            print(pd.DataFrame(rows[-len(engines) :]).to_string(index=False, float_format="%.3g"), flush=True)
+            table = pd.DataFrame(rows[-len(engines) :])
+            print(table.to_string(index=False, float_format="%.3g", na_rep=""), flush=True)
     if options.out:
         pd.DataFrame(rows).to_csv(options.out, index=False)
 

@@ -1,4 +1,4 @@
-"""What every worker does: load a structure, call its engine, say how long it took."""
+"""What every worker does: load structures, call its engine, say how long it took, or why it cannot."""
 
 import json
 import resource
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+_answers, sys.stdout = sys.stdout, sys.stderr
+"""Whatever an engine prints, from its import on, is not an answer."""
+
 
 class Engine(NamedTuple):
     """An engine made ready for one structure or a batch of them."""
@@ -15,41 +18,48 @@ class Engine(NamedTuple):
     call: Callable[[], Any]  # energy and forces
     steps: Callable[[int], Any] | None = None  # a number of steps of dynamics
     flops_per_call: float | None = None
+    why_no_steps: str = "no dynamics"
 
 
-def serve(prepare: Callable[[list], Engine], peak: Callable[[], float] | None = None) -> None:
+def serve(
+    prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callable[[], float] | None = None
+) -> None:
     """Answer requests until the input ends.
 
     Requests are ``{"structures": path}``, which prepares and compiles, and ``{"calls": n}`` or ``{"steps": n}``,
-    which answer with CPU seconds per call or per step.
+    which answer with CPU seconds per call or per step. What an engine cannot do is answered with ``{"reason": why}``.
 
     Args:
         prepare: Makes an engine of a list of structures.
+        model: What is computed: the architecture and where its weights are from.
         peak: Operations per second of the fastest matrix product.
     """
     import ase.io
 
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever an engine prints is not an answer
     engine = Engine(lambda: None)
     for line in sys.stdin:
         request = json.loads(line)
-        if "structures" in request:
-            started = time.perf_counter()
-            engine = prepare(ase.io.read(request["structures"], index=":"))
-            engine.call()
-            answer: dict[str, Any] = {"first_call_s": time.perf_counter() - started}
-            if peak is not None:
-                answer |= {"flops": engine.flops_per_call, "peak_flops_per_s": peak()}
-        elif "calls" in request:
-            answer = {"seconds": [timed(engine.call) for _ in range(request["calls"])]}
-        elif engine.steps is None:
-            answer = {"seconds": []}
-        else:
-            count = request["steps"]
-            engine.steps(count)
-            answer = {"seconds": [timed(partial(engine.steps, count)) / count]}
+        answer: dict[str, Any] = {}
+        try:
+            if "structures" in request:
+                started = time.perf_counter()
+                engine = prepare(ase.io.read(request["structures"], index=":"))
+                engine.call()
+                answer = {"first_call_s": time.perf_counter() - started, "model": model}
+                if peak is not None:
+                    answer |= {"flops": engine.flops_per_call, "peak_flops_per_s": peak()}
+            elif "calls" in request:
+                answer = {"seconds": [timed(engine.call) for _ in range(request["calls"])]}
+            elif engine.steps is None:
+                answer = {"reason": engine.why_no_steps}
+            else:
+                count = request["steps"]
+                engine.steps(count)
+                answer = {"seconds": [timed(partial(engine.steps, count)) / count]}
+        except Exception as error:  # one engine's failure is a cell of the table, not its end
+            answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         answer["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(answer), file=answers, flush=True)
+        print(json.dumps(answer), file=_answers, flush=True)
 
 
 def timed(function: Callable[[], Any]) -> float:

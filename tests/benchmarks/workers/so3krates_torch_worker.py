@@ -30,7 +30,9 @@ def prepare(structures):
         fresh = CALCULATOR._clone_batch(batch).to_dict()
         return CALCULATOR.models[0](fresh, compute_stress=False)["forces"].detach().numpy()
 
-    return Engine(call, None if len(structures) > 1 else dynamics(structures[0]))
+    if len(structures) > 1:
+        return Engine(call, why_no_steps="ASE moves one structure at a time")
+    return Engine(call, dynamics(structures[0]))
 
 
 def dynamics(atoms):

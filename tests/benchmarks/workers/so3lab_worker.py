@@ -10,7 +10,7 @@ from protocol import Engine, serve, timed
 
 import so3lab
 from so3lab.collapse import collapse
-from so3lab.dynamics import Control, Simulation
+from so3lab.dynamics import Control, Replicas
 from so3lab.force_field import FastParameters, energy_and_forces, numerics
 from so3lab.graph import build_graph, species_of, structure_pairs
 from so3lab.long_range import long_range_needs, with_long_range
@@ -22,7 +22,7 @@ POTENTIAL = so3lab.load("so3lr")
 
 
 def prepare(structures):
-    """Energy and forces as dynamics compute them, and dynamics of a single structure."""
+    """Energy and forces as dynamics compute them, and dynamics of all structures at once."""
     field = POTENTIAL.force_field
     count = sum(len(structure_pairs(atoms, field.cutoff).receivers) for atoms in structures)
     graph = build_graph(structures, field.cutoff, num_pairs=-(-count // 8) * 8)
@@ -36,19 +36,15 @@ def prepare(structures):
 
     def steps(count: int) -> None:
         if "run" not in simulations:
-            simulations["run"] = Simulation(
-                POTENTIAL,
-                structures[0],
-                ensemble="nve",
-                control=Control(temperature_K=100.0, timestep_fs=0.25),
-            )
+            control = Control(temperature_K=100.0, timestep_fs=0.25)
+            simulations["run"] = Replicas(POTENTIAL, structures, ensemble="nve", control=control)
         simulations["run"].advance(1, count)
 
     def call():
         with numerics("float32"):
             return np.asarray(program(field.parameters, graph)[1])
 
-    return Engine(call, steps if len(structures) == 1 else None, flops)
+    return Engine(call, steps, flops)
 
 
 def operations(energy, graph) -> float | None:
@@ -69,4 +65,4 @@ def peak() -> float:
 
 
 if __name__ == "__main__":
-    serve(prepare, peak)
+    serve(prepare, peak=peak)

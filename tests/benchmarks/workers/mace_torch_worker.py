@@ -1,0 +1,43 @@
+"""MACE in PyTorch: the network alone on a batch that is ready, and velocity Verlet through its ASE calculator."""
+
+from mace_model import MODEL, random_mace
+from protocol import Engine, serve
+
+from mace import data  # isort: skip
+from mace.calculators import MACECalculator  # isort: skip
+from mace.tools import torch_geometric  # isort: skip
+from ase import units
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+
+CALCULATOR = MACECalculator(models=random_mace(), device="cpu", default_dtype="float32")
+
+
+def prepare(structures):
+    """The network on all structures at once, and dynamics of a single one in ASE, which knows no batches."""
+    rows = [
+        data.AtomicData.from_config(
+            data.config_from_atoms(atoms), z_table=CALCULATOR.z_table, cutoff=CALCULATOR.r_max
+        )
+        for atoms in structures
+    ]
+    batch = next(iter(torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows))))
+
+    def call():
+        return CALCULATOR.models[0](batch.clone().to_dict())["forces"].detach().numpy()
+
+    if len(structures) > 1:
+        return Engine(call, why_no_steps="ASE moves one structure at a time")
+    return Engine(call, dynamics(structures[0]))
+
+
+def dynamics(atoms):
+    """Velocity Verlet through the calculator."""
+    moving = atoms.copy()
+    moving.calc = CALCULATOR
+    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
+    return VelocityVerlet(moving, 0.25 * units.fs).run
+
+
+if __name__ == "__main__":
+    serve(prepare, MODEL)
