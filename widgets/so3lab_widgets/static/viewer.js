@@ -527,6 +527,7 @@ export default () => {
       el.append(root);
       const NGL = await model.widget_manager.loadClass("NGL", "nglview-js-widgets", model.get("_ngl_version"));
       const scene = new Scene(NGL, model, root, latest), bars = new Bars(model, scene, root);
+      root.scene = scene;  // what is drawn, for the browser's console and for tests
       const view = {scene, bars};
       scenes.add(view);
       const on = (names, act) => names.split(" ").forEach(name => model.on(`change:${name}`, act));
