@@ -89,8 +89,7 @@ class Colouring:
                 return
             self._known[viewer] = (name, values)
             if resting:
-                cell = np.asarray(atoms.cell) if atoms.pbc.any() else None
-                viewer.push(atoms.positions, cell=cell, values={name: values})
+                viewer.recolour({name: values})
         if name == "attention" and self._links is not None:
             pairs, weights = self._links(atoms)
             if self._closed:

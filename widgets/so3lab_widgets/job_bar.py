@@ -60,6 +60,7 @@ class JobBar(ipw.VBox):
         """Show this job from now on."""
         self._unsubscribe()
         self._job = job
+        self.tell("")
         self._unsubscribe = job.subscribe(lambda _: self.refresh())
         self.refresh()
 
@@ -92,8 +93,8 @@ class JobBar(ipw.VBox):
             if job.remaining_s is not None and not job.ended:
                 words.append(f"{_duration(job.remaining_s)} left")
         self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
-        if job is not None:
-            self.tell(job.error or "")
+        if job is not None and job.error:  # what somebody else has told stays until the next click
+            self.tell(job.error)
         self.details.layout.display = "" if self.log_button.value else "none"
         if self.log_button.value:
             lines = "nothing has run yet" if job is None else "\n".join(job.log)

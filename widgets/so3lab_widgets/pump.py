@@ -57,6 +57,12 @@ class Pump:
                 self._thread.start()
             self._full.notify()
 
+    def offer(self, item: Any) -> None:
+        """Make this the newest item unless one waits already, which then does as well."""
+        with self._full:
+            if self._item is None:
+                self.put(item)
+
     def report(self, painted: int) -> None:
         """The browser has painted so many items since it reported last."""
         now = time.monotonic()

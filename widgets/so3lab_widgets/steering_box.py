@@ -71,7 +71,7 @@ class SteeringBox(ipw.VBox):
         measure: Gives the present distance (Å), angle or dihedral (degrees) of some atoms.
         symbols: Of all atoms.
         on_change: Called with a line of Python that does what somebody has just done.
-        on_trouble: Called with a sentence when something cannot be done.
+        on_trouble: Called with a sentence when something cannot be done, and an empty one before each attempt.
         most: How many restraints and pulls of each kind there may be.
     """
 
@@ -110,6 +110,7 @@ class SteeringBox(ipw.VBox):
 
     def try_to(self, act: Callable[[], None]) -> None:
         """Do something; what stands against it is said in a sentence."""
+        self._on_trouble("")
         try:
             act()
         except (ValueError, TypeError) as error:

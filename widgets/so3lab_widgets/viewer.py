@@ -94,6 +94,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         self._latest: dict[str, np.ndarray] = {}
         self._sent_names: set[str] = set()
         self._pairs: list[int] = []
+        self._values_of = ""
         self._scale = ColourScale()
         self._player = Player(self)
         self._closing = threading.Event()
@@ -210,7 +211,18 @@ class Viewer(Pictured, anywidget.AnyWidget):
                 self._latest["links"] = weights
             else:
                 self._latest.pop("links", None)
-        self._pump.put(("again", None))
+        self._pump.offer(("again", None))  # a frame that waits brings the links along
+
+    def recolour(self, values: Mapping[str, np.ndarray]) -> None:
+        """Colour what is shown by numbers per atom that come later than its positions.
+
+        Args:
+            values: By name; those of the colour that is chosen are drawn, unless they are for other atoms.
+        """
+        with self._lock:
+            atoms = 0 if self._atoms is None else len(self._atoms)
+            self._take_values({name: array for name, array in values.items() if len(array) == atoms})
+        self._pump.offer(("again", None))
 
     def as_nglview(self):
         """The same as a plain nglview widget, on which all of nglview works."""
@@ -322,7 +334,10 @@ class Viewer(Pictured, anywidget.AnyWidget):
         if change.name == "forces" and not change.new:
             with self._lock:
                 self._latest.pop("arrows", None)
-        self._pump.put(("frame", self.frame) if self._content is not None else ("again", None))
+        if self._content is not None:
+            self._pump.put(("frame", self.frame))
+        else:
+            self._pump.offer(("again", None))
 
     def _send_frame(self, item: tuple[str, Any]) -> None:
         """In the pump's thread: make the newest frame and send it."""
@@ -342,8 +357,8 @@ class Viewer(Pictured, anywidget.AnyWidget):
         cell = content.cell(index)
         if cell is not None:
             self._latest["cell"] = cell
-        if self.colour in content.values:
-            self._latest["values"] = content.values[self.colour](index)
+        colour = self.colour
+        self._take_values({colour: content.values[colour](index)} if colour in content.values else {})
         forces = content.forces(index) if self.forces and content.has_forces else None
         if forces is None:
             self._latest.pop("arrows", None)
@@ -354,14 +369,25 @@ class Viewer(Pictured, anywidget.AnyWidget):
         assert self._atoms is not None
         shift = 0.0 if self._atoms.pbc.any() else np.mean(positions, axis=0)
         self._latest["positions"] = positions - shift
-        for name, array in (("cell", cell), ("values", values.get(self.colour)), ("arrows", arrows)):
-            if array is not None:
-                self._latest[name] = np.asarray(array)
-            elif name != "cell":
-                self._latest.pop(name, None)
+        self._take_values(values)
+        if cell is not None:
+            self._latest["cell"] = np.asarray(cell)
+        if arrows is not None:
+            self._latest["arrows"] = np.asarray(arrows)
+        else:
+            self._latest.pop("arrows", None)
+
+    def _take_values(self, values: Mapping[str, np.ndarray]) -> None:
+        """Keep the numbers of the chosen colour, where they are among these."""
+        self._values_of = self.colour
+        found = values.get(self._values_of)
+        if found is not None:
+            self._latest["values"] = np.asarray(found)
+        else:
+            self._latest.pop("values", None)
 
     def _send_latest(self) -> None:
-        if self.colour == "element":
+        if self.colour != self._values_of:  # another colour was chosen: its numbers are still to come
             self._latest.pop("values", None)
         arrays = {name: np.ascontiguousarray(x, np.float32) for name, x in self._latest.items()}
         if "positions" not in arrays:
@@ -372,7 +398,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         if "links" in arrays:
             message["pairs"] = self._pairs
         if "values" in arrays:
-            legend = self._scale.take(self.colour, arrays["values"])
+            legend = self._scale.take(self._values_of, arrays["values"])
             if legend != self._legend:
                 self._legend = legend
             message |= {"domain": [legend["low"], legend["high"]], "scale": legend["scale"]}
@@ -386,7 +412,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         elif content["kind"] == "hello":
             if content["in_software"]:
                 self._pump.limit(IN_SOFTWARE_HZ)
-            self._pump.put(("again", None))
+            self._pump.offer(("again", None))
         elif content["kind"] == "film":
             self._film_for_page(f"so3lab.{content['format']}")
 

@@ -500,13 +500,15 @@ export default () => {
     if (message.kind === "frame") {
       message.parts.forEach((name, k) => { latest[name] = floats(buffers[k]); });
       for (const name of message.gone) delete latest[name];
+      const faded = message.gone.includes("values");  // numbers of another colour are no colours of this one
+      if (faded) delete latest.colours;
       if (message.pairs) latest.pairs = message.pairs;
       if (message.domain) {
         const [low, high] = message.domain, paint = painter(message.scale);
         latest.colours = Array.from(latest.values, x => paint((x - low) / (high - low || 1)));
       }
       came += 1;
-      scenes.forEach(({scene, bars}) => { scene.update(Boolean(message.domain)); bars.measure(); });
+      scenes.forEach(({scene, bars}) => { scene.update(Boolean(message.domain) || faded); bars.measure(); });
     } else if (message.kind === "picture") {
       const first = scenes.values().next().value;
       first?.scene.picture().then(async blob =>
@@ -531,6 +533,7 @@ export default () => {
       el.append(root);
       const NGL = await model.widget_manager.loadClass("NGL", "nglview-js-widgets", model.get("_ngl_version"));
       const scene = new Scene(NGL, model, root, latest), bars = new Bars(model, scene, root);
+      root.scene = scene;  // what is drawn, for the browser's console and for tests
       const view = {scene, bars};
       scenes.add(view);
       const on = (names, act) => names.split(" ").forEach(name => model.on(`change:${name}`, act));
