@@ -56,7 +56,7 @@ def test_what_a_competitor_cannot_do_is_an_empty_cell_with_its_reason(tmp_path, 
     for name, (body, made) in WORKERS.items():
         (tmp_path / f"{name}_worker.py").write_text(WORKER.format(body=body, engine=made))
     patience = {"slow": 3.0}
-    workers = [engine.Worker(name, sys.executable, patience.get(name, 60.0), 12.0) for name in WORKERS]
+    workers = [engine.Worker(name, sys.executable, patience.get(name, 300.0), 12.0) for name in WORKERS]
     rows = {row["engine"]: row for row in engine.compare("ethanol*2", workers, 2, tmp_path)}
     for worker in workers:
         worker.close()

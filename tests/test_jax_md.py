@@ -37,6 +37,22 @@ def argon():
     return field, atoms, energy, shift
 
 
+def sampled(step, state, energy, chunks: int = 356, discard: int = 100):
+    """Kinetic and potential energy of jax-md after every 20 steps, without those of the beginning."""
+    from jax_md import quantity
+
+    @jax.jit
+    def run(state):
+        def some(state, _):
+            state = jax.lax.fori_loop(0, 20, lambda _, inner: step(inner), state)
+            kinetic = quantity.kinetic_energy(momentum=state.momentum, mass=state.mass)
+            return state, (kinetic, energy(state.position))
+
+        return jax.lax.scan(some, state, None, chunks)[1]
+
+    return [np.asarray(x)[discard:] for x in run(state)]
+
+
 def test_constant_energy_gives_the_same_trajectory(argon):
     from jax_md import simulate
 
@@ -57,7 +73,7 @@ def test_constant_energy_gives_the_same_trajectory(argon):
 
 def test_a_nose_hoover_chain_gives_the_same_averages(argon):
     """Kinetic energy per degree of freedom and potential energy; jax-md heats the three it does not move."""
-    from jax_md import quantity, simulate
+    from jax_md import simulate
 
     field, atoms, energy, _ = argon
     kT = units.kB * 60.0
@@ -77,18 +93,42 @@ def test_a_nose_hoover_chain_gives_the_same_averages(argon):
         )
         state = init(jax.random.key(0), jnp.asarray(atoms.positions), mass=jnp.asarray(atoms.get_masses()))
 
-        @jax.jit
-        def run(state):
-            def some(state, _):
-                state = jax.lax.fori_loop(0, 20, lambda _, inner: step(inner), state)
-                kinetic = quantity.kinetic_energy(momentum=state.momentum, mass=state.mass)
-                return state, (kinetic, energy(state.position))
-
-            return jax.lax.scan(some, state, None, 356)[1]
-
-        kinetic, potential = (np.asarray(x)[100:] for x in run(state))
+        kinetic, potential = sampled(step, state, energy)
     assert np.mean([c.kinetic_energy for c in ours]) / (3 * 255 / 2) == pytest.approx(kT, rel=0.01)
     assert kinetic.mean() / (3 * 256 / 2) == pytest.approx(kT, rel=0.01)
     # What jax-md's atoms have too much is a third of a percent; the potential energy is what can be compared.
     wells = np.mean([c.potential_energy for c in ours])
     assert wells == pytest.approx(potential.mean(), abs=4 * 256 * kT / np.sqrt(256 * 60))
+
+
+def test_langevin_gives_the_same_averages(argon):
+    """The thermostat of both acts on all 3N degrees of freedom; a cold crystal warms up at the same rate."""
+    from jax_md import simulate
+
+    field, atoms, energy, _ = argon
+    kT, friction_per_ps = units.kB * 60.0, 5.0
+    cold = atoms.copy()
+    cold.set_velocities(np.full((len(atoms), 3), 1e-9))
+    control = Control(60.0, timestep_fs=5.0, friction_per_ps=friction_per_ps)
+    moving = Simulation(field, cold, ensemble="langevin", control=control, limits=FREE)
+    warming = moving.advance(16, 1)
+    moving.advance(50, 40)
+    ours = [moving.advance(64, 20) for _ in range(4)]
+    with jax.enable_x64(True):
+        init, step = simulate.nvt_langevin(
+            energy, lambda r, dr, **kw: r + dr, 5.0 * units.fs, kT, gamma=friction_per_ps / units.ps
+        )
+        masses = jnp.asarray(atoms.get_masses())
+        start = init(jax.random.key(0), jnp.asarray(atoms.positions), mass=masses)
+        kinetic, potential = sampled(step, start, energy)
+        state, theirs = start.set(momentum=jnp.zeros_like(start.momentum)), []
+        for _ in range(16):
+            state = jax.jit(step)(state)
+            theirs.append(0.5 * float(jnp.sum(state.momentum**2 / masses[:, None])))
+    half = 3 * 256 / 2
+    assert np.mean([c.kinetic_energy for c in ours]) / half == pytest.approx(kT, rel=0.01)
+    assert kinetic.mean() / half == pytest.approx(kT, rel=0.01)
+    wells = np.mean([c.potential_energy for c in ours])
+    assert wells == pytest.approx(potential.mean(), abs=4 * 256 * kT / np.sqrt(256 * 60))
+    np.testing.assert_allclose(warming.kinetic_energy, theirs, rtol=0.25)
+    assert theirs[-1] < 0.8 * half * kT  # it was still warming up

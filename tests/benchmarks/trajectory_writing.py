@@ -184,12 +184,13 @@ def cost_beside_simulation(rounds: int, folder: Path) -> pd.DataFrame:
 
 
 READ = """
-import resource, sys, time
+import sys, time
 import numpy as np
 from so3lab.trajectory import Trajectory
 
-def memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory():  # its peak; the kernel's ru_maxrss would begin with that of the process that started this one
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 before = memory()
 began = time.perf_counter()
