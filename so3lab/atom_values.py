@@ -112,5 +112,5 @@ def _look(potential: Potential, atoms: ase.Atoms) -> tuple[_Seen, Graph]:
 def _forwards(settings: ModelSettings, parameters: Any, graph: Graph) -> _Seen:
     output = run_network(settings, parameters, graph)
     layers = (*output.attention.features, *output.attention.euclidean)
-    listening = sum(jnp.abs(layer).sum(axis=-1) for layer in layers)
+    listening = jnp.stack([jnp.abs(layer).sum(axis=-1) for layer in layers]).sum(axis=0)
     return _Seen(output.atomic_energies, output.partial_charges, listening)

@@ -308,3 +308,42 @@ def test_structures_that_were_drawn_can_be_written(make, tmp_path):
     wait_for(lambda: page.frames, "a frame")
     ase.io.write(tmp_path / "cell.extxyz", viewer.atoms)
     assert ase.io.read(tmp_path / "cell.extxyz").cell.lengths() == pytest.approx([5.3] * 3)
+
+
+def test_numbers_of_one_colour_are_never_those_of_another(make):
+    viewer, page = make()
+    viewer.show_live(molecule("CH3CH2OH"), ["many", "few"], forces=True)
+    positions, many, few = viewer.atoms.positions, np.full(9, 50.0), np.full(9, 2.0)
+    viewer.colour = "many"
+    viewer.push(positions, values={"many": many}, arrows=np.ones((9, 3)))
+    wait_for(lambda: page.frames and "values" in page.frames[-1], "the first colours")
+    assert viewer._legend["high"] == 50.0
+    viewer.colour = "few"
+    wait_for(lambda: "values" not in page.frames[-1], "no colours yet")
+    assert "values" in page.frames[-1]["message"]["gone"]
+    assert not viewer._legend["label"].startswith("few")
+    viewer.recolour({"few": few})
+    wait_for(lambda: "values" in page.frames[-1], "the other colours")
+    np.testing.assert_allclose(page.frames[-1]["values"], few)
+    assert page.frames[-1]["message"]["domain"] == [0.0, 2.0]
+    assert viewer._legend["label"] == "few"
+    assert "arrows" in page.frames[-1], "what else is drawn stays"
+    viewer.recolour({"few": np.ones(3)})  # an answer about another molecule
+    wait_for(lambda: "values" not in page.frames[-1], "no colours of something else")
+
+
+def test_what_is_sent_again_pushes_no_frame_out(make):
+    viewer, page = make()
+    viewer.show_live(molecule("CH3CH2OH"))
+    wait_for(lambda: len(page.frames) > 0, "the first frame")
+    moved = viewer.atoms.positions.copy()
+    moved[0, 0] += 3.0
+    for _ in range(20):
+        viewer.push(moved)
+        viewer.link([[0, 1]], [1.0])
+    wait_for(
+        lambda: (
+            np.allclose(page.positions, moved - moved.mean(axis=0), atol=1e-4) and "links" in page.frames[-1]
+        ),
+        "the pushed frame with its links",
+    )

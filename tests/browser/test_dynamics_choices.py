@@ -35,11 +35,12 @@ def sliders(notebook) -> list[str]:
 
 
 def start(notebook) -> None:
-    """Press Start and wait for frames of what the form says."""
+    """Press Start and wait for frames of what the form says, which is something new."""
     button = notebook.page.locator(START).first
     notebook.wait_until(button.is_enabled, "a button that starts", seconds=120)
+    notebook.run_code("before = panel.live")
     button.click()
-    running = "panel.live is not None and panel.job.state == 'running' and panel.live.frames() > 10"
+    running = "panel.live not in (None, before) and panel.job.state == 'running' and panel.live.frames() > 10"
     notebook.wait_until(lambda: ask(notebook, f"panel.job.ended or {running}"), "frames", seconds=300)
     assert ask(notebook, "panel.job.error") is None
 

@@ -19,7 +19,7 @@ panel = so3lab.widgets.DynamicsPanel({model!r}, {structure!r}, height=360)
 panel.control.friction_per_ps = 20.0
 panel"""
 SOON_S = 15.0
-"""From the click to the first colours beside a simulation on one core, compilation included; 2 to 6 s where it is idle."""
+"""From the click to the first colours beside a simulation on a busy core, compilation included; else 2 to 6 s."""
 # Strongly coloured pixels of the drawing by hue: red is oxygen's own, the others are those of the scales.
 HUES = """selector => {
   const canvas = document.querySelector(selector + ' canvas'), copy = new OffscreenCanvas(canvas.width, canvas.height);
