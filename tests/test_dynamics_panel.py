@@ -10,7 +10,7 @@ import pytest
 from so3lab_widgets.dynamics_panel import DynamicsPanel
 
 import so3lab
-from so3lab import atom_values, stepping
+from so3lab import atom_values, potential, stepping
 from so3lab.control import Control
 from so3lab.observables import dihedral_degrees
 from so3lab.steering import Pull, Restraint
@@ -294,13 +294,37 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
         return values is not None and np.allclose(values, energies, atol=1e-4)
 
     wait_for(painted, "energies of the shown frame")
-    assert viewer._legend["label"] == "atomic energy (eV)"
+    wait_for(lambda: viewer._legend["label"] == "atomic energy (eV)", "their legend")
     viewer.colour = "force"
     forces = np.linalg.norm(panel.live.frame().forces[-1], axis=1)
     wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of the shown frame")
     panel.show_frame(3)
     forces = np.linalg.norm(panel.live.frame(0, 3).forces[-1], axis=1)
     wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of a past frame")
+
+
+def test_one_small_program_gives_all_colours(panel):
+    """People wait for it: a full prediction with forces takes ten times as long to compile."""
+    viewer = runs(panel).viewers[0]
+    predictions, programs = potential._predict._cache_size(), atom_values._forwards._cache_size()
+    for colour in ("attention", "atomic energy"):
+        viewer.colour = colour
+        wait_for(lambda colour=colour: viewer._legend.get("label", "").startswith(colour), colour)
+    assert potential._predict._cache_size() == predictions
+    assert atom_values._forwards._cache_size() <= programs + 1
+
+
+def test_a_sentence_stays_while_the_molecule_moves(panel):
+    runs(panel)
+    panel.viewers[0].picked = [1]
+    panel.steering.pull_button.click()
+    frames = panel.live.frames()
+    wait_for(lambda: panel.live.frames() > frames + 100, "frames")
+    panel._update_plots((panel.live,))
+    assert "pull needs two atoms, and 1 are picked" in panel.bar.error.value
+    panel.viewers[0].picked = [1, 2]
+    panel.steering.pull_button.click()
+    assert panel.bar.error.value == ""
 
 
 def test_every_button_has_its_line_of_python(panel):
@@ -385,18 +409,18 @@ def test_places_that_cannot_be_written_are_said(panel, tmp_path):
 
 def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
     """A program that takes long to compile cannot be stopped; what it was for comes too late."""
-    from so3lab_widgets import dynamics_panel, jobs
+    from so3lab_widgets import jobs, run_commands
 
     slow, made = threading.Event(), []
 
-    class Slow(dynamics_panel.LiveDynamics):
+    class Slow(run_commands.LiveDynamics):
         def __init__(self, potential, structures, **options):
             super().__init__(potential, structures, **options)
             if len(structures) == 1:
                 slow.wait(60)
             made.append(len(structures))
 
-    monkeypatch.setattr(dynamics_panel, "LiveDynamics", Slow)
+    monkeypatch.setattr(run_commands, "LiveDynamics", Slow)
     monkeypatch.setattr(jobs, "_PATIENCE_S", 0.1)
     panel = DynamicsPanel("ethanol", "ethanol", name="slow")
     wait_for(lambda: panel.viewers, "the first molecule", 120)

@@ -1,9 +1,6 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
-import secrets
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +14,24 @@ from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
 from so3lab.observables import internal_coordinates
 from so3lab.potential import Potential
-from so3lab.simulation import SimulationError
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.drawable import check_size
-from so3lab_widgets.frame_choice import check_new, save_text
+from so3lab_widgets.frame_choice import check_new
 from so3lab_widgets.job_bar import JobBar
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
-from so3lab_widgets.panel import Panel, close_all
+from so3lab_widgets.panel import close_all
 from so3lab_widgets.past_row import PastRow
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.replica_views import ReplicaViews
+from so3lab_widgets.run_commands import RunCommands
 from so3lab_widgets.run_form import RunForm
-from so3lab_widgets.save_row import SaveRow
+from so3lab_widgets.run_saving import RunSaving
 from so3lab_widgets.steering_box import SteeringBox
 from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.viewer import Viewer
 
 
-class DynamicsPanel(Panel):
+class DynamicsPanel(RunCommands):
     """Live molecular dynamics in a notebook.
 
     Sliders act within a frame and compile nothing. Clicking atoms measures and plots them; a picked pair can be pulled,
@@ -78,15 +74,9 @@ class DynamicsPanel(Panel):
         self.form = RunForm(model, structure, ensemble, replicas)
         self._take_name(name)
         self.control, self.seed, self._height = control or Control(), seed, height
-        self.live: LiveDynamics | None = None
-        self.job: Job | None = None
+        self._make_commands()
         self.plots: LivePlots | None = None
         self.steering: SteeringBox | None = None
-        self._shown_frame: int | None = None
-        self._asked: tuple[Any, ...] = ()
-        self._attempts = 0
-        self._staging = threading.Lock()
-        self._saving: Job | None = None
         self._still = Still(self, self._pictured)
         self._updates = Pump(self._update_plots, FASTEST_HZ, name="live plots")
         self._make_controls()
@@ -112,74 +102,6 @@ class DynamicsPanel(Panel):
     def viewers(self) -> list[Viewer]:
         """A view of each replica."""
         return self._views.viewers
-
-    def start(self) -> None:
-        """Start, or go on after a pause from the frame that is shown."""
-        self._say_code("panel.start()")
-        job = self.job
-        if job is None or job.ended or not self._stands():
-            self._begin(self._prepare)
-            return
-        if self._shown_frame is not None:
-            self.go_back(self._shown_frame)
-        job.start()
-        self.bar.refresh()
-
-    def pause(self) -> None:
-        """Wait after the present chunk."""
-        self._say_code("panel.pause()")
-        if self.job is not None:
-            self.job.pause()
-
-    def step(self) -> None:
-        """While paused: one chunk of frames after the present one."""
-        self._say_code("panel.step()")
-        if self.job is not None:
-            self._shown_frame = None
-            self.job.step()
-
-    def stop(self, wait: bool = True) -> None:
-        """End the run; what it has shown stays.
-
-        Args:
-            wait: Whether to return only when it has ended.
-        """
-        self._say_code("panel.stop()")
-        if self.job is not None:
-            self.job.stop(wait)
-
-    def show_frame(self, frame: int) -> None:
-        """Look at a moment of the past; a run pauses for it.
-
-        Raises:
-            IndexError: If it is not remembered.
-        """
-        live = self._running()
-        if self.job is not None:
-            self.job.pause()
-        self._shown_frame = frame if frame < live.frames() - 1 else None
-        self._show(frame)
-        self._tell_past(min(frame, live.frames() - 1))
-        self._say_code(f"panel.show_frame({frame})")
-
-    def go_back(self, frame: int, new_velocities: bool = False) -> None:
-        """Go on from a moment of the past: as it went then, or with new thermal velocities.
-
-        What came later is forgotten, and a recording ends.
-        """
-        live = self._running()
-        job = self.job
-        if job is not None and not job.ended:
-            job.pause()
-            _wait_for(lambda: job.state != "running")
-        live.go_back(frame, secrets.randbits(31) if new_velocities else None)
-        self._shown_frame = None
-        self._views.calm()
-        self._say_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
-        if job is None or job.ended:
-            self._begin(lambda wanted: live.run())
-        else:
-            job.start()
 
     def record(self, path: str | Path) -> list[Path]:
         """Write frames to disk from now on; a file, or a folder for several replicas."""
@@ -225,10 +147,7 @@ class DynamicsPanel(Panel):
         self._attempts += 1  # whatever is being prepared is wanted no more
         if self.job is not None:
             self.job.stop()
-        if self._saving is not None:
-            self._saving.stop()
-        if self.live is not None:
-            self.live.stop_recording()
+        self._saver.close()
         self._still.close()
         self._updates.close()
         self._views.close()
@@ -269,60 +188,11 @@ class DynamicsPanel(Panel):
         self.curves_of.observe(lambda change: self._on_replica(), "value")
         self._plot_head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
-        self.saving = SaveRow(self._on_record, self._on_save)
-
-    def _begin(self, task: Callable[[Callable[[], bool]], Iterator[Any]], paused: bool = False) -> None:
-        """Start a job; one that is still being prepared goes on in its thread for a while, and must change nothing."""
-        self._attempts += 1
-        number = self._attempts
-
-        def wanted() -> bool:
-            return number == self._attempts
-
-        def take(chunks: Sequence[Any]) -> None:
-            if wanted():
-                self._on_chunks(chunks)
-
-        self._asked = self._wishes()
-        self.job = Job(
-            lambda: task(wanted), on_item=take, name=self._name,
-            expected=(ValueError, OSError, SimulationError),
+        self._saver = RunSaving(
+            self, lambda: self.curves_of.value or 0, try_to=self._try, on_change=self._say_code,
+            on_trouble=self.bar.tell, name=f"{self._name} save",
         )  # fmt: skip
-        self.job.subscribe(lambda job: self._on_state(job) if wanted() else None)
-        self.bar.watch(self.job)
-        self.job.start(paused)
-
-    def _wishes(self) -> tuple[Any, ...]:
-        """What a run is made from; the thermostat's temperature is that of the first velocities."""
-        return (*self.form.values, self.control.temperature_K)
-
-    def _stands(self) -> bool:
-        """Whether the run that waits is the one that is wanted; one that has begun is."""
-        begun = self.job is not None and self.job.items > 0
-        return begun or self._asked == self._wishes()
-
-    def _prepare(self, wanted: Callable[[], bool]) -> Iterator[Any]:
-        """In the job's thread: read, load, show and compile; then frames without end."""
-        potential, structure = self.form.load()
-        check_size(structure)
-        copies = [structure.copy() for _ in range(self.form.replicas.value)]
-        with self._staging:
-            if not wanted():
-                return iter(())
-            self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
-            if self.live is not None:  # restraints of the run before may name atoms that are no more
-                self.control.biases = ()
-            self.live = None  # from here on nothing of it is shown
-        self.bar.refresh()
-        live = LiveDynamics(
-            potential, copies, ensemble=self.form.ensemble.value, control=self.control,
-            seeds=[self.seed + number for number in range(len(copies))],
-        )  # fmt: skip
-        with self._staging:
-            if not wanted():
-                return iter(())
-            self.live = live
-        return live.run()
+        self.saving = self._saver.row
 
     def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
@@ -420,66 +290,6 @@ class DynamicsPanel(Panel):
         live = self._running()
         self.past.tell(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
 
-    def _on_record(self) -> None:
-        live = self.live
-        if live is not None and live.recording:
-            live.stop_recording()
-            self._say_code("panel.live.stop_recording()")
-            self.saving.recording(None)
-            return
-        self._try(lambda: self.saving.recording(str(self.record(self.saving.path.value)[0])))
-
-    def _on_save(self, what: str) -> None:
-        self._try(lambda: self._save(what))
-
-    def _save(self, what: str) -> None:
-        """Write something in a thread; what came of it is said behind the buttons."""
-        self._running()
-        number = self.curves_of.value or 0
-        endings = {"frames": ".extxyz", "table": ".csv", "figure": ".html", "session": ".py"}
-        target = Path(self.saving.path.value.strip() or "run").with_suffix(endings[what])
-        name, replica = repr(str(target)), f", replica={number}" if number else ""
-        work: dict[str, tuple[Callable[[], str], str]] = {
-            "frames": (lambda: self.save_frames(target, number), f"panel.save_frames({name}{replica})"),
-            "table": (
-                lambda: save_text(target, self.table(number).to_csv(index=False)),
-                f"panel.table({number or ''}).to_csv({name})",
-            ),
-            "figure": (lambda: save_text(target, _page(self.figures())), f"panel.figures()[0].write_html({name})"),
-            "session": (
-                lambda: save_text(target, self.session()),
-                f"print(panel.session(), file=open({name}, 'w'))",
-            ),
-        }  # fmt: skip
-        function, line = work[what]
-
-        def finish(job: Job) -> None:
-            if job.state == "failed":
-                self.saving.say("")
-                self.bar.tell(job.error or "")
-
-        def tell(sentence: str) -> None:
-            self.saving.say(sentence)
-            self._say_code(line)
-
-        self.saving.say(f"writing {target} …")
-        self._saving = Job(lambda: iter([function()]), on_item=tell, name=f"{self._name} save")
-        self._saving.subscribe(finish)
-        self._saving.start()
-
-    def _try(self, act: Callable[[], Any]) -> None:
-        """Do what was clicked; what stands against it is a sentence in the panel."""
-        try:
-            self.bar.tell("")
-            act()
-        except Exception as error:
-            self.bar.tell(" ".join(str(error).split()))
-
-    def _running(self) -> LiveDynamics:
-        if self.live is None:
-            raise ValueError("nothing has run yet; press Start, or call panel.start()")
-        return self.live
-
     def _constructor(self) -> str:
         model, structure, ensemble, replicas = self.form.values
         return (
@@ -489,17 +299,3 @@ class DynamicsPanel(Panel):
 
     def _say_code(self, line: str) -> None:
         self._code.say(line, f"at step {self.live.replicas.step if self.live is not None else 0}")
-
-
-def _page(figures: Sequence[go.Figure]) -> str:
-    """Figures one below the other in a page that needs no network."""
-    first, *others = figures
-    return first.to_html() + "".join(
-        other.to_html(full_html=False, include_plotlyjs=False) for other in others
-    )
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)

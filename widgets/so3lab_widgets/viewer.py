@@ -5,33 +5,28 @@ the newest first, at a rate that the page can paint.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import numpy as np
-import traitlets
 from ase import Atoms
 
-from so3lab_widgets import film
 from so3lab_widgets.colour_scale import ColourScale
 from so3lab_widgets.drawable import Frames, check_size, pdb_text
+from so3lab_widgets.filming import Filming
 from so3lab_widgets.player import Player
 from so3lab_widgets.pump import Pump
 from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.view3d import show as show_in_nglview
+from so3lab_widgets.viewer_traits import OF_CONTENT, SETTABLE, ViewerTraits
 
 _STATIC = Path(__file__).parent / "static"
-REPRESENTATIONS = ("ball+stick", "licorice", "spacefill", "line")
-_PICTURE_S = 20.0
-"""How long a movie waits for a page to draw one of its pictures."""
-_OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
-"""Traits whose values depend on what is shown."""
 
 
-class Viewer(Pictured, anywidget.AnyWidget):
+class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
@@ -54,30 +49,6 @@ class Viewer(Pictured, anywidget.AnyWidget):
     _esm = _STATIC / "viewer.js"
     _css = _STATIC / "viewer.css"
 
-    _ngl_version = traitlets.Unicode().tag(sync=True)
-    _structure = traitlets.Dict().tag(sync=True)
-    _legend = traitlets.Dict().tag(sync=True)
-    height = traitlets.Int(400, min=50).tag(sync=True)
-    representation = traitlets.Enum(REPRESENTATIONS, "ball+stick").tag(sync=True)
-    colour = traitlets.Unicode("element").tag(sync=True)
-    colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
-    labels = traitlets.Bool(False).tag(sync=True)
-    forces = traitlets.Bool(False).tag(sync=True)
-    has_forces = traitlets.Bool(False, read_only=True).tag(sync=True)
-    arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)
-    caption = traitlets.Unicode().tag(sync=True)
-    notice = traitlets.Unicode().tag(sync=True)
-    frame = traitlets.Int(0, min=0).tag(sync=True)
-    frames = traitlets.Int(0, read_only=True).tag(sync=True)
-    playing = traitlets.Bool(False).tag(sync=True)
-    fps = traitlets.Float(20.0, min=1, max=240).tag(sync=True)
-    loop = traitlets.Bool(True).tag(sync=True)
-    smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
-    picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
-    camera = traitlets.List(traitlets.Float()).tag(sync=True)
-    painted = traitlets.Int(0)
-    """Frames that browsers have painted."""
-
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
     ) -> None:
@@ -86,7 +57,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         unknown = sorted(set(traits) - {name for name in self.trait_names() if not name.startswith("_")})
         if unknown:
             raise TypeError(
-                f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(sorted(_TRAITS))}"
+                f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(SETTABLE)}"
             )
         self._lock = threading.RLock()
         self._content: Frames | None = None
@@ -97,10 +68,11 @@ class Viewer(Pictured, anywidget.AnyWidget):
         self._values_of = ""
         self._scale = ColourScale()
         self._player = Player(self)
+        self._filming = Filming(self, self._draw, lambda: self._pump.put(("frame", self.frame)))
         self._closing = threading.Event()
         self._still: Still | None = None
         self._pump = Pump(self._send_frame, name="viewer")
-        of_content = {name: traits.pop(name) for name in _OF_CONTENT if name in traits}
+        of_content = {name: traits.pop(name) for name in OF_CONTENT if name in traits}
         super().__init__(
             _ngl_version=nglview._frontend.__frontend_version__,
             representation=representation,
@@ -252,18 +224,7 @@ class Viewer(Pictured, anywidget.AnyWidget):
         Raises:
             ValueError: If the ending is another one, there is nothing that moves, or a frame does not exist.
         """
-        ending, chosen = film.ending_of(path), self._to_film(frames)
-        done: Future[Path] = Future()
-
-        def write() -> None:
-            try:
-                Path(path).write_bytes(film.encode(self._pictures_of(chosen), ending, fps))
-                done.set_result(Path(path))
-            except Exception as error:
-                done.set_exception(error)
-
-        threading.Thread(target=write, name="so3lab film", daemon=True).start()
-        return done
+        return self._filming.save(path, frames, fps)
 
     def close(self) -> None:
         """Take the view away; its threads end."""
@@ -282,27 +243,6 @@ class Viewer(Pictured, anywidget.AnyWidget):
             self._still = Still(self, lambda: [self])
             self.observe(self._still.stir, "painted")
         self._still.show()
-
-    @traitlets.validate("frame")
-    def _valid_frame(self, proposal: Any) -> int:
-        if proposal.value and not 0 <= proposal.value < max(self.frames, 1):
-            raise traitlets.TraitError(f"frame must be 0 to {self.frames - 1}, got {proposal.value}")
-        return proposal.value
-
-    @traitlets.validate("colour")
-    def _valid_colour(self, proposal: Any) -> str:
-        if proposal.value not in self.colours:
-            raise traitlets.TraitError(f"colour must be one of {self.colours}, got {proposal.value!r}")
-        return proposal.value
-
-    @traitlets.validate("picked")
-    def _valid_picked(self, proposal: Any) -> list[int]:
-        atoms = 0 if self._atoms is None else len(self._atoms)
-        if len(set(proposal.value)) < len(proposal.value) or any(not 0 <= x < atoms for x in proposal.value):
-            raise traitlets.TraitError(
-                f"picked must be different atoms, 0 to {atoms - 1}, got {proposal.value}"
-            )
-        return proposal.value
 
     def _stand(self, atoms: Atoms, frames: int, colours: list[str], forces: bool) -> None:
         """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
@@ -405,6 +345,15 @@ class Viewer(Pictured, anywidget.AnyWidget):
         self._sent_names = set(arrays)
         self.send(message, [x.tobytes() for x in arrays.values()])
 
+    def _draw(self, frame: int) -> "Future[bytes]":
+        """Show a frame, and ask for its picture on the same channel, so that the picture is of this frame."""
+        content = self._content
+        assert content is not None
+        with self._lock:
+            self._read(content, frame)
+            self._send_latest()
+            return self.take_picture()
+
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         if content["kind"] == "painted":
             self.painted += content["count"]
@@ -412,54 +361,4 @@ class Viewer(Pictured, anywidget.AnyWidget):
         elif content["kind"] == "hello":
             self._pump.offer(("again", None))
         elif content["kind"] == "film":
-            self._film_for_page(f"so3lab.{content['format']}")
-
-    def _to_film(self, frames: Sequence[int] | None) -> list[int]:
-        if self.frames < 2:
-            raise ValueError("a movie needs a trajectory; show one first, or press ● to record what moves")
-        chosen = film.spread(self.frames) if frames is None else [int(frame) for frame in frames]
-        if not chosen or any(not 0 <= frame < self.frames for frame in chosen):
-            raise ValueError(f"frames must be 0 to {self.frames - 1}, at least one, got {chosen}")
-        return chosen
-
-    def _pictures_of(self, frames: Sequence[int]) -> Iterator[bytes]:
-        """Frames one after the other as a page draws them; the one that is shown comes back at the end."""
-        content = self._content
-        assert content is not None
-        self.playing = False
-        try:
-            for number, frame in enumerate(frames):
-                with self._lock:  # in this order on the same channel, so that the picture is of this frame
-                    self._read(content, frame)
-                    self._send_latest()
-                    picture = self.take_picture()
-                try:
-                    yield picture.result(timeout=_PICTURE_S)
-                except TimeoutError as error:
-                    raise TimeoutError(
-                        "no page has drawn the movie; is the view in sight of a browser?"
-                    ) from error
-                if number % 10 == 0:
-                    self.notice = f"filming: {number + 1} of {len(frames)} frames"
-        finally:
-            self.notice = ""
-            self._pump.put(("frame", self.frame))
-
-    def _film_for_page(self, name: str) -> None:
-        """Send a movie to whoever has asked for one in a page."""
-
-        def work() -> None:
-            try:
-                frames = self._to_film(None)
-                movie = film.encode(self._pictures_of(frames), film.ending_of(name), self.fps)
-                self.send({"kind": "download", "name": name}, [movie])
-            except Exception as error:
-                self.notice = " ".join(str(error).split())
-
-        threading.Thread(target=work, name="so3lab film", daemon=True).start()
-
-
-_TRAITS = {name for name in Viewer.class_trait_names() if not name.startswith("_")} & {
-    "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "loop", "notice", "picked",
-    "playing", "smoothing",
-}  # fmt: skip
+            self._filming.send(f"so3lab.{content['format']}")

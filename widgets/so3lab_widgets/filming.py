@@ -1,0 +1,85 @@
+"""Movies of a trajectory in a viewer: a page draws one frame after the other, and a thread gathers the pictures."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from so3lab_widgets import film
+
+_PICTURE_S = 20.0
+"""How long a movie waits for a page to draw one of its pictures."""
+
+
+class Filming:
+    """Makes movies of what a viewer shows.
+
+    Args:
+        viewer: Has ``frames``, ``playing``, ``fps``, ``notice`` and ``send``.
+        draw: Shows a frame and asks the page for its picture.
+        rest: Shows the frame again that was shown before.
+    """
+
+    def __init__(self, viewer: Any, draw: Callable[[int], "Future[bytes]"], rest: Callable[[], None]):
+        self._viewer, self._draw, self._rest = viewer, draw, rest
+
+    def save(self, path: str | Path, frames: Sequence[int] | None, fps: float) -> "Future[Path]":
+        """Write a movie in a thread.
+
+        Raises:
+            ValueError: If the ending of the path is wrong, nothing moves, or a frame does not exist.
+        """
+        ending, chosen = film.ending_of(path), self._chosen(frames)
+        done: Future[Path] = Future()
+
+        def write() -> None:
+            try:
+                Path(path).write_bytes(film.encode(self._pictures_of(chosen), ending, fps))
+                done.set_result(Path(path))
+            except Exception as error:
+                done.set_exception(error)
+
+        threading.Thread(target=write, name="so3lab film", daemon=True).start()
+        return done
+
+    def send(self, name: str) -> None:
+        """Send a movie to whoever has asked for one in a page; the ending of the name says which kind."""
+        viewer = self._viewer
+
+        def work() -> None:
+            try:
+                frames = self._chosen(None)
+                movie = film.encode(self._pictures_of(frames), film.ending_of(name), viewer.fps)
+                viewer.send({"kind": "download", "name": name}, [movie])
+            except Exception as error:
+                viewer.notice = " ".join(str(error).split())
+
+        threading.Thread(target=work, name="so3lab film", daemon=True).start()
+
+    def _chosen(self, frames: Sequence[int] | None) -> list[int]:
+        there = self._viewer.frames
+        if there < 2:
+            raise ValueError("a movie needs a trajectory; show one first, or press ● to record what moves")
+        chosen = film.spread(there) if frames is None else [int(frame) for frame in frames]
+        if not chosen or any(not 0 <= frame < there for frame in chosen):
+            raise ValueError(f"frames must be 0 to {there - 1}, at least one, got {chosen}")
+        return chosen
+
+    def _pictures_of(self, frames: Sequence[int]) -> Iterator[bytes]:
+        """Frames one after the other as a page draws them; the one that is shown comes back at the end."""
+        viewer = self._viewer
+        viewer.playing = False
+        try:
+            for number, frame in enumerate(frames):
+                try:
+                    yield self._draw(frame).result(timeout=_PICTURE_S)
+                except TimeoutError as error:
+                    raise TimeoutError(
+                        "no page has drawn the movie; is the view in sight of a browser?"
+                    ) from error
+                if number % 10 == 0:
+                    viewer.notice = f"filming: {number + 1} of {len(frames)} frames"
+        finally:
+            viewer.notice = ""
+            self._rest()
