@@ -3,7 +3,7 @@
 
 const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
 const ARC_POINTS = 24, ARC_RADIUS = 0.9;
-const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.6;
+const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.8;
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
