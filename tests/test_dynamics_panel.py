@@ -294,7 +294,7 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
         return values is not None and np.allclose(values, energies, atol=1e-4)
 
     wait_for(painted, "energies of the shown frame")
-    assert viewer._legend["label"] == "atomic energy (eV)"
+    wait_for(lambda: viewer._legend["label"] == "atomic energy (eV)", "their legend")
     viewer.colour = "force"
     forces = np.linalg.norm(panel.live.frame().forces[-1], axis=1)
     wait_for(lambda: np.array_equal(viewer._latest["values"], forces), "forces of the shown frame")

@@ -56,6 +56,8 @@ def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
     try:
         paused(panel)
         assert set(panel.steering.sliders) == set(SLIDERS[ensemble])
+        drawn = {trace.name for trace in panel.plots.curves.data}
+        assert ("thermostat" in drawn) == (ensemble != "nve"), "no thermostat, no curve of its temperature"
         shown = [child.description for child in panel.steering.children if hasattr(child, "readout")]
         assert shown == [slider.description for slider in panel.steering.sliders.values()]
         plain = from_the_start(panel)

@@ -269,7 +269,7 @@ def test_a_movie_holds_every_frame_that_was_asked_for(make, tmp_path, ending):
 
 def test_movies_that_cannot_be_made_say_why(make, tmp_path, monkeypatch):
     viewer, _ = make(frames_of(), answers=False)
-    monkeypatch.setattr("so3lab_widgets.viewer._PICTURE_S", 0.1)
+    monkeypatch.setattr("so3lab_widgets.filming._PICTURE_S", 0.1)
     with pytest.raises(TimeoutError, match="no page has drawn the movie"):
         viewer.save_movie(tmp_path / "run.gif").result(timeout=10)
     for call, sentence in (

@@ -201,7 +201,7 @@ class DynamicsPanel(RunCommands):
         self._plot_head.layout.display = "" if copies > 1 else "none"
         self._views.children = tuple(self.viewers)
         before = (*self._plot_box.children, *self._side.children)
-        self.plots = LivePlots(structure)
+        self.plots = LivePlots(structure, thermostat=self.form.ensemble.value != "nve")
         self._plot_box.children = tuple(
             ipw.VBox([figure], layout=ipw.Layout(flex=flex, min_width="0"))
             for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))

@@ -43,19 +43,20 @@ class LivePlots:
     Args:
         atoms: Its structure.
         height: In pixels.
+        thermostat: Whether there is one, whose temperature is drawn.
 
     Attributes:
         curves: Temperature, energies, and what is picked, over time.
         maps: The backbone's free energy, where there is a backbone, and the spectrum.
     """
 
-    def __init__(self, atoms: Atoms, height: int = 520):
+    def __init__(self, atoms: Atoms, height: int = 520, thermostat: bool = True):
         self._symbols, self._masses = atoms.get_chemical_symbols(), atoms.get_masses()
         try:
             self._torsions = observables.backbone_torsions(atoms)
         except ValueError:  # no peptide
             self._torsions = []
-        self.curves = LinkedFigure(_curves(height))
+        self.curves = LinkedFigure(_curves(height, thermostat))
         self.maps = LinkedFigure(_maps(height, bool(self._torsions)))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
@@ -101,7 +102,8 @@ class LivePlots:
         measured = self._measured(live, number, picked, rows)
         with self.curves.batch_update():
             for name, values in drawn.items():
-                self._draw(name, times, values.to_numpy())
+                if name in self._traces:
+                    self._draw(name, times, values.to_numpy())
             if measured is None:
                 self._draw("picked", times[:0], times[:0])
                 title = _NOTHING_PICKED
@@ -187,12 +189,14 @@ def _small_title(axis: Any) -> None:
     axis.title.font.size = 12
 
 
-def _curves(height: int) -> go.Figure:
+def _curves(height: int, thermostat: bool) -> go.Figure:
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, name, colour in (
         (1, "temperature", VERMILLION), (1, "thermostat", INK), (2, "potential", BLUE), (2, "total", GREEN),
         (3, "picked", PURPLE),
     ):  # fmt: skip
+        if name == "thermostat" and not thermostat:
+            continue
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
         figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
     for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
@@ -202,6 +206,8 @@ def _curves(height: int) -> go.Figure:
         (1, 0.0, "atoms", VERMILLION), (1, 0.12, "thermostat ┄", INK), (2, 0.0, "total", GREEN),
         (2, 0.12, "potential", BLUE),
     ):  # fmt: skip
+        if words.startswith("thermostat") and not thermostat:
+            continue
         figure.add_annotation(
             text=words, font={"color": colour, "size": 12}, showarrow=False, xref="x domain", yref="y domain", x=place,
             y=1.0, xanchor="left", yanchor="bottom", row=row, col=1,

@@ -3,7 +3,7 @@
 
 const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
 const ARC_POINTS = 24, ARC_RADIUS = 0.9;
-const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.6;
+const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.8;
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
@@ -96,7 +96,9 @@ function unlessClosed(act) {
 class Scene {
   constructor(NGL, model, place, latest) {
     Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false});
-    this.stage = new NGL.Stage(place, {sampleLevel: 0, tooltip: false, clipDist: 0.1, fogNear: 100, fogFar: 101});
+    // NGL cuts off what is far from the middle; a cell may grow, and atoms may fly apart.
+    this.stage = new NGL.Stage(place, {sampleLevel: 0, tooltip: false, clipDist: 0.1,
+      clipNear: -50, clipFar: 150, fogNear: 150, fogFar: 151});
     this.stage.mouseControls.remove("clickPick-*");
     this.stage.signals.clicked.add(found => this.pick(found));
     this.stage.viewer.signals.rendered.add(() => {
