@@ -178,7 +178,9 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         notebook.wait_until(lambda: ask(notebook, volume) < 0.98 * before, "a smaller cell", seconds=120)
         assert ask(notebook, PROGRAMS) == programs
         assert len(notebook.canvases(VIEW)) == 1
-        notebook.page.locator("button:has-text('Pause')").first.click()  # for the picture: a busy page moves on
+        notebook.page.locator(
+            "button:has-text('Pause')"
+        ).first.click()  # for the picture: a busy page moves on
         notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "the pause")
         notebook.picture("water-npt", ".jp-CodeCell >> nth=0")
         assert notebook.failures() == []
