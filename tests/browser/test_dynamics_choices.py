@@ -137,7 +137,7 @@ def turn_knobs(notebook, ensemble: str) -> None:
         drag(notebook, "Barostat", 0.1)
         notebook.wait_until(lambda: 150 < ask(notebook, "panel.control.barostat_fs") < 300, "a fast barostat")
         drag(notebook, "Pressure", 0.4)
-        assert ask(notebook, "panel.control.pressure_GPa") > 1.0
+        notebook.wait_until(lambda: ask(notebook, "panel.control.pressure_GPa") > 1.0, "a pressure")
         notebook.wait_until(lambda: ask(notebook, volume) < 0.97 * before, "a smaller cell", seconds=90)
 
 
