@@ -355,7 +355,7 @@ def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cel
         volume = "float(panel.live.frame().volume[-1])"
         before, compiled, seen = ask(notebook, volume), ask(notebook, programs), picture(notebook)
         drag(notebook, "Pressure", 0.2)
-        assert ask(notebook, "panel.control.pressure_GPa") > 0.2
+        notebook.wait_until(lambda: ask(notebook, "panel.control.pressure_GPa") > 0.2, "a pressure")
         notebook.wait_until(lambda: ask(notebook, volume) < 0.97 * before, "a smaller cell", 60)
         assert ask(notebook, programs) == compiled
         assert picture(notebook) != seen

@@ -198,7 +198,11 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
         if name == "thermostat" and not thermostat:
             continue
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
-        figure.add_scatter(x=[], y=[], name=name, mode="lines", row=row, col=1, line=line)
+        # A dihedral about 180° is cut at each jump to -180°: its moments are dots where no line is left of it.
+        mode = "lines+markers" if name == "picked" else "lines"
+        figure.add_scatter(
+            x=[], y=[], name=name, mode=mode, row=row, col=1, line=line, marker={"size": 2.5, "color": colour}
+        )
     for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
         figure.update_yaxes(title_text=words, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=3, col=1)

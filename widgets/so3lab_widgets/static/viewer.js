@@ -3,6 +3,7 @@
 
 const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
 const ARC_POINTS = 24, ARC_RADIUS = 0.9;
+const EDGE_SHARE = 0.003;  // of a cell's length: what is thinner than a pixel at its far side is not drawn
 const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.8;
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
@@ -274,8 +275,10 @@ class Scene {
   }
 
   cellEdges() {
-    const corners = cellCorners(this.latest.cell);
-    return this.cylinders(12, k => [...CELL_EDGES[k].map(number => corners[number]), 0x808890, 0.04]);
+    const {cell} = this.latest, corners = cellCorners(cell);
+    const longest = Math.max(...[0, 3, 6].map(first => norm([...cell.subarray(first, first + 3)])));
+    const radius = Math.max(0.04, EDGE_SHARE * longest);
+    return this.cylinders(12, k => [...CELL_EDGES[k].map(number => corners[number]), 0x808890, radius]);
   }
 
   arrowBodies() {
