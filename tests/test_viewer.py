@@ -332,6 +332,23 @@ def test_numbers_of_one_colour_are_never_those_of_another(make):
     wait_for(lambda: "values" not in page.frames[-1], "no colours of something else")
 
 
+def test_colours_that_come_while_their_frame_waits_are_not_lost(make):
+    viewer, page = make()
+    viewer.show_live(molecule("CH3CH2OH"), ["few"])
+    viewer.colour = "few"
+    moved = viewer.atoms.positions.copy()
+    for number in range(1, 30):
+        moved[0, 0] += 0.1
+        viewer.push(moved)
+        time.sleep(0.003 * (number % 5))  # the frame waits, is on its way, or has gone
+        viewer.recolour({"few": np.full(9, float(number))})
+        wait_for(
+            lambda number=number: page.frames and page.frames[-1].get("values", [0.0])[0] == number,
+            "numbers of this frame", 5,
+        )  # fmt: skip
+        np.testing.assert_allclose(page.positions, moved - moved.mean(axis=0), atol=1e-4)
+
+
 def test_what_is_sent_again_pushes_no_frame_out(make):
     viewer, page = make()
     viewer.show_live(molecule("CH3CH2OH"))

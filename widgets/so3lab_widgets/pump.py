@@ -59,9 +59,12 @@ class Pump:
 
     def offer(self, item: Any) -> None:
         """Make this the newest item unless one waits already, which then does as well."""
+        self.amend(lambda waiting: item if waiting is None else waiting)
+
+    def amend(self, change: Callable[[Any], Any]) -> None:
+        """Put what a function makes of the item that waits, or of None where none does."""
         with self._full:
-            if self._item is None:
-                self.put(item)
+            self.put(change(self._item))
 
     def report(self, painted: int) -> None:
         """The browser has painted so many items since it reported last."""

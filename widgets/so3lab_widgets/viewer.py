@@ -191,10 +191,14 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         Args:
             values: By name; those of the colour that is chosen are drawn, unless they are for other atoms.
         """
-        with self._lock:
-            atoms = 0 if self._atoms is None else len(self._atoms)
-            self._take_values({name: array for name, array in values.items() if len(array) == atoms})
-        self._pump.offer(("again", None))
+
+        def with_values(waiting: tuple[str, Any] | None) -> tuple[str, Any]:
+            if waiting is not None and waiting[0] == "push":  # sent without them it would take them away
+                positions, cell, others, arrows = waiting[1]
+                return "push", (positions, cell, {**others, **values}, arrows)
+            return waiting if waiting is not None and waiting[0] == "frame" else ("recolour", values)
+
+        self._pump.amend(with_values)
 
     def as_nglview(self):
         """The same as a plain nglview widget, on which all of nglview works."""
@@ -288,6 +292,9 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
                     self._read(self._content, what)
                 elif kind == "push" and self._atoms is not None and len(what[0]) == len(self._atoms):
                     self._take(*what)
+                elif kind == "recolour" and self._atoms is not None:
+                    atoms = len(self._atoms)
+                    self._take_values({name: array for name, array in what.items() if len(array) == atoms})
                 self._send_latest()
         except Exception as error:  # shown in place; the view goes on
             self.notice = " ".join(str(error).split())
