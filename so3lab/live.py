@@ -25,6 +25,9 @@ ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1
 """Biases that may come and go while it runs without compilation."""
 BLOCK = 512
 """Frames of the past that are kept in one piece: thousands of small pieces would cost every look at them."""
+INTERVAL, FEWEST_FRAMES_HZ = 8, 16.0
+"""Steps between frames, and frames per second below which there are fewer steps between them."""
+_CHUNKS_TO_SETTLE = 5
 MEMORY = 64e6
 """Bytes of positions and velocities that are kept of the past."""
 
@@ -38,7 +41,7 @@ class LiveDynamics:
         ensemble: As there.
         control: The knobs; turn them while it runs.
         seeds: Of velocities and noise, one for each structure.
-        interval: Steps between frames.
+        interval: Steps between frames; default: eight, or fewer where steps are slow (:data:`FEWEST_FRAMES_HZ`).
         limits: When a structure counts as blown up.
         memory: Bytes of the past that are kept; the oldest frames are forgotten first.
 
@@ -55,16 +58,17 @@ class LiveDynamics:
         ensemble: Ensemble = "langevin",
         control: Control | None = None,
         seeds: Sequence[int] | None = None,
-        interval: int = 8,
+        interval: int | None = None,
         limits: Limits | None = None,
         memory: float = MEMORY,
     ):
-        if interval < 1:
+        if interval is not None and interval < 1:
             raise ValueError(f"interval must be at least 1, got {interval}")
         self.replicas = Replicas(
             potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits, slots=ROOM
         )
-        self.interval = interval
+        self.interval = interval or INTERVAL
+        self._speeds: list[float] | None = [] if interval is None else None
         self.steps_per_second = 0.0
         """As of the last chunk, 0 before the second one; the first holds compilation."""
         atoms = sum(map(len, structures))
@@ -103,6 +107,7 @@ class LiveDynamics:
             seconds = time.monotonic() - started
             steps = frames * self.interval
             self.steps_per_second = steps / seconds
+            self._settle()
             self._remember(chunks)
             with self._writing:
                 if self._recording is not None:
@@ -233,6 +238,16 @@ class LiveDynamics:
     def recording(self) -> bool:
         """Whether frames go to disk."""
         return self._recording is not None
+
+    def _settle(self) -> None:
+        """Choose the interval, once, by the fastest of the first chunks; a file that is being written keeps its own."""
+        if self._speeds is None:
+            return
+        self._speeds.append(self.steps_per_second)
+        if len(self._speeds) == _CHUNKS_TO_SETTLE:
+            if self._recording is None:
+                self.interval = int(np.clip(max(self._speeds) / FEWEST_FRAMES_HZ, 1, INTERVAL))
+            self._speeds = None
 
     def _remember(self, chunks: list[Chunk]) -> None:
         for chunks_of_one, chunk in zip(self._past, chunks, strict=True):

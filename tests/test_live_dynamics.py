@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +32,23 @@ def start_of(simulation: LiveDynamics):
 
 def some(simulation, chunks: int):
     return list(itertools.islice(simulation.run(0.01), chunks))
+
+
+@pytest.mark.parametrize(("seconds_per_step", "steps"), [(0.0, 8), (0.02, 3), (0.2, 1)])
+def test_frames_of_slow_steps_come_as_often_as_they_can(potential, seconds_per_step, steps):
+    simulation = LiveDynamics(potential, [read_structure("ethanol")])
+    advance = simulation.replicas.advance
+
+    def slowly(frames, interval):
+        time.sleep(seconds_per_step * frames * interval)
+        return advance(frames, interval)
+
+    simulation.replicas.advance = slowly
+    chunks = simulation.run()
+    for _ in range(8):
+        next(chunks)
+    assert simulation.interval == steps
+    assert len(set(np.diff(simulation.table()["step"])[-2:])) == 1
 
 
 def test_the_past_is_what_was_handed_out(potential):
