@@ -19,7 +19,7 @@ from so3lab.graph import displacements, sum_pairs_per_structure, sum_per_structu
 from so3lab.integrators import INTEGRATORS, Forces, bodies_of, key_data
 from so3lab.safe import safe_norm
 
-Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None))
+Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None, None))
 THERMOSTATS = ("langevin", "nose-hoover", "csvr")
 
 
