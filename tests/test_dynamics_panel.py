@@ -314,6 +314,19 @@ def test_one_small_program_gives_all_colours(panel):
     assert atom_values._forwards._cache_size() <= programs + 1
 
 
+def test_other_fields_during_a_run_say_when_they_act(panel):
+    runs(panel)
+    waits = "after Stop and Start"
+    assert waits not in panel._words()
+    panel.form.ensemble.value = "nve"
+    assert waits in panel._words()
+    panel.form.ensemble.value = "langevin"
+    assert waits not in panel._words()
+    panel.form.ensemble.value = "nve"
+    panel.stop()
+    assert waits not in panel._words()
+
+
 def test_a_sentence_stays_while_the_molecule_moves(panel):
     runs(panel)
     panel.viewers[0].picked = [1]

@@ -92,6 +92,8 @@ class DynamicsPanel(RunCommands):
                 self._code,
             ]
         )
+        for field in self.form.children:
+            field.observe(lambda change: self.bar.refresh(), "value")
         self._say_code(self._constructor())
         if start:
             self.start()
@@ -271,7 +273,9 @@ class DynamicsPanel(RunCommands):
             return ""
         temperature = live.table()["temperature"].iloc[-50:].mean()
         speed = live.steps_per_second * self.control.timestep_fs * 1e-6 * 86400
-        return f"{live.time_ps:.2f} ps · {temperature:.0f} K · {live.steps_per_second:.0f} steps/s = {speed:.1f} ns/day"
+        pace = f"{live.steps_per_second:.0f} steps/s = {speed:.1f} ns/day"
+        later = " · what the fields say begins after Stop and Start" if self._fields_differ else ""
+        return f"{live.time_ps:.2f} ps · {temperature:.0f} K · {pace}{later}"
 
     def _measure(self, atoms: Sequence[int]) -> float:
         found = internal_coordinates(self._running().atoms().positions[None], {"picked": tuple(atoms)})

@@ -164,6 +164,12 @@ class RunCommands(Panel):
         """What a run is made from; the thermostat's temperature is that of the first velocities."""
         return (*self.form.values, self.control.temperature_K)
 
+    @property
+    def _fields_differ(self) -> bool:
+        """Whether the fields ask for another run than the one that has begun, which goes on as it is."""
+        job = self.job
+        return job is not None and job.items > 0 and not job.ended and self._asked[:-1] != self.form.values
+
     def _stands(self) -> bool:
         """Whether the run that waits is the one that is wanted; one that has begun is."""
         begun = self.job is not None and self.job.items > 0
