@@ -92,6 +92,19 @@ def test_silence_means_that_nobody_looks(monkeypatch):
         Pump(sent.append, fastest_hz=0)
 
 
+def test_a_pause_is_no_silence(monkeypatch):
+    monkeypatch.setattr(pump_module, "SILENCE_S", 0.05)
+    sent = []
+    pump = Pump(lambda item: sent.append(item), fastest_hz=100.0)
+    for number in (1, 2):
+        pump.put(number)
+        wait_for(lambda number=number: pump.sent == number)
+        pump.report(1)
+        time.sleep(0.15)  # nothing is shown, so that nothing can be reported
+    assert pump.rate_hz == 100.0
+    pump.close()
+
+
 def test_a_limit_holds_whatever_the_page_could_paint():
     pump = Pump(lambda item: None, 20.0)
     pump.limit(2.0)

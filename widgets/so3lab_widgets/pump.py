@@ -44,6 +44,7 @@ class Pump:
         self._thread: threading.Thread | None = None
         self._reported_at = time.monotonic()
         self._sent_at_report = 0
+        self._unanswered_since = time.monotonic()
 
     def put(self, item: Any) -> None:
         """Make this the newest item; never waits. An item that is None is no item."""
@@ -100,9 +101,11 @@ class Pump:
                     return
                 item, self._item = self._item, None
             started = time.monotonic()
+            if self.sent == self._sent_at_report:  # after a pause nobody has been silent yet
+                self._unanswered_since = started
             self._send(item)
             self.sent += 1
-            if started - self._reported_at > SILENCE_S:
+            if started - self._unanswered_since > SILENCE_S:
                 self.rate_hz = SLOWEST_HZ
             self._wait(started + 1.0 / self.rate_hz)
 
