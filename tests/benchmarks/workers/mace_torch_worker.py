@@ -1,14 +1,11 @@
 """MACE in PyTorch: the network alone on a batch that is ready, and velocity Verlet through its ASE calculator."""
 
 from mace_model import MODEL, random_mace
-from protocol import Engine, serve
+from protocol import serve, through_ase
 
 from mace import data  # isort: skip
 from mace.calculators import MACECalculator  # isort: skip
 from mace.tools import torch_geometric  # isort: skip
-from ase import units
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-from ase.md.verlet import VelocityVerlet
 
 CALCULATOR = MACECalculator(models=random_mace(), device="cpu", default_dtype="float32")
 
@@ -26,17 +23,7 @@ def prepare(structures):
     def call():
         return CALCULATOR.models[0](batch.clone().to_dict())["forces"].detach().numpy()
 
-    if len(structures) > 1:
-        return Engine(call, why_no_steps="ASE moves one structure at a time")
-    return Engine(call, dynamics(structures[0]))
-
-
-def dynamics(atoms):
-    """Velocity Verlet through the calculator."""
-    moving = atoms.copy()
-    moving.calc = CALCULATOR
-    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
-    return VelocityVerlet(moving, 0.25 * units.fs).run
+    return through_ase(call, structures, CALCULATOR)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,20 @@ def serve(
         print(json.dumps(answer), file=_answers, flush=True)
 
 
+def through_ase(call: Callable[[], Any], structures: list, calculator: Any) -> Engine:
+    """An engine whose dynamics are velocity Verlet of a single structure through its ASE calculator."""
+    from ase import units
+    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+    from ase.md.verlet import VelocityVerlet
+
+    if len(structures) > 1:
+        return Engine(call, why_no_steps="ASE moves one structure at a time")
+    moving = structures[0].copy()
+    moving.calc = calculator
+    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
+    return Engine(call, VelocityVerlet(moving, 0.25 * units.fs).run)
+
+
 def timed(function: Callable[[], Any]) -> float:
     """CPU seconds of one call."""
     started = time.process_time()

@@ -3,7 +3,7 @@
 import warnings
 
 import torch
-from protocol import Engine, serve
+from protocol import serve, through_ase
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -30,21 +30,7 @@ def prepare(structures):
         fresh = CALCULATOR._clone_batch(batch).to_dict()
         return CALCULATOR.models[0](fresh, compute_stress=False)["forces"].detach().numpy()
 
-    if len(structures) > 1:
-        return Engine(call, why_no_steps="ASE moves one structure at a time")
-    return Engine(call, dynamics(structures[0]))
-
-
-def dynamics(atoms):
-    """Velocity Verlet through the calculator."""
-    from ase import units
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
-    from ase.md.verlet import VelocityVerlet
-
-    moving = atoms.copy()
-    moving.calc = CALCULATOR
-    MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
-    return VelocityVerlet(moving, 0.25 * units.fs).run
+    return through_ase(call, structures, CALCULATOR)
 
 
 if __name__ == "__main__":
