@@ -88,9 +88,10 @@ function download(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// Tell the kernel something on a timer's behalf; a model that is being closed has nobody to tell.
-function unlessClosed(act) {
-  try { act(); } catch (error) { if (!String(error).includes("comm")) throw error; }
+// Tell the kernel something on a timer's behalf; where the model is being closed, or its kernel is
+// started again, there is nobody to tell, and Jupyter throws.
+function ifHeard(tell) {
+  try { tell(); } catch (error) { console.debug("so3lab: not heard:", String(error)); }
 }
 
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
@@ -175,7 +176,7 @@ class Scene {
     viewer.requestRender();
     this.touched = this.moving = false;
     this.kept = null;
-    if (this.model.get("camera").length) { this.model.set("camera", []); unlessClosed(() => this.model.save_changes()); }
+    if (this.model.get("camera").length) { this.model.set("camera", []); ifHeard(() => this.model.save_changes()); }
   }
 
   draw() {
@@ -319,7 +320,7 @@ class Scene {
     } else if (this.moving) {
       this.moving = false;
       this.model.set("camera", now);
-      unlessClosed(() => this.model.save_changes());
+      ifHeard(() => this.model.save_changes());
     }
   }
 
@@ -557,7 +558,7 @@ export default () => {
         const painted = scene.painted ?? 0;
         if (!(came || painted) || document.hidden) return;
         came = scene.painted = 0;
-        unlessClosed(() => model.send({kind: "painted", count: painted}));
+        ifHeard(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
       await scene.load();
       model.send({kind: "hello", in_software: scene.inSoftware});
