@@ -36,6 +36,11 @@ class Chunk(NamedTuple):
     def __len__(self) -> int:
         return len(self.step)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return sum(values.nbytes for values in self.columns().values())
+
     def first(self, count: int) -> "Chunk":
         """The first so many frames."""
         return Chunk(**{name: values[:count] for name, values in self.columns().items()})

@@ -29,7 +29,7 @@ INTERVAL, FEWEST_FRAMES_HZ = 8, 16.0
 """Steps between frames, and frames per second below which there are fewer steps between them."""
 _CHUNKS_TO_SETTLE = 5
 MEMORY = 64e6
-"""Bytes of positions and velocities that are kept of the past."""
+"""Bytes that are kept of the past."""
 
 
 class LiveDynamics:
@@ -71,11 +71,10 @@ class LiveDynamics:
         self._speeds: list[float] | None = [] if interval is None else None
         self.steps_per_second = 0.0
         """As of the last chunk, 0 before the second one; the first holds compilation."""
-        atoms = sum(map(len, structures))
-        self._most_frames = max(2, int(memory / (24 * atoms)))
         self._recording: Recording | None = None
         self._writing = threading.Lock()
         self._past: list[list[Chunk]] = [[chunk] for chunk in self.replicas.frames()]
+        self._most_frames = max(2, int(memory / sum(chunk.nbytes for (chunk,) in self._past)))
 
     @property
     def control(self) -> Control:

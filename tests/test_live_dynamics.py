@@ -100,7 +100,8 @@ def test_new_velocities_make_another_future(potential):
 
 
 def test_only_so_much_of_the_past_is_kept(potential):
-    simulation = live(potential, copies=2, memory=24 * 18 * 30)
+    frame = live(potential).frame().nbytes
+    simulation = live(potential, copies=2, memory=2 * frame * 30)
     some(simulation, 40)
     frames = simulation.frames()
     assert frames <= 30

@@ -1,6 +1,6 @@
 """What watching costs: frames per second in a browser, and molecular dynamics with and without somebody looking.
 
-    python -m tests.benchmarks.live_view [--seconds 20] [--minutes 10]
+    python -m tests.benchmarks.live_view [--seconds 40] [--minutes 10]
 
 Ac-Ala3-NHMe (42 atoms) in the dynamics panel of a real JupyterLab, drawn in software by headless Chromium on the same
 cores: a floor of what a person sees. The first frame comes cold (nothing compiled yet), warm (programs on disk), both
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import sync_playwright
 
@@ -82,7 +83,7 @@ def watched(notebook: Notebook, seconds: float) -> dict[str, float]:
     state = "[panel.viewers[0].painted, panel.live.replicas.step, __import__('psutil').Process().memory_info().rss]"
     before, started, waits = ask(notebook, state), time.monotonic(), []
     while time.monotonic() - started < seconds:
-        notebook.page.wait_for_timeout(1000)
+        notebook.page.wait_for_timeout(min(1000, 500 * seconds))
         asked = time.monotonic()
         assert ask(notebook, "1 + 1") == 2
         waits.append(time.monotonic() - asked)
@@ -127,6 +128,7 @@ def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
     return float(np.median(waits)), max(waits)
 
 
+ROUNDS = 8
 SHARES = (0.4, 0.1, 0.35, 0.15, 0.4, 0.1, 0.35, 0.2)
 """Of the slider's range, one after the other; a click on the handle itself would move nothing."""
 HEAP = "performance.memory.usedJSHeapSize / 1e6"
@@ -136,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=40.0, help="of each measurement")
     parser.add_argument("--minutes", type=float, default=0.0, help="of watching for growth of memory")
     options = parser.parse_args()
     cache = tempfile.mkdtemp()
@@ -158,15 +160,17 @@ def main() -> None:
                         continue
                     notebook.page.wait_for_timeout(5000)
                     rows = []
-                    for _ in range(2):  # in turns, for the machine is noisy
-                        rows.append(watched(notebook, options.seconds))
-                        print({name: round(value, 3) for name, value in rows[-1].items()}, flush=True)
+                    for _ in range(ROUNDS):  # in short turns, for the machine is noisy
+                        rows.append(watched(notebook, options.seconds / ROUNDS))
                         notebook.answer("panel.pause()")
-                        notebook.page.wait_for_timeout(1000)
-                        rows[-1]["alone"] = float(notebook.answer(ALONE.format(seconds=options.seconds)))
+                        notebook.page.wait_for_timeout(500)
+                        alone = notebook.answer(ALONE.format(seconds=options.seconds / ROUNDS))
+                        rows[-1]["lost"] = 1 - rows[-1]["steps_per_second"] / float(alone)
                         notebook.answer("panel.start()")
-                    lost = [1 - row["steps_per_second"] / row["alone"] for row in rows]
-                    print("share of speed lost to watching:", [round(x, 3) for x in lost])
+                        notebook.page.wait_for_timeout(1500)
+                    table = pd.DataFrame(rows)
+                    print("watched, median and spread (quartiles) over", ROUNDS, "turns with and without looking:")
+                    print(table.quantile([0.5, 0.25, 0.75]).round(3).T.to_string(header=False), flush=True)
                     median, longest = slider_to_effect(notebook)
                     print(f"slider to effect: median {median:.3f} s, longest {longest:.3f} s", flush=True)
                     for minute in range(round(options.minutes)):
