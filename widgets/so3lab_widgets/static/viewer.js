@@ -94,12 +94,35 @@ function ifHeard(tell) {
   try { tell(); } catch (error) { console.debug("so3lab: not heard:", String(error)); }
 }
 
+// Whether the processor draws, which may have a simulation to run, too.
+const inSoftware = (() => {
+  let answer = null;
+  return () => {
+    if (answer !== null) return answer;
+    const gl = document.createElement("canvas").getContext("webgl");
+    if (!gl) return answer = false;
+    const info = gl.getExtension("WEBGL_debug_renderer_info");
+    answer = /swiftshader|llvmpipe|software/i.test(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return answer;
+  };
+})();
+
+// NGL asks for smoothed edges, which cost the processor a quarter of every frame and which its balls and sticks, drawn
+// by shaders, hardly show; it takes no setting for that, so the question is changed while it asks.
+function makeStage(NGL, place, settings) {
+  if (!inSoftware()) return new NGL.Stage(place, settings);
+  const kind = HTMLCanvasElement.prototype, asked = kind.getContext;
+  kind.getContext = function (name, wishes) { return asked.call(this, name, {...wishes, antialias: false}); };
+  try { return new NGL.Stage(place, settings); } finally { kind.getContext = asked; }
+}
+
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
 class Scene {
   constructor(NGL, model, place, latest) {
     Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false});
     // NGL cuts off what is far from the middle; a cell may grow, and atoms may fly apart.
-    this.stage = new NGL.Stage(place, {sampleLevel: 0, tooltip: false, clipDist: 0.1,
+    this.stage = makeStage(NGL, place, {sampleLevel: 0, tooltip: false, clipDist: 0.1,
       clipNear: -50, clipFar: 150, fogNear: 150, fogFar: 151});
     this.stage.mouseControls.remove("clickPick-*");
     this.stage.signals.clicked.add(found => this.pick(found));
@@ -322,12 +345,6 @@ class Scene {
       this.model.set("camera", now);
       ifHeard(() => this.model.save_changes());
     }
-  }
-
-  // Whether the processor draws, which has a simulation to run, too.
-  get inSoftware() {
-    const gl = this.stage.viewer.renderer.getContext(), info = gl.getExtension("WEBGL_debug_renderer_info");
-    return /swiftshader|llvmpipe|software/i.test(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
   }
 
   async picture() { return this.stage.makeImage({factor: 2, antialias: true, transparent: true, trim: false}); }
@@ -561,7 +578,7 @@ export default () => {
         ifHeard(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
       await scene.load();
-      model.send({kind: "hello", in_software: scene.inSoftware});
+      model.send({kind: "hello", in_software: inSoftware()});
       return () => {
         clearInterval(reporting);
         theme.disconnect();
