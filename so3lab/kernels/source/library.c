@@ -7,6 +7,7 @@
    loops, and DOUBLE for float64. */
 
 #include <math.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #define EXPORT __attribute__((visibility("default")))
 #define BLOCK 48           /* pairs; a multiple of ROWS */
 #define SMALLEST_SHARE 192 /* pairs or atoms that are worth a thread */
+#define PATIENCE 2000 /* turns of waiting, some tens of µs, before a processor that others want is given to them */
 #define WHOLE(number, of) (((number) + (of)-1) / (of) * (of))
 #define ROWS 6             /* rows and vectors that a product keeps in registers */
 #ifdef __AVX512F__
@@ -110,10 +112,11 @@ static void share_out(XLA_FFI_CallFrame *frame, void (*work)(void *, long), void
         }
     }
     take_shares(s);
-    while (atomic_load(&s->done) < shares) {
+    for (long turn = 0; atomic_load(&s->done) < shares; turn++) {
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
+        if (turn > PATIENCE) sched_yield();
     }
     leave(s);
 }
