@@ -36,6 +36,18 @@ def random_parameters(settings: ModelSettings, seed: int = 0) -> dict[str, np.nd
     return found
 
 
+def nested(flat: dict[str, np.ndarray]) -> dict:
+    """Parameters by path as the tree that mlff keeps."""
+    tree: dict = {}
+    for name, array in flat.items():
+        *parts, last = name.split("/")
+        inner = tree
+        for part in parts:
+            inner = inner.setdefault(part, {})
+        inner[last] = array
+    return {"params": tree}
+
+
 def settings_and_parameters() -> tuple[ModelSettings, dict[str, np.ndarray]]:
     """Settings and mlff's parameters of the small network."""
     settings = settings_from_mlff(HYPERPARAMETERS)

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_pretrained import HYPERPARAMETERS, nested, port_attributes, random_parameters
+from small_checkpoint import HYPERPARAMETERS, nested, port_attributes, random_parameters
 from torch_files import torch_file, torch_parameters
 
 from so3lab.app import main

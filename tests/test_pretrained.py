@@ -11,6 +11,7 @@ import pytest
 import torch_files
 from small_checkpoint import (
     MODEL,
+    nested,
     port_attributes,
     same_tensors,
     settings_and_parameters,
@@ -23,17 +24,6 @@ from so3lab.pretrained.mlff import settings_from_mlff
 from so3lab.settings import ModelSettings
 
 PUBLISHED_ELEMENTS = (1, 6, 7, 8, 9, 15, 16, 17)
-
-
-def nested(flat: dict[str, np.ndarray]) -> dict:
-    tree: dict = {}
-    for name, array in flat.items():
-        *parts, last = name.split("/")
-        inner = tree
-        for part in parts:
-            inner = inner.setdefault(part, {})
-        inner[last] = array
-    return {"params": tree}
 
 
 @pytest.fixture(scope="module")
