@@ -1,5 +1,6 @@
 """What several test files share: where the shared reference numbers are, and small potentials."""
 
+import threading
 from pathlib import Path
 
 import jax
@@ -7,6 +8,7 @@ import pytest
 from ase.build import molecule
 
 from so3lab.compilation import avoid_known_faults
+from so3lab.control import Control
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
@@ -43,3 +45,16 @@ def ethanol():
     atoms = molecule("CH3CH2OH")
     atoms.rattle(0.05, seed=1)
     return atoms
+
+
+@pytest.fixture
+def panel():
+    """A dynamics panel of ethanol that leaves no thread behind."""
+    from so3lab_widgets.dynamics_panel import DynamicsPanel
+
+    before = set(threading.enumerate())
+    made = DynamicsPanel("ethanol", "ethanol", control=Control(temperature_K=300.0, friction_per_ps=20.0))
+    yield made
+    made.close()
+    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("so3lab")}
+    assert left == set()

@@ -1,13 +1,13 @@
 """Every ensemble in the panel: which sliders it has, and that each of them acts without any compilation."""
 
 import itertools
-import time
 
 import numpy as np
 import pytest
 from argon import ARGON
 from ase.build import bulk
 from so3lab_widgets.dynamics_panel import DynamicsPanel
+from waiting import wait_for
 
 from so3lab import stepping
 from so3lab.control import Control
@@ -29,11 +29,8 @@ FRAMES = 60
 
 
 def paused(panel: DynamicsPanel) -> None:
-    deadline = time.monotonic() + 240
-    while panel.job.state != "paused":
-        assert not panel.job.ended, panel.job.error
-        assert time.monotonic() < deadline, "not in time: the pause"
-        time.sleep(0.01)
+    wait_for(lambda: panel.job.state == "paused" or panel.job.ended, "the pause", 240)
+    assert not panel.job.ended, panel.job.error
 
 
 def from_the_start(panel: DynamicsPanel) -> tuple[np.ndarray, float, np.ndarray]:

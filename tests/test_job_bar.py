@@ -7,13 +7,7 @@ import pytest
 from so3lab_widgets import jobs
 from so3lab_widgets.job_bar import JobBar
 from so3lab_widgets.jobs import Job
-
-
-def wait_for(condition, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.002)
+from waiting import wait_for
 
 
 def counting(until: int, pause_s: float = 0.005):

@@ -6,13 +6,7 @@ import time
 import pytest
 from so3lab_widgets import jobs
 from so3lab_widgets.jobs import Job
-
-
-def wait_for(condition, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.002)
+from waiting import wait_for
 
 
 class Counter:

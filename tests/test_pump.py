@@ -7,13 +7,7 @@ import time
 import pytest
 from so3lab_widgets import pump as pump_module
 from so3lab_widgets.pump import Pump
-
-
-def wait_for(condition, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.002)
+from waiting import wait_for
 
 
 def test_the_newest_item_wins_and_the_last_one_always_arrives():

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 
 import ipywidgets
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from ase.build import molecule
 from ase.io import read
 from so3lab_widgets.trajectory_panel import TrajectoryPanel
+from waiting import wait_for
 
 import so3lab
 from so3lab import atom_values
@@ -48,13 +48,6 @@ def panel(path, tmp_path, monkeypatch):
     made.close()
 
 
-def wait_until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
 def test_temperature_and_energies_are_drawn_first(panel):
     assert list(panel.plot.series) == ["temperature", "potential_energy", "total_energy"]
     assert list(panel.row.series) == ["temperature", "potential_energy", "total_energy", "kinetic_energy"]
@@ -63,8 +56,8 @@ def test_temperature_and_energies_are_drawn_first(panel):
 
 def test_the_player_moves_line_and_numbers(panel):
     panel.viewer.frame = 1000
-    wait_until(lambda: panel.plot.figure.cursor == 2.0)
-    wait_until(lambda: "frame 1,000" in panel._readout.value)
+    wait_for(lambda: panel.plot.figure.cursor == 2.0)
+    wait_for(lambda: "frame 1,000" in panel._readout.value)
     assert (
         f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
     )
@@ -91,7 +84,7 @@ def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
 )
 def test_picked_atoms_are_measured_in_every_frame(panel, path, atoms, column):
     panel.viewer.picked = atoms
-    wait_until(lambda: column in panel.plot.series)
+    wait_for(lambda: column in panel.plot.series)
     right = internal_coordinates(Trajectory(path).positions(), {"x": tuple(atoms)}).to_numpy()[:, 0]
     np.testing.assert_allclose(panel.row.series[column].values, right)
     found = eval(panel._code.code, {"so3lab": __import__("so3lab")})
@@ -106,7 +99,7 @@ def test_a_longer_chain_replaces_the_shorter_and_a_new_one_does_not(panel):
         ([4, 5], {"angle C0–C1–O2_deg", "distance H4–H5_A"}),
     ):
         panel.viewer.picked = picked
-        wait_until(lambda columns=columns: {name for name in panel.row.series if "–" in name} == columns)
+        wait_for(lambda columns=columns: {name for name in panel.row.series if "–" in name} == columns)
 
 
 def test_series_are_hidden_and_shown(panel):
@@ -121,21 +114,21 @@ def test_chosen_frames_are_exported(panel, path, tmp_path):
     panel.choice.every.value = 10
     assert panel.choice.count.value == "4 frames chosen"
     panel.choice.save_frames.click()
-    wait_until(lambda: "Wrote 4 frames" in panel._message.value)
+    wait_for(lambda: "Wrote 4 frames" in panel._message.value)
     found = read(tmp_path / "frames.extxyz", ":")
     np.testing.assert_allclose(found[1].positions, Trajectory(path)[110].positions, atol=1e-6)
     panel.choice.save_table.click()
-    wait_until(lambda: "Wrote frames.csv" in panel._message.value)
+    wait_for(lambda: "Wrote frames.csv" in panel._message.value)
     assert pd.read_csv(tmp_path / "frames.csv")["frame"].tolist() == [100, 110, 120, 130]
     panel.choice.save_figure.click()
-    wait_until(lambda: "Wrote frames.html" in panel._message.value)
+    wait_for(lambda: "Wrote frames.html" in panel._message.value)
     assert "plotly" in (tmp_path / "frames.html").read_text("utf-8")
 
 
 def test_nothing_is_overwritten(panel, tmp_path):
     (tmp_path / "frames.csv").write_text("mine")
     panel.save("table")
-    wait_until(lambda: "frames.csv exists; choose another name" in panel._message.value)
+    wait_for(lambda: "frames.csv exists; choose another name" in panel._message.value)
     assert (tmp_path / "frames.csv").read_text() == "mine"
 
 
@@ -144,7 +137,7 @@ def test_a_slice_of_a_trajectory_exports_its_own_frames(path, tmp_path, monkeypa
     panel = TrajectoryPanel(Trajectory(path)[1000:2000:10])
     panel.choose(5, 7)
     panel.save("frames")
-    wait_until(lambda: "Wrote 2 frames" in panel._message.value)
+    wait_for(lambda: "Wrote 2 frames" in panel._message.value)
     found = read(tmp_path / "frames.extxyz", ":")
     np.testing.assert_allclose(found[0].positions, Trajectory(path)[1050].positions, atol=1e-6)
     panel.close()
@@ -206,7 +199,7 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
         panels.append(TrajectoryPanel(own))
         panels[-1].viewer.picked = [0, 1]
         panels[-1].viewer.playing = True
-        wait_until(lambda: len(panels[-1].row.children) > 4)
+        wait_for(lambda: len(panels[-1].row.children) > 4)
         if len(panels) == 1:
             of_one = open_widgets() - widgets
     assert panels[1].trajectory is None
@@ -219,7 +212,7 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
     for panel in (other, panels[-1]):
         panel.close()
     assert open_widgets() == widgets
-    wait_until(lambda: set(threading.enumerate()) <= threads)
+    wait_for(lambda: set(threading.enumerate()) <= threads)
 
 
 def test_a_trajectory_of_ones_own_stays_open(path):
@@ -242,10 +235,10 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
         viewer.frame, viewer.colour = 70, "atomic energy"
         with Trajectory(path) as trajectory:
             expected = atom_values.of(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
-        wait_until(lambda: np.allclose(viewer._latest.get("values", 0), expected, atol=1e-4))
+        wait_for(lambda: np.allclose(viewer._latest.get("values", 0), expected, atol=1e-4))
         viewer.colour = "attention"
-        wait_until(lambda: "links" in viewer._latest)
+        wait_for(lambda: "links" in viewer._latest)
         viewer.colour = "element"
-        wait_until(lambda: "links" not in viewer._latest)
+        wait_for(lambda: "links" not in viewer._latest)
     finally:
         panel.close()

@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from PIL import Image
 from so3lab_widgets import film
 from so3lab_widgets.viewer import Viewer
+from waiting import wait_for
 
 from so3lab.observables import superpose
 
@@ -47,13 +48,6 @@ class Page:
     @property
     def positions(self) -> np.ndarray:
         return self.frames[-1]["positions"].reshape(-1, 3) if self.frames else np.zeros((0, 3))
-
-
-def wait_for(condition, what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.005)
 
 
 def frames_of(count: int = 40, forces: bool = False) -> list:

@@ -169,11 +169,7 @@ def main() -> None:
                         notebook.answer("panel.start()")
                         notebook.page.wait_for_timeout(1500)
                     table = pd.DataFrame(rows)
-                    print(
-                        "watched, median and spread (quartiles) over",
-                        ROUNDS,
-                        "turns with and without looking:",
-                    )
+                    print(f"watched and alone in {ROUNDS} turns: median, lower and upper quartile")
                     print(table.quantile([0.5, 0.25, 0.75]).round(3).T.to_string(header=False), flush=True)
                     median, longest = slider_to_effect(notebook)
                     print(f"slider to effect: median {median:.3f} s, longest {longest:.3f} s", flush=True)

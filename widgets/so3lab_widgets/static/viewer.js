@@ -94,19 +94,18 @@ function ifHeard(tell) {
   try { tell(); } catch (error) { console.debug("so3lab: not heard:", String(error)); }
 }
 
-// Whether the processor draws, which may have a simulation to run, too.
-const inSoftware = (() => {
-  let answer = null;
-  return () => {
-    if (answer !== null) return answer;
+// Whether the processor draws, which may have a simulation to run, too; asked once a page.
+let drawnInSoftware;
+function inSoftware() {
+  if (drawnInSoftware === undefined) {
     const gl = document.createElement("canvas").getContext("webgl");
-    if (!gl) return answer = false;
-    const info = gl.getExtension("WEBGL_debug_renderer_info");
-    answer = /swiftshader|llvmpipe|software/i.test(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-    gl.getExtension("WEBGL_lose_context")?.loseContext();
-    return answer;
-  };
-})();
+    const info = gl?.getExtension("WEBGL_debug_renderer_info");
+    const name = gl?.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) ?? "";
+    drawnInSoftware = /swiftshader|llvmpipe|software/i.test(name);
+    gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+  return drawnInSoftware;
+}
 
 // NGL asks for smoothed edges, which cost the processor a quarter of every frame and which its balls and sticks, drawn
 // by shaders, hardly show; it takes no setting for that, so the question is changed while it asks.
