@@ -31,6 +31,9 @@ ALL_PAIRS_UP_TO = 200
 """Atoms of the largest molecule whose candidates are all pairs."""
 FULL, STALE = 1, 2
 """Flags: no room for pairs; an atom moved further than the skin allows."""
+_SPARE, _SPARE_FOR_CELLS = 1 / 12, 1 / 4
+"""Room for pairs beyond those that are there, as a share of them: for pairs that come and go, and for cells that shrink
+to four fifths of their volume before anything is compiled again."""
 _MOST_SWELLING = 1.2
 """Change of a cell's volume up to which the waves of its electrostatics stay those of the start."""
 
@@ -149,7 +152,8 @@ class PairLists:
         if all(periodic):
             self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
         self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
-        self._near = _List(cutoff)
+        self._spare = _SPARE_FOR_CELLS if cells_change else _SPARE
+        self._near = _List(cutoff, cells_change)
         self._far: _List | None = None
         self._fixed: LongRange | None = None
         self._room = 0  # for pairs of the network; only grows
@@ -158,7 +162,7 @@ class PairLists:
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
-            self._far = None if far is None else _List(far)
+            self._far = None if far is None else _List(far, cells_change)
         self.gather(np.concatenate([atoms.positions for atoms in structures]), self._cells)
 
     def _make_fixed(self) -> None:
@@ -204,7 +208,7 @@ class PairLists:
         far = None if self._far is None else self._candidates(self._far, wrapped)
         present = self._count_near(near, wrapped)
         if present > self._room:
-            self._room = _roomy(present)
+            self._room = self._roomy(present)
         if all(self._meet_all):
             self._room = min(self._room, len(near.receivers))
         gathered_at = at.copy()
@@ -229,7 +233,7 @@ class PairLists:
     ) -> None:
         """Gather at these positions, in Å, from which a step went wrong, with more room where it was short."""
         if flaws & FULL:
-            self._room = _roomy(self._room + self._room // 8)
+            self._room = self._roomy(self._room + self._room // 8)
         self.gather(positions, cells)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -252,6 +256,10 @@ class PairLists:
             start = np.concatenate([atoms.positions for atoms in self._structures])
             at = np.where(np.isnan(state["gathered_at"]), start, state["gathered_at"])
             self.gather(at, state.get("gathered_cells"))
+
+    def _roomy(self, count: int) -> int:
+        """Room for so many pairs and some more."""
+        return _in_eights(count + max(int(count * self._spare), 8))
 
     def _rows(self) -> list[slice]:
         """The atoms of each structure."""
@@ -296,14 +304,14 @@ class _List:
     """One pair list: how far it reaches, and the room for its candidates, which only grows."""
 
     cutoff: float  # Å
+    cells_change: bool
     room: int = 0
 
     def room_for(self, count: int) -> int:
         if count > self.room:
-            self.room = -(-(count + max(count // 8, 64)) // 8) * 8
+            self.room = _in_eights(count + max(count // (4 if self.cells_change else 8), 64))
         return self.room
 
 
-def _roomy(count: int) -> int:
-    """Room for pairs that come and go: a twelfth more than there are, in steps of eight."""
-    return -(-(count + max(count // 12, 8)) // 8) * 8
+def _in_eights(count: int) -> int:
+    return -(-count // 8) * 8

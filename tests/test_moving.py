@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from argon import ARGON
-from ase.build import molecule
+from ase.build import bulk, molecule
 from structures import STRUCTURES
 
+from so3lab import stepping
+from so3lab.control import Control
 from so3lab.dynamics import Limits, Simulation, SimulationError
 from so3lab.force_field import numerics
 from so3lab.moving import ALL_PAIRS_UP_TO, FULL, SKIN, STALE, PairLists, find_surroundings
@@ -108,6 +110,16 @@ def test_atoms_that_travel_far_meet_whom_they_should(periodic):
             last = other.advance(1, 1)
     np.testing.assert_allclose(first.positions[-1], last.positions[0], atol=1e-7)
     np.testing.assert_allclose(first.potential_energy[-1], last.potential_energy[0], atol=1e-7)
+
+
+def test_a_cell_under_pressure_shrinks_by_a_seventh_and_compiles_nothing():
+    atoms = bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4)
+    control = Control(150.0, timestep_fs=4.0, thermostat_fs=20.0, barostat_fs=200.0)
+    simulation = Simulation(ARGON, atoms, ensemble="npt", control=control)
+    before, programs = simulation.advance(1, 1).volume[0], stepping.run_chunk._cache_size()
+    control.pressure_GPa = 1.0
+    assert simulation.advance(20, 50).volume[-1] < 0.87 * before
+    assert stepping.run_chunk._cache_size() == programs
 
 
 def test_a_leap_ends_the_run_with_a_sentence():
