@@ -15,7 +15,9 @@ from jaxtyping import Float
 from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.frames import Chunk
+from so3lab.integrators import without_overall_motion
 from so3lab.potential import Potential
+from so3lab.preparation import held_atoms
 from so3lab.recording import Recording
 from so3lab.simulation import Ensemble, Replicas, SimulationError
 from so3lab.steering import Slots
@@ -140,11 +142,24 @@ class LiveDynamics:
 
     def positions(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered positions of a structure, Å."""
-        return self._gathered("positions", number, frames)
+        return self._gathered(number, frames, "positions")[0]
 
     def velocities(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered velocities, Å per ASE time unit."""
-        return self._gathered("velocities", number, frames)
+        return self._gathered(number, frames, "velocities")[0]
+
+    def inner_velocities(
+        self, number: int = 0, frames: slice = slice(None)
+    ) -> Float[np.ndarray, "frames atoms 3"]:
+        """Remembered velocities less those of the structure as a whole, unless some of its atoms are held."""
+        atoms = self.replicas.structures[number]
+        positions, velocities = (
+            np.asarray(of_frames, np.float64)
+            for of_frames in self._gathered(number, frames, "positions", "velocities")
+        )
+        if held_atoms(atoms, self.replicas.ensemble).any():
+            return velocities
+        return without_overall_motion(positions, velocities, atoms.get_masses(), bool(atoms.pbc.any()))
 
     def frame(self, number: int = 0, frame: int = -1) -> Chunk:
         """A remembered frame with all that is known of it.
@@ -268,16 +283,17 @@ class LiveDynamics:
             frame -= len(chunk)
         raise AssertionError("frames do not add up")
 
-    def _gathered(self, name: str, number: int, frames: slice) -> np.ndarray:
+    def _gathered(self, number: int, frames: slice, *names: str) -> list[np.ndarray]:
+        """Columns of the same frames, whatever comes meanwhile."""
         chunks = list(self._past[number])
         start, stop, stride = frames.indices(sum(map(len, chunks)))
-        blocks, first = [], 0
+        parts, first = [], 0
         for chunk in chunks:
-            last = first + len(chunk)
-            if last > start and first < stop:
-                blocks.append(getattr(chunk, name)[max(start - first, 0) : stop - first])
-            first = last
-        return np.concatenate(blocks)[::stride] if blocks else getattr(chunks[0], name)[:0]
+            if first + len(chunk) > start and first < stop:
+                parts.append((chunk, slice(max(start - first, 0), stop - first)))
+            first += len(chunk)
+        parts = parts or [(chunks[0], slice(0))]
+        return [np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names]
 
 
 def _add(chunks: list[Chunk], chunk: Chunk, block: int) -> None:

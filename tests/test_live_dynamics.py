@@ -60,6 +60,14 @@ def test_the_past_is_what_was_handed_out(potential):
     np.testing.assert_array_equal(
         simulation.velocities(0, slice(2, 9, 3)), simulation.velocities()[2:9:3]
     )  # across chunks
+    inner, masses = simulation.inner_velocities(0, slice(2, 9, 3)), simulation.atoms().get_masses()
+    places = simulation.positions(0, slice(2, 9, 3)).astype(float)
+    centred = places - (masses @ places)[:, None] / masses.sum()
+    np.testing.assert_allclose(masses @ inner, 0, atol=1e-12)
+    np.testing.assert_allclose(np.cross(centred, masses[:, None] * inner).sum(axis=1), 0, atol=1e-10)
+    turned = simulation.velocities(0, slice(2, 9, 3)) - inner  # a rigid body: no two of its atoms come nearer
+    apart = places[:, 0] - places[:, 1]
+    np.testing.assert_allclose(np.sum(apart * (turned[:, 0] - turned[:, 1]), axis=1), 0, atol=1e-10)
     assert simulation.frames() == len(table)
     atoms = simulation.atoms(0, -1)
     np.testing.assert_allclose(atoms.positions, handed[-1].positions[-1])

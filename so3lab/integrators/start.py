@@ -67,13 +67,13 @@ def thermal_velocities(
 
 
 def without_overall_motion(
-    positions: Float[np.ndarray, "atoms 3"],
-    velocities: Float[np.ndarray, "atoms 3"],
+    positions: Float[np.ndarray, "*frames atoms 3"],
+    velocities: Float[np.ndarray, "*frames atoms 3"],
     masses: Float[np.ndarray, " atoms"],
     periodic: bool,
-) -> Float[np.ndarray, "atoms 3"]:
+) -> Float[np.ndarray, "*frames atoms 3"]:
     """Velocities less those of the centre of mass and, without a cell, of the rigid rotation."""
-    velocities = velocities - masses @ velocities / masses.sum()
+    velocities = velocities - _mean(velocities, masses)
     if periodic or len(masses) == 1:
         return velocities
     return velocities - _rigid_rotation(positions, velocities, masses)
@@ -85,10 +85,16 @@ def is_linear(positions: Float[np.ndarray, "atoms 3"]) -> bool:
     return bool(len(spread) < 2 or spread[1] < 1e-3 * max(spread[0], 1e-9))
 
 
-def _rigid_rotation(positions, velocities, masses) -> Float[np.ndarray, "atoms 3"]:
+def _mean(vectors, masses) -> Float[np.ndarray, "*frames 1 3"]:
+    """Mean of all atoms, weighted by mass."""
+    return (masses / masses.sum() @ vectors)[..., None, :]
+
+
+def _rigid_rotation(positions, velocities, masses) -> Float[np.ndarray, "*frames atoms 3"]:
     """Velocities of the rigid rotation that has the same angular momentum."""
-    centred = positions - masses @ positions / masses.sum()
-    momentum = np.sum(np.cross(centred, masses[:, None] * velocities), axis=0)
-    squares = np.sum(masses * np.sum(centred**2, axis=1)) * np.eye(3)
-    inertia = squares - np.einsum("a,ai,aj->ij", masses, centred, centred)
-    return np.cross(np.linalg.pinv(inertia, rcond=1e-8) @ momentum, centred)
+    centred = positions - _mean(positions, masses)
+    momentum = np.sum(np.cross(centred, masses[:, None] * velocities), axis=-2)
+    squares = np.sum(masses * np.sum(centred**2, axis=-1), axis=-1)[..., None, None] * np.eye(3)
+    inertia = squares - np.einsum("a,...ai,...aj->...ij", masses, centred, centred)
+    turning = np.linalg.pinv(inertia, rcond=1e-8, hermitian=True) @ momentum[..., None]
+    return np.cross(turning[..., None, :, 0], centred)

@@ -150,8 +150,7 @@ class LivePlots:
         times = times[turned[-1] + 1 :] if len(turned) else times
         if len(times) < _FEWEST:
             return None
-        velocities = live.velocities(number, slice(-len(times), None))
-        velocities = velocities - np.average(velocities, axis=1, weights=self._masses)[:, None]
+        velocities = live.inner_velocities(number, slice(-len(times), None))
         highest = min(4000.0, 0.99 / (2.0 * _LIGHT_CM_PER_FS * spacings[-1]))
         return observables.vibrational_spectrum(
             velocities, times, self._masses, zero_padding=1, highest_per_cm=highest

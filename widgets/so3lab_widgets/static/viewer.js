@@ -1,10 +1,11 @@
 // Draws a molecule with the NGL that nglview brings along. Positions come as binary messages and are painted when
 // the browser gets to it: the newest there is, without acknowledgement; twice a second it reports how many it painted.
 
-const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4, PICKED = "#E69F00";
+const REPORT_MS = 500, CAMERA_MS = 300, MOST_PICKED = 4;
 const ARC_POINTS = 24, ARC_RADIUS = 0.9;
 const EDGE_SHARE = 0.003;  // of a cell's length: what is thinner than a pixel at its far side is not drawn
 const ATOM_RADIUS = {spacefill: 1.5}, SLIM_RADIUS = 0.6, ROOM = 1.15, CLOSEST = 0.8;
+const HALO_SCALE = {spacefill: 0.87}, SLIM_HALO_SCALE = 0.29, HALO = [1.0, 0.75, 0.3];  // of van der Waals radii; in the shade of a far side
 const REPRESENTATIONS = {
   "ball+stick": ["ball+stick", {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: "off"}],
   licorice: ["licorice", {radiusSize: 0.17, multipleBond: "off"}],
@@ -12,6 +13,11 @@ const REPRESENTATIONS = {
   line: ["line", {linewidth: 3}],
 };
 const CELL_EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
+const BODIES = {
+  arrows: ["ArrowBuffer", {openEnded: false}],
+  halos: ["EllipsoidBuffer", {sphereDetail: 3}],
+};
+const FAR_SIDE = {side: "back", roughness: 1};
 const EXTENSIONS = {"video/mp4": "mp4", "video/webm": "webm"};
 
 const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -157,9 +163,8 @@ class Scene {
     const component = await this.stage.loadFile(new Blob([text], {type: "text/plain"}), {ext: "pdb"});
     if (this.loading !== text || this.closed) { this.stage.removeComponent(component); return; }
     this.stage.eachComponent(other => other !== component && this.stage.removeComponent(other));
-    Object.assign(this, {component, shape: null, buffers: {}, body: null, labels: null, halos: null});
+    Object.assign(this, {component, shape: null, buffers: {}, body: null, labels: null});
     this.draw();
-    this.mark();
     this.update(true);
     if (this.model.get("_structure").fresh || !this.lookAsTold()) this.centre();
   }
@@ -216,16 +221,6 @@ class Scene {
       });
   }
 
-  // Halos around picked atoms; what is measured between them is drawn with the other shapes.
-  mark() {
-    if (!this.component) return;
-    this.halos && this.component.removeRepresentation(this.halos);
-    const picked = this.model.get("picked");
-    this.halos = picked.length ? this.component.addRepresentation("spacefill", {
-      sele: "@" + picked.join(","), radiusScale: 0.32, opacity: 0.45, color: PICKED }) : null;
-    if (this.latest.positions) this.drawShapes();
-  }
-
   // Bring everything to the newest frame; its painting comes when the browser is ready.
   update(coloured) {
     const {latest, component} = this;
@@ -235,7 +230,6 @@ class Scene {
     const recolour = coloured && this.model.get("colour") !== "element";
     this.body.update({position: true, ...(recolour ? {color: true} : {})});
     this.labels?.update({position: true});
-    this.halos?.update({position: true});
     this.drawShapes();
     this.dirty = true;
     this.stage.viewer.requestRender();
@@ -246,6 +240,7 @@ class Scene {
     if (latest.cell) wanted.cell = this.cellEdges();
     if (latest.arrows) wanted.arrows = this.arrowBodies();
     if (latest.links) wanted.links = this.linkBodies();
+    if (this.model.get("picked").length) wanted.halos = this.haloBodies();
     if (this.model.get("picked").length > 1) wanted.measure = this.measureBodies();
     const same = Object.keys(wanted).join() === Object.keys(this.buffers).join()
       && Object.entries(wanted).every(([name, data]) => data.radius.length === this.buffers[name].count);
@@ -259,13 +254,14 @@ class Scene {
     if (!Object.keys(wanted).length) return;
     const shape = new this.NGL.Shape("overlays");
     for (const [name, data] of Object.entries(wanted)) {
-      const Kind = name === "arrows" ? this.NGL.ArrowBuffer : this.NGL.CylinderBuffer;
-      const buffer = new Kind(data, {openEnded: false, radialSegments: 12});
+      const [kind, settings] = BODIES[name] ?? ["CylinderBuffer", {openEnded: false}];
+      const buffer = new this.NGL[kind](data, {...settings, radialSegments: 12});
       shape.addBuffer(buffer);
       this.buffers[name] = {buffer, count: data.radius.length};
     }
     this.shape = this.stage.addComponentFromObject(shape);
-    this.shape.addRepresentation("buffer");
+    this.shape.addRepresentation("buffer");  // which gives all its buffers the same looks
+    this.buffers.halos?.buffer.setParameters(FAR_SIDE);
   }
 
   cylinders(count, of) {
@@ -284,6 +280,17 @@ class Scene {
   }
 
   atom(index) { return this.latest.positions.subarray(3 * index, 3 * index + 3); }
+
+  // The far sides of larger balls around picked atoms, which leave the atoms their colours. (NGL has a buffer of spheres,
+  // too, but its meshes stay where they were made.)
+  haloBodies() {
+    const picked = this.model.get("picked"), {structure} = this.component;
+    const scale = HALO_SCALE[this.model.get("representation")] ?? SLIM_HALO_SCALE;
+    const radii = picked.map(atom => scale * structure.getAtomProxy(atom).vdw);
+    return {position: Float32Array.from(picked.flatMap(atom => [...this.atom(atom)])), color: Float32Array.from(picked.flatMap(() => HALO)),
+      radius: Float32Array.from(radii), majorAxis: Float32Array.from(radii.flatMap(r => [r, 0, 0])),
+      minorAxis: Float32Array.from(radii.flatMap(r => [0, r, 0]))};
+  }
 
   // Lines from picked atom to picked atom, and the arc of the angle or the dihedral.
   measureBodies() {
@@ -560,7 +567,7 @@ export default () => {
       scenes.add(view);
       const on = (names, act) => names.split(" ").forEach(name => model.on(`change:${name}`, act));
       const reload = () => scene.load(), redraw = () => { scene.draw(); scene.update(true); bars.refresh(); };
-      const mark = () => { scene.mark(); bars.measure(); scene.stage.viewer.requestRender(); };
+      const mark = () => { scene.update(false); bars.measure(); };
       const refresh = () => bars.refresh();
       const rescale = () => { scene.update(false); };
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
@@ -568,7 +575,7 @@ export default () => {
         ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
-      const theme = new MutationObserver(() => { scene.setTheme(); redraw(); mark(); });
+      const theme = new MutationObserver(() => { scene.setTheme(); redraw(); });
       theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
       const reporting = setInterval(() => {
         const painted = scene.painted ?? 0;
