@@ -91,6 +91,23 @@ class Control:
         plain["biases"] = [{"kind": type(bias).__name__, **vars(bias)} for bias in self.biases]
         return plain
 
+    def take(self, about: dict[str, Any]) -> None:
+        """Set all knobs to values that :meth:`about` told of."""
+        kinds = {kind.__name__: kind for kind in (Restraint, Pull, Sphere)}
+        for name, value in about.items():
+            if name == "biases":
+                value = [
+                    kinds[bias["kind"]](
+                        **{
+                            key: tuple(x) if isinstance(x, list) else x
+                            for key, x in bias.items()
+                            if key != "kind"
+                        }
+                    )
+                    for bias in value
+                ]
+            setattr(self, name, value)
+
     def knobs(self, structures: int = 1) -> Knobs:
         """The present values in ASE units, biases left out."""
         ramp = None

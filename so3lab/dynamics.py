@@ -20,6 +20,8 @@ from so3lab.steering import Pull, Restraint, Slots, Sphere
 from so3lab.watch import Limits
 
 SECONDS_PER_CHUNK = 0.5
+_FIRST_STEPS = 20
+"""Steps of the first chunk, which are compiled, and of the second, which are timed, at most."""
 
 __all__ = [
     "Chunk", "Control", "Ensemble", "Limits", "Pull", "Replicas", "Restraint", "Simulation", "SimulationError",
@@ -215,16 +217,25 @@ def _exchange(replicas: Replicas, ladder: Ladder, every: int) -> None:
 def _chunks(
     replicas: Replicas, steps: int, interval: int, seconds: float, stop_every: int | None
 ) -> Generator[list[Chunk]]:
-    """Chunks up to the last step; their length follows the speed of the machine."""
-    frames, compiled = 1, False
-    while replicas.alive.any() and (left := (steps - replicas.step) // interval) > 0:
+    """Chunks up to the last frame; their length follows the speed of the machine.
+
+    Where steps between frames take longer than a chunk should, chunks without frames come between.
+    """
+    last, wanted, compiled = steps - steps % interval, min(interval, _FIRST_STEPS), False
+    while replicas.alive.any() and (step := replicas.step) < last:
         started = time.monotonic()
-        count = min(frames, left)
-        if stop_every is not None:
-            count = min(count, (stop_every - replicas.step % stop_every) // interval)
-        chunks = replicas.advance(count, interval)
+        to_frame = interval - step % interval
+        if to_frame < interval or wanted < interval:
+            count = min(wanted, to_frame)
+            chunks = replicas.advance(1, count)
+            if count < to_frame:
+                chunks = [chunk.first(0) for chunk in chunks]
+        else:
+            stop = last if stop_every is None else min(last, step + stop_every - step % stop_every)
+            count = min(wanted, stop - step, replicas.most_frames * interval) // interval * interval
+            chunks = replicas.advance(count // interval, interval)
         took = time.monotonic() - started
         if compiled:
-            frames = int(np.clip(count * seconds / max(took, 1e-9), 1, min(replicas.most_frames, 4 * frames)))
+            wanted = int(np.clip(count * seconds / max(took, 1e-9), 1, 4 * wanted))
         compiled = True
         yield chunks

@@ -39,13 +39,17 @@ class Ladder:
         seed: Of the random numbers, which depend on it and on the step alone.
 
     Raises:
-        ValueError: If there are fewer than two temperatures, or equal ones.
+        ValueError: If there are fewer than two temperatures, equal ones, or one that is not above zero.
     """
 
     def __init__(self, temperatures_K: Sequence[float], seed: int = 0):
         if len(temperatures_K) < 2 or len(set(temperatures_K)) < len(temperatures_K):
             raise ValueError(
                 f"replica exchange needs two or more different temperatures_K, got {list(temperatures_K)}"
+            )
+        if not min(temperatures_K) > 0:
+            raise ValueError(
+                f"temperatures_K of replica exchange must be above 0 K, got {float(min(temperatures_K))}"
             )
         self._seed = seed
         self.rungs_K = np.sort(np.asarray(temperatures_K, float))

@@ -190,6 +190,11 @@ class LiveDynamics:
             atoms.calc = SinglePointCalculator(
                 atoms, energy=float(known.potential_energy[0]), forces=np.asarray(known.forces[0], np.float64)
             )
+            atoms.info.update(
+                step=int(known.step[0]),
+                time_fs=float(known.time_fs[0]),
+                temperature_K=float(known.temperature[0]),
+            )
             yield atoms
 
     def go_back(self, frame: int, seed: int | None = None) -> None:
@@ -293,7 +298,9 @@ class LiveDynamics:
                 parts.append((chunk, slice(max(start - first, 0), stop - first)))
             first += len(chunk)
         parts = parts or [(chunks[0], slice(0))]
-        return [np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names]
+        return [
+            np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names
+        ]
 
 
 def _add(chunks: list[Chunk], chunk: Chunk, block: int) -> None:

@@ -23,6 +23,7 @@ from so3lab.force_field import (
     ForceField,
     energy_and_forces,
     energy_function,
+    fingerprint,
     network_definition,
     numerics,
     run_network,
@@ -154,6 +155,11 @@ class Potential:
     def network(self) -> So3krates:
         """The network as a Flax NNX module, to look inside."""
         return nnx.merge(network_definition(self.settings), self.parameters)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells this potential from others: a digest of settings, weights and element shifts."""
+        return fingerprint(self.parameters, f"{self.settings.to_dict()} {sorted(self.energy_shifts.items())}")
 
     @functools.cached_property
     def collapse_fit(self) -> Fit:

@@ -1,5 +1,6 @@
 """What a simulation leaves on disk: one trajectory file for each structure, and the state to go on from."""
 
+import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,8 @@ from so3lab.frames import Chunk
 from so3lab.simulation import Replicas
 from so3lab.trajectory import TrajectoryWriter
 
+_KNOBS = 8192
+"""Bytes in which a restart state keeps the knobs as they are; more (of hundreds of restraints) are not kept."""
 _NOT_OBSERVABLES = {"positions", "velocities", "forces", "cell", "step", "time_fs"}
 
 
@@ -52,17 +55,25 @@ class Recording:
         replicas, ladder = self._replicas, self._ladder
         first, saved = TrajectoryWriter.resume(paths[0], replicas.structures[0])
         self.writers.append(opened.enter_context(first))
+        self._check_origin(first)
         others = zip(paths[1:], replicas.structures[1:], saved["frames_written"][1:].tolist(), strict=True)
         for path, atoms, frames in others:
             self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
         replicas.restore(saved)
+        begun = json.loads(json.dumps(self._settings()))
+        if all(
+            first.meta.get(name) == value for name, value in begun.items()
+        ):  # what was turned stays turned
+            words = bytes(saved["knobs"]).rstrip(b"\0")
+            if words:
+                replicas.control.take(json.loads(words))
         if ladder is not None:
             ladder.restore(saved)
             replicas.control.temperature_K = tuple(ladder.temperatures_K.tolist())
 
     def _create(self, paths: Sequence[Path], interval: int, meta: dict[str, Any], opened: ExitStack) -> None:
         replicas = self._replicas
-        about = {"ensemble": replicas.ensemble, "interval": interval, **replicas.control.about(), **meta}
+        about = {**self._settings(), "interval": interval, **replicas.origin(), **meta}
         temperatures = replicas.control.temperatures_K(len(replicas)).tolist()
         observables = sorted(set(replicas.frames()[0].columns()) - _NOT_OBSERVABLES)
         for number, (path, atoms) in enumerate(zip(paths, replicas.structures, strict=True)):
@@ -73,6 +84,28 @@ class Recording:
                 precision=replicas.state.positions.dtype.name,
             )  # fmt: skip
             self.writers.append(opened.enter_context(writer))
+
+    def _settings(self) -> dict[str, Any]:
+        """The knobs, with the temperature of the first structure."""
+        control = self._replicas.control
+        return control.about() | {"temperature_K": control.temperatures_K(len(self._replicas)).tolist()[0]}
+
+    def _check_origin(self, first: TrajectoryWriter) -> None:
+        """Refuse to go on with another force field, precision or ensemble.
+
+        Raises:
+            ValueError: If one differs.
+        """
+        different = [
+            f"{name} {first.meta[name]} instead of {value}"
+            for name, value in self._replicas.origin().items()
+            if first.meta.get(name, value) != value
+        ]
+        if different:
+            raise ValueError(
+                f"{first.path} belongs to another run, with {', '.join(different)}; repeat that model, precision and "
+                "ensemble, or choose another file"
+            )
 
     def __enter__(self) -> "Recording":
         return self
@@ -100,4 +133,9 @@ class Recording:
 
     def _state(self, frames: list[int]) -> dict[str, np.ndarray]:
         ladder = {} if self._ladder is None else self._ladder.state()
-        return self._replicas.restart_state() | ladder | {"frames_written": np.array(frames, np.int64)}
+        words = json.dumps(self._replicas.control.about()).encode()
+        knobs = np.zeros(_KNOBS, np.uint8)
+        if len(words) <= _KNOBS:
+            knobs[: len(words)] = np.frombuffer(words, np.uint8)
+        more = {"frames_written": np.array(frames, np.int64), "knobs": knobs}
+        return self._replicas.restart_state() | ladder | more

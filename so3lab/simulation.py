@@ -15,7 +15,7 @@ import numpy as np
 from so3lab import units
 from so3lab.compilation import on_device
 from so3lab.control import Control
-from so3lab.force_field import ForceField, numerics
+from so3lab.force_field import ForceField, fingerprint, numerics
 from so3lab.frames import Chunk
 from so3lab.integrators import (
     BATH_VARIABLES,
@@ -24,6 +24,7 @@ from so3lab.integrators import (
     Knobs,
     MDState,
     key_data,
+    kinetic_energies,
     thermal_velocities,
 )
 from so3lab.moving import STALE, PairLists
@@ -94,6 +95,7 @@ class Replicas:
             for atoms in structures:
                 potential.check_structure(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
+        self._potential = potential
         self._field = potential.force_field if isinstance(potential, Potential) else potential
         held = [held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
@@ -137,6 +139,12 @@ class Replicas:
         """Frames that a chunk may have."""
         per_frame = 9 * self.state.positions.size * self.state.positions.dtype.itemsize / 3
         return max(1, min(FRAMES_PER_CHUNK, int(MEMORY_PER_CHUNK / per_frame)))
+
+    def origin(self) -> dict[str, str]:
+        """What must be the same when a run goes on: ensemble, precision, and a digest of the force field."""
+        potential, field = self._potential, self._field
+        weights = potential.fingerprint if isinstance(potential, Potential) else fingerprint(field.parameters)
+        return {"ensemble": self.ensemble, "dtype": field.dtype, "weights": weights}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on exactly from a state of :meth:`restart_state`."""
@@ -216,13 +224,20 @@ class Replicas:
         return result
 
     def exchange_temperatures(self, temperatures_K: Sequence[float]) -> None:
-        """Give each structure a new temperature and scale its velocities to it, as replica exchange does."""
+        """Give each structure a new temperature and scale its velocities to it, as replica exchange does.
+
+        The conserved energy does not see it: what scaling changes counts as heat.
+        """
         old = self.control.temperatures_K(len(self))
         factors = np.sqrt(np.asarray(temperatures_K) / old)
         self.control.temperature_K = tuple(float(t) for t in temperatures_K)
         with numerics(self._field.dtype):
-            scale = jnp.asarray(factors, self._field.dtype)[self._system.bodies.structure_index]
-            self.state = self.state._replace(velocities=self.state.velocities * scale[:, None])
+            scale, bodies = jnp.asarray(factors, self._field.dtype), self._system.bodies
+            kinetic = kinetic_energies(self.state.velocities, bodies)
+            self.state = self.state._replace(
+                velocities=self.state.velocities * scale[bodies.structure_index][:, None],
+                heat=self.state.heat + (scale**2 - 1.0) * kinetic,
+            )
 
     def go_to(
         self,

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from so3lab.compilation import on_device
 from so3lab.force_field import Dtype, energy_and_forces, numerics
-from so3lab.graph import Graph, Species, species_of, total_charge, unpaired_electrons
+from so3lab.graph import Graph, Species, species_of, times_matrix, total_charge, unpaired_electrons
 from so3lab.integrators import (
     CONSTANT_PRESSURE,
     INTEGRATORS,
@@ -69,18 +69,23 @@ def _force_function(
             long_range=long_range, species=system.species,
         )  # fmt: skip
         found = energy_and_forces(energy, parameters, graph, with_strain=with_virial)
-        forces, bias = found.forces, jnp.zeros_like(found.energies)
-        if steering is not None:
+        if steering is None:
+            none = jnp.zeros_like(found.energies)
+            return Forces(found.energies, found.forces, flaws, none, found.strain_gradient)
 
-            def biased(positions):
-                energies = bias_energies(
-                    steering, positions, bodies.masses, bodies.structure_index, cells, structures
-                )
-                return energies.sum(), energies
+        def biased(_, graph, strain):
+            """Biases know atoms as they move, which the graph's may be images of."""
+            place, box = graph.positions, cells
+            if strain is not None:
+                place = place + times_matrix(place, strain, bodies.structure_index)
+                box = cells + cells @ strain
+            return bias_energies(steering, place, bodies.masses, bodies.structure_index, box, structures)
 
-            gradient, bias = jax.grad(biased, has_aux=True)(positions)
-            forces = forces - gradient
-        return Forces(found.energies, forces, flaws, bias, found.strain_gradient)
+        added = energy_and_forces(biased, None, graph._replace(positions=positions), with_strain=with_virial)
+        virial = None
+        if found.strain_gradient is not None and added.strain_gradient is not None:
+            virial = found.strain_gradient + added.strain_gradient
+        return Forces(found.energies, found.forces + added.forces, flaws, added.energies, virial)
 
     return force_fn
 

@@ -27,7 +27,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
         np.testing.assert_allclose(atoms.get_velocities(), expected["velocities"][0], rtol=1e-6)
         np.testing.assert_allclose(atoms.get_forces(), expected["forces"][0], rtol=1e-6)
         assert atoms.get_potential_energy() == expected["potential_energy"][0]
-        assert atoms.info == {"step": 1540, "time_fs": 770.0}
+        assert atoms.info == {"step": 1540, "time_fs": 770.0, "temperature_K": 377.0}
         total = trajectory.table()["total_energy"]
         np.testing.assert_array_equal(total, frames_of(0, 130)["potential_energy"] + 0.3)
         assert_same(trajectory.restart_state(), state_of(130))

@@ -61,7 +61,6 @@ def facts_of(path: Path) -> dict[str, Any]:
     try:
         with Trajectory(path) as trajectory:
             table, mass = trajectory.table(), float(trajectory.masses.sum())
-            exchanging = trajectory.meta.get("exchange_every") is not None
     except (OSError, ValueError, KeyError):
         return {"frames": 0, "steps": 0, "mean_temperature_K": float("nan")}
     facts = {
@@ -69,7 +68,7 @@ def facts_of(path: Path) -> dict[str, Any]:
         "steps": int(table["step"].iloc[-1]) if len(table) else 0,
         "mean_temperature_K": float(table["temperature"].mean()),
     }
-    if len(table) > 1 and "conserved_energy" in table and not exchanging:
+    if len(table) > 1 and "conserved_energy" in table:
         from so3lab.observables import energy_drift
 
         drift = energy_drift(table["time_fs"].to_numpy(), table["conserved_energy"].to_numpy())

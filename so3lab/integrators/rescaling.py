@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from so3lab import units
 from so3lab.integrators.state import (
     Bodies,
     ForceFunction,
@@ -31,7 +32,8 @@ def nose_hoover(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
     r"""Constant temperature (NVT) by a Nosé-Hoover chain: deterministic and smooth, right for spectra.
 
     Velocity Verlet between two half steps of the chain, each a Suzuki-Yoshida product of three. Masses are
-    :math:`Q_1 = f k_B T \tau^2` and :math:`Q_j = k_B T \tau^2`, with f the degrees of freedom.
+    :math:`Q_1 = f k_B T \tau^2` and :math:`Q_j = k_B T \tau^2`, with f the degrees of freedom; below one kelvin they
+    are those of one kelvin, so that a quench may end at zero.
 
     Source: Martyna, Tuckerman, Tobias, Klein, Mol. Phys. 87, 1117 (1996), eqs. 24 to 34.
 
@@ -54,7 +56,7 @@ def nose_hoover(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
 def _chain_half_step(state: MDState, bodies: Bodies, knobs: Knobs) -> MDState:
     """The chain's velocities over half a time step, and velocities scaled by what it does to them."""
     temperature = jnp.broadcast_to(jnp.asarray(knobs.temperature, state.bath.dtype), bodies.freedom.shape)
-    unit = temperature * knobs.thermostat_time**2
+    unit = jnp.maximum(temperature, units.kB) * knobs.thermostat_time**2
     inertia = [bodies.freedom * unit] + [unit] * (CHAIN - 1)
     rates = [state.bath[:, link] for link in range(CHAIN)]
     before = kinetic_energies(state.velocities, bodies)

@@ -55,10 +55,11 @@ def radial_distribution(
     *,
     longest: float = 6.0,
     bins: int = 120,
+    cells: Float[np.ndarray, "frames 3 3"] | None = None,
 ) -> pd.DataFrame:
     r"""Radial distribution function g(r) of a periodic system: density around an atom over the mean density.
 
-    .. math:: g(r) = \frac{V}{N_1 N_2}\,\frac{\langle n(r) \rangle}{4 \pi r^2 \Delta r}
+    .. math:: g(r) = \frac{1}{N_1 N_2}\,\frac{\langle V n(r) \rangle}{4 \pi r^2 \Delta r}
 
     with n(r) the number of ordered pairs of the two kinds in a shell, all periodic images counted.
 
@@ -66,17 +67,19 @@ def radial_distribution(
 
     Args:
         positions: Å; atoms may have left the cell.
-        atoms: Structure that gives elements and the cell, which stays the same.
+        atoms: Structure that gives elements and, without ``cells``, the cell.
         first: Element of the central atoms; None for all.
         second: Element of those around them; None for all.
         longest: Upper end of the last bin, Å; beyond half the cell, images are counted as neighbours.
         bins: Number of bins.
+        cells: Cell of each frame where it changes, Å, rows.
 
     Returns:
         Columns ``r`` (bin centres, Å) and ``g``.
 
     Raises:
-        ValueError: If the structure is not periodic in all directions, or lacks one of the elements.
+        ValueError: If the structure is not periodic in all directions, lacks one of the elements or a pair of them, or
+            there are not as many cells as frames.
     """
     if not atoms.pbc.all():
         raise ValueError(f"atoms.pbc must be True in all directions for g(r), got {atoms.pbc.tolist()}")
@@ -86,15 +89,23 @@ def radial_distribution(
         if not mask.any():
             raise ValueError(f"atoms must hold {kind}, got {atoms.get_chemical_formula()}")
     edges = np.linspace(0.0, longest, bins + 1)
-    counts, cell = np.zeros(bins), np.asarray(atoms.cell)
-    one, other = kinds
-    for frame in np.asarray(positions, np.float64):
+    counts, one, other = np.zeros(bins), kinds[0], kinds[1]
+    same = np.sum(one & other)  # an atom is not its own neighbour
+    pairs = one.sum() * other.sum() - same
+    if not pairs:
+        raise ValueError(f"atoms must hold two atoms of {first or symbols[0]}, got one")
+    if cells is None:
+        cells = np.broadcast_to(np.asarray(atoms.cell), (len(positions), 3, 3))
+    if np.shape(cells) != (len(positions), 3, 3):
+        raise ValueError(
+            f"cells must be one for each of {len(positions)} frames, got shape {np.shape(cells)}"
+        )
+    for frame, cell in zip(np.asarray(positions, np.float64), np.asarray(cells, np.float64), strict=True):
         i, j, images = pair_list(frame, longest, cell, atoms.pbc)
         distances = np.linalg.norm(frame[j] - frame[i] + images @ cell, axis=1)
         ordered = (one[i] & other[j]).astype(int) + (one[j] & other[i])
-        counts += np.histogram(distances, edges, weights=ordered)[0]
+        volume = np.abs(np.linalg.det(cell))
+        counts += volume * np.histogram(distances, edges, weights=ordered)[0]
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    same = np.sum(one & other)  # an atom is not its own neighbour
-    pairs = one.sum() * other.sum() - same
-    g = counts / (len(positions) * pairs * shells) * atoms.cell.volume
+    g = counts / (len(positions) * pairs * shells)
     return pd.DataFrame({"r": 0.5 * (edges[1:] + edges[:-1]), "g": g})

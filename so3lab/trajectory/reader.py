@@ -22,8 +22,8 @@ _BLOCK = 64
 class Trajectory(Sequence[Atoms]):
     """A trajectory file as a sequence of :class:`ase.Atoms`; nothing is read before it is asked for.
 
-    Each frame carries velocities, energy and forces (of a ``SinglePointCalculator``), and ``step``
-    and ``time_fs`` in ``info``. A slice is a trajectory too, on the same open file. Files that were
+    Each frame carries velocities, energy and forces (of a ``SinglePointCalculator``), and ``step``, ``time_fs`` and
+    ``temperature_K`` in ``info``. A slice is a trajectory too, on the same open file. Files that were
     killed or are being written open as well; the length is that at opening, until :meth:`refresh`.
 
     Args:
@@ -181,4 +181,6 @@ class Trajectory(Sequence[Atoms]):
                 results["energy"] = float(blocks["potential_energy"][row])
             atoms.calc = SinglePointCalculator(atoms, **results)
             atoms.info.update(step=int(blocks["step"][row]), time_fs=float(blocks["time_fs"][row]))
+            if "temperature" in blocks:
+                atoms.info["temperature_K"] = float(blocks["temperature"][row])
             yield atoms
