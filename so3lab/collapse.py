@@ -21,14 +21,23 @@ from jaxtyping import Array, Float
 
 from so3lab.compilation import on_device
 from so3lab.graph import structure_pairs
-from so3lab.kernels import PairWeights, UpdateWeights, pair_weights, ready, register, supports, update_weights
+from so3lab.kernels import (
+    MOST_SPECIES,
+    PairWeights,
+    UpdateWeights,
+    pair_weights,
+    ready,
+    register,
+    supports,
+    update_weights,
+)
 from so3lab.messages import head_minor, heads_to_matrix
 from so3lab.radial import cutoff_weight, radial_basis
 from so3lab.settings import ModelSettings
 
 DECAY = 0.6
 """Decay of the coordinate t in 1/Å."""
-SHORTEST = 0.5
+SHORTEST = 0.35
 """Å; the fit begins here."""
 _POINTS = 800
 _SIDES = (8, 10, 12, 14, 16)
@@ -210,7 +219,7 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         filters, table = f"networks: no smooth fit was good enough ({error})", False
     else:
         filters = f"collapsed to {fit.rank} functions of distance shared by all layers ({error})"
-        table = fit.collapsed.in_c or species_table_pays(settings, elements)
+        table = (fit.collapsed.in_c and elements <= MOST_SPECIES) or species_table_pays(settings, elements)
     if table:
         first = (
             f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
@@ -232,6 +241,9 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         "radial filters": filters,
         "first layer": first,
         "loops": loops,
+        "shortest distance": f"nearer than {SHORTEST:g} Å, learned filters are those of {SHORTEST:g} Å"
+        if used
+        else "none",
     }
 
 

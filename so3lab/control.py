@@ -93,7 +93,7 @@ class Control:
 
     def take(self, about: dict[str, Any]) -> None:
         """Set all knobs to values that :meth:`about` told of."""
-        kinds = {kind.__name__: kind for kind in (Restraint, Pull, Sphere)}
+        kinds: dict[str, Any] = {kind.__name__: kind for kind in (Restraint, Pull, Sphere)}
         for name, value in about.items():
             if name == "biases":
                 value = [

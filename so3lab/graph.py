@@ -153,12 +153,27 @@ def species_of(structures: Sequence[ase.Atoms]) -> Species:
 
 def total_charge(atoms: ase.Atoms) -> float:
     """Total charge of a structure in e, from ``atoms.info["charge"]``, 0 when it is not given."""
-    return float(atoms.info.get("charge", 0.0))
+    return _number(atoms, "charge", 0.0)
 
 
 def unpaired_electrons(atoms: ase.Atoms) -> float:
-    """Number of unpaired electrons, from ``atoms.info["spin"]``, 0 when it is not given."""
-    return float(atoms.info.get("spin", 0.0))
+    """Number of unpaired electrons: ``atoms.info["spin"]``, or ``atoms.info["multiplicity"]`` less one, or the sum of
+    initial magnetic moments; 0 when nothing is given."""
+    if "spin" not in atoms.info and "multiplicity" in atoms.info:
+        return _number(atoms, "multiplicity", 1.0) - 1.0
+    moments = atoms.get_initial_magnetic_moments() if atoms.has("initial_magmoms") else np.zeros(1)
+    return _number(atoms, "spin", abs(float(np.sum(moments))))
+
+
+def _number(atoms: ase.Atoms, name: str, default: float) -> float:
+    value = atoms.info.get(name, default)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f'atoms.info["{name}"] must be a number, got {value!r}')
+    return number
 
 
 def build_graph(
@@ -171,7 +186,7 @@ def build_graph(
 ) -> Graph:
     """Arrays of structures, with all pairs below the cutoff, padded.
 
-    Molecules are moved to their centre first, so that far coordinates lose no digits.
+    Structures are moved to their centre first, so that far coordinates lose no digits.
 
     Args:
         structures: ASE structures; a mixture of molecules and cells is allowed.
@@ -220,9 +235,7 @@ def structure_pairs(atoms: ase.Atoms, cutoff: float) -> Pairs:
 
 
 def centred_positions(atoms: ase.Atoms) -> Float[np.ndarray, "atoms 3"]:
-    """Positions in float64; those of a molecule relative to its centre."""
-    if atoms.pbc.any():
-        return atoms.positions
+    """Positions in float64, relative to their centre."""
     return atoms.positions - atoms.positions.mean(axis=0)
 
 

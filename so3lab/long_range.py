@@ -147,6 +147,22 @@ def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
     return bool(len(atoms) * waves > MESH_FROM)
 
 
+def explain_far(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> dict[str, str]:
+    """Which far pairs a structure has and whether waves are summed, in words; nothing for models without."""
+    if needs is None:
+        return {}
+    periodic = bool(atoms.pbc.any())
+    cutoff = needs.cell_cutoff if periodic else needs.molecule_cutoff
+    if cutoff is not None:
+        words = f"pairs below {cutoff:g} Å, ending smoothly"
+    else:
+        words = "no pairs" if periodic else "all pairs, without a cutoff"
+    if periodic and needs.screening_length is not None:
+        on = "on a mesh" if needs_mesh(atoms, needs) else "one by one"
+        words += f"; electrostatics beyond by Ewald's waves, summed {on}"
+    return {"long range": words}
+
+
 def _check_periodicity(atoms: ase.Atoms) -> None:
     if atoms.pbc.any() and not atoms.pbc.all():
         raise ValueError(

@@ -30,14 +30,21 @@ from so3lab.force_field import (
 )
 from so3lab.graph import Graph, build_graph, species_of, total_charge, unpaired_electrons
 from so3lab.layer import AttentionWeights
-from so3lab.long_range import long_range_needs, needs_mesh, with_long_range
+from so3lab.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.model import So3krates
 from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
+from so3lab.neighbors import complete_cell
 from so3lab.pairwise import DISPERSION_ELEMENTS
 from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
 
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
+
+_SHELLS = np.array([0, 2, 10, 18, 36, 54, 86, 118])
+"""Electrons of closed shells."""
+_ELEMENTS = np.arange(MAX_ATOMIC_NUMBER + 1)
+_INNER, _OUTER = (_SHELLS[np.searchsorted(_SHELLS, _ELEMENTS) + step] for step in (-1, 0))
+"""Electrons of the last closed shell below each element, and of its own when it is full."""
 
 ENERGY_TERMS = ("learned", "repulsion", "electrostatics", "dispersion")
 """Parts of an energy, in the order in which they are shown."""
@@ -191,7 +198,8 @@ class Potential:
     def explain(self, atoms: ase.Atoms) -> dict[str, str]:
         """Which path a structure takes in dynamics and minimization, and why, one sentence for each part."""
         self.check_structure(atoms)
-        return explain_path(self.settings, self.collapse_fit, self.collapses, atoms)
+        path = explain_path(self.settings, self.collapse_fit, self.collapses, atoms)
+        return path | explain_far(atoms, long_range_needs(self.settings))
 
     def with_electrostatics(
         self, mode: Electrostatics, long_range_cutoff: float | None = None
@@ -244,16 +252,19 @@ class Potential:
         if charge != round(charge):
             raise ValueError(f"charge must be a whole number of elementary charges, got {charge}")
         electrons = int(atoms.numbers.sum()) - round(charge)
-        if electrons < 0:
+        inner, outer = (int(shells[atoms.numbers].sum()) for shells in (_INNER, _OUTER))
+        if not inner < electrons <= outer:
             raise ValueError(
-                f"charge must leave the structure its electrons: it has {atoms.numbers.sum()}, and a charge of "
-                f"{charge:+g} removes more"
+                f"charge must leave the structure a valence electron and give it no more than full shells, got "
+                f"{charge:+g}: {atoms.get_chemical_formula()} can have {atoms.numbers.sum() - outer:+d} to "
+                f"{atoms.numbers.sum() - inner - 1:+d}"
             )
         if self.settings.spin_trained:
             return
         if unpaired != 0:
             raise ValueError(
-                f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons"
+                f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
+                'if the structure has none, set atoms.info["spin"] = 0'
             )
         if electrons % 2:
             raise ValueError(
@@ -288,7 +299,7 @@ class Potential:
 
         Raises:
             ValueError: If the structure is empty, not finite, or one that the model can say nothing about
-                (:meth:`check_structure`).
+                (:meth:`check_structure`), or if the numbers that come out are not finite.
         """
         if charge is not None:
             atoms = atoms.copy()
@@ -339,6 +350,12 @@ class Potential:
         terms = {name: float(output.terms[name][number]) for name in ENERGY_TERMS if name in output.terms}
         charges = None if output.partial_charges is None else own(output.partial_charges)
         terms["learned"] += self.shift_of(atoms)
+        if not (np.isfinite(atomic).all() and np.isfinite(own(raw.forces)).all()):
+            _check_finite(flat_parameters(self.parameters))
+            raise ValueError(
+                f"the energy or forces of {atoms.get_chemical_formula()} are not finite numbers; are atoms on top of "
+                "each other?"
+            )
         dipole = None if charges is None or atoms.pbc.any() else charges @ atoms.positions
         return Result(
             energy=float(atomic.sum()),
@@ -383,10 +400,12 @@ class Potential:
 
 
 def _stress(atoms: ase.Atoms, gradient: Any, number: int) -> Float[np.ndarray, " 6"] | None:
-    """Stress of one structure of a batch in ASE's order, None for a molecule."""
+    """Stress of one structure of a batch in ASE's order, per volume of the cell that is computed with; None for a
+    molecule."""
     if gradient is None or not atoms.pbc.any():
         return None
-    stress = np.asarray(gradient[number], np.float64) / atoms.cell.volume
+    volume = abs(np.linalg.det(complete_cell(np.asarray(atoms.cell), atoms.pbc)))
+    stress = np.asarray(gradient[number], np.float64) / volume
     return stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 

@@ -67,3 +67,18 @@ def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensem
     return float(
         degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum()))
     )
+
+
+def freedom_when_turned(
+    atoms: ase.Atoms, freedom: float, ensemble: str, held: bool, directions: list[np.ndarray]
+) -> float:
+    """Degrees of freedom once pulls along these directions have turned a free molecule, which then spins for good.
+
+    A pull has no torque about its own direction: one direction sets two rotations free, several set three. Constant
+    energy that counts overall motion already, Langevin noise, cells and held atoms know no such limit.
+    """
+    kept = ensemble == "langevin" or bool(atoms.pbc.any()) or held or len(atoms) == 1
+    if kept or not directions or freedom == 3.0 * len(atoms):
+        return freedom
+    several = np.linalg.matrix_rank(np.stack(directions)) > 1
+    return freedom + (3.0 if several and not is_linear(atoms.positions) else 2.0)

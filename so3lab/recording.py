@@ -13,7 +13,7 @@ from so3lab.frames import Chunk
 from so3lab.simulation import Replicas
 from so3lab.trajectory import TrajectoryWriter
 
-_KNOBS = 8192
+_KNOBS = 4096
 """Bytes in which a restart state keeps the knobs as they are; more (of hundreds of restraints) are not kept."""
 _NOT_OBSERVABLES = {"positions", "velocities", "forces", "cell", "step", "time_fs"}
 
@@ -137,5 +137,5 @@ class Recording:
         knobs = np.zeros(_KNOBS, np.uint8)
         if len(words) <= _KNOBS:
             knobs[: len(words)] = np.frombuffer(words, np.uint8)
-        more = {"frames_written": np.array(frames, np.int64), "knobs": knobs}
-        return self._replicas.restart_state() | ladder | more
+        counts = np.array(frames, np.int64)
+        return self._replicas.restart_state() | ladder | {"frames_written": counts, "knobs": knobs}

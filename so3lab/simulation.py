@@ -29,8 +29,8 @@ from so3lab.integrators import (
 )
 from so3lab.moving import STALE, PairLists
 from so3lab.potential import Potential
-from so3lab.preparation import freedom_of, held_atoms, start_velocities
-from so3lab.steering import Slots, steering_of
+from so3lab.preparation import freedom_of, freedom_when_turned, held_atoms, start_velocities
+from so3lab.steering import Pull, Slots, steering_of
 from so3lab.stepping import Buffers, Program, Progress, recorded, run_chunk, system_of
 from so3lab.watch import LEAPT, Limits, check_cells, sentence
 
@@ -114,7 +114,9 @@ class Replicas:
         self._system = system_of(
             structures, held, freedom, self.limits, self._field.cutoff, self._field.dtype
         )
-        self._freedom = freedom
+        self._freedom = self._freedom_at_rest = freedom
+        self._held_any = [bool(mask.any()) for mask in held]
+        self._directions: list[np.ndarray] = []  # of all pulls on single atoms so far
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
             self.lists = PairLists(
@@ -300,7 +302,26 @@ class Replicas:
             structures = self.structures if self._biases is None else self.present_atoms()
             self._steering = steering_of(biases, structures, self.slots, dtype)
             self._biases = biases
+            self._count_rotation()
         return jax.tree.map(lambda knob: np.asarray(knob, dtype), knobs)._replace(steering=self._steering)
+
+    def _count_rotation(self) -> None:
+        """Rotation that pulls on single atoms set free carries heat from then on."""
+        pulls = [bias for bias in self.control.biases if isinstance(bias, Pull) and len(bias.atoms) == 1]
+        new = [np.asarray(pull.force, np.float64) for pull in pulls if np.any(pull.force)]
+        if not new:
+            return
+        self._directions += new
+        of_all = zip(self.structures, self._freedom_at_rest.tolist(), self._held_any, strict=True)
+        self._freedom = np.array(
+            [
+                freedom_when_turned(atoms, freedom, self.ensemble, held, self._directions)
+                for atoms, freedom, held in of_all
+            ]
+        )
+        bodies = self._system.bodies
+        counted = on_device(self._freedom, self._field.dtype)
+        self._system = self._system._replace(bodies=bodies._replace(freedom=counted))
 
     def _progress(self, knobs: Knobs, steps: int, interval: int) -> Progress:
         """A chunk after so many steps, or fewer when no structure is left."""

@@ -3,7 +3,8 @@ r"""Which forces people add to those of the force field: restraints, pulls, a wa
 Restraints hold a distance, an angle or a dihedral with a spring, pulls drag two atoms apart or one atom along, a
 sphere keeps a cluster together. All but pulls along a direction depend on distances within one structure only, so
 that momentum and angular momentum stay what they are; the pull on one atom has its counterweight in the centre of
-mass, so that at least the molecule does not fly away.
+mass, so that at least the molecule does not fly away. It turns the molecule, whose rotation counts as heat from then
+on.
 
 Compiled code sees :class:`Steering`: a fixed number of slots of each kind. What is in a slot (atoms, centre, strength)
 is an argument of a chunk of steps; only more slots than ever before compile anything again.

@@ -18,7 +18,8 @@ from so3lab.force_field import ForceField
 from so3lab.graph import displacements
 from so3lab.potential import Potential
 from so3lab.settings import preset
-from so3lab.trajectory import Trajectory
+from so3lab.steering import Pull
+from so3lab.trajectory import Trajectory, TrajectoryWriter
 
 FREE = Limits(bond_stretch=None, energy_jump=None, heat=None)  # random weights know no bonds
 run, Simulation = partial(dynamics.run, limits=FREE), partial(dynamics.Simulation, limits=FREE)
@@ -145,6 +146,77 @@ def test_resumed_run_is_the_uninterrupted_one(potential, ethanol, tmp_path):
         np.testing.assert_array_equal(a.velocities(), b.velocities())
         np.testing.assert_array_equal(a.times_fs, b.times_fs)
         np.testing.assert_allclose(a.positions()[-1], straight.positions[-1])
+
+
+def test_only_the_same_model_precision_and_ensemble_go_on(potential, ethanol, tmp_path):
+    out = tmp_path / "run.h5"
+    list(run(potential, ethanol, steps=20, out=out))
+    size = out.stat().st_size
+    others = {
+        "weights [0-9a-f]{16} instead of": {"potential": Potential.initial(potential.settings, 3, "float64")},
+        "dtype float64 instead of float32": {"potential": potential.astype("float32")},
+        "ensemble langevin instead of csvr": {"ensemble": "csvr"},
+    }
+    for sentence, other in others.items():
+        with pytest.raises(ValueError, match=f"belongs to another run, with {sentence}"):
+            list(run(other.pop("potential", potential), ethanol, steps=40, out=out, resume=True, **other))
+    assert out.stat().st_size == size
+    assert potential.astype("float32").fingerprint == Potential.initial(potential.settings, 2).fingerprint
+    list(run(potential, ethanol, steps=40, out=out, resume=True))
+
+
+def test_knobs_that_were_turned_stay_turned(potential, ethanol, tmp_path):
+    def turned(steps: int, out: str, resume: bool = False):
+        control, finals = Control(300.0, 0.5), (900.0, 0.25, [Pull((0, 2), 0.3)])
+        for chunk in run(
+            potential, ethanol, steps=steps, interval=10, control=control, out=tmp_path / out, resume=resume,
+            seconds_per_chunk=1e-9,
+        ):  # fmt: skip
+            if not resume and chunk.step[-1] == 20:
+                control.temperature_K, control.timestep_fs, control.biases = finals
+        return control
+
+    turned(100, "whole.h5")
+    turned(50, "parts.h5")
+    control = turned(100, "parts.h5", resume=True)
+    assert (control.temperature_K, control.timestep_fs, control.biases) == (900.0, 0.25, (Pull((0, 2), 0.3),))
+    with Trajectory(tmp_path / "whole.h5") as a, Trajectory(tmp_path / "parts.h5") as b:
+        np.testing.assert_array_equal(a.positions(), b.positions())
+    last = run(
+        potential,
+        ethanol,
+        steps=110,
+        interval=10,
+        temperature_K=500.0,
+        out=tmp_path / "parts.h5",
+        resume=True,
+    )
+    assert next(last).target_temperature[-1] == 500.0  # what is asked for now counts
+
+
+def test_frames_that_are_far_apart_cost_no_more_than_a_chunk(potential, ethanol, tmp_path):
+    """The state is kept between frames, too: what is lost is a chunk, not the way to the next frame."""
+    saved, save = [], TrajectoryWriter.save_state
+
+    def noted(writer, state):
+        saved.append(int(state["step"]))
+        save(writer, state)
+
+    options = {"interval": 250, "ensemble": "langevin", "seed": 4}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrajectoryWriter, "save_state", noted)
+        some = run(
+            potential, ethanol, steps=500, out=tmp_path / "parts.h5", seconds_per_chunk=1e-9, **options
+        )
+        next(some)
+        assert len(next(some)) == 1
+        some.close()
+    assert saved[:4] == [0, 20, 40, 41]
+    list(run(potential, ethanol, steps=500, out=tmp_path / "parts.h5", resume=True, **options))
+    list(run(potential, ethanol, steps=500, out=tmp_path / "whole.h5", **options))
+    with Trajectory(tmp_path / "whole.h5") as a, Trajectory(tmp_path / "parts.h5") as b:
+        assert a.steps.tolist() == b.steps.tolist() == [0, 250, 500]
+        np.testing.assert_array_equal(a.positions(), b.positions())
 
 
 KILLED = """

@@ -16,8 +16,9 @@ from so3lab.control import Control
 from so3lab.dynamics import Limits
 from so3lab.force_field import ForceField
 from so3lab.graph import displacements, sum_pairs_per_structure, sum_per_structure
-from so3lab.integrators import INTEGRATORS, Forces, bodies_of, key_data
+from so3lab.integrators import INTEGRATORS, Forces, bodies_of, key_data, without_overall_motion
 from so3lab.safe import safe_norm
+from so3lab.steering import Pull, Restraint
 
 Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None, None))
 THERMOSTATS = ("langevin", "nose-hoover", "csvr")
@@ -66,12 +67,42 @@ def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensem
     atoms = molecule("CH3CH2OH")
     control = Control(300.0, timestep_fs=0.25, friction_per_ps=250, thermostat_fs=4)
     replicas = Replicas(SPRINGS, [atoms] * 64, ensemble=ensemble, control=control)
-    temperatures = [c.temperature for chunks in sample(replicas, 20, 32) for c in chunks]
-    assert np.mean(temperatures) == pytest.approx(300.0, abs=1.0)
-    velocities = np.asarray(replicas.state.velocities).reshape(64, 9, 3)
-    momentum = np.einsum("a,rax->rx", atoms.get_masses(), velocities)
+    masses, freedom = atoms.get_masses(), 27 if ensemble == "langevin" else 21
+    velocities = np.concatenate([c.velocities for chunks in sample(replicas, 20, 32) for c in chunks])
+    twice = np.einsum("a,fax,fax->f", masses, velocities, velocities)
+    assert twice.mean() / (freedom * units.kB) == pytest.approx(300.0, abs=1.0)
+    last, velocities = (
+        np.asarray(x).reshape(64, 9, 3) for x in (replicas.state.positions, replicas.state.velocities)
+    )
+    momentum = np.einsum("a,rax->rx", masses, velocities)
+    angular = np.einsum("a,rax->rx", masses, np.cross(last, velocities))
     if ensemble != "langevin":
         np.testing.assert_allclose(momentum, 0, atol=1e-8)
+        np.testing.assert_allclose(angular, 0, atol=1e-7)
+
+
+def test_a_molecule_that_is_pulled_along_a_direction_keeps_its_vibrations_warm():
+    """The pull turns it; that rotation shares the heat, and without counting it vibrations would cool by a tenth."""
+    atoms = molecule("CH3CH2OH")
+    control = Control(300.0, timestep_fs=0.25, thermostat_fs=4, biases=[Pull((0,), (0.02, 0.0, 0.0))])
+    replicas = Replicas(SPRINGS, [atoms] * 64, ensemble="csvr", control=control)
+    chunks = [c for some in sample(replicas, 8, 32, discard=6) for c in some]
+    masses = atoms.get_masses()
+    inner = np.concatenate([without_overall_motion(c.positions, c.velocities, masses, False) for c in chunks])
+    every = np.concatenate([c.velocities for c in chunks])
+    whole, vibrations = (np.einsum("a,fax,fax->f", masses, v, v).mean() for v in (every, inner))
+    assert whole / (23 * units.kB) == pytest.approx(300.0, abs=3.0)
+    assert np.mean([c.temperature.mean() for c in chunks]) == pytest.approx(300.0, abs=3.0)
+    assert vibrations / (21 * units.kB) == pytest.approx(300.0, abs=12.0)
+
+
+def test_a_quench_to_zero_kelvin_ends_at_rest():
+    for ensemble in THERMOSTATS:
+        control = Control(300.0, 0.25, 250, thermostat_fs=4, ramp=[(0, 300.0), (400, 0.0)])
+        replicas = Replicas(SPRINGS, [molecule("CH3CH2OH")], ensemble=ensemble, control=control)
+        (chunk,) = replicas.advance(24, 100)
+        assert len(chunk) == 24
+        assert chunk.temperature[-1] < 1.0
 
 
 def in_a_well(positions, cells) -> Forces:
@@ -173,6 +204,26 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
     assert np.mean(pressures) == pytest.approx(
         np.mean(count / volumes) * units.kB * temperature_K / units.GPa, rel=0.03
     )
+
+
+@pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])
+def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(ensemble):
+    """An ideal gas of N atoms, two of them on a spring, has the volumes of N - 1 particles, and keeps its energy."""
+    count, temperature_K, pressure_GPa = 8, 300.0, 0.1
+    unit = units.kB * temperature_K / (pressure_GPa * units.GPa)
+    places = np.random.default_rng(0).uniform(0, 7, (count, 3))
+    places[1] = places[0] + [1.5, 0, 0]
+    atoms = ase.Atoms(f"Ar{count}", places, cell=[7.5] * 3, pbc=True)
+    control = Control(
+        temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
+        compressibility_per_GPa=10.0, biases=[Restraint((0, 1), 1.5, 5.0)],
+    )  # fmt: skip
+    gas = ForceField(nothing, (), 0.05, "float64")
+    replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
+    chunks = [c for some in sample(replicas, 3, 20, discard=1) for c in some]
+    assert np.concatenate([c.volume for c in chunks]).mean() == pytest.approx(count * unit, rel=0.03)
+    drifts = [observables.energy_drift(c.time_fs, c.conserved_energy) for c in chunks]
+    assert np.mean(drifts) == pytest.approx(0.0, abs=0.02)  # eV/ps; 4 when the spring is not in the virial
 
 
 def test_lennard_jones_fluid_at_a_published_state_point():

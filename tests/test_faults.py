@@ -36,7 +36,7 @@ from so3lab.force_field import ForceField
 from so3lab.graph import displacements
 from so3lab.potential import Potential
 from so3lab.settings import preset
-resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
 free = Limits(None, None, None)  # random weights know no bonds
 options = {"steps": 10**7, "interval": 5, "out": sys.argv[1], "seconds_per_chunk": 0.05, "limits": free}

@@ -118,6 +118,21 @@ def test_radial_distribution_of_an_ideal_gas_is_one_and_of_a_crystal_its_shells(
         observables.radial_distribution(frames, ase.Atoms("Ar200"))
     with pytest.raises(ValueError, match="atoms must hold Xe, got"):
         observables.radial_distribution(frames, gas, "Xe")
+    with pytest.raises(ValueError, match="atoms must hold two atoms of O, got one"):
+        observables.radial_distribution(
+            np.zeros((1, 3, 3)), ase.Atoms("OH2", cell=[9] * 3, pbc=True), "O", "O"
+        )
+
+
+def test_radial_distribution_of_a_cell_that_changes():
+    """An ideal gas has none, whatever the volumes of its frames."""
+    random, gas = np.random.default_rng(0), ase.Atoms("Ar100", cell=[10.0] * 3, pbc=True)
+    cells = np.array([10.0, 14.0])[np.arange(80) % 2, None, None] * np.eye(3)
+    frames = random.uniform(size=(80, 100, 3)) @ cells
+    table = observables.radial_distribution(frames, gas, longest=5.0, bins=10, cells=cells)
+    np.testing.assert_allclose(table["g"][3:], 1.0, atol=0.05)
+    with pytest.raises(ValueError, match="cells must be one for each of 80 frames, got shape"):
+        observables.radial_distribution(frames, gas, cells=cells[:3])
 
 
 def test_radial_distribution_agrees_with_that_of_ase():

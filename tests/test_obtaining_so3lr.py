@@ -77,6 +77,14 @@ def test_it_is_fetched_converted_and_cited_once(index, capsys):
     ]
 
 
+def test_where_nothing_can_be_kept_it_is_used_all_the_same(index, capsys, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "file" / "cache"))
+    assert load_so3lr().elements
+    assert "cannot be written (Not a directory): SO3LR is not kept" in capsys.readouterr().err
+    assert index.asked == 1
+
+
 def test_many_at_once_fetch_once(index):
     barrier, said = threading.Barrier(4), []
 

@@ -202,10 +202,14 @@ def test_exchange_keeps_the_kinetic_temperature_of_the_rungs(ethanol):
     replicas = Replicas(SPRINGS, [ethanol] * 2, control=Control((300.0, 600.0)), limits=FREE)
     replicas.advance(10, 20)
     before = [float(t.temperature[0]) for t in replicas.frames()]
+    conserved = [float(t.conserved_energy[0]) for t in replicas.frames()]
     ladder.rung_of = ladder.rung_of[::-1].copy()
     replicas.exchange_temperatures(ladder.temperatures_K)
     after = [chunk.temperature[0] for chunk in replicas.frames()]
     np.testing.assert_allclose(after, [before[0] * 2, before[1] / 2])
+    np.testing.assert_allclose([t.conserved_energy[0] for t in replicas.frames()], conserved, atol=1e-9)
+    with pytest.raises(ValueError, match="must be above 0 K, got 0"):
+        exchange.Ladder([0.0, 300.0])
     assert replicas.control.temperature_K == (600.0, 300.0)
 
 

@@ -78,6 +78,30 @@ def test_single_precision_keeps_forces(shared):
         )
 
 
+def test_the_fast_form_keeps_forces_in_single_precision(shared):
+    """Collapsed filters and, where there is a compiler, loops in C, against the published program and our own."""
+    single = so3lr("compat", CUTOFFS["lr12"], "float32")
+    for name in ("ethanol", "nh4plus"):
+        expected = stored(name)
+        fast, slow = (single(structure(expected), fast=way).forces for way in (True, False))
+        np.testing.assert_allclose(fast, expected["lr12/forces"], atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(fast, slow, atol=1e-4, err_msg=name)
+    close = ase.Atoms("HH", [[0, 0, 0], [0.45, 0, 0]])
+    np.testing.assert_allclose(single(close, fast=True).forces, single(close).forces, atol=1e-4)
+
+
+def test_a_cell_that_has_travelled_and_a_slab_lose_nothing(shared):
+    single = so3lr("wolf", 6.0, "float32")
+    water = ase.Atoms(WATER, cell=[9.0, 9.0, 9.0], pbc=True)
+    far = ase.Atoms(water, positions=water.positions + 6300.0)
+    np.testing.assert_allclose(single(far).forces, single(water).forces, atol=1e-5)
+    slab, thick = (ase.Atoms(WATER, cell=[9, 9, c], pbc=[True, True, False]) for c in (0, 50))
+    for one in (slab, thick):
+        stress = single(one).stress
+        assert np.isfinite(stress).all()
+        assert np.abs(stress[:2]).max() > 0
+
+
 def box_equal_to_stored(name: str, cutoff: float):
     """Result of a water box and what the published program says, after comparing energy, forces and stress."""
     expected = stored(name)
@@ -190,9 +214,16 @@ def test_what_the_model_never_saw_is_refused(shared):
     refused = {
         "atoms hold Si": ase.Atoms("Si", info={"charge": 0}),
         "charge must be a whole number": charged("OHH", WATER.positions, 0.5),
-        "charge must leave the structure its electrons": charged("HH", [[0, 0, 0], [0, 0, 0.74]], 3.0),
+        "charge must leave the structure a valence electron.* H2 can have -2 to [+]1": charged(
+            "HH", [[0, 0, 0], [0, 0, 0.74]], 3.0
+        ),
+        "charge must leave .* got -50: H2O can have -4 to [+]7": charged("OHH", WATER.positions, -50.0),
+        "must be a number, got '-1 e'": ase.Atoms(WATER, info={"charge": "-1 e"}),
         "charge must leave an even number of electrons.* leaves 9": charged("OHH", WATER.positions, 1.0),
         "spin must be 0": ase.Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], info={"spin": 2}),
+        'got 2 unpaired electrons; if the structure has none, set atoms.info."spin". = 0': molecule("O2"),
+        "spin must be 0.*got 1 unpaired": ase.Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], info={"multiplicity": 2}),
+        "not finite numbers; are atoms on top": ase.Atoms("HH", [[0, 0, 0], [0, 0, 0]]),
         "pbc must be True in all three directions": ase.Atoms(WATER, cell=[9, 9, 9], pbc=[True, True, False]),
     }
     for sentence, atoms in refused.items():

@@ -188,8 +188,8 @@ def allocator() -> Finding:
             "allocator", True, "GLIBC_TUNABLES=glibc.malloc.hugetlb=1 is set: freed memory is kept"
         )
     message = (
-        "so3lab's commands and notebooks tell malloc to keep freed memory (so3lab.memory); for your own "
-        "scripts call so3lab.memory.keep_memory() or set GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+        "so3lab's commands, and so3lab_widgets in a notebook, tell malloc to keep freed memory; in your own scripts "
+        "call so3lab.memory.keep_memory() or set GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
     )
     return Finding("allocator", True, message)
 

@@ -55,7 +55,7 @@ def radial_distribution(
     *,
     longest: float = 6.0,
     bins: int = 120,
-    cells: Float[np.ndarray, "frames 3 3"] | None = None,
+    cells: Float[np.ndarray, "cells 3 3"] | None = None,
 ) -> pd.DataFrame:
     r"""Radial distribution function g(r) of a periodic system: density around an atom over the mean density.
 

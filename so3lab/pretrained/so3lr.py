@@ -1,6 +1,7 @@
 """SO3LR ready to use: obtained and converted on first use, kept in the cache, checked each time."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 from so3lab import resources
@@ -78,7 +79,15 @@ def _from_cache(tell: Tell) -> Potential:
     target = cached_model()
     if (potential := _sound(target)) is not None:
         return potential
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        tell(
+            f"{target.parent} cannot be written ({error.strerror}): SO3LR is not kept; SO3LAB_CACHE names another"
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            return potential_from_torch(installed_model() or fetched_model(Path(folder), tell), MODEL)
     with only_one(target.with_name("so3lr.lock")):
         if (potential := _sound(target)) is not None:  # another process made it while we waited
             return potential
