@@ -15,7 +15,8 @@ from jaxtyping import Float
 from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.frames import Chunk
-from so3lab.integrators import without_overall_motion
+from so3lab.integrators import CONSTANT_PRESSURE, without_overall_motion
+from so3lab.observables.internal import internal_coordinates
 from so3lab.potential import Potential
 from so3lab.preparation import held_atoms
 from so3lab.recording import Recording
@@ -32,6 +33,8 @@ INTERVAL, FEWEST_FRAMES_HZ = 8, 16.0
 _CHUNKS_TO_SETTLE = 5
 MEMORY = 64e6
 """Bytes that are kept of the past."""
+_FAR = 1e6
+"""How many times longer than itself a cell vector counts along which nothing repeats."""
 
 
 class LiveDynamics:
@@ -161,6 +164,19 @@ class LiveDynamics:
             return velocities
         return without_overall_motion(positions, velocities, atoms.get_masses(), bool(atoms.pbc.any()))
 
+    def measure(
+        self, atoms: Sequence[int], number: int = 0, frames: slice = slice(None)
+    ) -> Float[np.ndarray, " frames"]:
+        """Distance (Å), angle or dihedral (degrees) of two to four atoms; in cells to the nearest images."""
+        structure = self.replicas.structures[number]
+        changing = self.replicas.ensemble in CONSTANT_PRESSURE
+        positions, *cells = self._gathered(number, frames, "positions", *(["cell"] if changing else []))
+        cell = None
+        if structure.pbc.any():
+            cell = cells[0] if changing else np.asarray(structure.cell.complete())
+            cell = np.where(structure.pbc[:, None], cell, _FAR * cell)
+        return internal_coordinates(positions, {"picked": tuple(atoms)}, cell=cell).to_numpy()[:, 0]
+
     def frame(self, number: int = 0, frame: int = -1) -> Chunk:
         """A remembered frame with all that is known of it.
 
@@ -210,6 +226,10 @@ class LiveDynamics:
             IndexError: If it is not remembered.
         """
         numbers = range(len(self.replicas))
+        frames = max(self.frames(number) for number in numbers)
+        if not -frames <= frame < frames:
+            raise IndexError(f"frame must be 0 to {frames - 1}, got {frame}")
+        frame %= frames
         chosen = [self.atoms(number, min(frame, self.frames(number) - 1)) for number in numbers]
         longest = int(np.argmax([self.frames(number) for number in numbers]))
         chunk, row = self._find(longest, frame)

@@ -8,6 +8,7 @@ import so3lab
 from so3lab import stepping
 from so3lab.observables import dihedral_degrees
 from so3lab.steering import Pull, Restraint
+from so3lab.trajectory import Trajectory
 
 
 def test_temperature_follows_its_slider_and_nothing_compiles(panel):
@@ -65,6 +66,77 @@ def test_the_past_can_be_looked_at_and_gone_back_to(panel):
     wait_for(lambda: panel.live.frames() > 10, "another future")
     np.testing.assert_allclose(panel.live.positions()[3], third, atol=1e-6)
     assert panel._code.code == "panel.go_back(3, new_velocities=True)"
+
+
+def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(panel):
+    runs(panel)
+    wait_for(lambda: panel.live.frames() > 40, "frames")
+    panel.show_frame(3)
+    third, frames = panel.live.positions()[3], panel.live.frames()
+    assert panel.job.state == "paused"
+    assert panel.live.frames() == frames
+    assert panel.past.words.value.startswith(f"frame 3 of {frames - 1:,}")
+    assert round(panel.past.slider.value * (frames - 1)) == 3
+    wait_for(
+        lambda: np.allclose(panel.viewers[0].atoms.positions, third - third.mean(axis=0), atol=1e-5),
+        "frame 3",
+    )
+    panel.step()
+    panel.go_back(-2)
+    panel.job.rest()
+    steps = np.diff(panel.live.table()["step"])
+    assert len(set(steps.tolist())) == 1, "the past has no holes"
+    assert panel.live.frames() >= frames - 1
+    panel.show_frame(5)
+    panel.stop()
+    panel.start()
+    wait_for(lambda: panel.live is not None and panel.live.frames() > 20, "another run")
+    assert panel._shown_frame is None, "a frame of another run is no place to go on from"
+
+
+def test_a_file_that_is_no_longer_written_is_not_said_to_be(panel, tmp_path):
+    runs(panel)
+    panel.record(tmp_path / "one.h5")
+    assert panel.saving.record_button.description == "End file"
+    frames = panel.live.frames()
+    wait_for(lambda: panel.live.frames() > frames + 10, "frames in the file")
+    panel.go_back(3, new_velocities=True)
+    wait_for(lambda: panel.saving.record_button.description == "Record", "the end of the file")
+    assert "recording" not in panel.saving.words
+    panel.saving.path.value = str(tmp_path / "two.h5")
+    panel.saving.record_button.click()
+    live = panel.live
+    assert live.recording
+    frames = live.frames()
+    wait_for(lambda: live.frames() > frames + 10, "frames in the other file")
+    panel.stop()
+    assert not live.recording, "what has ended is complete"
+    assert panel.saving.record_button.description == "Record"
+    for name in ("one.h5", "two.h5"):
+        with Trajectory(tmp_path / name) as trajectory:
+            assert len(trajectory) > 0
+
+
+def test_what_is_held_stays_held_until_the_molecule_is_another(panel):
+    panel.control.biases = [Restraint((0, 1), 1.5, 5.0)]
+    runs(panel)
+    panel.viewers[0].picked = [1, 2]
+    panel.steering.pull_button.click()
+    held = (Restraint((0, 1), 1.5, 5.0), Pull((1, 2), 0.5))
+    assert panel.control.biases == held
+    panel.stop()
+    panel.control.temperature_K = 350.0
+    before = panel.live
+    panel.start()
+    wait_for(lambda: panel.live not in (None, before) and panel.live.frames() > 5, "another run")
+    assert panel.control.biases == held
+    assert len(panel.steering.rows.children) == 2, "each with its row"
+    panel.stop()
+    panel.form.model.value = panel.form.structure.value = "ala2"
+    before = panel.live
+    panel.start()
+    wait_for(lambda: panel.live not in (None, before) and panel.live.frames() > 1, "another molecule", 240)
+    assert panel.control.biases == ()
 
 
 def test_what_blew_up_is_said_at_once_and_can_be_undone(panel):

@@ -49,6 +49,51 @@ def test_a_job_runs_to_its_end_and_tells_how_far_it_is():
     assert job.state == "finished"
 
 
+def test_rest_waits_for_what_is_in_the_making_and_steps_asked_for_before_are_forgotten():
+    gate, making, seen = threading.Event(), [], []
+
+    def task():
+        for number in range(100):
+            making.append(number)
+            if number:
+                gate.wait(60)
+            yield number
+
+    job = Job(task, on_item=seen.append, name="gate")
+    job.rest()  # nothing has begun
+    job.start(paused=True)
+    job.rest()
+    job.step()
+    wait_for(lambda: seen == [0])
+    job.rest()
+    for _ in range(5):
+        job.step()
+    wait_for(lambda: making == [0, 1])
+    with pytest.raises(TimeoutError, match=r"has not paused within 0.05 s"):
+        job.rest(0.05)
+    assert job.state == "paused", "a step is made in the state of a pause"
+    gate.set()
+    job.rest()
+    assert seen == [0, 1], "what was in the making, and no more"
+    job.start()
+    job.rest()
+    count = len(seen)
+    time.sleep(0.05)
+    assert len(seen) == count
+    job.stop()
+
+
+def test_a_job_that_is_stopped_before_its_turn_does_not_call_its_task():
+    begun, gate = [], threading.Event()
+    first = Job(lambda: iter([gate.wait(60)]), name="turn").start()
+    second = Job(lambda: iter(begun.append(2) or ()), name="turn").start()
+    second.stop(wait=False)
+    gate.set()
+    second.join(10)
+    first.join(10)
+    assert (begun, second.state) == ([], "stopped")
+
+
 def test_pause_step_and_going_on():
     task = Counter()
     job = Job(task, on_item=task.seen.append, name="count").start()

@@ -2,10 +2,12 @@
 
 import itertools
 import threading
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from argon import ARGON
+from ase.build import bulk
 
 import so3lab
 from so3lab import dynamics, stepping
@@ -34,13 +36,15 @@ def some(simulation, chunks: int):
     return list(itertools.islice(simulation.run(0.01), chunks))
 
 
-@pytest.mark.parametrize(("seconds_per_step", "steps"), [(0.0, 8), (0.02, 3), (0.2, 1)])
-def test_frames_of_slow_steps_come_as_often_as_they_can(potential, seconds_per_step, steps):
+@pytest.mark.parametrize(("seconds_per_step", "steps"), [(0.0005, 8), (0.02, 3), (0.2, 1)])
+def test_frames_of_slow_steps_come_as_often_as_they_can(potential, seconds_per_step, steps, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("so3lab.live.time", SimpleNamespace(monotonic=lambda: clock[0]))
     simulation = LiveDynamics(potential, [read_structure("ethanol")])
     advance = simulation.replicas.advance
 
     def slowly(frames, interval):
-        time.sleep(seconds_per_step * frames * interval)
+        clock[0] += seconds_per_step * frames * interval
         return advance(frames, interval)
 
     simulation.replicas.advance = slowly
@@ -94,6 +98,31 @@ def test_going_back_is_going_the_same_way_again(potential):
     frames = min(len(again), len(before))
     assert frames >= 20
     np.testing.assert_allclose(again[:frames], before[:frames], atol=1e-9)  # noise belongs to steps
+
+
+def test_going_back_counts_from_the_end_as_well(potential):
+    simulation = live(potential, seeds=[5])
+    while simulation.frames() < 10:
+        some(simulation, 1)
+    frames, place = simulation.frames(), simulation.positions()[-3]
+    simulation.go_back(-3)
+    assert simulation.frames() == frames - 2
+    np.testing.assert_array_equal(simulation.positions()[-1], place)
+    with pytest.raises(IndexError, match=f"frame must be 0 to {frames - 3}, got -{frames + 1}"):
+        simulation.go_back(-frames - 1)
+
+
+@pytest.mark.parametrize("ensemble", ["nve", "npt"])
+def test_distances_in_cells_go_to_nearest_images(ensemble):
+    crystal = bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4)
+    simulation = LiveDynamics(ARGON, [crystal], ensemble=ensemble, control=Control(60.0, timestep_fs=4.0))
+    some(simulation, 3)
+    one, other = 0, int(np.argmax(crystal.get_distances(0, range(256))))
+    assert crystal.get_distance(one, other) > 20
+    found = simulation.measure((one, other))
+    assert found[-1] == pytest.approx(simulation.atoms().get_distance(one, other, mic=True), abs=1e-4)
+    assert len(found) == simulation.frames()
+    assert found.max() < 12
 
 
 def test_new_velocities_make_another_future(potential):

@@ -12,7 +12,6 @@ from ase import Atoms
 from so3lab.control import Control
 from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
-from so3lab.observables import internal_coordinates
 from so3lab.potential import Potential
 from so3lab_widgets.code_line import CodeLine
 from so3lab_widgets.frame_choice import check_new
@@ -111,6 +110,7 @@ class DynamicsPanel(RunCommands):
             path, {"model": self.form.model.value, "structure": self.form.structure.value}
         )
         self._say_code(f"panel.record({str(path)!r})")
+        self.saving.recording(str(written[0]))
         return written
 
     def table(self, replica: int = 0):
@@ -261,6 +261,9 @@ class DynamicsPanel(RunCommands):
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
         self.past.rest(job.state == "running")
+        if job.ended and self.live is not None:
+            self.live.stop_recording()
+        self._saver.look()
         if job.state != "running" and self.live is not None:
             self._tell_past(self.live.frames() - 1)
             self._updates.put((self.live,))
@@ -278,8 +281,7 @@ class DynamicsPanel(RunCommands):
         return f"{live.time_ps:.2f} ps · {temperature:.0f} K · {pace}{later}"
 
     def _measure(self, atoms: Sequence[int]) -> float:
-        found = internal_coordinates(self._running().atoms().positions[None], {"picked": tuple(atoms)})
-        return float(found.to_numpy()[0, 0])
+        return float(self._running().measure(atoms, frames=slice(-1, None))[0])
 
     def _on_replica(self) -> None:
         """Another replica's curves are wanted."""
@@ -292,6 +294,7 @@ class DynamicsPanel(RunCommands):
 
     def _tell_past(self, frame: int) -> None:
         live = self._running()
+        self._saver.look()
         self.past.tell(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
 
     def _constructor(self) -> str:

@@ -62,6 +62,7 @@ class Job(Generic[Item]):
         self._changed = threading.Condition()
         self._wanted: State = "ready"
         self._single_steps = 0
+        self._idle = False  # waits in a pause, and nothing is in the making
         self._active_s, self._active_since = 0.0, 0.0
         self._thread: threading.Thread | None = None
         self._before: Job[Any] | None = None
@@ -102,7 +103,7 @@ class Job(Generic[Item]):
         """
         with self._changed:
             if self._wanted == "paused" and not paused:
-                self._wanted = "running"
+                self._wanted, self._single_steps = "running", 0
                 self._changed.notify_all()
             if self._wanted != "ready":
                 return self
@@ -115,8 +116,26 @@ class Job(Generic[Item]):
     def pause(self) -> None:
         """Wait after the item in the making."""
         with self._changed:
+            self._single_steps = 0
             if self._wanted == "running":
                 self._wanted = "paused"
+
+    def rest(self, timeout_s: float = _PATIENCE_S) -> None:
+        """Pause, and return only when nothing is in the making; at once where the job has ended or not begun.
+
+        Raises:
+            TimeoutError: If the item in the making takes longer.
+        """
+        self.pause()
+        if self._thread is threading.current_thread():
+            return
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: self._idle or self.ended or self.state == "ready", timeout_s
+            ):
+                raise TimeoutError(
+                    f"the run has not paused within {timeout_s:g} s, for what it is doing takes longer; try again later"
+                )
 
     def step(self) -> None:
         """While paused: make one item and wait again."""
@@ -154,7 +173,7 @@ class Job(Generic[Item]):
         self._become("running")
         try:
             with _short_turns, contextlib.ExitStack() as stack:
-                items = self._task()
+                items: Iterator[Item] = iter(()) if self._wanted == "stopped" else self._task()
                 if isinstance(items, Generator):
                     stack.enter_context(contextlib.closing(items))
                 ending = self._go_through(items)
@@ -190,7 +209,10 @@ class Job(Generic[Item]):
                     self._single_steps -= 1
                     return True
                 if wanted == self.state == "paused":
-                    self._changed.wait()
+                    self._idle = True
+                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: self._wanted != "paused" or self._single_steps)
+                    self._idle = False
                     continue
             if wanted != "stopped" and wanted != self.state:
                 self._become(wanted)
@@ -203,7 +225,9 @@ class Job(Generic[Item]):
             self._active_s += now - self._active_since
         if state == "running":
             self._active_since = now
-        self.state = state
+        with self._changed:
+            self.state = state
+            self._changed.notify_all()
         self.note(state if self.error is None else f"{state}: {self.error}")
         for listener in list(self._listeners):
             try:

@@ -108,8 +108,8 @@ class LivePlots:
                 self._draw("picked", times[:0], times[:0])
                 title = _NOTHING_PICKED
             else:
-                self._draw("picked", times[: len(measured)], _broken(measured.to_numpy(), len(picked) == 4))
-                title = Series(column_of(self._symbols, picked), measured.to_numpy()).title
+                self._draw("picked", times[: len(measured)], _broken(measured, len(picked) == 4))
+                title = Series(column_of(self._symbols, picked), measured).title
             if self.curves.layout.yaxis3.title.text != title:
                 self.curves.layout.yaxis3.title.text = title
 
@@ -132,14 +132,11 @@ class LivePlots:
 
     def _measured(
         self, live: LiveDynamics, number: int, picked: Sequence[int], rows: np.ndarray
-    ) -> pd.Series | None:
+    ) -> np.ndarray | None:
         if len(picked) < 2:
             return None
         step = int(rows[1] - rows[0]) if len(rows) > 1 else 1
-        positions = live.positions(number, slice(int(rows[0]), int(rows[-1]) + 1, step))
-        column = column_of(self._symbols, picked)
-        found = observables.internal_coordinates(positions, {column.rsplit("_", 1)[0]: tuple(picked)})
-        return found.iloc[: len(rows), 0]
+        return live.measure(picked, number, slice(int(rows[0]), int(rows[-1]) + 1, step))[: len(rows)]
 
     def _spectrum(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> pd.DataFrame | None:
         times = table["time_fs"].to_numpy()[-_SPECTRUM:]

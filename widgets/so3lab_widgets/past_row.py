@@ -48,7 +48,10 @@ class PastRow(ipw.HBox):
         self.words.value = ""
 
     def tell(self, frame: int, frames: int, time_ps: float) -> None:
-        """Say which frame is shown."""
+        """Say which frame is shown; the slider comes along, unless it is somebody's who has moved it there."""
+        share = frame / max(frames - 1, 1)
+        if round(self.slider.value * (frames - 1)) != frame:
+            self._stands_at = self.slider.value = share
         self.words.value = f"frame {frame:,} of {frames - 1:,}, {time_ps:.3f} ps"
 
     def _on_slider(self, change: dict) -> None:

@@ -2,10 +2,10 @@
 
 import secrets
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from so3lab.control import Control
@@ -111,25 +111,32 @@ class RunCommands(Panel):
 
         Raises:
             IndexError: If it is not remembered.
+            TimeoutError: If the frame in the making takes long.
         """
         live = self._running()
         if self.job is not None:
-            self.job.pause()
-        self._shown_frame = frame if frame < live.frames() - 1 else None
+            self.job.rest()
+        last = live.frames() - 1
+        if frame < 0:
+            frame += last + 1
         self._show(frame)
-        self._tell_past(min(frame, live.frames() - 1))
+        self._shown_frame = frame if frame < last else None
+        self._tell_past(min(frame, last))
         self._say_code(f"panel.show_frame({frame})")
 
     def go_back(self, frame: int, new_velocities: bool = False) -> None:
         """Go on from a moment of the past: as it went then, or with new thermal velocities.
 
         What came later is forgotten, and a recording ends.
+
+        Raises:
+            IndexError: If it is not remembered.
+            TimeoutError: If the frame in the making takes long.
         """
         live = self._running()
         job = self.job
         if job is not None and not job.ended:
-            job.pause()
-            _wait_for(lambda: job.state != "running")
+            job.rest()
         live.go_back(frame, secrets.randbits(31) if new_velocities else None)
         self._shown_frame = None
         self._views.calm()
@@ -151,7 +158,7 @@ class RunCommands(Panel):
             if wanted():
                 self._on_chunks(chunks)
 
-        self._asked = self._wishes()
+        self._asked, self._shown_frame = self._wishes(), None
         self.job = Job(
             lambda: task(wanted), on_item=take, name=self._name,
             expected=(ValueError, OSError, SimulationError),
@@ -183,10 +190,12 @@ class RunCommands(Panel):
         with self._staging:
             if not wanted():
                 return iter(())
+            before, self.live = self.live, None  # from here on nothing of it is shown
+            if before is not None:
+                before.stop_recording()
+                if not np.array_equal(before.replicas.structures[0].numbers, structure.numbers):
+                    self.control.biases = ()  # they name atoms that are no more
             self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
-            if self.live is not None:  # restraints of the run before may name atoms that are no more
-                self.control.biases = ()
-            self.live = None  # from here on nothing of it is shown
         self.bar.refresh()
         live = LiveDynamics(
             potential, copies, ensemble=self.form.ensemble.value, control=self.control,
@@ -210,9 +219,3 @@ class RunCommands(Panel):
         if self.live is None:
             raise ValueError("nothing has run yet; press Start, or call panel.start()")
         return self.live
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)

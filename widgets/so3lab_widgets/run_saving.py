@@ -49,13 +49,19 @@ class RunSaving:
             self._panel.live.stop_recording()
 
     def _on_record(self) -> None:
-        panel, live = self._panel, self._panel.live
+        live = self._panel.live
         if live is not None and live.recording:
             live.stop_recording()
             self._on_change("panel.live.stop_recording()")
-            self.row.recording(None)
+            self.look()
             return
-        self._try(lambda: self.row.recording(str(panel.record(self.row.path.value)[0])))
+        self._try(lambda: self._panel.record(self.row.path.value))
+
+    def look(self) -> None:
+        """Say no longer that a file is being written when none is."""
+        live = self._panel.live
+        if live is None or not live.recording:
+            self.row.recording(None)
 
     def _on_save(self, what: str) -> None:
         self._try(lambda: self._save(what))
@@ -71,7 +77,7 @@ class RunSaving:
             "frames": (lambda: panel.save_frames(target, number), f"panel.save_frames({name}{replica})"),
             "table": (
                 lambda: save_text(target, panel.table(number).to_csv(index=False)),
-                f"panel.table({number or ''}).to_csv({name})",
+                f"panel.table({number or ''}).to_csv({name}, index=False)",
             ),
             "figure": (lambda: save_text(target, _page(panel.figures())), f"panel.figures()[0].write_html({name})"),
             "session": (

@@ -105,6 +105,12 @@ class SteeringBox(ipw.VBox):
         self.others = ipw.Label(layout=ipw.Layout(display="none"))
         self._biases: list[tuple[ipw.Widget, Callable[[], Bias]]] = []
         self._applied: tuple[Bias, ...] = ()
+        for bias in control.biases:
+            if isinstance(bias, Restraint):
+                self._restraint_row(bias.atoms, bias.centre, bias.strength)
+            elif isinstance(bias, Pull) and isinstance(bias.force, float | int):
+                self._pull_row(bias.atoms, bias.force)
+        self._applied = tuple(bias() for _, bias in self._biases)
         buttons = ipw.HBox([self.hold_button, self.pull_button])
         super().__init__([*self.sliders.values(), buttons, self.rows, self.others])
 
@@ -137,6 +143,10 @@ class SteeringBox(ipw.VBox):
         self._check_room(Restraint, atoms)
         centre = float(self._measure(atoms) if centre is None else centre)
         strength = _STRENGTHS[len(atoms)] if strength is None else strength
+        self._restraint_row(atoms, centre, strength)
+        self._apply()
+
+    def _restraint_row(self, atoms: tuple[int, ...], centre: float, strength: float) -> None:
         low, high = {2: (0.5, max(12.0, 1.5 * centre)), 3: (0.0, 180.0), 4: (-180.0, 180.0)}[len(atoms)]
         of_centre, of_strength = _UNITS[len(atoms)]
         where = _float_slider(centre, low, high, 0.01 if len(atoms) == 2 else 1.0, f"at ({of_centre})")
@@ -157,6 +167,10 @@ class SteeringBox(ipw.VBox):
                 f"pull needs two atoms, and {len(atoms)} are picked; click two atoms in the view"
             )
         self._check_room(Pull, atoms)
+        self._pull_row(atoms, force)
+        self._apply()
+
+    def _pull_row(self, atoms: tuple[int, ...], force: float) -> None:
         how = _float_slider(force, -3.0, 3.0, 0.05, "force (eV/Å)")
         self._add_row(f"pull {self._names(atoms)}", (how,), lambda: Pull(atoms, how.value))
 
@@ -229,7 +243,6 @@ class SteeringBox(ipw.VBox):
         away.on_click(remove)
         for slider in sliders:
             slider.observe(lambda _: self.try_to(self._apply), "value")
-        self._apply()
 
     def _apply(self) -> None:
         """Bring the rows into the control record, beside what was set there in Python."""

@@ -119,8 +119,8 @@ export default () => {
       });
       ready.catch(() => {});
       model.on("msg:custom", async ({kind, number}) => {
-        if (kind === "picture" && shown.size)
-          model.send({kind, number}, undefined, [await picture(shown.values().next().value)]);
+        const seen = [...shown].find(el => el.getClientRects().length);  // behind another tab there is nothing to see
+        if (kind === "picture" && seen) model.send({kind, number}, undefined, [await picture(seen)]);
       });
       return () => { closed = true; };
     },

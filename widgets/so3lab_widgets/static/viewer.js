@@ -37,9 +37,22 @@ function turned(a, {x, y, z, w}) {
 const cellCorners = cell => Array.from({length: 8}, (_, number) => [0, 1, 2].map(k =>
   (number & 1 ? cell[k] : 0) + (number & 2 ? cell[3 + k] : 0) + (number & 4 ? cell[6 + k] : 0)));
 
-// Distance, angle or dihedral of the atoms in a list, in words.
-function measured(positions, atoms) {
+// Places of the atoms in a list; in a cell, each is the image that is nearest to the one before.
+function chain(positions, atoms, cell) {
   const at = atoms.map(atom => [...positions.subarray(3 * atom, 3 * atom + 3)]);
+  const [a, b, c] = cell ? [0, 3, 6].map(first => [...cell.subarray(first, first + 3)]) : [];
+  const volume = cell ? dot(a, cross(b, c)) : 0;
+  if (Math.abs(volume) < 1e-6) return at;
+  const faces = [cross(b, c), cross(c, a), cross(a, b)];
+  for (let k = 1; k < at.length; k++) {
+    const away = minus(at[k], at[k - 1]), cells = faces.map(face => Math.round(dot(away, face) / volume));
+    at[k] = at[k].map((x, n) => x - cells[0] * a[n] - cells[1] * b[n] - cells[2] * c[n]);
+  }
+  return at;
+}
+
+// Distance, angle or dihedral of places, in words.
+function measured(at) {
   if (at.length === 1) return `at ${at[0].map(x => x.toFixed(2)).join(", ")} Å`;
   if (at.length === 2) return `${norm(minus(at[0], at[1])).toFixed(3)} Å`;
   if (at.length === 3) {
@@ -87,6 +100,12 @@ const element = (tag, properties = {}, children = []) => {
   made.append(...children);
   return made;
 };
+
+// A button that stays down shows so, and says so to screen readers.
+function press(button, down) {
+  button.classList.toggle("so3-on", down);
+  button.setAttribute("aria-pressed", down);
+}
 
 function download(name, blob) {
   const link = element("a", {href: URL.createObjectURL(blob), download: name});
@@ -294,7 +313,7 @@ class Scene {
 
   // Lines from picked atom to picked atom, and the arc of the angle or the dihedral.
   measureBodies() {
-    const at = this.model.get("picked").map(atom => [...this.atom(atom)]);
+    const at = chain(this.latest.positions, this.model.get("picked"), this.latest.cell);
     const lines = at.slice(1).map((end, k) => [at[k], end]);
     if (at.length > 2) {
       const arc = at.length === 3 ? arcBetween(at[1], minus(at[0], at[1]), minus(at[2], at[1]))
@@ -440,15 +459,15 @@ class Bars {
     this.slider.max = Math.max(frames - 1, 0);
     this.slider.value = model.get("frame");
     this.play.textContent = model.get("playing") ? "⏸" : "▶";
-    this.again.classList.toggle("so3-on", model.get("loop"));
+    press(this.again, model.get("loop"));
     this.speed.value = model.get("fps");
     this.smooth.value = model.get("smoothing");
     this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
     this.fillRepresentation();
     this.fillColour();
     this.fillSave(frames > 1);
-    this.labels.classList.toggle("so3-on", model.get("labels"));
-    this.forces.classList.toggle("so3-on", model.get("forces"));
+    press(this.labels, model.get("labels"));
+    press(this.forces, model.get("forces"));
     this.forces.hidden = !model.get("has_forces");
     this.caption.textContent = model.get("caption");
     this.caption.hidden = !model.get("caption");
@@ -491,7 +510,7 @@ class Bars {
     const {model, scene: {latest}} = this, picked = model.get("picked"), symbols = model.get("_structure").symbols ?? [];
     this.picked.hidden = !picked.length;
     if (picked.length && latest.positions)
-      this.picked.textContent = `${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${measured(latest.positions, picked)}`;
+      this.picked.textContent = `${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${measured(chain(latest.positions, picked, latest.cell))}`;
   }
 
   saveStructure() {
@@ -513,10 +532,10 @@ class Bars {
     recorder.onstop = () => {
       download(`so3lab.${EXTENSIONS[type]}`, new Blob(parts, {type}));
       this.recorder = null;
-      this.film.classList.remove("so3-on");
+      press(this.film, false);
     };
     this.recorder = recorder;
-    this.film.classList.add("so3-on");
+    press(this.film, true);
     recorder.start();
   }
 }
@@ -539,7 +558,7 @@ export default () => {
       came += 1;
       scenes.forEach(({scene, bars}) => { scene.update(Boolean(message.domain) || faded); bars.measure(); });
     } else if (message.kind === "picture") {
-      const first = scenes.values().next().value;
+      const first = [...scenes].find(({bars}) => bars.root.getClientRects().length);  // not behind another tab
       first?.scene.picture().then(async blob =>
         model.send({kind: "picture", number: message.number}, undefined, [await blob.arrayBuffer()]));
     } else if (message.kind === "download") {
