@@ -33,8 +33,6 @@ INTERVAL, FEWEST_FRAMES_HZ = 8, 16.0
 _CHUNKS_TO_SETTLE = 5
 MEMORY = 64e6
 """Bytes that are kept of the past."""
-_FAR = 1e6
-"""How many times longer than itself a cell vector counts along which nothing repeats."""
 
 
 class LiveDynamics:
@@ -173,8 +171,8 @@ class LiveDynamics:
         positions, *cells = self._gathered(number, frames, "positions", *(["cell"] if changing else []))
         cell = None
         if structure.pbc.any():
-            cell = cells[0] if changing else np.asarray(structure.cell.complete())
-            cell = np.where(structure.pbc[:, None], cell, _FAR * cell)
+            cell = cells[0] if changing else np.asarray(structure.cell)
+            cell = np.where(structure.pbc[:, None], cell, 0.0)
         return internal_coordinates(positions, {"picked": tuple(atoms)}, cell=cell).to_numpy()[:, 0]
 
     def frame(self, number: int = 0, frame: int = -1) -> Chunk:

@@ -83,3 +83,18 @@ def test_an_error_stands_in_place_with_its_origin_in_the_log():
     assert bar.details.layout.display == ""
     assert "Traceback" in bar.details.value
     assert "in task" in bar.details.value
+
+
+def test_a_job_that_was_told_to_stop_says_so_until_it_has_ended():
+    gate = threading.Event()
+    job = Job(lambda: iter([gate.wait(60)]), name="bar")
+    bar = JobBar(lambda: None)
+    bar.watch(job)
+    job.start()
+    wait_for(lambda: "preparing" in bar.status.value)
+    bar.stop_button.click()
+    assert "stopping" in bar.status.value
+    assert pressable(bar) == ["Start"], "another run may be started meanwhile"
+    gate.set()
+    job.join(10.0)
+    wait_for(lambda: "stopped" in bar.status.value)

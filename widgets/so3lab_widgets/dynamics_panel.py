@@ -105,10 +105,17 @@ class DynamicsPanel(RunCommands):
         return self._views.viewers
 
     def record(self, path: str | Path) -> list[Path]:
-        """Write frames to disk from now on; a file, or a folder for several replicas."""
-        written = self._running().record(
-            path, {"model": self.form.model.value, "structure": self.form.structure.value}
-        )
+        """Write frames to disk from now on; a file, or a folder for several replicas.
+
+        Raises:
+            ValueError: If nothing runs that could be recorded.
+        """
+        live = self._running()
+        if self.job is None or self.job.ended:
+            raise ValueError(
+                "what has ended writes no frames; press Start, or go on from a frame, and record then"
+            )
+        written = live.record(path, {"model": self.form.model.value, "structure": self.form.structure.value})
         self._say_code(f"panel.record({str(path)!r})")
         self.saving.recording(str(written[0]))
         return written
@@ -244,8 +251,13 @@ class DynamicsPanel(RunCommands):
             self._updates.put((self.live,))
 
     def _update_plots(self, item: tuple[LiveDynamics]) -> None:
-        """In the pump's thread, about twice a second."""
-        (live,) = item
+        """In the pump's thread, about twice a second; what fails is said, and the next one may do."""
+        try:
+            self._draw_plots(*item)
+        except Exception as error:
+            self.bar.tell(f"the curves could not be drawn: {' '.join(str(error).split())}")
+
+    def _draw_plots(self, live: LiveDynamics) -> None:
         if self.plots is None or live is not self.live or not self.viewers:
             return
         self._views.warn(live)

@@ -75,18 +75,17 @@ class JobBar(ipw.VBox):
         job = self._job
         state = "ready" if job is None else job.state
         pausing, begun = job is not None and job.pausing, job is not None and job.items > 0
-        self.start_button.disabled = state == "running" and not pausing
+        stopping = job is not None and job.stopping
+        self.start_button.disabled = state == "running" and not (pausing or stopping)
         self.start_button.description = "Go on" if state == "paused" and begun else "Start"
-        self.pause_button.disabled = state != "running" or pausing
-        self.step_button.disabled = state != "paused"
-        self.stop_button.disabled = state not in ("running", "paused")
-        word = (
-            state
-            if begun or state not in ("running", "paused")
-            else "ready"
-            if state == "paused"
-            else "preparing"
-        )
+        self.pause_button.disabled = state != "running" or pausing or stopping
+        self.step_button.disabled = state != "paused" or stopping
+        self.stop_button.disabled = state not in ("running", "paused") or stopping
+        word: str = state
+        if stopping:
+            word = "stopping"
+        elif not begun:
+            word = {"paused": "ready", "running": "preparing"}.get(state, state)
         words = [_WORDS.get(word, word), self._say() if job is not None else ""]
         if job is not None and job.progress:
             self.bar.layout.display, self.bar.value = "", job.progress
@@ -111,6 +110,7 @@ class JobBar(ipw.VBox):
     def _stop(self) -> None:
         if self._job is not None:
             self._job.stop(wait=False)
+            self.refresh()
 
 
 def button(words: str, icon: str, tip: str, act: Callable[[], None]) -> ipw.Button:

@@ -62,7 +62,7 @@ class Job(Generic[Item]):
         self._changed = threading.Condition()
         self._wanted: State = "ready"
         self._single_steps = 0
-        self._idle = False  # waits in a pause, and nothing is in the making
+        self._idle = True  # nothing is in the making, and all listeners have been told
         self._active_s, self._active_since = 0.0, 0.0
         self._thread: threading.Thread | None = None
         self._before: Job[Any] | None = None
@@ -95,6 +95,11 @@ class Job(Generic[Item]):
         """Whether it is paused, or will be after what it is doing."""
         return self._wanted == "paused"
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, and has not ended yet."""
+        return self._wanted == "stopped" and not self.ended
+
     def start(self, paused: bool = False) -> "Job[Item]":
         """Run, or run on after a pause.
 
@@ -107,7 +112,7 @@ class Job(Generic[Item]):
                 self._changed.notify_all()
             if self._wanted != "ready":
                 return self
-            self._wanted = "paused" if paused else "running"
+            self._wanted, self._idle = "paused" if paused else "running", False
             self._thread = threading.Thread(target=self._run, name=f"so3lab {self.name}", daemon=True)
         self._before = _replace(self)
         self._thread.start()
@@ -121,7 +126,7 @@ class Job(Generic[Item]):
                 self._wanted = "paused"
 
     def rest(self, timeout_s: float = _PATIENCE_S) -> None:
-        """Pause, and return only when nothing is in the making; at once where the job has ended or not begun.
+        """Pause, and return only when nothing is in the making.
 
         Raises:
             TimeoutError: If the item in the making takes longer.
@@ -130,9 +135,7 @@ class Job(Generic[Item]):
         if self._thread is threading.current_thread():
             return
         with self._changed:
-            if not self._changed.wait_for(
-                lambda: self._idle or self.ended or self.state == "ready", timeout_s
-            ):
+            if not self._changed.wait_for(lambda: self._idle and not self.stopping, timeout_s):
                 raise TimeoutError(
                     f"the run has not paused within {timeout_s:g} s, for what it is doing takes longer; try again later"
                 )
@@ -173,7 +176,7 @@ class Job(Generic[Item]):
         self._become("running")
         try:
             with _short_turns, contextlib.ExitStack() as stack:
-                items: Iterator[Item] = iter(()) if self._wanted == "stopped" else self._task()
+                items: Iterator[Item] = iter(()) if self.stopping else self._task()
                 if isinstance(items, Generator):
                     stack.enter_context(contextlib.closing(items))
                 ending = self._go_through(items)
@@ -186,6 +189,9 @@ class Job(Generic[Item]):
         with _NAMES:
             if _NAMED.get(self.name) is self:
                 del _NAMED[self.name]
+        with self._changed:
+            self._idle = True
+            self._changed.notify_all()
 
     def _go_through(self, items: Iterator[Item]) -> State:
         while self._may_go_on():

@@ -43,6 +43,7 @@ class RunCommands(Panel):
         self.live: LiveDynamics | None = None
         self.job: Job | None = None
         self._shown_frame: int | None = None
+        self._staged: np.ndarray | None = None  # elements of the molecule that is shown
         self._asked: tuple[Any, ...] = ()
         self._attempts = 0
         self._staging = threading.Lock()
@@ -75,7 +76,7 @@ class RunCommands(Panel):
         """Start, or go on after a pause from the frame that is shown."""
         self._say_code("panel.start()")
         job = self.job
-        if job is None or job.ended or not self._stands():
+        if job is None or job.ended or job.stopping or not self._stands():
             self._begin(self._prepare)
             return
         if self._shown_frame is not None:
@@ -94,6 +95,8 @@ class RunCommands(Panel):
         self._say_code("panel.step()")
         if self.job is not None:
             self._shown_frame = None
+            if self.live is not None:
+                self._tell_past(self.live.frames() - 1)
             self.job.step()
 
     def stop(self, wait: bool = True) -> None:
@@ -104,7 +107,10 @@ class RunCommands(Panel):
         """
         self._say_code("panel.stop()")
         if self.job is not None:
-            self.job.stop(wait)
+            self.job.stop(wait=False)
+            self.bar.refresh()
+            if wait:
+                self.job.stop()
 
     def show_frame(self, frame: int) -> None:
         """Look at a moment of the past; a run pauses for it.
@@ -135,7 +141,7 @@ class RunCommands(Panel):
         """
         live = self._running()
         job = self.job
-        if job is not None and not job.ended:
+        if job is not None:
             job.rest()
         live.go_back(frame, secrets.randbits(31) if new_velocities else None)
         self._shown_frame = None
@@ -193,8 +199,9 @@ class RunCommands(Panel):
             before, self.live = self.live, None  # from here on nothing of it is shown
             if before is not None:
                 before.stop_recording()
-                if not np.array_equal(before.replicas.structures[0].numbers, structure.numbers):
-                    self.control.biases = ()  # they name atoms that are no more
+            if self._staged is not None and not np.array_equal(self._staged, structure.numbers):
+                self.control.biases = ()  # they name atoms that are no more
+            self._staged = structure.numbers.copy()
             self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
         self.bar.refresh()
         live = LiveDynamics(

@@ -120,7 +120,12 @@ export default () => {
       ready.catch(() => {});
       model.on("msg:custom", async ({kind, number}) => {
         const seen = [...shown].find(el => el.getClientRects().length);  // behind another tab there is nothing to see
-        if (kind === "picture" && seen) model.send({kind, number}, undefined, [await picture(seen)]);
+        if (kind !== "picture" || !seen) return;
+        try {
+          model.send({kind, number}, undefined, [await picture(seen)]);
+        } catch (error) {
+          console.debug("so3lab: no picture:", String(error));
+        }
       });
       return () => { closed = true; };
     },

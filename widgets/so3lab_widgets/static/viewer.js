@@ -44,9 +44,13 @@ function chain(positions, atoms, cell) {
   const volume = cell ? dot(a, cross(b, c)) : 0;
   if (Math.abs(volume) < 1e-6) return at;
   const faces = [cross(b, c), cross(c, a), cross(a, b)];
+  const around = [-1, 0, 1].flatMap(i => [-1, 0, 1].flatMap(j => [-1, 0, 1].map(k => [i, j, k])));
   for (let k = 1; k < at.length; k++) {
-    const away = minus(at[k], at[k - 1]), cells = faces.map(face => Math.round(dot(away, face) / volume));
-    at[k] = at[k].map((x, n) => x - cells[0] * a[n] - cells[1] * b[n] - cells[2] * c[n]);
+    const cells = faces.map(face => Math.round(dot(minus(at[k], at[k - 1]), face) / volume));
+    const images = around.map(more => at[k].map((x, n) => x - [a, b, c].reduce(
+      (sum, vector, m) => sum + (cells[m] + more[m]) * vector[n], 0)));  // the nearest one of a skew cell may be aside
+    const far = image => norm(minus(image, at[k - 1]));
+    at[k] = images.reduce((best, image) => far(image) < far(best) - 1e-9 ? image : best);
   }
   return at;
 }
@@ -560,7 +564,8 @@ export default () => {
     } else if (message.kind === "picture") {
       const first = [...scenes].find(({bars}) => bars.root.getClientRects().length);  // not behind another tab
       first?.scene.picture().then(async blob =>
-        model.send({kind: "picture", number: message.number}, undefined, [await blob.arrayBuffer()]));
+        model.send({kind: "picture", number: message.number}, undefined, [await blob.arrayBuffer()])
+      ).catch(error => console.debug("so3lab: no picture:", String(error)));
     } else if (message.kind === "download") {
       download(message.name, new Blob([buffers[0]]));
     }
