@@ -68,6 +68,22 @@ def train_arguments(frames, out, *more):
     return ("train", frames, "--out", out, "--preset", "tiny", *sizes, *more)
 
 
+def test_training_goes_on_from_a_model_gently(capsys, frames, model, tmp_path):
+    out = tmp_path / "tuned.so3.safetensors"
+    arguments = train_arguments(frames, out, "--start-from", model, "--trainable", "readout")
+    sentence = refused(capsys, *arguments, "--epochs", 2)
+    assert "--preset cannot be chosen with --start-from" in sentence
+    plain = [one for one in arguments if one not in ("--preset", "tiny")]
+    assert "--cutoff cannot be chosen with --start-from" in refused(capsys, *plain, "--cutoff", 4)
+    run(capsys, *plain, "--epochs", 2)
+    before, after = Potential.load(model), Potential.load(out)
+    assert after.settings == before.settings
+    assert after.metadata["training"]["learning_rate"] == 3e-4
+    one, other = (flat_parameters(potential.parameters) for potential in (before, after))
+    changed = {name.split(".")[0] for name in one if not np.array_equal(one[name], other[name])}
+    assert changed == {"energy"}
+
+
 def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
     out = tmp_path / "m.so3.safetensors"
     result = run(capsys, *train_arguments(frames, out, "--epochs", 3))

@@ -8,7 +8,7 @@ import pytest
 import so3lr_reference
 from ase.build import molecule
 
-from so3lab import units
+from so3lab import datasets, training, units
 from so3lab.potential import Potential
 from so3lab.pretrained import load_so3lr
 
@@ -229,6 +229,23 @@ def test_what_the_model_never_saw_is_refused(shared):
     for sentence, atoms in refused.items():
         with pytest.raises(ValueError, match=sentence):
             potential(atoms)
+
+
+def test_frames_that_the_model_never_saw_are_refused_with_their_number(shared):
+    water = np.stack([WATER.positions] * 8)
+    frames = datasets.Dataset.from_arrays(
+        "ions", WATER.numbers, water, np.zeros(8), np.zeros((8, 3, 3)), total_charges=np.eye(8)[5]
+    )
+    neutral = frames.select(slice(0, 5))
+    potential, settings = so3lr("exact", None, "float32"), training.TrainingSettings(epochs=1, batch_size=2)
+    with pytest.raises(ValueError, match="frame 5: charge must leave an even number of electrons"):
+        training.evaluate(potential, frames)
+    for sets, sentence in (
+        ((frames, neutral), "training frame 5"),
+        ((neutral, frames), "validation frame 5"),
+    ):
+        with pytest.raises(ValueError, match=f"{sentence}: charge must leave an even number"):
+            next(training.train(*sets, potential.settings, settings, start=potential))
 
 
 def test_charge_comes_from_the_argument_or_the_structure(shared):

@@ -7,6 +7,8 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_data_arguments, load_data, prepare_machine
 
 DEFAULT_MINUTES = 5.0
+GENTLE_LEARNING_RATE = 3e-4
+"""Of a network that has learned already, which the rate for random weights would destroy."""
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -28,13 +30,13 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "--test", type=int, metavar="N", help="test frames (default: 10 %%, or all the rest with --train)"
     )
     parser.add_argument(
-        "--preset", default="small", choices=["tiny", "small", "paper"], help="size of the network"
+        "--preset", choices=["tiny", "small", "paper"], help="size of the network (default: small)"
     )
     parser.add_argument(
         "--start-from",
         metavar="MODEL",
-        help="begin with this model's weights and settings: a file, a bundled name, or so3lr; for few frames "
-        "--learning-rate 3e-4 --batch-size 5 is a good start",
+        help="begin with this model's weights and settings: a file, a bundled name, or so3lr; the learning rate "
+        f"is then {GENTLE_LEARNING_RATE:g} unless given, and --batch-size 5 is good for few frames",
     )
     parser.add_argument(
         "--trainable",
@@ -70,6 +72,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from so3lab.settings import preset
     from so3lab.training import TrainingSettings, evaluate, train
 
+    for name in ("preset", "cutoff"):
+        if options.start_from and getattr(options, name) is not None:
+            raise ValueError(
+                f"--{name} cannot be chosen with --start-from, whose model brings its own; leave one of them out"
+            )
     folder = options.out.with_name(options.out.name + ".training")
     _require_new(options, folder)
     prepare_machine()
@@ -77,7 +84,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     counts = _counts(options, len(data))
     split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
     changes = {} if options.cutoff is None else {"cutoff": options.cutoff}
-    model = preset(options.preset, **changes)
+    model = preset(options.preset or "small", **changes)
     begin = so3lab.load(options.start_from) if options.start_from else None
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
     given = {
@@ -85,6 +92,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         for name in ("batch_size", "learning_rate", "patience_epochs", "trainable")
         if getattr(options, name) is not None
     }
+    if begin is not None:
+        given.setdefault("learning_rate", GENTLE_LEARNING_RATE)
     settings = TrainingSettings(epochs=options.epochs, minutes=minutes, seed=options.seed, **given)
     console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
     reports = train(

@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from ase import Atoms
 from jaxtyping import Bool, Float, Int
 
 from so3lab.datasets import Dataset
 from so3lab.graph import Graph, centred_positions, structure_pairs
 from so3lab.neighbors import HostOrDevice, complete_cell
+from so3lab.potential import Potential
 
 
 class Frames(NamedTuple):
@@ -122,3 +124,21 @@ def batch_order(
     stream = np.concatenate([np.random.default_rng((seed, number)).permutation(frames) for number in passes])
     start = first - passes[0] * frames
     return stream[start : start + steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+def check_frames(potential: Potential, dataset: Dataset, what: str) -> None:
+    """Refuse frames that a potential can say nothing about.
+
+    Raises:
+        ValueError: If there is one; the sentence gives its number.
+    """
+    seen = set()
+    for number, (numbers, charge) in enumerate(zip(dataset.numbers, dataset.total_charges, strict=True)):
+        kind = (np.sort(numbers).tobytes(), float(charge))
+        if kind in seen:
+            continue
+        seen.add(kind)
+        try:
+            potential.check_structure(Atoms(numbers=numbers, info={"charge": float(charge)}))
+        except ValueError as error:
+            raise ValueError(f"{what} {number}: {error}") from None

@@ -13,7 +13,7 @@ from so3lab.datasets import Dataset
 from so3lab.force_field import energy_and_forces, numerics
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
-from so3lab.training.batches import Frames, batch_graph, frames_from
+from so3lab.training.batches import Frames, batch_graph, check_frames, frames_from
 from so3lab.training.step import batch_energy, check_long_range
 
 _MEV = 1000.0
@@ -56,8 +56,9 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
         dataset: Frames with reference energies and forces.
 
     Raises:
-        ValueError: If a frame holds an element that the potential was not trained on.
+        ValueError: If a frame is one that the potential can say nothing about, such as another element or a radical.
     """
+    check_frames(potential, dataset, "frame")
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
     check_long_range(potential.settings, dataset)
     frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype)

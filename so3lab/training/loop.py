@@ -21,7 +21,7 @@ from so3lab.force_field import Dtype, numerics
 from so3lab.model_file import flat_parameters
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
-from so3lab.training.batches import Frames, batch_order, frames_from, mean_neighbors
+from so3lab.training.batches import Frames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, batch_energy, check_long_range, compile_functions, loss_of
@@ -128,8 +128,8 @@ def _prepare(
         )
     if start is not None:
         model = start.settings
-        for atoms in train_data.select(slice(0, 1)):
-            start.check_elements(atoms)
+        check_frames(start, train_data, "training frame")
+        check_frames(start, valid_data, "validation frame")
     check_long_range(model, train_data, valid_data)
     shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
     periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))

@@ -1,16 +1,17 @@
 """How fast SO3LR runs, and how fast others run on the same structures in the same minutes.
 
 python -m tests.benchmarks.engine [--structures ethanol ala3*16 water64 FILE ...] [--rounds 6] [--out TABLE.csv]
-                                  [--competitor so3krates_torch=PYTHON] [--competitor mlip:visnet=PYTHON] ...
+                                  [--competitor so3krates-torch=PYTHON] [--competitor mlip:visnet=PYTHON] ...
 
 Every engine is a process of its own on one core; rounds alternate between them. Times are CPU milliseconds of
 energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
 Operations are XLA's count, peak is the rate of a large matrix product on that core.
-Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M.
+Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M. Without
+``--structures`` it takes an hour; ``--structures ethanol ala3 water64`` takes minutes.
 
-A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates_torch
-(the same weights), mlip (variants mace and visnet), mace_torch, torch_sim. The last three have random weights of a
-usual size, which the column ``model`` states: time does not depend on the values of weights, but neither do these
+A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates-torch
+(the same weights), mlip (variants mace and visnet), mace-torch, torch-sim-atomistic. The last three have random weights
+of a usual size, which the column ``model`` states: time does not depend on the values of weights, but neither do these
 networks compute the same energies. What an engine cannot do, or not within ``--patience`` or ``--memory-GB``, is an
 empty cell, and the column ``note`` says why.
 """
@@ -37,6 +38,11 @@ from so3lab import resources
 
 WORKERS = Path(__file__).with_name("workers")
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "structures"
+STRUCTURES = (
+    "ethanol", "dha", "atat", "ala15_folded", "water64", "water512", "water4096", "ethanol*16", "ethanol*256", "dha*16",
+    "dha*256",
+)  # fmt: skip
+"""9, 56, 60, 162, 192, 1,536 and 12,288 atoms, and batches; what has no file here is left out."""
 MILLISECONDS = 1e3
 SECONDS = 2.0
 """Of an engine's turn in a round, which slow ones exceed by a single call or step."""
@@ -96,7 +102,9 @@ class Worker:
     """
 
     def __init__(self, competitor: str, python: str, patience: float, memory_GB: float):
-        name, _, variant = competitor.partition(":")
+        name, _, variant = (
+            competitor.replace("-", "_").replace("torch_sim_atomistic", "torch_sim").partition(":")
+        )
         program = WORKERS / f"{name}_worker.py"
         if not program.is_file():
             known = sorted(path.name.removesuffix("_worker.py") for path in WORKERS.glob("*_worker.py"))
@@ -108,7 +116,8 @@ class Worker:
         def confine() -> None:
             if core is not None:
                 os.sched_setaffinity(0, core)
-            resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
+            if memory_GB:
+                resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
 
         self._process = subprocess.Popen(
             [python, str(program), *([variant] if variant else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -213,17 +222,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--structures", nargs="+", default=["ethanol", "ala3", "dha", "water64"])
+    parser.add_argument("--structures", nargs="+", default=STRUCTURES)
     parser.add_argument("--competitor", action="append", default=[], metavar="NAME[:VARIANT]=PYTHON")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for an answer")
-    parser.add_argument("--memory-GB", type=float, default=12.0, help="what an engine may take")
+    parser.add_argument(
+        "--memory-GB", type=float, default=12.0, help="what an engine may take; 0, as a GPU wants, for any"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.structures:
+            try:
+                structure(name.partition("*")[0])
+            except FileNotFoundError as error:
+                print(f"{name} is left out: {error}", flush=True)
+                continue
             workers = [Worker(*engine, options.patience, options.memory_GB) for engine in engines]
             rows += compare(name, workers, options.rounds, Path(folder))
             for worker in workers:
