@@ -24,6 +24,7 @@ _MODULES = (
     "attention",
     "cluster",
     "datasets",
+    "dipoles",
     "dynamics",
     "electrostatics",
     "labels",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         attention,
         cluster,
         datasets,
+        dipoles,
         dynamics,
         electrostatics,
         labels,
@@ -59,7 +61,8 @@ if TYPE_CHECKING:
     from so3lab.training import TrainingSettings, evaluate, train
 
 __all__ = [
-    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "cluster", "datasets", "dynamics",
+    "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "cluster", "datasets", "dipoles",
+    "dynamics",
     "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "stability",
     "structures", "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip
