@@ -68,6 +68,37 @@ def test_the_past_can_be_looked_at_and_gone_back_to(panel):
     assert panel._code.code == "panel.go_back(3, new_velocities=True)"
 
 
+def test_a_session_does_again_what_was_done(panel, tmp_path):
+    panel.form.ensemble.value = "csvr"
+    panel.form.replicas.value = 2
+    runs(panel)
+    panel.curves_of.value = 1
+    panel.steering.sliders["temperature_K"].value = 450.0
+    panel.viewers[1].representation = "licorice"
+    panel.viewers[0].picked = [0, 1]
+    panel.steering.pull(force=0.3)
+    panel.pause()
+    panel.job.rest()
+    panel.show_frame(4)
+    panel.go_back(4)
+    panel.save_figures(tmp_path / "two.html")
+    assert (tmp_path / "two.html").read_text().count('class="plotly-graph-div"') == 2
+    panel.stop()
+    space: dict = {}
+    exec(panel.session(), space)  # under the same name, so that it replaces the one before
+    again = space["panel"]
+    try:
+        assert again.form.values == panel.form.values == ("ethanol", "ethanol", "csvr", 2)
+        assert again.control == panel.control
+        assert again.job is not None
+        assert again.seed == panel.seed
+        assert again.viewers[1].representation == "licorice"
+        assert again.viewers[0].picked == [0, 1]
+        assert again.curves_of.value == 1
+    finally:
+        again.close()
+
+
 def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(panel):
     runs(panel)
     wait_for(lambda: panel.live.frames() > 40, "frames")

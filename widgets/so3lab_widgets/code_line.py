@@ -1,5 +1,6 @@
 """What a click did, as a line of Python that can be copied, and all such lines as a script."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import traitlets
 _STATIC = Path(__file__).parent / "static"
 _SETTINGS = ["representation", "colour", "labels", "forces", "playing", "fps", "loop", "smoothing"]
 """What people set in a viewer, besides choosing frames and atoms."""
+_NEED_NO_WAIT = ("panel = ", "panel.form.", "panel.start()")
 
 
 class CodeLine(anywidget.AnyWidget):
@@ -22,27 +24,33 @@ class CodeLine(anywidget.AnyWidget):
     code = traitlets.Unicode().tag(sync=True)
 
     def __init__(self) -> None:
-        self._said: list[tuple[str, str]] = []
+        self._said: list[tuple[str, int | None]] = []
         super().__init__()
 
-    def say(self, line: str, note: str = "") -> None:
+    def say(self, line: str, step: int | None = None) -> None:
         """Show a line; one that sets the same name again replaces the one before: a slider on its way.
 
         Args:
             line: What does the same in Python.
-            note: Stands behind the line in the script, as a comment.
+            step: Of a simulation, at which it was done; the script waits for it.
         """
         self.code = line
         target, equals, _ = line.partition(" = ")
         if equals and self._said and self._said[-1][0].startswith(f"{target} = "):
             self._said.pop()
-        self._said.append((line, note))
+        self._said.append((line, step))
 
-    def follow(self, viewer: Any, name: str) -> None:
+    def follow(self, viewer: Any, name: str, say: Callable[[str], None] | None = None) -> None:
         """Say what is set in a viewer, by the name that it has in Python."""
-        viewer.observe(lambda change: self.say(f"{name}.{change.name} = {change.new!r}"), _SETTINGS)
+        say = say or self.say
+        viewer.observe(lambda change: say(f"{name}.{change.name} = {change.new!r}"), _SETTINGS)
 
     def script(self) -> str:
-        """All that was said, in order."""
-        lines = (f"{line}  # {note}\n" if note else f"{line}\n" for line, note in self._said)
-        return "import so3lab\n\n" + "".join(lines)
+        """All that was said, in order, each as soon as the simulation is where it was."""
+        lines, waited = ["import so3lab", ""], None
+        for line, step in self._said:
+            if step is not None and step != waited and not line.startswith(_NEED_NO_WAIT):
+                lines.append(f"panel.wait({step})")
+                waited = step
+            lines.append(line)
+        return "\n".join([*lines, ""])

@@ -1,5 +1,6 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from so3lab.force_field import ForceField
 from so3lab.live import LiveDynamics
 from so3lab.potential import Potential
 from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import check_new
+from so3lab_widgets.frame_choice import check_new, save_text
 from so3lab_widgets.job_bar import JobBar
 from so3lab_widgets.jobs import Job
 from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
@@ -24,7 +25,7 @@ from so3lab_widgets.pump import Pump
 from so3lab_widgets.replica_views import ReplicaViews
 from so3lab_widgets.run_commands import RunCommands
 from so3lab_widgets.run_form import RunForm
-from so3lab_widgets.run_saving import RunSaving
+from so3lab_widgets.run_saving import RunSaving, page_of
 from so3lab_widgets.steering_box import SteeringBox
 from so3lab_widgets.still import Pictured, Still
 from so3lab_widgets.viewer import Viewer
@@ -91,8 +92,8 @@ class DynamicsPanel(RunCommands):
                 self._code,
             ]
         )
-        for field in self.form.children:
-            field.observe(lambda change: self.bar.refresh(), "value")
+        for name in ("model", "structure", "ensemble", "replicas"):
+            getattr(self.form, name).observe(functools.partial(self._on_field, name), "value")
         self._say_code(self._constructor())
         if start:
             self.start()
@@ -136,7 +137,7 @@ class DynamicsPanel(RunCommands):
         return f"Wrote {len(images):,} frames to {path}."
 
     def session(self) -> str:
-        """All that was clicked as lines of Python, each with the step at which it was done."""
+        """All that was clicked as lines of Python, which wait for the steps at which it was done."""
         return self._code.script()
 
     def figures(self) -> list[go.Figure]:
@@ -144,6 +145,14 @@ class DynamicsPanel(RunCommands):
         self._running()
         assert self.plots is not None
         return self.plots.figures()
+
+    def save_figures(self, path: str | Path) -> str:
+        """Write the figures into one page that needs no network; returns a sentence about it.
+
+        Raises:
+            FileExistsError: If the file exists: nothing is replaced.
+        """
+        return save_text(Path(path), page_of(self.figures()))
 
     def atoms(self, frame: int = -1, replica: int = 0) -> Atoms:
         """A remembered frame with its velocities."""
@@ -238,7 +247,7 @@ class DynamicsPanel(RunCommands):
     def _on_viewer(self, viewer: Viewer, number: int) -> None:
         """A replica has got its view."""
         viewer.observe(self._still.stir, "painted")
-        self._code.follow(viewer, f"panel.viewers[{number}]")
+        self._code.follow(viewer, f"panel.viewers[{number}]", self._say_code)
 
     def _on_looks(self) -> None:
         """Other colours or arrows were chosen; a molecule at rest gets them now, a moving one with its next frame."""
@@ -295,9 +304,15 @@ class DynamicsPanel(RunCommands):
     def _measure(self, atoms: Sequence[int]) -> float:
         return float(self._running().measure(atoms, frames=slice(-1, None))[0])
 
+    def _on_field(self, name: str, change: Any) -> None:
+        """Another run is asked for, which Start begins."""
+        self._say_code(f"panel.form.{name}.value = {change.new!r}")
+        self.bar.refresh()
+
     def _on_replica(self) -> None:
         """Another replica's curves are wanted."""
         if self.live is not None and self.plots is not None:
+            self._say_code(f"panel.curves_of.value = {self.curves_of.value}")
             self.plots.forget()
             self._updates.put((self.live,))
 
@@ -310,11 +325,21 @@ class DynamicsPanel(RunCommands):
         self.past.tell(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
 
     def _constructor(self) -> str:
-        model, structure, ensemble, replicas = self.form.values
-        return (
-            f"panel = so3lab.widgets.DynamicsPanel({model!r}, {structure!r}, ensemble={ensemble!r}, "
-            f"replicas={replicas})"
-        )
+        more = [] if self.seed == 0 else [f"seed={self.seed}"]
+        more += [] if self._name == "dynamics" else [f"name={self._name!r}"]
+        knobs = _knobs_in_python(self.control)
+        more += [f"control=so3lab.control.Control({knobs})"] if knobs else []
+        return f"panel = so3lab.widgets.DynamicsPanel({', '.join([self.form.arguments(), *more])})"
 
     def _say_code(self, line: str) -> None:
-        self._code.say(line, f"at step {self.live.replicas.step if self.live is not None else 0}")
+        self._code.say(line, self.live.replicas.step if self.live is not None else 0)
+
+
+def _knobs_in_python(control: Control) -> str:
+    """The knobs that differ from those of a new record, as arguments."""
+    usual = Control()
+    changed = {name: value for name, value in vars(control).items() if value != getattr(usual, name)}
+    if "biases" in changed:
+        written = ", ".join(f"so3lab.steering.{bias!r}" for bias in changed.pop("biases"))
+        return ", ".join([*(f"{name}={value!r}" for name, value in changed.items()), f"biases=[{written}]"])
+    return ", ".join(f"{name}={value!r}" for name, value in changed.items())

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -83,6 +84,18 @@ class RunCommands(Panel):
             self.go_back(self._shown_frame)
         job.start()
         self.bar.refresh()
+
+    def wait(self, step: int = 0) -> None:
+        """Return when the run has come so far, waits or has ended; with 0, when the molecule is there to be seen."""
+
+        def there() -> bool:
+            job, live = self.job, self.live
+            if job is None or job.ended or (step and job.pausing):
+                return True
+            return live is not None and (not step or (job.items > 0 and live.replicas.step >= step))
+
+        while not there():
+            time.sleep(0.01)
 
     def pause(self) -> None:
         """Wait after the present chunk."""

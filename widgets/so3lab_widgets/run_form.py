@@ -56,6 +56,12 @@ class RunForm(ipw.HBox):
         """What stands in the fields: model, molecule, ensemble, replicas."""
         return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value
 
+    def arguments(self) -> str:
+        """What was given, as arguments in Python; of objects, which have no such form, the name of the argument."""
+        model = repr(self._model) if isinstance(self._model, str) else "model"
+        structure = repr(self._structure) if isinstance(self._structure, str) else "structure"
+        return f"{model}, {structure}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}"
+
     def load(self) -> tuple[Any, Atoms]:
         """Model and structure, as the fields say or as they were given.
 

@@ -15,7 +15,7 @@ class RunSaving:
     """Saves what a panel of live dynamics holds, by the panel's own methods.
 
     Args:
-        panel: Has ``record``, ``save_frames``, ``table``, ``figures``, ``session`` and ``live``.
+        panel: Has ``record``, ``save_frames``, ``save_figures``, ``table``, ``session`` and ``live``.
         number: Gives the replica that is meant.
         try_to: Does what was clicked; what stands against it is said in a sentence.
         on_change: Called with a line of Python that does what somebody has just done.
@@ -79,7 +79,7 @@ class RunSaving:
                 lambda: save_text(target, panel.table(number).to_csv(index=False)),
                 f"panel.table({number or ''}).to_csv({name}, index=False)",
             ),
-            "figure": (lambda: save_text(target, _page(panel.figures())), f"panel.figures()[0].write_html({name})"),
+            "figure": (lambda: panel.save_figures(target), f"panel.save_figures({name})"),
             "session": (
                 lambda: save_text(target, panel.session()),
                 f"print(panel.session(), file=open({name}, 'w'))",
@@ -102,7 +102,7 @@ class RunSaving:
         self._job.start()
 
 
-def _page(figures: Sequence[go.Figure]) -> str:
+def page_of(figures: Sequence[go.Figure]) -> str:
     """Figures one below the other in a page that needs no network."""
     first, *others = figures
     return first.to_html() + "".join(
