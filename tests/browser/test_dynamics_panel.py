@@ -176,7 +176,7 @@ def test_what_blows_up_is_said_in_its_view_and_there_is_a_way_out(opened):
     opened.wait_until(lambda: ask(opened, "len(panel.viewers[0].picked)") == 2, "the atoms of the bond")
     opened.picture("dynamics-blown-up")
     opened.run_code("panel.control.timestep_fs = 0.5")
-    drag(opened, "Past", 0.3)
+    drag(opened, "Past", 0.02)  # before anything was pulled or heated
     opened.page.locator("button:has-text('Go on from here')").first.click()
     opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "the run going on")
     opened.wait_until(lambda: not warning.is_visible(), "no warning")

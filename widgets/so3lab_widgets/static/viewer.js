@@ -384,9 +384,12 @@ class Scene {
     this.resizing.disconnect();
     this.NGL.ColormakerRegistry.removeScheme(this.scheme);
     this.stage.viewer.render = () => {};
-    const {renderer} = this.stage.viewer;
-    this.stage.dispose();
-    renderer.forceContextLoss();
+    // What NGL builds in the background would report to a stage that is no more.
+    this.stage.tasks.onZeroOnce(() => {
+      const {renderer} = this.stage.viewer;
+      this.stage.dispose();
+      renderer.forceContextLoss();
+    });
   }
 }
 
