@@ -269,7 +269,7 @@ class Potential:
         if electrons % 2:
             raise ValueError(
                 f"charge must leave an even number of electrons: this model was trained on closed shells only, "
-                f"and a charge of {charge:+g} leaves {electrons}; give the total charge with charge= or "
+                f"and a charge of {charge:+g} leaves {electrons}; give the total charge with --charge, charge= or "
                 'atoms.info["charge"]'
             )
 

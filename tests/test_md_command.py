@@ -13,6 +13,7 @@ from so3lab import dynamics, units
 from so3lab.app import main, md_arguments
 from so3lab.cluster import Run, simulate
 from so3lab.integrators import CONSTANT_PRESSURE, INTEGRATORS
+from so3lab.pretrained import DownloadError
 from so3lab.steering import Restraint
 from so3lab.trajectory import Trajectory
 
@@ -309,3 +310,21 @@ def test_nonsense_is_refused_with_a_sentence(words, sentence, capsys, tmp_path):
     assert main([*command, *words.split()]) == 1
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ion_whose_file_has_no_charge_gets_it_on_the_command_line(capsys, tmp_path):
+    try:
+        so3lab.load("so3lr")
+    except DownloadError as error:
+        pytest.skip(f"SO3LR's published weights cannot be had here: {error}")
+    file, out = tmp_path / "oh.xyz", tmp_path / "oh.h5"
+    file.write_text("2\n\nO 0 0 0\nH 0 0 0.97\n")
+    words = ["md", "so3lr", str(file), "--out", str(out), "--steps", "20"]
+    assert main(words) == 1
+    assert "give the total charge with --charge" in " ".join(capsys.readouterr().err.split())
+    assert main([*words, "--charge", "-1"]) == 0
+    with Trajectory(out) as trajectory:
+        assert trajectory.meta["charge"] == -1.0
+    assert main([*words[:-1], "40", "--resume"]) == 1
+    assert "charge -1.0 instead of 0.0" in " ".join(capsys.readouterr().err.split())
+    assert main([*words[:-1], "40", "--resume", "--charge", "-1"]) == 0

@@ -35,6 +35,9 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STRUCTURE",
         help="any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
+    parser.add_argument(
+        "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
+    )
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
         "--ensemble", default="langevin", choices=ENSEMBLES,
@@ -122,6 +125,8 @@ def _add_limits(group: Any) -> None:
 def structure_of(options: argparse.Namespace) -> ase.Atoms:
     """The start structure."""
     atoms = read_structure(options.structure)
+    if options.charge is not None:
+        atoms.info["charge"] = options.charge
     if options.no_cell:
         atoms.pbc, atoms.cell = False, None
     return atoms

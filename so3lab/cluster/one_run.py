@@ -122,7 +122,11 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Values that a trajectory file keeps and that must stay the same when a run goes on."""
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
-        return json.loads(json.dumps(self.knobs().about() | named | {"held_atoms": held_atoms(self.atoms())}))
+        from so3lab.graph import total_charge
+
+        atoms = self.atoms()
+        of_atoms = {"held_atoms": held_atoms(atoms), "charge": total_charge(atoms)}
+        return json.loads(json.dumps(self.knobs().about() | named | of_atoms))
 
 
 def held_atoms(atoms: Atoms) -> list[int]:
@@ -245,10 +249,12 @@ def can_go_on(run: Run, batch: Mapping[str, Any] = ALONE) -> bool:
 
 def provenance(run: Run, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
     """What the file of a run tells about it, besides its knobs."""
+    from so3lab.graph import total_charge
+
     structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
     return {
         "model": str(run.model), "structure": structure, "settings": potential.settings.to_dict(),
-        "held_atoms": held_atoms(run.atoms()), **batch,
+        "held_atoms": held_atoms(run.atoms()), "charge": total_charge(run.atoms()), **batch,
     }  # fmt: skip
 
 

@@ -271,7 +271,9 @@ class Scene {
       for (const [name, data] of Object.entries(wanted)) this.buffers[name].buffer.setAttributes(data);
       return;
     }
-    if (this.shape) this.stage.removeComponent(this.shape);
+    const before = this.shape;
+    before?.setVisibility(false);
+    if (before) this.stage.tasks.onZeroOnce(() => this.stage.removeComponent(before));  // it may still be being built
     this.shape = null;
     this.buffers = {};
     if (!Object.keys(wanted).length) return;
