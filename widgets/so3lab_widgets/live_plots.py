@@ -31,6 +31,8 @@ _SHARE = 0.08
 """Of a page's time that curves may take, and maps too: the molecule comes first."""
 _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
+_SPECTRUM_ALONE = 0.6
+"""Height of a spectrum without a map above it, as a share of that of the curves."""
 _NOTHING_PICKED = "pick 2 to 4<br>atoms"
 _DIHEDRAL_TICKS = list(range(-180, 181, 90))
 
@@ -57,7 +59,8 @@ class LivePlots:
         except ValueError:  # no peptide
             self._torsions = []
         self.curves = LinkedFigure(_curves(height, thermostat))
-        self.maps = LinkedFigure(_maps(height, bool(self._torsions)))
+        alone = not self._torsions
+        self.maps = LinkedFigure(_maps(round(_SPECTRUM_ALONE * height) if alone else height, not alone))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
 
