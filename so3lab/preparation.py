@@ -72,7 +72,7 @@ def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensem
 def freedom_when_turned(
     atoms: ase.Atoms, freedom: float, ensemble: str, held: bool, directions: list[np.ndarray]
 ) -> float:
-    """Degrees of freedom once pulls along these directions have turned a free molecule, which then spins for good.
+    """Degrees of freedom once pulls along independent directions have turned a free molecule, which then spins for good.
 
     A pull has no torque about its own direction: one direction sets two rotations free, several set three. Constant
     energy that counts overall motion already, Langevin noise, cells and held atoms know no such limit.
@@ -80,5 +80,4 @@ def freedom_when_turned(
     kept = ensemble == "langevin" or bool(atoms.pbc.any()) or held or len(atoms) == 1
     if kept or not directions or freedom == 3.0 * len(atoms):
         return freedom
-    several = np.linalg.matrix_rank(np.stack(directions)) > 1
-    return freedom + (3.0 if several and not is_linear(atoms.positions) else 2.0)
+    return freedom + (3.0 if len(directions) > 1 and not is_linear(atoms.positions) else 2.0)

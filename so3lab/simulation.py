@@ -116,7 +116,7 @@ class Replicas:
         )
         self._freedom = self._freedom_at_rest = freedom
         self._held_any = [bool(mask.any()) for mask in held]
-        self._directions: list[np.ndarray] = []  # of all pulls on single atoms so far
+        self._directions: list[np.ndarray] = []  # independent ones, of all pulls on single atoms so far
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
             self.lists = PairLists(
@@ -308,10 +308,13 @@ class Replicas:
     def _count_rotation(self) -> None:
         """Rotation that pulls on single atoms set free carries heat from then on."""
         pulls = [bias for bias in self.control.biases if isinstance(bias, Pull) and len(bias.atoms) == 1]
-        new = [np.asarray(pull.force, np.float64) for pull in pulls if np.any(pull.force)]
-        if not new:
+        before = len(self._directions)
+        for pull in pulls:
+            several = np.stack([*self._directions, np.asarray(pull.force, np.float64)])
+            if np.linalg.matrix_rank(several) > len(self._directions):
+                self._directions.append(several[-1])
+        if len(self._directions) == before:
             return
-        self._directions += new
         of_all = zip(self.structures, self._freedom_at_rest.tolist(), self._held_any, strict=True)
         self._freedom = np.array(
             [
@@ -320,7 +323,8 @@ class Replicas:
             ]
         )
         bodies = self._system.bodies
-        counted = on_device(self._freedom, self._field.dtype)
+        with numerics(self._field.dtype):
+            counted = on_device(self._freedom, self._field.dtype)
         self._system = self._system._replace(bodies=bodies._replace(freedom=counted))
 
     def _progress(self, knobs: Knobs, steps: int, interval: int) -> Progress:

@@ -11,7 +11,7 @@ from ase.build import bulk, molecule
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate, stats
 
-from so3lab import dynamics, observables, units
+from so3lab import dynamics, observables, stepping, units
 from so3lab.control import Control
 from so3lab.dynamics import Limits
 from so3lab.force_field import ForceField
@@ -86,7 +86,10 @@ def test_a_molecule_that_is_pulled_along_a_direction_keeps_its_vibrations_warm()
     atoms = molecule("CH3CH2OH")
     control = Control(300.0, timestep_fs=0.25, thermostat_fs=4, biases=[Pull((0,), (0.02, 0.0, 0.0))])
     replicas = Replicas(SPRINGS, [atoms] * 64, ensemble="csvr", control=control)
+    programs = stepping.run_chunk._cache_size()
+    control.biases = [Pull((0,), (0.021, 0.0, 0.0))]
     chunks = [c for some in sample(replicas, 8, 32, discard=6) for c in some]
+    assert stepping.run_chunk._cache_size() == programs
     masses = atoms.get_masses()
     inner = np.concatenate([without_overall_motion(c.positions, c.velocities, masses, False) for c in chunks])
     every = np.concatenate([c.velocities for c in chunks])
