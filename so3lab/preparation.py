@@ -72,7 +72,7 @@ def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensem
 def freedom_when_turned(
     atoms: ase.Atoms, freedom: float, ensemble: str, held: bool, directions: list[np.ndarray]
 ) -> float:
-    """Degrees of freedom once pulls along independent directions have turned a free molecule, which then spins for good.
+    """Degrees of freedom once pulls along independent directions have turned a free molecule, which spins from then on.
 
     A pull has no torque about its own direction: one direction sets two rotations free, several set three. Constant
     energy that counts overall motion already, Langevin noise, cells and held atoms know no such limit.
