@@ -62,9 +62,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ModelSettings", "Potential", "TrainingSettings", "__version__", "attention", "cluster", "datasets", "dipoles",
-    "dynamics",
-    "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained", "stability",
-    "structures", "train", "training", "trajectory", "units", "widgets",
+    "dynamics", "electrostatics", "evaluate", "labels", "load", "load_so3lr", "observables", "preset", "pretrained",
+    "stability", "structures", "train", "training", "trajectory", "units", "widgets",
 ]  # fmt: skip
 
 

@@ -232,19 +232,20 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         loops = "pairs and atoms by loops in C, in blocks that stay in the processor's cache"
     elif not used or not supports(settings):
         loops = (
-            "XLA: the loops in C want collapsed filters, features in multiples of 16, and 1, 2, 4 or 8 heads"
+            "XLA: the loops in C want collapsed filters, features in multiples of 16, 1, 2, 4 or 8 heads, and layers "
+            "as in mlff v1.0"
         )
     else:
         loops = "XLA: not on CPU, or no C compiler was found (so3lab doctor)"
-    return {
+    told = {
         "pairs": f"{pairs} undirected pairs below {settings.cutoff:g} Å, each evaluated once for both directions",
         "radial filters": filters,
         "first layer": first,
         "loops": loops,
-        "shortest distance": f"nearer than {SHORTEST:g} Å, learned filters are those of {SHORTEST:g} Å"
-        if used
-        else "none",
     }
+    if used:
+        told["shortest distance"] = f"nearer than {SHORTEST:g} Å, learned filters are those of {SHORTEST:g} Å"
+    return told
 
 
 def species_table_pays(settings: ModelSettings, species: int) -> bool:

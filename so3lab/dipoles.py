@@ -42,7 +42,7 @@ def dipoles(potential: Potential, frames: Sequence[ase.Atoms]) -> Float[np.ndarr
     potential.check_structure(first)
     masses, found = first.get_masses(), []
     room = len(first) * (len(first) - 1) // 2
-    for batch in _batches(_checked(frames, first), max(1, _AT_ONCE // len(first))):
+    for batch in _batches(_checked(frames, first), min(len(frames), max(1, _AT_ONCE // len(first)))):
         # Room for all pairs of small molecules: no motion needs another program.
         pairs = bucket(len(batch) * room) if room * len(batch) <= 16 * _AT_ONCE else None
         graph = build_graph(batch, settings.cutoff, num_pairs=pairs, dtype=potential.dtype)

@@ -1,14 +1,12 @@
 """Energies as pure functions of parameters and a graph, with exact forces: what everything that computes is made of."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -46,15 +44,6 @@ class ForceField(NamedTuple):
     cutoff: float  # Å
     dtype: Dtype
     long_range: LongRangeNeeds | None = None  # far pairs that the graph must hold too
-
-
-def fingerprint(parameters: Any, about: str = "") -> str:
-    """Tells one force field from another: a digest of its numbers, equal in every precision that holds them."""
-    digest = hashlib.sha256(about.encode())
-    for leaf in jax.tree.leaves(parameters):
-        numbers = np.asarray(leaf, np.float64)
-        digest.update(f"{numbers.shape}".encode() + numbers.tobytes())
-    return digest.hexdigest()[:16]
 
 
 class EnergyForces(NamedTuple):

@@ -5,7 +5,6 @@ result is reported, so a killed run continues where it stopped. Frames whose sel
 does not converge, or whose forces break a conservation law, are recorded as failed and get no label.
 """
 
-import hashlib
 import json
 import math
 import multiprocessing
@@ -26,6 +25,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab import reference_methods
+from so3lab.fingerprint import fingerprint
 
 NET_FORCE_LIMIT = 1e-3
 """Largest accepted component of the sum of all forces, eV/Å."""
@@ -111,7 +111,7 @@ def label(
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("ab") as journal:
         for count, (i, result) in enumerate(_results(jobs, pickle.dumps(factory), processes, executor), 1):
-            record = {"frame": i, "structure": fingerprint(frames[i]), "level": name, **result}
+            record = {"frame": i, "structure": _fingerprint(frames[i]), "level": name, **result}
             journal.write(json.dumps(record, allow_nan=False).encode() + b"\n")
             journal.flush()
             os.fsync(journal.fileno())
@@ -166,10 +166,11 @@ def net_force_and_torque(
     return float(np.abs(forces.sum(axis=0)).max()), float(np.abs(torque).max())
 
 
-def fingerprint(atoms: Atoms) -> str:
-    """Sixteen hexadecimal digits that change when elements, positions or cell change in any bit."""
-    parts = (atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
-    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+def _fingerprint(atoms: Atoms) -> str:
+    """Changes when elements, positions or cell change in any bit."""
+    return fingerprint(
+        atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc
+    )
 
 
 # --- one frame -------------------------------------------------------------------------------------
@@ -327,7 +328,7 @@ def _parse(journal: Path) -> tuple[dict[int, dict[str, Any]], int]:
 
 def _check_same_run(records: dict[int, dict[str, Any]], frames: Sequence[Atoms], level: str | None) -> None:
     for i, record in records.items():
-        if not 0 <= i < len(frames) or record["structure"] != fingerprint(frames[i]):
+        if not 0 <= i < len(frames) or record["structure"] != _fingerprint(frames[i]):
             raise ValueError(
                 f"the journal must belong to these {len(frames)} frames, but its frame {i} is another "
                 "structure; give another journal file"

@@ -10,12 +10,13 @@ import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.data import chemical_symbols
 from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import resources
+from so3lab.acceptance import check_electrons, check_elements
 from so3lab.collapse import Fit, collapse, explain_path
+from so3lab.fingerprint import fingerprint
 from so3lab.force_field import (
     Dtype,
     EnergyForces,
@@ -23,28 +24,20 @@ from so3lab.force_field import (
     ForceField,
     energy_and_forces,
     energy_function,
-    fingerprint,
     network_definition,
     numerics,
     run_network,
 )
-from so3lab.graph import Graph, build_graph, species_of, total_charge, unpaired_electrons
+from so3lab.graph import Graph, build_graph, species_of
 from so3lab.layer import AttentionWeights
 from so3lab.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.model import So3krates
 from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
 from so3lab.neighbors import complete_cell
-from so3lab.pairwise import DISPERSION_ELEMENTS
-from so3lab.settings import MAX_ATOMIC_NUMBER, Electrostatics, ModelSettings
+from so3lab.settings import Electrostatics, ModelSettings
 
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
-
-_SHELLS = np.array([0, 2, 10, 18, 36, 54, 86, 118])
-"""Electrons of closed shells."""
-_ELEMENTS = np.arange(MAX_ATOMIC_NUMBER + 1)
-_INNER, _OUTER = (_SHELLS[np.searchsorted(_SHELLS, _ELEMENTS) + step] for step in (-1, 0))
-"""Electrons of the last closed shell below each element, and of its own when it is full."""
 
 ENERGY_TERMS = ("learned", "repulsion", "electrostatics", "dispersion")
 """Parts of an energy, in the order in which they are shown."""
@@ -165,8 +158,10 @@ class Potential:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Tells this potential from others: a digest of settings, weights and element shifts."""
-        return fingerprint(self.parameters, f"{self.settings.to_dict()} {sorted(self.energy_shifts.items())}")
+        """Tells this potential from others by settings, weights and element shifts, in whichever precision."""
+        about = f"{self.settings.to_dict()} {sorted(self.energy_shifts.items())}"
+        weights = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self.parameters))
+        return fingerprint(np.frombuffer(about.encode(), np.uint8), *weights)
 
     @functools.cached_property
     def collapse_fit(self) -> Fit:
@@ -229,49 +224,16 @@ class Potential:
 
     def check_elements(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure holds an element the model never saw."""
-        if not len(atoms):
-            raise ValueError("atoms must hold at least one atom, got an empty structure")
-        known = self.elements or tuple(range(1, MAX_ATOMIC_NUMBER + 1))
-        if self.settings.dispersion:
-            known = tuple(sorted(set(known) & set(DISPERSION_ELEMENTS)))
-        unknown = sorted(set(atoms.numbers.tolist()) - set(known))
-        if unknown:
-            raise ValueError(
-                f"atoms hold {_symbols(unknown)}, but this model was trained on {_symbols(known)} only; "
-                "train on data with these elements, or load another model"
-            )
+        check_elements(atoms, self.elements, self.settings)
 
     def check_structure(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure is one that the model can say nothing about.
 
-        Besides elements (:meth:`check_elements`) these are charges that are not whole or leave no electrons,
-        and unpaired electrons for a model that never saw any.
+        Besides elements (:meth:`check_elements`) these are impossible charges, and unpaired electrons for a model that
+        never saw any.
         """
-        self.check_elements(atoms)
-        charge, unpaired = total_charge(atoms), unpaired_electrons(atoms)
-        if charge != round(charge):
-            raise ValueError(f"charge must be a whole number of elementary charges, got {charge}")
-        electrons = int(atoms.numbers.sum()) - round(charge)
-        inner, outer = (int(shells[atoms.numbers].sum()) for shells in (_INNER, _OUTER))
-        if not inner < electrons <= outer:
-            raise ValueError(
-                f"charge must leave the structure a valence electron and give it no more than full shells, got "
-                f"{charge:+g}: {atoms.get_chemical_formula()} can have {atoms.numbers.sum() - outer:+d} to "
-                f"{atoms.numbers.sum() - inner - 1:+d}"
-            )
-        if self.settings.spin_trained:
-            return
-        if unpaired != 0:
-            raise ValueError(
-                f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
-                'if the structure has none, set atoms.info["spin"] = 0'
-            )
-        if electrons % 2:
-            raise ValueError(
-                f"charge must leave an even number of electrons: this model was trained on closed shells only, "
-                f"and a charge of {charge:+g} leaves {electrons}; give the total charge with --charge, charge= or "
-                'atoms.info["charge"]'
-            )
+        check_elements(atoms, self.elements, self.settings)
+        check_electrons(atoms, self.settings)
 
     def shift_of(self, atoms: ase.Atoms) -> float:
         """Sum of the element shifts of a structure in eV."""
@@ -454,7 +416,3 @@ def _check_finite(parameters: Mapping[str, Any]) -> None:
             f"the weights of the potential must be finite numbers, but {wrong[0]}{more} hold NaN or infinity; "
             "take an earlier checkpoint, or get the model file again"
         )
-
-
-def _symbols(numbers: Sequence[int]) -> str:
-    return ", ".join(chemical_symbols[z] for z in numbers)

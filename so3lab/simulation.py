@@ -15,7 +15,8 @@ import numpy as np
 from so3lab import units
 from so3lab.compilation import on_device
 from so3lab.control import Control
-from so3lab.force_field import ForceField, fingerprint, numerics
+from so3lab.fingerprint import fingerprint
+from so3lab.force_field import ForceField, numerics
 from so3lab.frames import Chunk
 from so3lab.integrators import (
     BATH_VARIABLES,
@@ -145,7 +146,10 @@ class Replicas:
     def origin(self) -> dict[str, str]:
         """What must be the same when a run goes on: ensemble, precision, and a digest of the force field."""
         potential, field = self._potential, self._field
-        weights = potential.fingerprint if isinstance(potential, Potential) else fingerprint(field.parameters)
+        if isinstance(potential, Potential):
+            weights = potential.fingerprint
+        else:
+            weights = fingerprint(*(np.asarray(x) for x in jax.tree.leaves(field.parameters)))
         return {"ensemble": self.ensemble, "dtype": field.dtype, "weights": weights}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:

@@ -23,6 +23,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "structure", metavar="STRUCTURE", help="a molecule: any file that ASE reads, a bundled name, or smiles:..."
     )  # fmt: skip
     parser.add_argument(
+        "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
+    )
+    parser.add_argument(
         "--reference", metavar="DATA",
         help="frames of the same atoms, a file or a name from 'so3lab data list' (default for bundled models: their "
         "own set, forces on the frames kept aside)",
@@ -56,11 +59,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Run the study with progress; write tables and the report."""
     import so3lab
     from so3lab import stability
+    from so3lab.graph import total_charge
 
     resume = _resumes(options)
     prepare_machine()
     potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
     atoms.pbc, atoms.cell = False, None
+    if options.charge is not None:
+        atoms.info["charge"] = options.charge
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
         console.warn(
@@ -70,7 +76,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
         ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,
         interval=options.interval, seed=options.seed, reference=reference, labelled=labelled, out=options.out,
-        resume=resume, meta={"model": options.model, "structure": options.structure},
+        resume=resume, meta={"model": options.model, "structure": options.structure, "charge": total_charge(atoms)},
     )  # fmt: skip
     state = None
     try:

@@ -121,9 +121,9 @@ class Run:
 
     def settings(self) -> dict[str, Any]:
         """Values that a trajectory file keeps and that must stay the same when a run goes on."""
-        named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         from so3lab.graph import total_charge
 
+        named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
         of_atoms = {"held_atoms": held_atoms(atoms), "charge": total_charge(atoms)}
         return json.loads(json.dumps(self.knobs().about() | named | of_atoms))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import orbax.checkpoint as ocp
 
 from so3lab.training.step import TrainState
@@ -79,13 +78,3 @@ class Checkpoints:
         """Wait until everything is on disk."""
         self._manager.wait_until_finished()
         self._manager.close()
-
-
-def fingerprint(*parts: Any) -> str:
-    """A short hash of arrays, to tell one dataset from another."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()[:16]

@@ -17,12 +17,13 @@ from jaxtyping import Array, Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
+from so3lab.fingerprint import fingerprint
 from so3lab.force_field import Dtype, numerics
 from so3lab.model_file import flat_parameters
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_order, check_frames, frames_from, mean_neighbors
-from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress, fingerprint
+from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, batch_energy, check_long_range, compile_functions, loss_of
 

@@ -1,0 +1,76 @@
+"""Which structures can a model say something about? All others are refused with a sentence."""
+
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols
+
+from so3lab.graph import total_charge, unpaired_electrons
+from so3lab.pairwise import DISPERSION_ELEMENTS
+from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
+
+_CLOSED = np.array([0, 2, 10, 18, 36, 54, 86, 118])
+_SHELL_OF = np.searchsorted(_CLOSED, np.arange(1, MAX_ATOMIC_NUMBER + 1))
+_CORE, _FULL = (np.append(0, _CLOSED[_SHELL_OF + step]) for step in (-1, 0))
+"""By atomic number: electrons of the last closed shell below an element, and of its own shell when it is full."""
+
+
+def check_elements(atoms: ase.Atoms, trained: Sequence[int], settings: ModelSettings) -> None:
+    """Refuse elements that a model never saw.
+
+    Args:
+        atoms: The structure.
+        trained: Atomic numbers that the model was trained on; empty when that is not known.
+        settings: Of the model.
+
+    Raises:
+        ValueError: If there is such an element, or no atom.
+    """
+    if not len(atoms):
+        raise ValueError("atoms must hold at least one atom, got an empty structure")
+    known = tuple(trained) or tuple(range(1, MAX_ATOMIC_NUMBER + 1))
+    if settings.dispersion:
+        known = tuple(sorted(set(known) & set(DISPERSION_ELEMENTS)))
+    unknown = sorted(set(atoms.numbers.tolist()) - set(known))
+    if unknown:
+        raise ValueError(
+            f"atoms hold {_symbols(unknown)}, but this model was trained on {_symbols(known)} only; "
+            "train on data with these elements, or load another model"
+        )
+
+
+def check_electrons(atoms: ase.Atoms, settings: ModelSettings) -> None:
+    """Refuse impossible charges, and for a model of closed shells unpaired electrons.
+
+    Raises:
+        ValueError: If the structure cannot have its charge, or the model never saw such electrons.
+    """
+    charge, unpaired = total_charge(atoms), unpaired_electrons(atoms)
+    if charge != round(charge):
+        raise ValueError(f"charge must be a whole number of elementary charges, got {charge}")
+    protons = int(atoms.numbers.sum())
+    electrons = protons - round(charge)
+    core, full = int(_CORE[atoms.numbers].sum()), int(_FULL[atoms.numbers].sum())
+    if not core < electrons <= full:
+        raise ValueError(
+            f"charge must leave the structure a valence electron and give it no more than full shells, got "
+            f"{charge:+g}: {atoms.get_chemical_formula()} can have {protons - full:+d} to {protons - core - 1:+d}"
+        )
+    if settings.spin_trained:
+        return
+    if unpaired != 0:
+        raise ValueError(
+            f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
+            'if the structure has none, set atoms.info["spin"] = 0'
+        )
+    if electrons % 2:
+        raise ValueError(
+            f"charge must leave an even number of electrons: this model was trained on closed shells only, "
+            f"and a charge of {charge:+g} leaves {electrons}; give the total charge with --charge, charge= or "
+            'atoms.info["charge"]'
+        )
+
+
+def _symbols(numbers: Sequence[int]) -> str:
+    return ", ".join(chemical_symbols[z] for z in numbers)
