@@ -20,8 +20,30 @@ class Mlp(nnx.Module):
         self.first = dense(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
         self.second = dense(sizes[1], sizes[2], use_bias=use_bias, zero=zero_out, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*rows in"], activation=jax.nn.silu) -> Float[Array, "*rows out"]:
-        return self.second(activation(self.first(x)))
+    def __call__(self, x: Float[Array, "*rows in"]) -> Float[Array, "*rows out"]:
+        return self.second(jax.nn.silu(self.first(x)))
+
+
+class ResidualMlp(Mlp):
+    """Features plus two dense layers of them."""
+
+    def __init__(self, features: int, *, zero_out: bool = False, use_bias: bool = True, rngs: Rngs):
+        sizes = features, features, features
+        super().__init__(sizes, zero_out=zero_out, use_bias=use_bias, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms features"]:
+        return x + super().__call__(jax.nn.silu(x))
+
+
+class ClosedResidualMlp(nnx.Module):
+    """The same without biases, with a third dense layer over it all: the residual network of mlff v0.3."""
+
+    def __init__(self, features: int, *, rngs: Rngs):
+        self.residual = ResidualMlp(features, use_bias=False, rngs=rngs)
+        self.last = dense(features, features, use_bias=False, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms features"]:
+        return self.last(jax.nn.silu(self.residual(x)))
 
 
 class Filter(nnx.Module):

@@ -7,13 +7,12 @@ evaluated once and used both ways.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.collapse import FastLayer, LoopWeights, species_table_pays
-from so3lab.dense import Filter, HeadProjection, Mlp
+from so3lab.dense import ClosedResidualMlp, Filter, HeadProjection, ResidualMlp
 from so3lab.graph import Graph, at_atoms, sum_at_atoms
 from so3lab.initial import Rngs, dense, layer_norm
 from so3lab.kernels import MOST_SPECIES, Heads, PairArrays, PairWeights, attend, attend_first, project, update
@@ -180,7 +179,7 @@ class EuclideanAttention(nnx.Module):
 
 
 class Exchange(nnx.Module):
-    """Features and invariants of χ meet in one dense layer; its output shifts x and rescales χ by degree."""
+    """Features and invariants of χ meet in one dense layer; it says what to add to x, and by what to rescale χ."""
 
     def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         self.degrees = settings.degrees
@@ -191,39 +190,44 @@ class Exchange(nnx.Module):
         mixed = self.dense(jnp.concatenate([x, contract(chi, self.degrees)], axis=-1))
         features = x.shape[-1]
         per_degree = mixed[:, features:] @ jnp.asarray(order_to_degree(self.degrees).T, x.dtype)
-        return x + mixed[:, :features], chi + per_degree * chi
+        return mixed[:, :features], per_degree * chi
 
 
 class Layer(nnx.Module):
-    """One SO3krates layer: attention, normalisation, MLP, exchange, normalisation, in this order."""
+    """One SO3krates layer: attention, MLP, exchange, MLP, in this order.
+
+    In the form of mlff v1.0, features are normalised after the attention and at the end. In that of v0.3, they stay
+    as they are, and what the attention and the exchange read is normalised.
+    """
 
     def __init__(self, settings: ModelSettings, *, rngs: Rngs):
         features = settings.num_features
         first_norm, last_norm = settings.layer_normalization
         first_mlp, last_mlp = settings.residual_mlp
-        mlp_sizes, zero = (features, features, features), settings.identity_at_init
+        self.norm_first = settings.layer_form == "v0.3"
+
+        def mlp() -> ResidualMlp | ClosedResidualMlp:
+            if settings.layer_form == "v0.3":
+                return ClosedResidualMlp(features, rngs=rngs)
+            return ResidualMlp(features, zero_out=settings.identity_at_init, rngs=rngs)
+
         self.attention = EuclideanAttention(settings, rngs=rngs)
         self.first_norm = layer_norm(features, rngs=rngs) if first_norm else None
-        self.first_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if first_mlp else None
+        self.first_mlp = mlp() if first_mlp else None
         self.exchange = Exchange(settings, rngs=rngs)
-        self.last_mlp = Mlp(mlp_sizes, zero_out=zero, rngs=rngs) if last_mlp else None
+        self.last_mlp = mlp() if last_mlp else None
         self.last_norm = layer_norm(features, rngs=rngs) if last_norm else None
 
     def __call__(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer | None = None):
         if fast is not None and fast.loops is not None:
             return self._in_c(x, chi, pairs, graph, fast, fast.loops)
-        dx, dchi, attention = self.attention(x, chi, pairs, graph, fast)
-        x, chi = x + dx, dchi if chi is None else chi + dchi
-        if self.first_norm is not None:
-            x = self.first_norm(x)
-        if self.first_mlp is not None:
-            x = x + self.first_mlp(jax.nn.silu(x))
-        x, chi = self.exchange(x, chi)
-        if self.last_mlp is not None:
-            x = x + self.last_mlp(jax.nn.silu(x))
-        if self.last_norm is not None:
-            x = self.last_norm(x)
-        return x, chi, attention
+        before, after = self.norm_first, not self.norm_first
+        dx, dchi, attention = self.attention(_through(self.first_norm, x, before), chi, pairs, graph, fast)
+        x, chi = _through(self.first_norm, x + dx, after), dchi if chi is None else chi + dchi
+        x = _through(self.first_mlp, x)
+        dx, dchi = self.exchange(_through(self.last_norm, x, before), chi)
+        x = _through(self.last_mlp, x + dx)
+        return _through(self.last_norm, x, after), chi + dchi, attention
 
     def _in_c(self, x, chi, pairs: PairGeometry, graph: Graph, fast: FastLayer, loops: LoopWeights):
         """The same as :meth:`__call__` by the loops in C."""
@@ -232,3 +236,8 @@ class Layer(nnx.Module):
         chi = jnp.zeros_like(dchi) if chi is None else chi
         x, chi = update(Heads(settings.num_heads, settings.degrees), x, dx, chi, dchi, loops.atoms)
         return x, chi, attention
+
+
+def _through(part, x, here: bool = True):
+    """Features after a part that a layer may lack, or have elsewhere."""
+    return part(x) if here and part is not None else x

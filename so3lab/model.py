@@ -17,7 +17,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.collapse import DECAY, SHORTEST, Collapsed, shared_basis
-from so3lab.dense import Mlp
+from so3lab.dense import ResidualMlp
 from so3lab.graph import Graph, displacements, sum_per_structure
 from so3lab.initial import Rngs, embedding, embedding_normal, weights
 from so3lab.kernels import Heads, Shape, geometry, places_of
@@ -61,7 +61,7 @@ class ChargeEmbedding(nnx.Module):
         self.query = embedding(MAX_ATOMIC_NUMBER + 1, features, rngs=rngs)
         self.key = weights(embedding_normal(features), 2, features, rngs=rngs)
         self.value = weights(embedding_normal(features), 2, features, rngs=rngs)
-        self.mlp = Mlp((features, features, features), use_bias=False, rngs=rngs)
+        self.mlp = ResidualMlp(features, use_bias=False, rngs=rngs)
 
     def __call__(self, graph: Graph, charges: Float[Array, " structures"]) -> Float[Array, "atoms features"]:
         sign = (charges < 0).astype(jnp.int32)[graph.structure_index]
@@ -70,8 +70,7 @@ class ChargeEmbedding(nnx.Module):
         total = sum_per_structure(affinity, graph)[graph.structure_index]
         total = jnp.where(graph.atom_mask, total, 1.0)
         share = charges[graph.structure_index] * affinity / total
-        h = share[:, None] * self.value[...][sign]
-        return h + self.mlp(jax.nn.silu(h))
+        return self.mlp(share[:, None] * self.value[...][sign])
 
 
 class So3krates(nnx.Module):

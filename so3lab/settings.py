@@ -11,6 +11,7 @@ MAX_ATOMIC_NUMBER = 118
 Activation = Literal["silu", "identity"]
 Electrostatics = Literal["none", "exact", "wolf", "compat"]
 Normalization = Literal["mean_neighbors", "sqrt_width", "none"]
+LayerForm = Literal["v1.0", "v0.3"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,15 @@ class ModelSettings:
     """What attention weights are divided by: ``mean_neighbors``, the root of the head's width, or nothing."""
     mean_neighbors: float = 1.0
     """Mean number of neighbours in the training data; set from the data when training starts."""
+    layer_form: LayerForm = "v1.0"
+    """Where layers normalise and what their residual MLPs are: as in mlff v1.0 and SO3LR, or as in v0.3, the program
+    of the paper."""
     layer_normalization: tuple[bool, bool] = (False, False)
-    """Whether features are normalised after the attention and at the end of a layer."""
+    """Whether features are normalised after the attention and at the end of a layer (v1.0); or a copy of them for the
+    attention to read, and for the exchange (v0.3)."""
     residual_mlp: tuple[bool, bool] = (True, False)
-    """Whether a residual MLP follows the attention, and the exchange."""
+    """Whether a residual MLP follows the attention, and the exchange. That of v0.3 ends in a dense layer outside of
+    its residual, and has no biases."""
     qk_activation: Activation = "identity"
     """Function applied to queries and keys."""
     energy_hidden: int | None = 64
@@ -102,12 +108,18 @@ class ModelSettings:
             ("cutoff_function", CutoffFunction),
             ("radial_basis", RadialBasis),
             ("normalization", Normalization),
+            ("layer_form", LayerForm),
             ("qk_activation", Activation),
             ("energy_activation", Activation),
             ("electrostatics", Electrostatics),
         ):
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}")
+        if self.identity_at_init and self.layer_form == "v0.3" and any(self.residual_mlp):
+            raise ValueError(
+                "identity_at_init must be False with residual MLPs of layer_form 'v0.3', whose last dense layer lies "
+                "outside of the residual; use layer_form 'v1.0'"
+            )
         self._check_long_range()
 
     def _check_long_range(self) -> None:

@@ -82,6 +82,7 @@ VARIANTS = {
     "polynomial, norms, both MLPs": variant(
         cutoff_function="polynomial", layer_normalization=(True, True), residual_mlp=(True, True)
     ),
+    "layers of v0.3": variant(layer_form="v0.3", layer_normalization=(True, True), residual_mlp=(True, True)),
     "silu on queries and keys": variant(qk_activation="silu", residual_mlp=(False, False)),
     "no hidden energy layer, charges, repulsion": variant(
         energy_hidden=None,

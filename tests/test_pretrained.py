@@ -55,11 +55,17 @@ def test_networks_of_mlff_v1_give_their_numbers(shared, tmp_path, case):
     check_against_mlff(mlff_reference.write(tmp_path, parameters, options), file, case)
 
 
-def test_networks_of_mlff_v03_give_their_numbers(shared, tmp_path):
+@pytest.mark.parametrize("case", ["base", "full"])
+def test_networks_of_mlff_v03_give_their_numbers(shared, tmp_path, case):
     file = mlff_reference.V03
+    options = mlff_reference.hyperparameters_v03(case)
+    folder = mlff_reference.write(tmp_path, mlff_reference.parameters(file, case), options)
+    check_against_mlff(folder, file, case)
+
+
+def test_units_of_energies_of_mlff_v03_must_be_said(shared, tmp_path):
     options = mlff_reference.hyperparameters_v03("base")
-    folder = mlff_reference.write(tmp_path, mlff_reference.parameters(file, "base"), options)
-    check_against_mlff(folder, file, "base")
+    folder = mlff_reference.write(tmp_path, mlff_reference.parameters(mlff_reference.V03, "base"), options)
     with pytest.raises(ValueError, match=r"energy_unit must be given .* kcal/mol"):
         convert(folder)
     in_kcal = flat_parameters(convert(folder, energy_unit="kcal/mol").parameters)["energy.final.kernel"]
@@ -68,9 +74,11 @@ def test_networks_of_mlff_v03_give_their_numbers(shared, tmp_path):
 
 
 def test_options_of_v03_that_we_lack_are_refused_by_name(shared, tmp_path):
-    options = mlff_reference.hyperparameters_v03("full")
-    folder = mlff_reference.write(tmp_path, mlff_reference.parameters(mlff_reference.V03, "full"), options)
-    with pytest.raises(ValueError, match="residual_mlp_1 = True, which so3lab does not have"):
+    options = mlff_reference.hyperparameters_v03("base")
+    for layer in options["stack_net"]["layers"]:
+        layer["so3krates_layer"]["chi_cut"] = 2.5
+    folder = mlff_reference.write(tmp_path, mlff_reference.parameters(mlff_reference.V03, "base"), options)
+    with pytest.raises(ValueError, match=r"layers use chi_cut = 2.5, which so3lab does not have"):
         convert(folder, energy_unit="eV")
 
 

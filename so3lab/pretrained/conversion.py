@@ -39,7 +39,7 @@ class _Converted(NamedTuple):
 def convert(path: str | Path, *, dtype: Dtype = "float32", energy_unit: str | None = None) -> Potential:
     """A potential from the files of another program, with the same numbers.
 
-    Reads mlff checkpoints (v1.0 with SO3LR's terms, v0.3 as far as our network covers it), given by their folder
+    Reads mlff checkpoints (v1.0 with SO3LR's terms, v0.3 without its repulsion), given by their folder
     or parameter file with ``hyperparameters.json`` beside it, and whole models saved by so3krates-torch. No code
     in these files is executed, and neither program nor PyTorch is needed.
 

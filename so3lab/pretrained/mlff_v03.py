@@ -1,11 +1,13 @@
 """How networks of mlff v0.3, the paper's first program, become ours, as far as our network covers them.
 
-The mathematics is that of v1.0 with attention weights divided by the root of the head's width; per-head matrices
-are stored [heads, in, out], filters carry a leading axis of length one. Normalisation before the attention, the
-residual MLPs without outer skip, and a repulsion are options of v0.3 that our network does not have.
+The mathematics is that of v1.0 with attention weights divided by the root of the head's width and layers in their
+first form (``ModelSettings.layer_form``); per-head matrices are stored [heads, in, out], filters carry a leading axis
+of length one. A repulsion and Euclidean variables that begin with the geometry are options of v0.3 that our network
+does not have.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,9 @@ _FILTER_AND_ATTENTION = {
     "fb_filter": "radial_spherical", "gb_filter": "radial_spherical", "fb_attention": "conv_att",
     "gb_attention": "conv_att", "parity": True,
 }  # fmt: skip
-_LAYER_WIDTHS = {
+_TRANSLATED = {
     "fb_rad_filter_features", "fb_sph_filter_features", "gb_rad_filter_features", "gb_sph_filter_features",
-    "degrees", "n_heads",
+    "degrees", "n_heads", "layer_normalization", "residual_mlp_1", "residual_mlp_2",
 }  # fmt: skip
 
 
@@ -58,8 +60,9 @@ def settings_from_v03(hyperparameters: Mapping[str, Any]) -> ModelSettings:
         radial_basis=_translated(geometry, "radial_basis_function", RADIAL_BASES),  # type: ignore[arg-type]
         num_radial=int(geometry["n_rbf"]),
         normalization="sqrt_width",
-        layer_normalization=(False, False),
-        residual_mlp=(False, False),
+        layer_form="v0.3",
+        layer_normalization=(bool(layers[0].get("layer_normalization")),) * 2,
+        residual_mlp=(bool(layers[0].get("residual_mlp_1")), bool(layers[0].get("residual_mlp_2"))),
         energy_hidden=features,
         learn_atomic_scales=energy.get("per_atom_scale") is not None,
         learn_atomic_shifts=energy.get("per_atom_shift") is not None,
@@ -111,8 +114,22 @@ def _names(settings: ModelSettings) -> Iterator[tuple[str, str]]:
             f"{theirs}/FeatureBlock_0/attention_fn/VmapAttentionAggregation_0/Dense_0/kernel",
         )
         yield from _dense(f"{ours}.exchange.dense", f"{theirs}/InteractionBlock_0/MLP_0/layers_0")
+        yield from _after_attention(settings, ours, theirs)
     yield from _dense("energy.hidden", "observables_0/MLP_0/layers_0")
     yield from _dense("energy.final", "observables_0/MLP_0/layers_1")
+
+
+def _after_attention(settings: ModelSettings, ours: str, theirs: str) -> Iterator[tuple[str, str]]:
+    """Norms and residual MLPs, which v0.3 counts from 0 in the order in which a layer has them."""
+    places = ("first", "last")
+    for number, place in enumerate(compress(places, settings.layer_normalization)):
+        for part in ("scale", "bias"):
+            yield f"{ours}.{place}_norm.{part}", f"{theirs}/LayerNorm_{number}/{part}"
+    for number, place in enumerate(compress(places, settings.residual_mlp)):
+        mlp = f"{theirs}/ResidualMLP_{number}"
+        for index, part in enumerate(("first", "second")):
+            yield f"{ours}.{place}_mlp.residual.{part}.kernel", f"{mlp}/Residual_0/layers_{index}/kernel"
+        yield f"{ours}.{place}_mlp.last.kernel", f"{mlp}/Dense_0/kernel"
 
 
 def _dense(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
@@ -149,7 +166,7 @@ def _check_layer(layer: Mapping[str, Any], first: Mapping[str, Any], features: i
     for name, wanted in _FILTER_AND_ATTENTION.items():
         if layer.get(name, wanted) != wanted:
             raise ValueError(f"{name} must be {wanted!r}, got {layer[name]!r}")
-    known = _LAYER_WIDTHS | set(_FILTER_AND_ATTENTION)
+    known = _TRANSLATED | set(_FILTER_AND_ATTENTION)
     _refuse({name: value for name, value in layer.items() if name not in known}, {}, "layers")
 
 
