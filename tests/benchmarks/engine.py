@@ -5,15 +5,17 @@ python -m tests.benchmarks.engine [--structures ethanol ala3*16 water64 FILE ...
 
 Every engine is a process of its own on one core; rounds alternate between them. Times are CPU milliseconds of
 energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
-Operations are XLA's count, peak is the rate of a large matrix product on that core.
+Operations are XLA's count, peak is the rate of a large matrix product on that core. An engine is ready when it has
+read a structure; what its first call, and its first steps, take longer than later ones counts as compilation.
 Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M. Without
 ``--structures`` it takes an hour; ``--structures ethanol ala3 water64`` takes minutes.
 
-A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates-torch
-(the same weights), mlip (variants mace and visnet), mace-torch, torch-sim-atomistic. The last three have random weights
-of a usual size, which the column ``model`` states: time does not depend on the values of weights, but neither do these
-networks compute the same energies. What an engine cannot do, or not within ``--patience`` or ``--memory-GB``, is an
-empty cell, and the column ``note`` says why.
+A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates-torch and
+the reference so3lr (the same weights), mlip (variants mace and visnet), mace-torch, torch-sim-atomistic. so3lab keeps
+memory that it has used, which halves the time of JAX programs; with GLIBC_TUNABLES=glibc.malloc.hugetlb=1 all engines
+do. The last three have random weights of a usual size, which the column ``model`` states: time does not depend on the
+values of weights, but neither do these networks compute the same energies. What an engine cannot do, or not within
+``--patience`` or ``--memory-GB``, is an empty cell, and the column ``note`` says why.
 """
 
 import argparse
@@ -153,6 +155,7 @@ class Measured:
     calls: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
     step_count: int = 0
+    first_steps_s: float = np.nan
     peak_MiB: float = np.nan
     notes: dict[str, str] = field(default_factory=dict)
 
@@ -170,6 +173,8 @@ class Measured:
         answer = worker.ask(**{what: count})
         times += answer.get("seconds", [])
         self.peak_MiB = answer.get("peak_MiB", self.peak_MiB)
+        if np.isnan(self.first_steps_s):
+            self.first_steps_s = answer.get("first_s", np.nan)
         if "reason" in answer:
             self.notes[what] = answer["reason"]
 
@@ -197,13 +202,15 @@ def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list
 def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
     """The cells of one engine; those that it could not fill are no numbers."""
     call, step = _median(engine.calls), _median(engine.steps)
-    spread = np.subtract(*np.percentile(engine.calls, [75, 25])) if engine.calls else np.nan
+    first_call = engine.first.get("first_call_s", np.nan)
     return {
         "model": engine.first.get("model", ""),
-        "energy+forces ms": call * MILLISECONDS, "spread ms": spread * MILLISECONDS,
+        "energy+forces ms": call * MILLISECONDS, "spread ms": _spread(engine.calls) * MILLISECONDS,
         "energy+forces µs/atom": 1e6 * call / atoms,
-        "MD ms/step": step * MILLISECONDS, "MD µs/atom": 1e6 * step / atoms, "ratio": call / _median(ours.calls),
-        "MD ratio": step / _median(ours.steps), "first call s": engine.first.get("first_call_s", np.nan),
+        "MD ms/step": step * MILLISECONDS, "MD spread ms": _spread(engine.steps) * MILLISECONDS,
+        "MD µs/atom": 1e6 * step / atoms, "ratio": call / _median(ours.calls),
+        "MD ratio": step / _median(ours.steps), "ready s": engine.first.get("ready_s", np.nan),
+        "compile s": first_call - call, "MD compile s": engine.first_steps_s - engine.step_count * step,
         "peak MiB": engine.peak_MiB, "share of peak": _share(engine.first, call),
         "note": "; ".join(dict.fromkeys(engine.notes.values())),
     }  # fmt: skip
@@ -211,6 +218,11 @@ def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
 
 def _median(times: list[float]) -> float:
     return float(np.median(times)) if times else np.nan
+
+
+def _spread(times: list[float]) -> float:
+    """Between the quartiles."""
+    return float(np.subtract(*np.percentile(times, [75, 25]))) if times else np.nan
 
 
 def _share(first: dict[str, Any], seconds: float) -> float:

@@ -44,8 +44,10 @@ def serve(
             if "structures" in request:
                 started = time.perf_counter()
                 engine = prepare(ase.io.read(request["structures"], index=":"))
+                ready = time.perf_counter()
                 engine.call()
-                answer = {"first_call_s": time.perf_counter() - started, "model": model}
+                done = time.perf_counter()
+                answer = {"ready_s": ready - started, "first_call_s": done - ready, "model": model}
                 if peak is not None:
                     answer |= {"flops": engine.flops_per_call, "peak_flops_per_s": peak()}
             elif "calls" in request:
@@ -53,9 +55,10 @@ def serve(
             elif engine.steps is None:
                 answer = {"reason": engine.why_no_steps}
             else:
-                count = request["steps"]
+                count, started = request["steps"], time.perf_counter()
                 engine.steps(count)
-                answer = {"seconds": [timed(partial(engine.steps, count)) / count]}
+                first = time.perf_counter() - started
+                answer = {"first_s": first, "seconds": [timed(partial(engine.steps, count)) / count]}
         except Exception as error:  # one engine's failure is a cell of the table, not its end
             answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         answer["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -85,6 +88,13 @@ def timed(function: Callable[[], Any]) -> float:
     started = clock()
     function()
     return clock() - started
+
+
+def torch_device() -> str:
+    """Where PyTorch computes: on a GPU, if there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _on_accelerator() -> bool:

@@ -3,14 +3,14 @@
 import warnings
 
 import torch
-from protocol import serve, through_ase
+from protocol import serve, through_ase, torch_device
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 
 from so3krates_torch.calculator import so3 as port  # noqa: E402
 
-CALCULATOR = port.SO3LRCalculator(default_dtype="float32")
+CALCULATOR = port.SO3LRCalculator(default_dtype="float32", device=torch_device())
 
 
 def prepare(structures):
@@ -24,11 +24,13 @@ def prepare(structures):
             )
             for atoms in structures
         ]  # fmt: skip
-        batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows))))
+        batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows)))).to(
+            torch_device()
+        )
 
     def call():
         fresh = CALCULATOR._clone_batch(batch).to_dict()
-        return CALCULATOR.models[0](fresh, compute_stress=False)["forces"].detach().numpy()
+        return CALCULATOR.models[0](fresh, compute_stress=False)["forces"].detach().cpu().numpy()
 
     return through_ase(call, structures, CALCULATOR)
 

@@ -2,15 +2,15 @@
 
 import torch
 from mace_model import MODEL, random_mace
-from protocol import Engine, serve
+from protocol import Engine, serve, torch_device
 
 import torch_sim as ts  # isort: skip
 from torch_sim.integrators import nve  # isort: skip
 from torch_sim.models.mace import MaceModel  # isort: skip
 from torch_sim.units import MetalUnits  # isort: skip
 
-CPU, FLOAT = torch.device("cpu"), torch.float32
-NETWORK = MaceModel(random_mace(), device=CPU, dtype=FLOAT, compute_stress=False)
+DEVICE, FLOAT = torch.device(torch_device()), torch.float32
+NETWORK = MaceModel(random_mace(), device=DEVICE, dtype=FLOAT, compute_stress=False)
 FAR_APART = 1e3
 """Å; TorchSim wants a cell for molecules too."""
 
@@ -20,7 +20,7 @@ def prepare(structures):
     for atoms in structures:
         if not atoms.pbc.any():
             atoms.cell = [FAR_APART] * 3
-    start = ts.initialize_state(structures, CPU, FLOAT)
+    start = ts.initialize_state(structures, DEVICE, FLOAT)
     start_moving, move = nve(
         NETWORK,
         dt=torch.tensor(0.25e-3 * MetalUnits.time, dtype=FLOAT),
@@ -30,13 +30,14 @@ def prepare(structures):
     moving = []
 
     def call():
-        return NETWORK(start)["forces"].detach().numpy()
+        return NETWORK(start)["forces"].detach().cpu().numpy()
 
     def steps(count):
         if not moving:
             moving.append(start_moving(start.clone()))
         for _ in range(count):
             moving[0] = move(moving[0])
+        return moving[0].positions.cpu()
 
     return Engine(call, steps)
 
