@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from benchmarks import engine, replicas, trajectory_writing
+from benchmarks import electrostatics, engine, replicas, trajectory_writing
 
 
 def test_the_cost_of_writing_is_measured(tmp_path, monkeypatch):
@@ -25,6 +25,15 @@ def test_replicas_are_compared_with_a_single_run(monkeypatch):
     assert table["ratio"].iloc[0] == 1
     expected = 9 * table["replicas"] / (1e-3 * table["ms/step"])
     np.testing.assert_allclose(table["atom-steps/s"], expected)
+
+
+def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):
+    monkeypatch.setattr(electrostatics, "CUTOFFS", (6, 12))
+    monkeypatch.setattr(electrostatics, "water_box", lambda _: engine.water_box(8))
+    drawing = electrostatics.figure(electrostatics.errors())
+    molecule, cell = ([len(line.get_xdata()) for line in panel.lines] for panel in drawing.axes)
+    assert molecule == [2, 0]  # compat, and wolf without an error to draw
+    assert cell == [2, 2]
 
 
 WORKER = """
