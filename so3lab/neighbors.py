@@ -80,9 +80,7 @@ def pair_list(
         ValueError: If positions are not finite or the cell is degenerate.
     """
     positions = np.asarray(positions, dtype=np.float64)
-    if not np.isfinite(positions).all():
-        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
-        raise ValueError(f"positions must be finite, atom {atom} is at {positions[atom].tolist()}")
+    check_finite(positions)
     periodic = np.zeros(3, bool) if pbc is None else np.asarray(pbc, bool)
     search = NeighborList(cutoff=float(cutoff), full_list=False, n_threads=1)
     if periodic.any():
@@ -169,3 +167,18 @@ def bucket(count: int, multiple: int = 8) -> int:
     while size < count:
         size = -(-int(size * 1.25 + 1) // multiple) * multiple
     return size
+
+
+def check_finite(positions: Float[np.ndarray, "atoms 3"]) -> None:
+    """Refuse positions that are no numbers, as a broken file or calculation leaves them.
+
+    Raises:
+        ValueError: If there is a NaN or an infinity.
+    """
+    wrong = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+    if len(wrong):
+        others = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ValueError(
+            f"positions must be finite numbers in Å, atom {wrong[0]} is at {positions[wrong[0]].tolist()}{others}; "
+            "take a structure from before it broke"
+        )

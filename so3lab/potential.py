@@ -33,7 +33,7 @@ from so3lab.layer import AttentionWeights
 from so3lab.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.model import So3krates
 from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
-from so3lab.neighbors import complete_cell
+from so3lab.neighbors import check_finite, complete_cell
 from so3lab.settings import Electrostatics, ModelSettings
 
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
@@ -229,10 +229,11 @@ class Potential:
     def check_structure(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure is one that the model can say nothing about.
 
-        Besides elements (:meth:`check_elements`) these are impossible charges, and unpaired electrons for a model that
-        never saw any.
+        Besides elements (:meth:`check_elements`) these are positions that are no numbers, impossible charges, and
+        unpaired electrons for a model that never saw any.
         """
         check_elements(atoms, self.elements, self.settings)
+        check_finite(atoms.positions)
         check_electrons(atoms, self.settings)
 
     def shift_of(self, atoms: ase.Atoms) -> float:

@@ -65,7 +65,7 @@ def test_overflow_raises_the_flag_and_never_earlier():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="positions must be finite, atom 1 is at"):
+    with pytest.raises(ValueError, match="positions must be finite numbers in Å, atom 1 is at"):
         pair_list(np.array([[0, 0, 0], [np.nan, 0, 0]], float), 3.0)
     with pytest.raises(ValueError, match="lattice vector along every periodic direction"):
         pair_list(np.zeros((1, 3)), 3.0, np.diag([1.0, 0, 0]), np.array([True, True, False]))

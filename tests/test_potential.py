@@ -184,8 +184,10 @@ def test_bad_structures_are_refused_with_a_sentence(potential64):
         trained(molecule("H2O"))
     with pytest.raises(ValueError, match="at least one atom"):
         potential64(ase.Atoms())
-    with pytest.raises(ValueError, match="positions must be finite, atom 0"):
-        potential64(ase.Atoms("H", [[np.nan, 0, 0]]))
+    broken = ase.Atoms("H2", [[0, 0, 0], [np.nan, 0, 0]])
+    for use in (potential64, lambda atoms: next(so3lab.dynamics.run(potential64, atoms, steps=20))):
+        with pytest.raises(ValueError, match="positions must be finite numbers in Å, atom 1 is at"):
+            use(broken)
     with pytest.raises(ValueError, match="dtype must be"):
         potential64.astype("float16")
 

@@ -133,11 +133,13 @@ def test_a_picked_dihedral_is_held_and_turned(opened):
     drag(opened, "at (°)", min(0.95, max(0.05, share)))
     opened.wait_until(lambda: ask(opened, "panel.control.biases[0].centre") != before, "another angle")
     values = "so3lab.observables.dihedral_degrees(panel.live.positions(0, slice(-100, None)), (0, 1, 2, 8))"
-    angle = f"float({values}.mean())"
     centre = ask(opened, "panel.control.biases[0].centre")
-    opened.wait_until(
-        lambda: abs((ask(opened, angle) - centre + 180) % 360 - 180) < 20, "an angle that obeys", seconds=60
-    )
+
+    def away() -> float:
+        differences = np.array(ask(opened, f"{values}.tolist()")) - centre
+        return abs(float(np.mean((differences + 180) % 360 - 180)))
+
+    opened.wait_until(lambda: away() < 20, "an angle that obeys", seconds=60)
     assert "so3lab.steering.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
     opened.page.locator("button:has-text('✕')").first.click()
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no spring")
