@@ -40,8 +40,16 @@ def check_elements(atoms: ase.Atoms, trained: Sequence[int], settings: ModelSett
         )
 
 
-def check_electrons(atoms: ase.Atoms, settings: ModelSettings) -> None:
-    """Refuse impossible charges, and for a model of closed shells unpaired electrons.
+def check_electrons(
+    atoms: ase.Atoms, settings: ModelSettings, charges: Sequence[float] | None = None
+) -> None:
+    """Refuse impossible charges, charges that a model cannot tell from others, and electrons that it never saw.
+
+    Args:
+        atoms: The structure.
+        settings: Of the model.
+        charges: Total charges of what the model was trained on; None when they are not known. A model in which the
+            total charge has no part means these, whatever a structure says.
 
     Raises:
         ValueError: If the structure cannot have its charge, or the model never saw such electrons.
@@ -52,10 +60,16 @@ def check_electrons(atoms: ase.Atoms, settings: ModelSettings) -> None:
     protons = int(atoms.numbers.sum())
     electrons = protons - round(charge)
     core, full = int(_CORE[atoms.numbers].sum()), int(_FULL[atoms.numbers].sum())
-    if not core < electrons <= full:
+    if not max(core, 1) <= electrons <= full:
         raise ValueError(
-            f"charge must leave the structure a valence electron and give it no more than full shells, got "
-            f"{charge:+g}: {atoms.get_chemical_formula()} can have {protons - full:+d} to {protons - core - 1:+d}"
+            f"charge must leave the structure its inner shells and give it no more than full ones, got {charge:+g}: "
+            f"{atoms.get_chemical_formula()} can have {protons - full:+d} to {protons - max(core, 1):+d}"
+        )
+    if charges is not None and charge not in charges and not settings.knows_charge:
+        known = " or ".join(f"{known:+g}" for known in charges)
+        raise ValueError(
+            f"charge must be {known}, that of the training data: the total charge has no part in this model, got "
+            f"{charge:+g}; load one that knows charges, such as 'so3lr', or train one with charge_embedding"
         )
     if settings.spin_trained:
         return

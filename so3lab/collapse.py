@@ -232,8 +232,8 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         loops = "pairs and atoms by loops in C, in blocks that stay in the processor's cache"
     elif not used or not supports(settings):
         loops = (
-            "XLA: the loops in C want collapsed filters, features in multiples of 16, 1, 2, 4 or 8 heads, and layers "
-            "as in mlff v1.0"
+            "XLA: the loops in C want collapsed filters, features in multiples of 16, 1, 2, 4 or 8 heads, and norms "
+            "and residual MLPs as in mlff v1.0"
         )
     else:
         loops = "XLA: not on CPU, or no C compiler was found (so3lab doctor)"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,12 @@ def only_one(lock: Path) -> Iterator[None]:
         except ImportError:  # Windows
             import msvcrt
 
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
+            while True:  # its own waiting ends after ten seconds
+                file.seek(0)
+                with contextlib.suppress(OSError):
+                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+                    break
+                time.sleep(0.1)
         else:
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -7,8 +7,9 @@ import numpy as np
 
 
 def fingerprint(*arrays: Any) -> str:
-    """Sixteen hexadecimal digits that change when a number in any of the arrays changes in any bit."""
+    """Sixteen hexadecimal digits that change with any bit and any shape."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
+        numbers = np.ascontiguousarray(array)
+        digest.update(f"{numbers.shape}".encode() + numbers.tobytes())
     return digest.hexdigest()[:16]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from so3lab.graph import Graph, LongRange
-from so3lab.neighbors import Pairs, all_pairs, bucket, pair_list
+from so3lab.neighbors import HostOrDevice, Pairs, all_pairs, bucket, pair_list
 from so3lab.pairwise.ewald import wave_vectors
 from so3lab.pairwise.mesh import mesh_factors
 from so3lab.pairwise.truncation import CELL_CUTOFF
@@ -123,20 +123,23 @@ def _reciprocal(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> _Reci
         return _Reciprocal(None, None, None)
     if needs.screening_length is None:
         return _Reciprocal(periodic, None, None)
+    if len(structures) == 1 and needs_mesh(structures[0], needs):
+        mesh = mesh_factors(np.asarray(structures[0].cell), needs.screening_length)
+        return _Reciprocal(periodic, None, mesh)
+    return _Reciprocal(periodic, _waves(structures, needs.screening_length), None)
+
+
+def _waves(structures: Sequence[ase.Atoms], screening_length: float) -> Int[np.ndarray, "structures waves 3"]:
+    """Of each cell, and none of molecules, padded to the largest number."""
     for atoms in structures:
         _check_periodicity(atoms)
-    if len(structures) == 1 and needs_mesh(structures[0], needs):
-        return _Reciprocal(
-            periodic, None, mesh_factors(np.asarray(structures[0].cell), needs.screening_length)
-        )
+    none = np.zeros((0, 3), int)
     found = [
-        wave_vectors(np.asarray(atoms.cell), needs.screening_length)
-        if atoms.pbc.any()
-        else np.zeros((0, 3), int)
+        wave_vectors(np.asarray(atoms.cell), screening_length) if atoms.pbc.any() else none
         for atoms in structures
     ]
     room = bucket(max(len(waves) for waves in found))
-    return _Reciprocal(periodic, np.stack([_padded(waves, room) for waves in found]), None)
+    return np.stack([_padded(waves, room) for waves in found])
 
 
 def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
@@ -183,6 +186,40 @@ def every_pair(graph: Graph) -> Graph:
     i, j = (first + offsets).ravel(), (second + offsets).ravel()
     real = jnp.asarray(graph.atom_mask)
     return graph._replace(long_range=LongRange(i, j, real[i] & real[j]))
+
+
+class FarRows(NamedTuple):
+    """What :class:`~so3lab.graph.LongRange` holds, a row for each structure; atoms are counted within structures."""
+
+    receivers: Int[HostOrDevice, "structures far"]
+    senders: Int[HostOrDevice, "structures far"]
+    mask: Bool[HostOrDevice, "structures far"]
+    images: Int[HostOrDevice, "structures far 3"]
+    periodic: Bool[HostOrDevice, " structures"]
+    waves: Int[HostOrDevice, "structures waves 3"] | None
+
+
+def far_rows(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> FarRows:
+    """The long-range part of structures of which some are cells, so that any few of them can make a batch.
+
+    Raises:
+        ValueError: As :func:`with_long_range`.
+    """
+    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    counts = np.array([len(p.receivers) for p in pairs])
+    room = bucket(int(counts.max()))
+    receivers, senders, images = (np.stack([_padded(p[field], room) for p in pairs]) for field in range(3))
+    periodic = np.array([bool(atoms.pbc.any()) for atoms in structures])
+    waves = None if needs.screening_length is None else _waves(structures, needs.screening_length)
+    return FarRows(receivers, senders, np.arange(room) < counts[:, None], images, periodic, waves)
+
+
+def batch_long_range(rows: FarRows, atoms: int) -> LongRange:
+    """The long-range part of a batch of structures that each have room for so many atoms; for compiled code."""
+    offsets = (atoms * np.arange(rows.periodic.shape[0], dtype=np.int32))[:, None]
+    receivers, senders = (jnp.asarray(index + offsets).ravel() for index in rows[:2])
+    images = rows.images.reshape(-1, 3)
+    return LongRange(receivers, senders, rows.mask.ravel(), images, rows.periodic, rows.waves)
 
 
 def fixed_long_range(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> LongRange:

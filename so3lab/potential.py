@@ -158,7 +158,7 @@ class Potential:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Tells this potential from others by settings, weights and element shifts, in whichever precision."""
+        """Tells this potential from others by settings, weights and element shifts, not by its precision alone."""
         about = f"{self.settings.to_dict()} {sorted(self.energy_shifts.items())}"
         weights = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self.parameters))
         return fingerprint(np.frombuffer(about.encode(), np.uint8), *weights)
@@ -222,6 +222,13 @@ class Potential:
         """Atomic numbers the model was trained on; empty when that is not known."""
         return tuple(sorted(self.energy_shifts))
 
+    @property
+    def trained_charges(self) -> tuple[float, ...] | None:
+        """Total charges of the frames that the model was trained on; None for one whose training is not known."""
+        if "dataset" not in self.metadata:
+            return None
+        return tuple(self.metadata.get("total_charges", (0.0,)))
+
     def check_elements(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure holds an element the model never saw."""
         check_elements(atoms, self.elements, self.settings)
@@ -234,7 +241,7 @@ class Potential:
         """
         check_elements(atoms, self.elements, self.settings)
         check_finite(atoms.positions)
-        check_electrons(atoms, self.settings)
+        check_electrons(atoms, self.settings, self.trained_charges)
 
     def shift_of(self, atoms: ase.Atoms) -> float:
         """Sum of the element shifts of a structure in eV."""

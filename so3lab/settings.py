@@ -134,6 +134,11 @@ class ModelSettings:
             )
 
     @property
+    def knows_charge(self) -> bool:
+        """Whether the total charge of a structure has a part in its energy."""
+        return self.charge_embedding or self.electrostatics != "none"
+
+    @property
     def attentions(self) -> tuple[tuple[str, int], tuple[str, int]]:
         """The two attentions of a layer with their numbers of heads."""
         return ("features", self.num_heads), ("euclidean", len(self.degrees))

@@ -23,8 +23,9 @@ def test_replicas_are_compared_with_a_single_run(monkeypatch):
     monkeypatch.setattr(replicas, "SECONDS", 0.01)
     table = replicas.measure("ethanol", [1, 3], 1)
     assert table["ratio"].iloc[0] == 1
-    expected = 9 * table["replicas"] / (1e-3 * table["ms/step"])
-    np.testing.assert_allclose(table["atom-steps/s"], expected)
+    assert (table["ms/step"] > 0).all()
+    rates = table["atom-steps/s"] / table["atom-steps/s"].iloc[0]
+    np.testing.assert_allclose(rates, table["ratio"])
 
 
 def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):

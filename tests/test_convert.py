@@ -76,6 +76,13 @@ def test_training_steps_that_mlff_saved_are_read_newest_first(network, checkpoin
     check(network, "mine.so3.safetensors")
 
 
+def test_a_model_of_the_port_that_was_cut_is_said_to_be(network, checkpoint, capsys):
+    path = checkpoint.parent / "cut.model"
+    path.write_bytes(torch_file(port_attributes(), torch_parameters(*network))[:-40])
+    assert main(["convert", str(path)]) == 1
+    assert "damaged or truncated" in capsys.readouterr().err
+
+
 def test_nothing_is_written_over(checkpoint, capsys):
     (checkpoint.parent / "mine.so3.safetensors").write_text("precious")
     assert main(["convert", "mine"]) == 1

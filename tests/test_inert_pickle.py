@@ -12,9 +12,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from so3lab.pretrained.arrays import arrays_from_pickle
+from so3lab.pretrained.arrays import arrays_from_pickle, flat_tree
 from so3lab.pretrained.inert_pickle import Call, Name, PickleRefused, read
-from so3lab.pretrained.torch_archive import is_torch_archive, read_torch_model
+from so3lab.pretrained.torch_archive import read_torch_model
 
 
 class Runs:
@@ -115,6 +115,14 @@ def test_references_cannot_multiply_the_work():
         tree = {"a": tree, "b": tree}
     with pytest.raises(PickleRefused, match="used twice"):
         arrays_from_pickle(pickle.dumps(tree))
+    once = np.ones(1000)
+    with pytest.raises(PickleRefused, match="more numbers than the file has bytes"):
+        arrays_from_pickle(pickle.dumps({str(n): once for n in range(50)}))
+    nameless: dict = {}
+    for _ in range(2000):
+        nameless = {"": nameless}
+    with pytest.raises(PickleRefused, match="nested too deeply"):
+        flat_tree(nameless)
     circle: dict = {}
     circle["a"] = circle
     with pytest.raises(PickleRefused, match="holds itself"):
@@ -209,6 +217,8 @@ def test_a_compressed_or_foreign_archive_is_refused():
         read_torch_model(torch_file(pickled, zipfile.ZIP_DEFLATED))
     with pytest.raises(PickleRefused, match="no PyTorch module"):
         read_torch_model(torch_file(pickled))
-    assert not is_torch_archive(b"PK, but no zip")
+    for data in (b"PK, but no zip", torch_file(pickled).replace(b"PK\x01\x02", b"PK\x01\x01")):
+        with pytest.raises(PickleRefused, match="damaged"):
+            read_torch_model(data)
     with pytest.raises(PickleRefused, match="damaged"):
         read_torch_model(torch_file(pickled)[:-30])

@@ -26,6 +26,7 @@ VARIANTS = {
         "layer_normalization": (True, True), "residual_mlp": (True, True), "cutoff_function": "polynomial",
     },
     "nothing after the attention": {"residual_mlp": (False, False), "cutoff_function": "exponential"},
+    "as in mlff v0.3": {"layer_form": "v0.3", "residual_mlp": (False, False), "normalization": "sqrt_width"},
     "far pairs": LONG_RANGE,
     "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
 }  # fmt: skip

@@ -8,11 +8,19 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tests.browser.conftest import chromium
+
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SECONDS_PER_CELL = 600
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def shown_in_a_browser(items) -> set[str]:
+    """Names of the notebooks that this session's browser tests run."""
+    shown = (item for item in items if item.path.name == "test_notebook_renders.py")
+    return {item.callspec.params.get("name", "") for item in shown if hasattr(item, "callspec")}
 
 
 def test_there_are_notebooks():
@@ -40,7 +48,9 @@ def test_notebook_tells_what_it_teaches_and_ends_with_an_exercise(path):
 
 
 @every_notebook
-def test_notebook_runs(path, tmp_path, monkeypatch):
+def test_notebook_runs(path, tmp_path, monkeypatch, request):
+    if chromium() and path.stem in shown_in_a_browser(request.session.items):
+        pytest.skip(f"{path.name} runs in JupyterLab in tests/browser/test_notebook_renders.py")
     monkeypatch.setenv("SO3LAB_FAST", "1")
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(

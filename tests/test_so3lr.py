@@ -214,7 +214,7 @@ def test_what_the_model_never_saw_is_refused(shared):
     refused = {
         "atoms hold Si": ase.Atoms("Si", info={"charge": 0}),
         "charge must be a whole number": charged("OHH", WATER.positions, 0.5),
-        "charge must leave the structure a valence electron.* H2 can have -2 to [+]1": charged(
+        "charge must leave the structure its inner shells.* H2 can have -2 to [+]1": charged(
             "HH", [[0, 0, 0], [0, 0, 0.74]], 3.0
         ),
         "charge must leave .* got -50: H2O can have -4 to [+]7": charged("OHH", WATER.positions, -50.0),

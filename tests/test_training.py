@@ -142,6 +142,60 @@ def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
         )
 
 
+@pytest.mark.parametrize("count", [2, 5])
+def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predicts(count):
+    """Far pairs across faces and waves, in batches of cells and molecules."""
+    generator = np.random.default_rng(3)
+    numbers, positions, cells, periodic = [], [], [], []
+    for number in range(count):
+        atoms = molecule("H2O")
+        atoms.rattle(0.05, rng=generator)
+        atoms.cell = np.diag([5.0, 6.0, 7.0]) + generator.normal(0, 0.3, (3, 3))
+        numbers.append(atoms.numbers)
+        positions.append(atoms.positions + 4.0)
+        cells.append(np.array(atoms.cell))
+        periodic.append([number != 2] * 3)
+    data = datasets.Dataset(
+        "cells", tuple(numbers), tuple(positions), generator.normal(size=count),
+        tuple(generator.normal(size=(3, 3)) for _ in range(count)), cells=np.array(cells), pbc=np.array(periodic),
+    )  # fmt: skip
+    settings = TrainingSettings(epochs=2, batch_size=2)
+    last = list(train(data, data.select([0]), LONG_RANGE, settings, dtype="float64"))[-1]
+    found = evaluate(last.best, data)
+    single = [last.best(atoms) for atoms in data.to_atoms()]
+    np.testing.assert_allclose(found.structures["predicted_energy"], [r.energy for r in single], atol=1e-9)
+    np.testing.assert_allclose(
+        found.forces["predicted"], np.concatenate([r.forces.ravel() for r in single]), atol=1e-9
+    )
+    if count == 5:
+        with pytest.raises(ValueError, match="batch_size must be at least 2 where some frames are molecules"):
+            next(train(data, data, LONG_RANGE, replace(settings, batch_size=1)))
+
+
+def test_frames_of_several_charges_bring_a_charge_embedding(data):
+    small = labelled(8, "H2O")
+    ions = replace(small, total_charges=np.repeat([0.0, 1.0], 4))
+    settings = TrainingSettings(epochs=1, batch_size=4)
+    blind, seeing = (list(train(d, d, TINY, settings))[-1].best for d in (small, ions))
+    assert not blind.settings.charge_embedding
+    assert seeing.settings.charge_embedding
+    assert seeing.metadata["total_charges"] == [0.0, 1.0]
+    water = molecule("H2O")
+    water.info["charge"] = 1
+    assert seeing(water).energy != seeing(molecule("H2O")).energy
+    with pytest.raises(ValueError, match=r"charge must be \+0, that of the training data"):
+        blind(water)
+
+
+def test_spin_that_no_frame_has_is_refused(data):
+    settings = replace(TINY, spin_embedding=True)
+    best = next(train(*data, settings, TrainingSettings(epochs=1, batch_size=4))).best
+    ethanol = molecule("CH3CH2OH")
+    ethanol.info["spin"] = 2
+    with pytest.raises(ValueError, match="spin must be 0"):
+        best(ethanol)
+
+
 def test_readout_alone_learns_when_asked(run, data):
     start = run[-1].best
     settings = TrainingSettings(epochs=2, batch_size=4, trainable="readout", learning_rate=1e-3)

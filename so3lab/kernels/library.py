@@ -34,7 +34,7 @@ def supports(settings: ModelSettings) -> bool:
         and heads in (1, 2, 4, 8)
         and degrees in (1, 2, 4)
         and settings.qk_activation == "identity"
-        and settings.layer_form == "v1.0"
+        and (settings.layer_form == "v1.0" or not any(settings.layer_normalization + settings.residual_mlp))
     )
 
 

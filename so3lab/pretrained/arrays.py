@@ -26,32 +26,50 @@ def arrays_from_pickle(data: bytes) -> Tree:
     Raises:
         PickleRefused: If it holds anything else, or is damaged.
     """
-    found: Tree = {}
-    _collect(read(data), "", found, set())
-    return found
+    collector = _Collector(len(data))
+    collector.add(read(data), "", MAX_DEPTH)
+    return collector.found
 
 
 def flat_tree(tree: Any) -> Tree:
     """A nested dictionary of arrays as one dictionary with paths for names."""
-    found: Tree = {}
-    _collect(tree, "", found, set())
-    return found
+    collector = _Collector()
+    collector.add(tree, "", MAX_DEPTH)
+    return collector.found
 
 
-def _collect(value: Any, path: str, found: Tree, seen: set[int]) -> None:
-    """Add the arrays below ``value``; each object counts once, so that references cannot multiply the work."""
-    if isinstance(value, Call) and value.calls(*_FROZEN):
-        value = _tuple(value.arguments, 1, path)[0]
-    if not isinstance(value, dict):
-        found[path] = value if isinstance(value, np.ndarray) else array_of(value, path)
-        return
-    if id(value) in seen or path.count("/") >= MAX_DEPTH:
-        raise PickleRefused(f"the dictionary {path!r} holds itself, is used twice or is nested too deeply")
-    seen.add(id(value))
-    for key, inner in value.items():
-        if not isinstance(key, str):
-            raise PickleRefused(f"parameters must be named by text, got {key!r} in {path!r}")
-        _collect(inner, f"{path}/{key}" if path else key, found, seen)
+class _Collector:
+    """Adds up the arrays of a nested dictionary; references cannot multiply the work.
+
+    Args:
+        room: Bytes that all arrays together may take; those of a pickle lie in it, each once.
+    """
+
+    def __init__(self, room: float = float("inf")):
+        self.found: Tree = {}
+        self._room = room
+        self._seen: set[int] = set()
+
+    def add(self, value: Any, path: str, depth: int) -> None:
+        """Add what is below ``value``, nested no deeper than ``depth``."""
+        if isinstance(value, Call) and value.calls(*_FROZEN):
+            value = _tuple(value.arguments, 1, path)[0]
+        if not isinstance(value, dict):
+            array = value if isinstance(value, np.ndarray) else array_of(value, path)
+            self._room -= array.nbytes
+            if self._room < 0:
+                raise PickleRefused(f"{path:.80} and others hold more numbers than the file has bytes")
+            self.found[path] = array
+            return
+        if id(value) in self._seen or not depth:
+            raise PickleRefused(
+                f"the dictionary {path!r:.80} holds itself, is used twice or is nested too deeply"
+            )
+        self._seen.add(id(value))
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise PickleRefused(f"parameters must be named by text, got {key!r:.80} in {path!r:.80}")
+            self.add(inner, f"{path}/{key}" if path else key, depth - 1)
 
 
 def array_of(value: Any, path: str = "") -> np.ndarray:

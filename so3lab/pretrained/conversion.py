@@ -23,15 +23,19 @@ from so3lab.pretrained.published import (
     SO3LR_TENSORS,
     UNTRAINED_SPIN,
 )
-from so3lab.pretrained.torch_archive import is_torch_archive, read_torch_model
+from so3lab.pretrained.torch_archive import read_torch_model
 from so3lab.settings import ModelSettings
 
+ZIP = b"PK"
+"""How a file of ``torch.save`` begins, and no pickle."""
 ENERGY_UNITS_V03 = ("eV", "kcal/mol", "kJ/mol", "hartree", "meV")
 
 
 class _Converted(NamedTuple):
     settings: ModelSettings
     tensors: Tree
+    elements: list[int]
+    """Those that it was trained on; none where that is not known."""
     program: str
     about: dict[str, Any]
 
@@ -60,7 +64,7 @@ def convert(path: str | Path, *, dtype: Dtype = "float32", energy_unit: str | No
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
     data = path.read_bytes() if path.is_file() else b""
-    if data.startswith(b"PK") and is_torch_archive(data):
+    if data.startswith(ZIP):
         return potential_from_torch(data, path.name, dtype)
     return _potential(_from_checkpoint(read_checkpoint(path), energy_unit), path.name, dtype)
 
@@ -87,7 +91,8 @@ def potential_from_torch(data: bytes, name: str, dtype: Dtype = "float32") -> Po
         # A constant of the data that the port adds to each atom and no calculator of the authors does.
         tensors["energy.shifts"] = np.zeros_like(tensors["energy.shifts"])
     about = {"checksums": {name: f"sha256:{checksum}"}}
-    return _potential(_Converted(settings, tensors, "so3krates-torch", about), name, dtype)
+    elements = trained_elements(tensors)
+    return _potential(_Converted(settings, tensors, elements, "so3krates-torch", about), name, dtype)
 
 
 def _from_checkpoint(checkpoint: Checkpoint, energy_unit: str | None) -> _Converted:
@@ -101,7 +106,8 @@ def _from_checkpoint(checkpoint: Checkpoint, energy_unit: str | None) -> _Conver
         if shifts := (options.get("data") or {}).get("energy_shifts"):
             different = sorted(set(shifts.values())) if isinstance(shifts, dict) else [shifts]
             about["energy_shifts_of_the_data"] = different[0] if len(different) == 1 else shifts
-        return _Converted(settings, names.from_mlff(settings, checkpoint.parameters), "mlff v1.0", about)
+        tensors = names.from_mlff(settings, checkpoint.parameters)
+        return _Converted(settings, tensors, trained_elements(tensors), "mlff v1.0", about)
     if energy_unit not in ENERGY_UNITS_V03:
         raise ValueError(
             f"energy_unit must be given for a network of mlff v0.3, whose files do not say it: one of "
@@ -109,7 +115,7 @@ def _from_checkpoint(checkpoint: Checkpoint, energy_unit: str | None) -> _Conver
         )
     settings = mlff_v03.settings_from_v03(options)
     tensors = mlff_v03.from_v03(settings, checkpoint.parameters, options)
-    return _Converted(settings, _in_eV(tensors, energy_unit), "mlff v0.3", about)
+    return _Converted(settings, _in_eV(tensors, energy_unit), [], "mlff v0.3", about)
 
 
 def _in_eV(tensors: Tree, energy_unit: str) -> Tree:
@@ -134,7 +140,7 @@ def _potential(converted: _Converted, name: str, dtype: Dtype) -> Potential:
         metadata |= {"name": "SO3LR", "licence": LICENCE, "citation": SO3LR_CITATION}
     if _has_untrained_spin(tensors):
         settings = replace(settings, spin_trained=False)
-    shifts = {z: 0.0 for z in trained_elements(tensors)}
+    shifts = {z: 0.0 for z in converted.elements}
     return Potential.from_tensors(settings, tensors, name, dtype, energy_shifts=shifts, metadata=metadata)
 
 

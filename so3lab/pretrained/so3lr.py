@@ -14,6 +14,8 @@ from so3lab.pretrained.download import MODEL, WHEEL, Tell, fetched_model, instal
 from so3lab.pretrained.published import SO3LR_CITATION
 from so3lab.settings import Electrostatics
 
+CREDIT = f"SO3LR is published under the MIT licence; please cite {SO3LR_CITATION}"
+
 
 def load_so3lr(
     folder: str | Path | None = None,
@@ -87,7 +89,9 @@ def _from_cache(tell: Tell) -> Potential:
             f"{target.parent} cannot be written ({error.strerror}): SO3LR is not kept; SO3LAB_CACHE names another"
         )
         with tempfile.TemporaryDirectory() as folder:
-            return potential_from_torch(installed_model() or fetched_model(Path(folder), tell), MODEL)
+            potential = potential_from_torch(installed_model() or fetched_model(Path(folder), tell), MODEL)
+        tell(CREDIT)
+        return potential
     with only_one(target.with_name("so3lr.lock")):
         if (potential := _sound(target)) is not None:  # another process made it while we waited
             return potential
@@ -98,7 +102,7 @@ def _from_cache(tell: Tell) -> Potential:
         potential = potential_from_torch(data, MODEL)
         potential.save(target)
     tell(f"converted once and kept as {target}")
-    tell(f"SO3LR is published under the MIT licence; please cite {SO3LR_CITATION}")
+    tell(CREDIT)
     return potential
 
 

@@ -30,14 +30,6 @@ class TorchModel(NamedTuple):
     """Parameters and buffers by dotted name; one that several modules share appears under its first name."""
 
 
-def is_torch_archive(data: bytes) -> bool:
-    """Whether a file looks like what ``torch.save`` writes."""
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        return False
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return any(name.endswith("/data.pkl") for name in archive.namelist())
-
-
 def read_torch_model(data: bytes) -> TorchModel:
     """The modules, plain attributes and tensors of a saved ``torch.nn.Module``.
 
@@ -49,15 +41,15 @@ def read_torch_model(data: bytes) -> TorchModel:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _Reader(archive).model()
+            return _Reader(archive, len(data)).model()
     except (zipfile.BadZipFile, EOFError, RecursionError, NotImplementedError, OSError) as error:
         raise PickleRefused(f"the file is damaged or truncated ({error})") from error
 
 
 class _Reader:
-    """Walks the modules of one archive."""
+    """Walks the modules of one archive; all tensors together may hold as many numbers as it has bytes."""
 
-    def __init__(self, archive: zipfile.ZipFile):
+    def __init__(self, archive: zipfile.ZipFile, room: int):
         self._archive = archive
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -70,6 +62,8 @@ class _Reader:
         self._visited: set[int] = set()
         self._submodules: dict[str, str] = {}
         self._tensors: dict[str, np.ndarray] = {}
+        self._storages: dict[tuple[str, str], np.ndarray] = {}
+        self._room = room
 
     def model(self) -> TorchModel:
         """The root module."""
@@ -116,7 +110,11 @@ class _Reader:
         if len(arguments) < 4:
             raise PickleRefused(f"{name} is not a plain tensor")
         storage, offset, shape, strides = arguments[:4]
-        return _strided(self._storage(storage, name), offset, shape, strides, name)
+        numbers = _strided(self._storage(storage, name), offset, shape, strides, name)
+        self._room -= numbers.size
+        if self._room < 0:
+            raise PickleRefused(f"{name:.80} and other tensors hold more numbers than the file has bytes")
+        return numbers
 
     def _storage(self, value: Any, name: str) -> np.ndarray:
         """The numbers of a storage; PyTorch refers to it as ("storage", type, key, device, count)."""
@@ -128,7 +126,10 @@ class _Reader:
             raise PickleRefused(f"{name} holds {kind!s:.60}; supported are {', '.join(sorted(STORAGES))}")
         if not (isinstance(key, str) and key.isdecimal()):
             raise PickleRefused(f"{name} refers to a storage by {key!r:.60}")
-        numbers = np.frombuffer(self._member(f"{self._folder}/data/{key}"), STORAGES[str(kind)])
+        if (str(kind), key) not in self._storages:
+            raw = self._member(f"{self._folder}/data/{key}")
+            self._storages[str(kind), key] = np.frombuffer(raw, STORAGES[str(kind)])
+        numbers = self._storages[str(kind), key]
         if numbers.size != count:
             raise PickleRefused(f"{name} is damaged: {count} numbers are stated, {numbers.size} are there")
         return numbers

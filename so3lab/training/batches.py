@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from so3lab.datasets import Dataset
 from so3lab.graph import Graph, centred_positions, structure_pairs
+from so3lab.long_range import FarRows, LongRangeNeeds, batch_long_range, far_rows
 from so3lab.neighbors import HostOrDevice, complete_cell
 from so3lab.potential import Potential
 
@@ -27,6 +28,7 @@ class Frames(NamedTuple):
     forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
     images: Int[HostOrDevice, "frames pairs 3"] | None = None
     cells: Float[HostOrDevice, "frames 3 3"] | None = None
+    far: FarRows | None = None  # for models with long-range terms where some frames are cells
 
 
 def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.ndarray, " frames"]:
@@ -49,7 +51,7 @@ def frames_from(
     shifts: dict[int, float],
     cutoff: float,
     dtype: str = "float32",
-    periodic: bool | None = None,
+    needs: LongRangeNeeds | None = None,
 ) -> Frames:
     """Arrays of a dataset with the pairs of every frame below the cutoff.
 
@@ -58,13 +60,14 @@ def frames_from(
         shifts: Element shifts in eV that are subtracted from the energies.
         cutoff: Å.
         dtype: Type of the real numbers.
-        periodic: Whether to carry cells; default: if any frame has one.
+        needs: Of a model with long-range terms. Where no frame has a cell, all pairs of each molecule are its far ones
+            (:func:`so3lab.long_range.every_pair`), and nothing is carried.
     """
     structures = dataset.to_atoms()
     pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
     frames, atoms_room = len(structures), dataset.max_atoms
     pairs_room = max(8, *(len(p.receivers) for p in pairs))
-    periodic = any(atoms.pbc.any() for atoms in structures) if periodic is None else periodic
+    periodic = any(atoms.pbc.any() for atoms in structures)
 
     def padded(rows, room: int, kind: str, tail: tuple[int, ...] = ()) -> np.ndarray:
         result = np.zeros((frames, room, *tail), kind)
@@ -87,6 +90,7 @@ def frames_from(
         forces=padded(dataset.forces, atoms_room, dtype, (3,)),
         images=padded([p.images for p in pairs], pairs_room, "int32", (3,)) if periodic else None,
         cells=np.array(cells, dtype) if periodic else None,
+        far=far_rows(structures, needs) if periodic and needs is not None else None,
     )
 
 
@@ -112,6 +116,7 @@ def batch_graph(frames: Frames) -> Graph:
         unpaired_electrons=jnp.zeros_like(frames.total_charges),
         images=None if frames.images is None else flat(frames.images),
         cells=frames.cells,
+        long_range=None if frames.far is None else batch_long_range(frames.far, atoms),
     )
 
 

@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 from so3lab import units
 from so3lab.datasets import Dataset
 from so3lab.force_field import energy_and_forces, numerics
+from so3lab.long_range import long_range_needs
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_graph, check_frames, frames_from
@@ -60,8 +61,9 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
     """
     check_frames(potential, dataset, "frame")
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
-    check_long_range(potential.settings, dataset)
-    frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype)
+    check_long_range(potential.settings, BATCH, dataset)
+    needs = long_range_needs(potential.settings)
+    frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype, needs)
     energies, forces = _predict_all(potential, frames)
     offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
     components = _components(dataset, forces)

@@ -19,6 +19,7 @@ from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.fingerprint import fingerprint
 from so3lab.force_field import Dtype, numerics
+from so3lab.long_range import long_range_needs
 from so3lab.model_file import flat_parameters
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
@@ -89,7 +90,8 @@ def train(
     Args:
         train_data: Frames to learn from.
         valid_data: Frames that decide which weights are best; not learned from.
-        model: The network; ``mean_neighbors`` is set from the data.
+        model: The network; ``mean_neighbors`` is set from the data. Where frames differ in their total charge, it gets
+            a ``charge_embedding``.
         settings: How to train.
         start: Begin with the weights of this potential, whose settings take the place of ``model``, instead of
             random ones. Element shifts are fitted to what it leaves unexplained.
@@ -131,12 +133,17 @@ def _prepare(
         model = start.settings
         check_frames(start, train_data, "training frame")
         check_frames(start, valid_data, "validation frame")
-    check_long_range(model, train_data, valid_data)
+    check_long_range(model, settings.batch_size, train_data, valid_data)
     shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
-    periodic = bool(np.any(train_data.pbc) or np.any(valid_data.pbc))
-    train_frames = frames_from(train_data, shifts, model.cutoff, dtype, periodic)
-    valid_frames = frames_from(valid_data, shifts, model.cutoff, dtype, periodic)
+    needs = long_range_needs(model)
+    train_frames, valid_frames = (
+        frames_from(data, shifts, model.cutoff, dtype, needs) for data in (train_data, valid_data)
+    )
+    charges = {float(charge) for charge in train_data.total_charges}
+    if start is not None:
+        charges |= set(start.trained_charges or ())
     metadata = {
+        "total_charges": sorted(charges),
         "dataset": train_data.name,
         "dataset_meta": dict(train_data.meta),
         "train_frames": len(train_data),
@@ -147,7 +154,12 @@ def _prepare(
         metadata["start"] = _provenance(start.metadata)
         begin = replace(start.astype(dtype), energy_shifts=shifts, metadata=metadata)
     else:
-        model = replace(model, mean_neighbors=mean_neighbors(train_frames))
+        model = replace(
+            model,
+            mean_neighbors=mean_neighbors(train_frames),
+            charge_embedding=model.charge_embedding or (len(charges) > 1 and not model.knows_charge),
+            spin_trained=model.spin_trained and not model.spin_embedding,  # no frame has unpaired electrons
+        )
         begin = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
         begin = _scaled_to(begin, train_frames)
     return _Run(begin, settings, train_frames, valid_frames, metadata)

@@ -48,21 +48,26 @@ def huber(lengths: Float[Array, "*any"], delta: float) -> Float[Array, "*any"]:
 
 @functools.lru_cache(maxsize=32)
 def batch_energy(settings: ModelSettings) -> Callable:
-    """The energy function of batches; a model with long-range terms sees all pairs of each molecule."""
+    """The energy function of batches; a model with long-range terms sees all pairs of molecules that bring none."""
     energy = energy_function(settings)
     if long_range_needs(settings) is None:
         return energy
-    return lambda parameters, graph, strain=None: energy(parameters, every_pair(graph), strain)
+
+    def with_far_pairs(parameters, graph, strain=None):
+        return energy(parameters, every_pair(graph) if graph.long_range is None else graph, strain)
+
+    return with_far_pairs
 
 
-def check_long_range(model: ModelSettings, *parts: Dataset) -> None:
-    """Raise ``ValueError`` unless all pairs of each molecule are what these settings and data mean by far pairs."""
+def check_long_range(model: ModelSettings, batch_size: int, *parts: Dataset) -> None:
+    """Raise ``ValueError`` if a model's long-range terms are truncated, or batches of this size cannot tell molecules
+    from cells."""
     if long_range_needs(model) is None:
         return
-    if any(np.any(part.pbc) for part in parts):
+    periodic = np.concatenate([np.atleast_2d(part.pbc).any(axis=-1) for part in parts])
+    if batch_size == 1 and periodic.any() and not periodic.all():
         raise ValueError(
-            "models with electrostatics or dispersion are trained and evaluated on molecules, and these frames are "
-            "periodic: leave out their cells if they hold isolated molecules"
+            "batch_size must be at least 2 where some frames are molecules and some cells, got 1"
         )
     if model.electrostatics not in ("none", "exact") or model.long_range_cutoff is not None:
         raise ValueError(

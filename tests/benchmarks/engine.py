@@ -7,8 +7,8 @@ Every engine is a process of its own on one core; rounds alternate between them.
 energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
 Operations are XLA's count, peak is the rate of a large matrix product on that core. An engine is ready when it has
 read a structure; what its first call, and its first steps, take longer than later ones counts as compilation.
-Names: ethanol, ala2, ala3, waterN for a box of N molecules, or any file; NAME*M for a batch of M. Without
-``--structures`` it takes an hour; ``--structures ethanol ala3 water64`` takes minutes.
+Names: ethanol, ala2, ala3, dha, atat, ala15, waterN for a box of N molecules, or any file; NAME*M for a batch of M.
+Without ``--structures`` it takes an hour; ``--structures ethanol dha water64`` takes minutes.
 
 A competitor is NAME=PYTHON or NAME:VARIANT=PYTHON, with the interpreter in which it is installed: so3krates-torch and
 the reference so3lr (the same weights), mlip (variants mace and visnet), mace-torch, torch-sim-atomistic. so3lab keeps
@@ -36,15 +36,19 @@ import numpy as np
 import pandas as pd
 from ase.build import molecule
 
-from so3lab import resources
+from so3lab.structures import from_smiles, read_structure
 
 WORKERS = Path(__file__).with_name("workers")
-BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "structures"
 STRUCTURES = (
-    "ethanol", "dha", "atat", "ala15_folded", "water64", "water512", "water4096", "ethanol*16", "ethanol*256", "dha*16",
+    "ethanol", "dha", "atat", "ala15", "water64", "water512", "water4096", "ethanol*16", "ethanol*256", "dha*16",
     "dha*256",
 )  # fmt: skip
-"""9, 56, 60, 162, 192, 1,536 and 12,288 atoms, and batches; what has no file here is left out."""
+"""9, 56, 60, 162, 192, 1,536 and 12,288 atoms, and batches."""
+SMILES = {
+    "dha": "CC" + r"/C=C\C" * 6 + "CC(=O)O",  # docosahexaenoic acid
+    "atat": ".".join(["Nc1ncnc2[nH]cnc12", "Cc1c[nH]c(=O)[nH]c1=O"] * 2),  # two adenines and thymines
+    "ala15": "CC(=O)" + "N[C@@H](C)C(=O)" * 15 + "NC",  # a peptide
+}
 MILLISECONDS = 1e3
 SECONDS = 2.0
 """Of an engine's turn in a round, which slow ones exceed by a single call or step."""
@@ -70,27 +74,18 @@ def water_box(molecules: int) -> ase.Atoms:
 
 
 def structure(name: str) -> ase.Atoms:
-    """A structure by name or file; molecules are centred and have no cell."""
+    """A structure by name or file; molecules are centred."""
     if name.startswith("water") and name[5:].isdigit():
         return water_box(int(name[5:]))
-    path = next(
-        (
-            path
-            for path in (Path(name), resources.bundled("data") / f"{name}.xyz", BESIDE / f"{name}.xyz")
-            if path.is_file()
-        ),
-        None,
-    )
-    if path is None:
-        raise FileNotFoundError(f"there is no structure {name!r}")
-    atoms = ase.io.read(path)
-    assert isinstance(atoms, ase.Atoms)
-    clean = ase.Atoms(atoms.numbers, atoms.positions)
-    if atoms.pbc.all() and "water" in name:
-        clean.cell, clean.pbc = atoms.cell, True
-    else:
-        clean.positions -= clean.positions.mean(axis=0)
-    return clean
+    atoms = from_smiles(SMILES[name]) if name in SMILES else read_structure(name)
+    if not atoms.pbc.any():
+        atoms.positions -= atoms.positions.mean(axis=0)
+    return ase.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=_electrons(atoms))
+
+
+def _electrons(atoms: ase.Atoms) -> dict[str, Any]:
+    """Charge and spin, which engines read; files bring other things, too."""
+    return {name: atoms.info[name] for name in ("charge", "spin") if name in atoms.info}
 
 
 class Worker:
@@ -100,10 +95,10 @@ class Worker:
         competitor: Its name, and behind a colon the variant.
         python: The interpreter that has it.
         patience: Seconds to wait for an answer.
-        memory_GB: What the process may take.
+        memory_GB: What the process may take on its one core; None for a GPU's, which is not confined.
     """
 
-    def __init__(self, competitor: str, python: str, patience: float, memory_GB: float):
+    def __init__(self, competitor: str, python: str, patience: float, memory_GB: float | None):
         name, _, variant = (
             competitor.replace("-", "_").replace("torch_sim_atomistic", "torch_sim").partition(":")
         )
@@ -116,10 +111,11 @@ class Worker:
         core = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
 
         def confine() -> None:
+            if memory_GB is None:
+                return
             if core is not None:
                 os.sched_setaffinity(0, core)
-            if memory_GB:
-                resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
+            resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
 
         self._process = subprocess.Popen(
             [python, str(program), *([variant] if variant else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -163,7 +159,9 @@ class Measured:
         """Energies and steps of one round, as many as there is time for; the number of steps stays, once chosen."""
         seconds = np.median(self.calls or [self.first.get("first_call_s", np.inf)])
         self._ask(worker, "calls", self.calls, int(np.clip(SECONDS / seconds, 1, CALLS)))
-        if self.calls and not self.step_count:
+        if "calls" in self.notes:  # what has no energies does not move
+            return
+        if not self.step_count:
             self.step_count = int(np.clip(SECONDS / np.median(self.calls), 1, STEPS))
         self._ask(worker, "steps", self.steps, self.step_count)
 
@@ -238,21 +236,18 @@ def main() -> None:
     parser.add_argument("--competitor", action="append", default=[], metavar="NAME[:VARIANT]=PYTHON")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for an answer")
+    parser.add_argument("--memory-GB", type=float, default=12.0, help="what an engine may take")
     parser.add_argument(
-        "--memory-GB", type=float, default=12.0, help="what an engine may take; 0, as a GPU wants, for any"
+        "--gpu", action="store_true", help="engines compute on a GPU: no limit of memory or cores"
     )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]
     rows: list[dict[str, Any]] = []
+    memory_GB = None if options.gpu else options.memory_GB
     with tempfile.TemporaryDirectory() as folder:
         for name in options.structures:
-            try:
-                structure(name.partition("*")[0])
-            except FileNotFoundError as error:
-                print(f"{name} is left out: {error}", flush=True)
-                continue
-            workers = [Worker(*engine, options.patience, options.memory_GB) for engine in engines]
+            workers = [Worker(*engine, options.patience, memory_GB) for engine in engines]
             rows += compare(name, workers, options.rounds, Path(folder))
             for worker in workers:
                 worker.close()

@@ -26,9 +26,10 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
         assert opened.errors == []
 
 
-def test_the_notebook_of_live_panels_shows_both(lab, browser):
-    notebook = nbformat.read(ROOT / "notebooks" / "04_watch_and_steer_md.ipynb", as_version=4)
-    with lab.open(browser, notebook, "04_watch_and_steer_md") as opened:
+@pytest.mark.parametrize("name", ["04_watch_and_steer_md"])
+def test_the_notebook_of_live_panels_shows_both(lab, browser, name):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=300)
         assert opened.failures() == []
         opened.wait_until(

@@ -17,7 +17,7 @@ class Engine(NamedTuple):
 
     call: Callable[[], Any]  # energy and forces
     steps: Callable[[int], Any] | None = None  # a number of steps of dynamics
-    flops_per_call: float | None = None
+    flops_per_call: Callable[[], float | None] | None = None  # asked for after the first call
     why_no_steps: str = "no dynamics"
 
 
@@ -42,26 +42,22 @@ def serve(
         answer: dict[str, Any] = {}
         try:
             if "structures" in request:
-                started = time.perf_counter()
+                clock = clock_of_process()
+                started = clock()
                 engine = prepare(ase.io.read(request["structures"], index=":"))
-                ready = time.perf_counter()
-                engine.call()
-                done = time.perf_counter()
-                answer = {"ready_s": ready - started, "first_call_s": done - ready, "model": model}
-                if peak is not None:
-                    answer |= {"flops": engine.flops_per_call, "peak_flops_per_s": peak()}
+                answer = {"ready_s": clock() - started, "first_call_s": timed(engine.call), "model": model}
+                if peak is not None and engine.flops_per_call is not None:
+                    answer |= {"flops": engine.flops_per_call(), "peak_flops_per_s": peak()}
             elif "calls" in request:
                 answer = {"seconds": [timed(engine.call) for _ in range(request["calls"])]}
             elif engine.steps is None:
                 answer = {"reason": engine.why_no_steps}
             else:
-                count, started = request["steps"], time.perf_counter()
-                engine.steps(count)
-                first = time.perf_counter() - started
-                answer = {"first_s": first, "seconds": [timed(partial(engine.steps, count)) / count]}
+                steps = partial(engine.steps, request["steps"])
+                answer = {"first_s": timed(steps), "seconds": [timed(steps) / request["steps"]]}
         except Exception as error:  # one engine's failure is a cell of the table, not its end
             answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
-        answer["peak_MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        answer["peak_MiB"] = peak_bytes() / 2**20
         print(json.dumps(answer), file=_answers, flush=True)
 
 
@@ -84,7 +80,7 @@ def timed(function: Callable[[], Any]) -> float:
 
     ``function`` must return only when its numbers are there.
     """
-    clock = time.perf_counter if _on_accelerator() else time.process_time
+    clock = clock_of_process()
     started = clock()
     function()
     return clock() - started
@@ -97,9 +93,24 @@ def torch_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _on_accelerator() -> bool:
-    """Whether the array library of this process, whichever it is, has a GPU or TPU to compute on."""
+def clock_of_process() -> Callable[[], float]:
+    """Seconds of the processor where it computes, of the clock where an accelerator does."""
+    return time.process_time if _accelerator_bytes() is None else time.perf_counter
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held: of the accelerator, where there is one."""
+    on_accelerator = _accelerator_bytes()
+    if on_accelerator is not None:
+        return on_accelerator
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _accelerator_bytes() -> int | None:
+    """The most memory held on a GPU or TPU by whichever array library this process has; None without one."""
     torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
     if torch is not None and torch.cuda.is_available():
-        return True
-    return jax is not None and jax.default_backend() != "cpu"
+        return torch.cuda.max_memory_allocated()
+    if jax is None or jax.default_backend() == "cpu":
+        return None
+    return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)

@@ -31,7 +31,6 @@ def prepare(structures):
     graph = jax.device_put(with_long_range(graph, structures, long_range_needs(POTENTIAL.settings)))
     with numerics("float32"):
         program = jax.jit(lambda parameters, graph: energy_and_forces(field.energy, parameters, graph)[:2])
-        flops = operations(field.energy, graph)
     simulations = {}
 
     def steps(count: int) -> None:
@@ -44,15 +43,16 @@ def prepare(structures):
         with numerics("float32"):
             return np.asarray(program(field.parameters, graph)[1])
 
-    return Engine(call, steps, flops)
+    return Engine(call, steps, lambda: operations(field.energy, graph))
 
 
 def operations(energy, graph) -> float | None:
     """Operations of energy and forces as XLA counts them where it computes everything, loops in C included."""
-    plain = collapse(POTENTIAL.settings, flat_parameters(POTENTIAL.parameters), "float32", in_c=False)
-    parameters = FastParameters(POTENTIAL.parameters, plain.collapsed)
-    lowered = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(parameters, graph)
-    return (lowered.cost_analysis() or {}).get("flops")
+    with numerics("float32"):
+        plain = collapse(POTENTIAL.settings, flat_parameters(POTENTIAL.parameters), "float32", in_c=False)
+        parameters = FastParameters(POTENTIAL.parameters, plain.collapsed)
+        lowered = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(parameters, graph)
+        return (lowered.cost_analysis() or {}).get("flops")
 
 
 def peak() -> float:

@@ -22,11 +22,13 @@ def prepare(structures) -> Engine:
         raise NotImplementedError("its calculator takes one structure at a time")
     atoms = structures[0]
     calculator = So3lrCalculator(lr_cutoff=long_range_cutoff(atoms), calculate_stress=False, dtype=np.float32)
-    calculator.calculate(atoms)
-    system, neighbors = atoms_to_system(atoms, dtype=np.float32), calculator.neighbors
+    prepared = []
 
     def call():
-        return np.asarray(calculator.calculate_fn(system, neighbors)["forces"])
+        if not prepared:  # makes the lists, and compiles
+            calculator.calculate(atoms)
+            prepared.extend((atoms_to_system(atoms, dtype=np.float32), calculator.neighbors))
+        return np.asarray(calculator.calculate_fn(*prepared)["forces"])
 
     return through_ase(call, structures, calculator)
 
