@@ -217,7 +217,7 @@ def test_what_the_model_never_saw_is_refused(shared):
         "charge must leave the structure its inner shells.* H2 can have -2 to [+]1": charged(
             "HH", [[0, 0, 0], [0, 0, 0.74]], 3.0
         ),
-        "charge must leave .* got -50: H2O can have -4 to [+]7": charged("OHH", WATER.positions, -50.0),
+        "charge must leave .* got -50: H2O can have -4 to [+]8": charged("OHH", WATER.positions, -50.0),
         "must be a number, got '-1 e'": ase.Atoms(WATER, info={"charge": "-1 e"}),
         "charge must leave an even number of electrons.* leaves 9": charged("OHH", WATER.positions, 1.0),
         "spin must be 0": ase.Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], info={"spin": 2}),
