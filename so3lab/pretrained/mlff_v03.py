@@ -21,7 +21,7 @@ _FILTER_AND_ATTENTION = {
     "fb_filter": "radial_spherical", "gb_filter": "radial_spherical", "fb_attention": "conv_att",
     "gb_attention": "conv_att", "parity": True,
 }  # fmt: skip
-_TRANSLATED = {
+_OPTIONS_OF_LAYERS = {
     "fb_rad_filter_features", "fb_sph_filter_features", "gb_rad_filter_features", "gb_sph_filter_features",
     "degrees", "n_heads", "layer_normalization", "residual_mlp_1", "residual_mlp_2",
 }  # fmt: skip
@@ -166,7 +166,7 @@ def _check_layer(layer: Mapping[str, Any], first: Mapping[str, Any], features: i
     for name, wanted in _FILTER_AND_ATTENTION.items():
         if layer.get(name, wanted) != wanted:
             raise ValueError(f"{name} must be {wanted!r}, got {layer[name]!r}")
-    known = _TRANSLATED | set(_FILTER_AND_ATTENTION)
+    known = _OPTIONS_OF_LAYERS | set(_FILTER_AND_ATTENTION)
     _refuse({name: value for name, value in layer.items() if name not in known}, {}, "layers")
 
 
