@@ -176,9 +176,9 @@ def test_what_blew_up_is_said_at_once_and_can_be_undone(panel):
     panel.control.timestep_fs = 30.0
     wait_for(lambda: panel.job.ended, "the end")
     assert panel.job.state == "failed"
-    assert "blew up" in panel.bar.error.value
-    assert "blew up" in panel.viewers[0].notice
-    assert len(panel.viewers[0].picked) == 2, "the bond that went is marked"
+    wait_for(lambda: "blew up" in panel.bar.error.value, "the sentence")
+    wait_for(lambda: "blew up" in panel.viewers[0].notice, "the notice")
+    wait_for(lambda: len(panel.viewers[0].picked) == 2, "the bond that went, marked")
     panel.control.timestep_fs = 0.5
     panel.go_back(frame)
     wait_for(lambda: panel.live.frames() > frame + 5, "the run going on")

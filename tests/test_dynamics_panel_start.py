@@ -26,9 +26,9 @@ def test_bad_input_is_a_sentence_in_place(panel, capfd, model, structure, senten
     panel.start()
     wait_for(lambda: panel.job.ended, "the refusal")
     assert panel.job.state == "failed"
-    assert sentence in panel.bar.error.value
+    wait_for(lambda: sentence in panel.bar.error.value, "the sentence")
     assert "Traceback" not in capfd.readouterr().err
-    assert not panel.bar.start_button.disabled, "the way out is to try again"
+    wait_for(lambda: not panel.bar.start_button.disabled, "the way out, which is to try again")
 
 
 def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
