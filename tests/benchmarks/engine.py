@@ -19,6 +19,7 @@ values of weights, but neither do these networks compute the same energies. What
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -73,6 +74,7 @@ def water_box(molecules: int) -> ase.Atoms:
     return box
 
 
+@functools.cache
 def structure(name: str) -> ase.Atoms:
     """A structure by name or file; molecules are centred."""
     if name.startswith("water") and name[5:].isdigit():
@@ -244,6 +246,8 @@ def main() -> None:
     options = parser.parse_args()
     engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]
     rows: list[dict[str, Any]] = []
+    for name in options.structures:  # a name that is wrong is said before anything is measured
+        structure(name.partition("*")[0])
     memory_GB = None if options.gpu else options.memory_GB
     with tempfile.TemporaryDirectory() as folder:
         for name in options.structures:
