@@ -1,7 +1,16 @@
 """What several test files share: where the shared reference numbers are, and small potentials."""
 
+import os
 import threading
 from pathlib import Path
+
+# One cache of compiled programs for all tests: JAX reads this at its first import, and workers, commands, notebook
+# kernels and JupyterLab inherit it. Programs are filed by their content, so that those of an earlier run are good.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "programs")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 import jax
 import pytest
@@ -12,9 +21,8 @@ from so3lab.control import Control
 from so3lab.potential import Potential
 from so3lab.settings import ModelSettings
 
+pytest_plugins = ("compile_report",)
 avoid_known_faults()  # as the commands do, and before JAX computes anything
-# Tests neither read nor write the cache of programs, but for those of the cache itself.
-jax.config.update("jax_enable_compilation_cache", False)
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 SMALL = ModelSettings(
