@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.force_field import numerics, run_network
-from so3lab.graph import Graph, build_graph, species_of
-from so3lab.long_range import long_range_needs, with_long_range
-from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import numerics, run_network
+from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
+from so3lab.network.settings import ModelSettings
+from so3lab.potential.potential import Potential
+from so3lab.structures.graph import Graph, build_graph, species_of
 
 Values = Callable[[ase.Atoms], Float[np.ndarray, " atoms"]]
 _ALL_PAIRS_UP_TO = 64

@@ -4,7 +4,7 @@ import ase
 import numpy as np
 import pandas as pd
 
-from so3lab.potential import Potential
+from so3lab.potential.potential import Potential
 
 
 def attention_table(potential: Potential, atoms: ase.Atoms) -> pd.DataFrame:

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from so3lab.force_field import numerics, run_network
-from so3lab.graph import Graph, build_graph, displacements
-from so3lab.long_range import LongRangeNeeds, with_long_range
-from so3lab.pairwise.electrostatics import electrostatics_term
-from so3lab.potential import Potential
-from so3lab.safe import safe_norm
-from so3lab.settings import Electrostatics, ModelSettings
+from so3lab.engine.energy_model import numerics, run_network
+from so3lab.functions.safe import safe_norm
+from so3lab.network.pairwise.electrostatics import electrostatics_term
+from so3lab.network.pairwise.long_range import LongRangeNeeds, with_long_range
+from so3lab.network.settings import Electrostatics, ModelSettings
+from so3lab.potential.potential import Potential
+from so3lab.structures.graph import Graph, build_graph, displacements
 
 TRUNCATED = tuple(mode for mode in get_args(Electrostatics) if mode not in ("none", "exact"))
 """Modes with a cutoff: ``wolf`` and ``compat``."""

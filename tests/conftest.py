@@ -12,14 +12,13 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
-import jax
 import pytest
 from ase.build import molecule
 
-from so3lab.compilation import avoid_known_faults
-from so3lab.control import Control
+from so3lab.dynamics.control import Control
+from so3lab.machine.compilation import avoid_known_faults
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
 
 pytest_plugins = ("compile_report",)
 avoid_known_faults()  # as the commands do, and before JAX computes anything
@@ -58,7 +57,7 @@ def ethanol():
 @pytest.fixture
 def panel():
     """A dynamics panel of ethanol that leaves no thread behind."""
-    from so3lab_widgets.dynamics_panel import DynamicsPanel
+    from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 
     before = set(threading.enumerate())
     made = DynamicsPanel("ethanol", "ethanol", control=Control(temperature_K=300.0, friction_per_ps=20.0))

@@ -11,8 +11,8 @@ import so3lab
 from so3lab import observables, units
 from so3lab.dipoles import dipoles
 from so3lab.dynamics import Limits, run
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.settings import preset
 
 KM_PER_MOL = 42.2561 * 4.80320**2
 """Intensity of 1 e²/amu: 42.2561 km/mol for 1 (debye/Å)²/amu, and 4.80320 debye for 1 e Å."""

@@ -7,9 +7,9 @@ from ase import Atoms
 from ase.build import molecule
 
 from so3lab.electrostatics import truncation_errors
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.pretrained import load_so3lr
-from so3lab.settings import ModelSettings
 
 CHARGED = ModelSettings(
     num_features=8, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=8,

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     atoms = structure_of(options)
     prepare_machine(keep_programs=False)
     import so3lab
-    from so3lab import throughput
+    from so3lab.dynamics import throughput
 
     potential = so3lab.load(options.model, options.dtype)
     rows: list[throughput.Throughput] = []

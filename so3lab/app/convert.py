@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Convert and save; never over an existing file."""
     from ase.data import chemical_symbols
 
-    from so3lab.model_file import SUFFIX
+    from so3lab.potential.model_file import SUFFIX
     from so3lab.pretrained import convert
 
     name = options.path.expanduser().resolve().name.removesuffix(".pkl").removesuffix(".model")

@@ -7,7 +7,7 @@ from typing import Any
 
 from so3lab.app.console import Console
 from so3lab.app.inputs import prepare_machine
-from so3lab.structures import read_structure
+from so3lab.structures.reading import read_structure
 
 TRAINING_MINUTES = 1.4
 TEMPERATURE_K = 500.0
@@ -67,7 +67,7 @@ def _train(options: argparse.Namespace, console: Console):
     import pandas as pd
 
     from so3lab import datasets
-    from so3lab.settings import preset
+    from so3lab.network.settings import preset
     from so3lab.training import TrainingSettings, evaluate, train
 
     data = datasets.load("ethanol")

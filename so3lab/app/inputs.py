@@ -5,12 +5,12 @@ import argparse
 
 def prepare_machine(keep_programs: bool = True) -> None:
     """Before anything is computed: refuse a JAX that computes wrong numbers, keep compiled programs and memory."""
-    from so3lab.toolchain import compile_ahead
+    from so3lab.machine.c_compiler import compile_ahead
 
     compile_ahead()
-    from so3lab.compilation import enable_compilation_cache
     from so3lab.doctor import require_sound_compiler
-    from so3lab.memory import keep_memory
+    from so3lab.machine.compilation import enable_compilation_cache
+    from so3lab.machine.memory import keep_memory
 
     keep_memory()
     if keep_programs:

@@ -6,8 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from so3lab import resources
 from so3lab.app.console import Console
+from so3lab.machine import paths
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run_doctor(options: argparse.Namespace, console: Console) -> int:
 def run_lab(options: argparse.Namespace, console: Console) -> int:
     """Copy notebooks that are not there yet, then become JupyterLab."""
     options.folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted(resources.bundled("notebooks").glob("*.ipynb")):
+    for source in sorted(paths.bundled("notebooks").glob("*.ipynb")):
         target = options.folder / source.name
         if target.exists():
             console.say(f"kept your {target}")

@@ -9,7 +9,7 @@ import ase
 
 from so3lab.app import md_values
 from so3lab.cluster import Run
-from so3lab.structures import read_structure
+from so3lab.structures.reading import read_structure
 
 ENSEMBLES = ("nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
 CONSTANT_PRESSURE = ("npt", "npt-flexible")
@@ -201,7 +201,7 @@ def _limits(options: argparse.Namespace):
     if given and options.no_limits:
         name = _LIMITS[next(iter(given))].replace("_", "-")
         raise ValueError(f"--no-limits switches all limits off, so --{name} must be left out")
-    from so3lab.watch import Limits
+    from so3lab.dynamics.limits import Limits
 
     if options.no_limits:
         return Limits(**dict.fromkeys(_LIMITS, None))

@@ -49,8 +49,8 @@ def with_held_atoms(atoms: ase.Atoms, text: str) -> ase.Atoms:
 
 
 def restraint_of(text: str, atoms: int):
-    """``--restrain`` as a :class:`~so3lab.steering.Restraint`: ``1,2,3,4=180:0.5``."""
-    from so3lab.steering import Restraint
+    """``--restrain`` as a :class:`~so3lab.engine.biases.Restraint`: ``1,2,3,4=180:0.5``."""
+    from so3lab.engine.biases import Restraint
 
     names, _, rest = text.partition("=")
     numbers = _numbers(rest.split(":"))
@@ -72,8 +72,8 @@ def restraint_of(text: str, atoms: int):
 
 
 def pull_of(text: str, atoms: int):
-    """``--pull`` as a :class:`~so3lab.steering.Pull`: ``1,5=0.1``, or ``3=0,0,0.1`` for one atom."""
-    from so3lab.steering import Pull
+    """``--pull`` as a :class:`~so3lab.engine.biases.Pull`: ``1,5=0.1``, or ``3=0,0,0.1`` for one atom."""
+    from so3lab.engine.biases import Pull
 
     names, _, rest = text.partition("=")
     force = _numbers(rest.split(","))
@@ -91,8 +91,8 @@ def pull_of(text: str, atoms: int):
 
 
 def sphere_of(text: str):
-    """``--sphere`` as a :class:`~so3lab.steering.Sphere`: a radius in Å, or ``8:2`` with a strength in eV/Å²."""
-    from so3lab.steering import Sphere
+    """``--sphere`` as a :class:`~so3lab.engine.biases.Sphere`: a radius in Å, or ``8:2`` with a strength in eV/Å²."""
+    from so3lab.engine.biases import Sphere
 
     numbers = _numbers(text.split(":"))
     if numbers is None or len(numbers) > 2 or min(numbers) <= 0:

@@ -68,7 +68,7 @@ def _temperatures(options: argparse.Namespace) -> list[float] | list[None]:
     if options.temperature_K is not None:
         raise ValueError("--temperature-K and --temperatures-K cannot be given both; leave out one")
     if len(temperatures) == 2 and replicas is not None and replicas > 2:
-        from so3lab.exchange import temperature_ladder
+        from so3lab.dynamics.replica_exchange import temperature_ladder
 
         if not 0 < temperatures[0] < temperatures[1]:
             raise ValueError(

@@ -18,8 +18,8 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
     batch = {"replicas": len(runs), "exchange_every": options.exchange_every}
     resume = options.resume and _can_go_on(runs, batch)
     prepare_machine()
-    from so3lab.dynamics import SimulationError
-    from so3lab.exchange import Ladder
+    from so3lab.dynamics.replica_exchange import Ladder
+    from so3lab.dynamics.simulation import SimulationError
 
     ladder = Ladder([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
     chunks, pace = _simulation(options, runs, batch, ladder, resume), Pace(console)
@@ -114,7 +114,7 @@ def _tell(
 
 def _failures(runs: list[Run]) -> dict[int, str]:
     """Why replicas blew up, as the state in the first file tells; the last one of all it does not know."""
-    from so3lab.watch import Limits, sentence
+    from so3lab.dynamics.limits import Limits, sentence
 
     with Trajectory(runs[0].path) as trajectory:
         state = trajectory.restart_state()

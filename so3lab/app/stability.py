@@ -6,7 +6,7 @@ from pathlib import Path
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.app.stability_report import by_temperature, force_mae, write_report
-from so3lab.structures import read_structure
+from so3lab.structures.reading import read_structure
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Run the study with progress; write tables and the report."""
     import so3lab
     from so3lab import stability
-    from so3lab.graph import total_charge
+    from so3lab.structures.graph import total_charge
 
     resume = _resumes(options)
     prepare_machine()

@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     import so3lab
     from so3lab import datasets
-    from so3lab.settings import preset
+    from so3lab.network.settings import preset
     from so3lab.training import TrainingSettings, evaluate, train
 
     for name in ("preset", "cutoff"):

@@ -1,7 +1,5 @@
 """How many independent simulations run on many processes or machines, and survive the death of any worker."""
 
-from so3lab.cluster.many_runs import run_on
-from so3lab.cluster.one_run import Run, Summary, simulate
-from so3lab.cluster.workers import OwnProcesses, connect, executor_at
+import lazy_loader
 
-__all__ = ["OwnProcesses", "Run", "Summary", "connect", "executor_at", "run_on", "simulate"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

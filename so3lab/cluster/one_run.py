@@ -16,15 +16,15 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms
 
-from so3lab.structures import read_structure
+from so3lab.structures.reading import read_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
 from so3lab.trajectory.files import FileLock
 from so3lab.trajectory.recovery import is_marked_open
 
 if TYPE_CHECKING:
-    from so3lab.control import Control
-    from so3lab.simulation import Ensemble
-    from so3lab.watch import Limits
+    from so3lab.dynamics.control import Control
+    from so3lab.dynamics.limits import Limits
+    from so3lab.dynamics.simulation import Ensemble
 
 PATIENCE_SECONDS = 180.0
 """How long a worker waits for another one to let go of a file that does not grow meanwhile.
@@ -57,8 +57,8 @@ class Run:
         interval: Steps between frames.
         seed: Of start velocities and noise.
         dtype: Precision to compute in.
-        control: Further knobs of :class:`so3lab.control.Control` by name, such as ``{"pressure_GPa": 0.1}``; biases
-            and a ramp too.
+        control: Further knobs of :class:`so3lab.dynamics.control.Control` by name, such as ``{"pressure_GPa": 0.1}``;
+            biases and a ramp too.
         limits: When the structure counts as blown up.
 
     Raises:
@@ -115,13 +115,13 @@ class Run:
 
     def knobs(self) -> "Control":
         """All knobs of the simulation."""
-        from so3lab.control import Control
+        from so3lab.dynamics.control import Control
 
         return Control(self.temperature_K, self.timestep_fs, self.friction_per_ps, **self.control)
 
     def settings(self) -> dict[str, Any]:
         """Values that a trajectory file keeps and that must stay the same when a run goes on."""
-        from so3lab.graph import total_charge
+        from so3lab.structures.graph import total_charge
 
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
@@ -249,7 +249,7 @@ def can_go_on(run: Run, batch: Mapping[str, Any] = ALONE) -> bool:
 
 def provenance(run: Run, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
     """What the file of a run tells about it, besides its knobs."""
-    from so3lab.graph import total_charge
+    from so3lab.structures.graph import total_charge
 
     structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
     return {
@@ -314,9 +314,9 @@ def _prepare_process() -> None:
     """Make this process fit to compute, as the commands do; once."""
     # Several processes may share one accelerator: none may take its memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    from so3lab.compilation import enable_compilation_cache
     from so3lab.doctor import require_sound_compiler
-    from so3lab.memory import keep_memory
+    from so3lab.machine.compilation import enable_compilation_cache
+    from so3lab.machine.memory import keep_memory
 
     keep_memory()
     enable_compilation_cache()
@@ -326,9 +326,9 @@ def _prepare_process() -> None:
 @functools.lru_cache(maxsize=2)
 def _potential(model: str | Path, dtype: Literal["float32", "float64"], modified: int | None):
     """The potential, kept for the next run of this process unless its file has changed."""
-    import so3lab
+    from so3lab.pretrained.loading import load
 
-    return so3lab.load(model, dtype)
+    return load(model, dtype)
 
 
 def _modified(model: str | Path) -> int | None:

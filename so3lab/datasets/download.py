@@ -21,7 +21,7 @@ from so3lab.datasets.sources import (
     public_sets,
     unknown_name,
 )
-from so3lab.files import completed, only_one
+from so3lab.machine.files import completed, only_one
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from so3lab import resources
+from so3lab.machine import paths
 
 BUNDLED = ("ethanol", "ala2", "ala3")
 """Names of the sets that travel with so3lab, each a file ``NAME.npz`` of the data folder."""
@@ -159,7 +159,7 @@ def bundled_file(name: str) -> Path:
     Raises:
         FileNotFoundError: If the installation lacks it.
     """
-    path = resources.bundled("data") / f"{name}.npz"
+    path = paths.bundled("data") / f"{name}.npz"
     if not path.is_file():
         raise FileNotFoundError(f"the bundled set {name!r} is missing at {path}; reinstall so3lab")
     return path
@@ -167,7 +167,7 @@ def bundled_file(name: str) -> Path:
 
 def download_folder() -> Path:
     """Where public sets are kept."""
-    return resources.cache_folder() / "datasets"
+    return paths.cache_folder() / "datasets"
 
 
 def catalogue() -> pd.DataFrame:
@@ -177,7 +177,7 @@ def catalogue() -> pd.DataFrame:
     ``level_of_theory``, ``size_MB`` (of the file here, or of the download where known),
     ``licence``, ``citation``, ``where`` (``"bundled"``, ``"cached"`` or ``"remote"``).
     """
-    rows = [_bundled_row(name) for name in BUNDLED if (resources.bundled("data") / f"{name}.npz").is_file()]
+    rows = [_bundled_row(name) for name in BUNDLED if (paths.bundled("data") / f"{name}.npz").is_file()]
     rows += [_public_row(entry) for entry in public_sets().values()]
     return pd.DataFrame(rows).astype({"frames": "Int64", "atoms": "Int64"})
 

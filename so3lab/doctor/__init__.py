@@ -1,7 +1,5 @@
 """Is this machine fit: versions, devices, a compiler that computes right, the notebook stack, room."""
 
-from so3lab.doctor.checks import check
-from so3lab.doctor.compiler import SOUND_JAX, compiler_selftest, require_sound_compiler
-from so3lab.doctor.finding import Finding
+import lazy_loader
 
-__all__ = ["SOUND_JAX", "Finding", "check", "compiler_selftest", "require_sound_compiler"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,11 +14,11 @@ from pathlib import Path
 import jax
 import psutil
 
-from so3lab import resources
-from so3lab.compilation import avoid_known_faults
 from so3lab.doctor.compiler import KNOWN_FAULTS, SOUND_JAX, compiler_selftest
 from so3lab.doctor.finding import Finding
-from so3lab.toolchain import OFF, Unavailable, compiled_folder, compiler, library_for
+from so3lab.machine import paths
+from so3lab.machine.c_compiler import OFF, Unavailable, compiled_folder, compiler, library_for
+from so3lab.machine.compilation import avoid_known_faults
 
 NGLVIEW = "4.0"
 NOTEBOOK_PACKAGES = {"jupyterlab": "4.3", "ipywidgets": "8.1.5", "anywidget": "0.9.18", "plotly": "6.1"}
@@ -189,7 +189,7 @@ def allocator() -> Finding:
         )
     message = (
         "so3lab's commands, and so3lab_widgets in a notebook, tell malloc to keep freed memory; in your own scripts "
-        "call so3lab.memory.keep_memory() or set GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+        "call so3lab.machine.memory.keep_memory() or set GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
     )
     return Finding("allocator", True, message)
 
@@ -205,7 +205,7 @@ def memory() -> Finding:
 def disk() -> Finding:
     """Free disk where so3lab keeps downloads, and here."""
     rooms = {}
-    for name, folder in (("cache", resources.cache_folder()), ("current folder", Path.cwd())):
+    for name, folder in (("cache", paths.cache_folder()), ("current folder", Path.cwd())):
         while not folder.exists():
             folder = folder.parent
         rooms[name] = shutil.disk_usage(folder).free / 1e9
@@ -216,7 +216,7 @@ def disk() -> Finding:
 
 def caches() -> Finding:
     """Where downloads and compiled programs are kept, and how large they are."""
-    folder = resources.cache_folder()
+    folder = paths.cache_folder()
     compiled = getattr(jax.config, "jax_compilation_cache_dir", None) or str(compiled_folder())
     everything, programs = _megabytes(folder), _megabytes(Path(compiled))
     message = f"{folder} holds {everything:.0f} MB; compiled programs in {compiled}, {programs:.0f} MB"

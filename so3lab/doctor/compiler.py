@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from so3lab import resources
-from so3lab.compilation import avoid_known_faults
 from so3lab.doctor.finding import Finding
-from so3lab.toolchain import processor
+from so3lab.machine import paths
+from so3lab.machine.c_compiler import processor
+from so3lab.machine.compilation import avoid_known_faults
 
 SOUND_JAX = "jax>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1"
 """The releases that so3lab accepts, as in its dependencies."""
@@ -130,7 +130,7 @@ def require_sound_compiler() -> None:
         RuntimeError: If :func:`compiler_selftest` fails; says which JAX to install.
     """
     avoid_known_faults()
-    memory = resources.cache_folder() / "compiler-selftest.json"
+    memory = paths.cache_folder() / "compiler-selftest.json"
     key = _environment()
     if key in _remembered(memory):
         return

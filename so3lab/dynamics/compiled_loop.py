@@ -10,10 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.compilation import on_device
-from so3lab.force_field import Dtype, energy_and_forces, numerics
-from so3lab.graph import Graph, Species, species_of, times_matrix, total_charge, unpaired_electrons
-from so3lab.integrators import (
+from so3lab.dynamics.integrators import (
     CONSTANT_PRESSURE,
     INTEGRATORS,
     Bodies,
@@ -22,9 +19,19 @@ from so3lab.integrators import (
     MDState,
     bodies_of,
 )
-from so3lab.moving import Reach, Surroundings, find_surroundings
-from so3lab.steering import bias_energies
-from so3lab.watch import Limits, Watch, fates, watch_of
+from so3lab.dynamics.limits import Limits, Watch, fates, watch_of
+from so3lab.engine.biases import bias_energies
+from so3lab.engine.energy_model import Dtype, energy_and_forces, numerics
+from so3lab.engine.pair_lists import Reach, Surroundings, find_surroundings
+from so3lab.machine.compilation import on_device
+from so3lab.structures.graph import (
+    Graph,
+    Species,
+    species_of,
+    times_matrix,
+    total_charge,
+    unpaired_electrons,
+)
 
 
 class System(NamedTuple):

@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from so3lab import units
-from so3lab.integrators import Knobs, Ramp
-from so3lab.steering import Bias, Pull, Restraint, Sphere
+from so3lab.dynamics.integrators import Knobs, Ramp
+from so3lab.engine.biases import Bias, Pull, Restraint, Slots, Sphere
+
+__all__ = ["Control", "Pull", "Restraint", "Slots", "Sphere"]
 
 _MAY_BE_NEGATIVE = ("pressure_GPa",)
 _MAY_NOT_BE_ZERO = ("timestep_fs", "thermostat_fs", "barostat_fs", "compressibility_per_GPa")
@@ -32,7 +34,7 @@ class Control:
     compressibility_per_GPa: float = 0.45
     """Estimate, here that of water; a wrong one makes the barostat faster or slower, not wrong."""
     biases: Sequence[Bias] = field(default_factory=tuple)
-    """Restraints, pulls and a sphere (:mod:`so3lab.steering`)."""
+    """Restraints, pulls and a sphere (:mod:`so3lab.engine.biases`)."""
     ramp: Sequence[tuple[int, float]] = field(default_factory=tuple)
     """Steps and the temperatures in K at them, with straight lines between; instead of ``temperature_K``."""
 

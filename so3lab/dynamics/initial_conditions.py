@@ -5,7 +5,7 @@ import numpy as np
 from ase.constraints import FixAtoms
 from jaxtyping import Bool
 
-from so3lab.integrators import (
+from so3lab.dynamics.integrators import (
     CONSTANT_PRESSURE,
     degrees_of_freedom,
     is_linear,
@@ -27,7 +27,7 @@ def held_atoms(atoms: ase.Atoms, ensemble: str) -> Bool[np.ndarray, " atoms"]:
         if not isinstance(constraint, FixAtoms):
             raise ValueError(
                 f"atoms.constraints may hold ASE's FixAtoms only, got {type(constraint).__name__}; "
-                "hold distances, angles and dihedrals with so3lab.steering.Restraint"
+                "hold distances, angles and dihedrals with so3lab.engine.biases.Restraint"
             )
         held[constraint.get_indices()] = True
     if held.any() and ensemble in CONSTANT_PRESSURE:

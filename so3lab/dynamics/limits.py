@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
-from so3lab.neighbors import HostOrDevice, bonded_pairs, complete_cell
-from so3lab.safe import safe_norm
+from so3lab.dynamics.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
+from so3lab.functions.safe import safe_norm
+from so3lab.structures.neighbors import HostOrDevice, bonded_pairs, complete_cell
 
 NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN, NARROW = 1, 2, 4, 8, 16, 32
 """Fates of a structure, as flags."""
@@ -58,7 +58,7 @@ class Watch(NamedTuple):
 
 
 def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dtype: str) -> Watch:
-    """What to watch in these structures, whose bonds are those of :func:`~so3lab.neighbors.bonded_pairs`.
+    """What to watch in these structures, whose bonds are those of :func:`~so3lab.structures.neighbors.bonded_pairs`.
 
     Args:
         structures: Start structures.

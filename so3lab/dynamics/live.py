@@ -12,17 +12,17 @@ import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
-from so3lab.control import Control
-from so3lab.force_field import ForceField
-from so3lab.frames import Chunk
-from so3lab.integrators import CONSTANT_PRESSURE, without_overall_motion
+from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.initial_conditions import held_atoms
+from so3lab.dynamics.integrators import CONSTANT_PRESSURE, without_overall_motion
+from so3lab.dynamics.limits import Limits, most_stretched
+from so3lab.dynamics.recording import Recording
+from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
+from so3lab.engine.biases import Slots
+from so3lab.engine.energy_model import ForceField
 from so3lab.observables.internal import internal_coordinates
-from so3lab.potential import Potential
-from so3lab.preparation import held_atoms
-from so3lab.recording import Recording
-from so3lab.simulation import Ensemble, Replicas, SimulationError
-from so3lab.steering import Slots
-from so3lab.watch import Limits, most_stretched
+from so3lab.potential.potential import Potential
 
 ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
@@ -39,8 +39,8 @@ class LiveDynamics:
     """Structures that move until told to stop, with a past to look at and to go back to.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
-        structures: One or several; see :class:`~so3lab.simulation.Replicas`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        structures: One or several; see :class:`~so3lab.dynamics.simulation.Replicas`.
         ensemble: As there.
         control: The knobs; turn them while it runs.
         seeds: Of velocities and noise, one for each structure.

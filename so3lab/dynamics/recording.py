@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from so3lab.exchange import Ladder
-from so3lab.frames import Chunk
-from so3lab.simulation import Replicas
+from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.replica_exchange import Ladder
+from so3lab.dynamics.simulation import Replicas
 from so3lab.trajectory import TrajectoryWriter
 
 _KNOBS = 4096

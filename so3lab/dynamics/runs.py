@@ -9,24 +9,18 @@ from typing import Any
 import ase
 import numpy as np
 
-from so3lab.control import Control
-from so3lab.exchange import Ladder
-from so3lab.force_field import ForceField
-from so3lab.frames import Chunk
-from so3lab.potential import Potential
-from so3lab.recording import Recording
-from so3lab.simulation import Ensemble, Replicas, Simulation, SimulationError
-from so3lab.steering import Pull, Restraint, Slots, Sphere
-from so3lab.watch import Limits
+from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.limits import Limits
+from so3lab.dynamics.recording import Recording
+from so3lab.dynamics.replica_exchange import Ladder
+from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
 
 SECONDS_PER_CHUNK = 0.5
 _FIRST_STEPS = 20
 """Steps of the first chunk, which are compiled, and of the second, which are timed, at most."""
-
-__all__ = [
-    "Chunk", "Control", "Ensemble", "Limits", "Pull", "Replicas", "Restraint", "Simulation", "SimulationError",
-    "Slots", "Sphere", "run", "run_replicas",
-]  # fmt: skip
 
 
 def run(
@@ -50,7 +44,7 @@ def run(
     """Molecular dynamics as a generator of chunks; the first holds the start structure alone.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
         atoms: Start structure, with or without velocities. Atoms under ASE's ``FixAtoms`` are held.
         steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
         ensemble: ``"nve"`` (velocity Verlet), ``"langevin"`` (BAOAB), ``"nose-hoover"`` (chain of three),
@@ -116,7 +110,7 @@ def run_replicas(
     that blows up stays behind: its chunks are empty from then on, and the others go on.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
         structures: Copies of one structure, or different ones of any sizes; all molecules or all cells.
         steps: How many steps each.
         ensemble: As in :func:`run`.

@@ -13,12 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from so3lab import units
-from so3lab.compilation import on_device
-from so3lab.control import Control
-from so3lab.fingerprint import fingerprint
-from so3lab.force_field import ForceField, numerics
-from so3lab.frames import Chunk
-from so3lab.integrators import (
+from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.compiled_loop import Buffers, Program, Progress, recorded, run_chunk, system_of
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.initial_conditions import freedom_of, freedom_when_turned, held_atoms, start_velocities
+from so3lab.dynamics.integrators import (
     BATH_VARIABLES,
     CONSTANT_PRESSURE,
     INTEGRATORS,
@@ -28,12 +27,13 @@ from so3lab.integrators import (
     kinetic_energies,
     thermal_velocities,
 )
-from so3lab.moving import STALE, PairLists
-from so3lab.potential import Potential
-from so3lab.preparation import freedom_of, freedom_when_turned, held_atoms, start_velocities
-from so3lab.steering import Pull, Slots, steering_of
-from so3lab.stepping import Buffers, Program, Progress, recorded, run_chunk, system_of
-from so3lab.watch import LEAPT, Limits, check_cells, sentence
+from so3lab.dynamics.limits import LEAPT, Limits, check_cells, sentence
+from so3lab.engine.biases import Pull, Slots, steering_of
+from so3lab.engine.energy_model import ForceField, numerics
+from so3lab.engine.pair_lists import STALE, PairLists
+from so3lab.machine.checksum import fingerprint
+from so3lab.machine.compilation import on_device
+from so3lab.potential.potential import Potential
 
 Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible"]
 FRAMES_PER_CHUNK = 64
@@ -52,10 +52,10 @@ class Replicas:
     thermostat, and none knows of the others. One that blows up stays behind while the others go on.
 
     Args:
-        potential: A potential, or a :class:`~so3lab.force_field.ForceField` of any origin.
+        potential: A potential, or a :class:`~so3lab.engine.energy_model.ForceField` of any origin.
         structures: Start structures, all molecules or all cells. Velocities are used when there are any, otherwise
             thermal ones are drawn. Atoms under ASE's ``FixAtoms`` are held; other constraints are refused.
-        ensemble: One of :data:`so3lab.integrators.INTEGRATORS`.
+        ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
         control: The knobs; keep it to turn them.
         seeds: Of start velocities and noise, one for each structure; default: 0, 1, 2, ...
         limits: When a structure counts as blown up.
@@ -428,9 +428,9 @@ class Simulation:
     """One structure moving in a force field; :class:`Replicas` of one.
 
     Args:
-        potential: A potential, or a :class:`~so3lab.force_field.ForceField` of any origin.
+        potential: A potential, or a :class:`~so3lab.engine.energy_model.ForceField` of any origin.
         atoms: Start structure.
-        ensemble: One of :data:`so3lab.integrators.INTEGRATORS`.
+        ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
         control: The knobs; keep it to turn them.
         seed: Of start velocities and noise.
         limits: When the structure counts as blown up.

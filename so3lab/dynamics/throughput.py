@@ -11,11 +11,11 @@ import jax
 import numpy as np
 import psutil
 
-from so3lab.control import Control
-from so3lab.force_field import ForceField
-from so3lab.potential import Potential
-from so3lab.simulation import Ensemble, Replicas, SimulationError
-from so3lab.watch import Limits
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.limits import Limits
+from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
 
 GROWTH = 0.05
 """Relative gain of atom-steps per second below which more replicas are not worth it."""
@@ -66,7 +66,7 @@ def measure(
     any case.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
         atoms: The structure.
         ensemble: As in :func:`so3lab.dynamics.run`.
         temperature_K: Of the thermostat and of start velocities.

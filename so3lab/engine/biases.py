@@ -20,8 +20,8 @@ import numpy as np
 from ase.geometry import find_mic
 from jaxtyping import Array, Bool, Float, Int
 
-from so3lab.neighbors import HostOrDevice
-from so3lab.safe import safe_norm
+from so3lab.functions.safe import safe_norm
+from so3lab.structures.neighbors import HostOrDevice
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.compilation import on_device
-from so3lab.graph import structure_pairs
-from so3lab.kernels import (
+from so3lab.engine.kernels import (
     MOST_SPECIES,
     PairWeights,
     UpdateWeights,
@@ -31,9 +29,11 @@ from so3lab.kernels import (
     supports,
     update_weights,
 )
-from so3lab.messages import head_minor, heads_to_matrix
-from so3lab.radial import cutoff_weight, radial_basis
-from so3lab.settings import ModelSettings
+from so3lab.functions.radial import cutoff_weight, radial_basis
+from so3lab.machine.compilation import on_device
+from so3lab.network.messages import head_minor, heads_to_matrix
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import structure_pairs
 
 DECAY = 0.6
 """Decay of the coordinate t in 1/Å."""
@@ -113,10 +113,10 @@ def collapse(
         settings: Of the network.
         parameters: Its parameters by dotted name.
         dtype: Precision that it will be used in; decides how exact the fit is.
-        in_c: Whether pairs and atoms are for the loops in C (:mod:`so3lab.kernels`); default: if they can be.
+        in_c: Whether pairs and atoms are for the loops in C (:mod:`so3lab.engine.kernels`); default: if they can be.
 
     Raises:
-        so3lab.toolchain.Unavailable: If ``in_c`` is asked for and cannot be had.
+        so3lab.machine.c_compiler.Unavailable: If ``in_c`` is asked for and cannot be had.
     """
     nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     high, low = _ends(settings.cutoff)

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import Collapsed
-from so3lab.compilation import avoid_known_faults, limit_programs
-from so3lab.graph import Graph
-from so3lab.initial import ShapesOnly
-from so3lab.long_range import LongRangeNeeds
-from so3lab.model import NetworkOutput, So3krates
-from so3lab.settings import ModelSettings
+from so3lab.engine.compressed_filters import Collapsed
+from so3lab.machine.compilation import avoid_known_faults, limit_programs
+from so3lab.network.initializers import ShapesOnly
+from so3lab.network.pairwise.long_range import LongRangeNeeds
+from so3lab.network.settings import ModelSettings
+from so3lab.network.so3krates import NetworkOutput, So3krates
+from so3lab.structures.graph import Graph
 
 Dtype = Literal["float32", "float64"]
 

@@ -5,13 +5,21 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.graph import Graph
-from so3lab.kernels import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, Heads, far_energies, places_of
-from so3lab.pairwise.dispersion import oscillators
-from so3lab.pairwise.electrostatics import reciprocal_term
-from so3lab.pairwise.term import Term, atomic_term
-from so3lab.pairwise.truncation import truncation
-from so3lab.settings import ModelSettings
+from so3lab.engine.kernels import (
+    COULOMB_BY_PAIRS,
+    TRUNCATED,
+    FarAtoms,
+    FarConstants,
+    Heads,
+    far_energies,
+    places_of,
+)
+from so3lab.network.pairwise.dispersion import oscillators
+from so3lab.network.pairwise.electrostatics import reciprocal_term
+from so3lab.network.pairwise.term import Term, atomic_term
+from so3lab.network.pairwise.truncation import truncation
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import Graph
 
 
 def far_terms(
@@ -26,8 +34,8 @@ def far_terms(
     Args:
         charges: Partial charges in e, zero on padding.
         ratios: Hirshfeld volume ratios.
-        far: The graph with far pairs, :attr:`so3lab.graph.Graph.far`.
-        strain: See :func:`so3lab.graph.displacements`.
+        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
+        strain: See :func:`so3lab.structures.graph.displacements`.
         settings: Of a network with both terms and exact electrostatics.
     """
     assert far.long_range is not None

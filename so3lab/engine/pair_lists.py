@@ -20,10 +20,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.compilation import on_device
-from so3lab.graph import LongRange, times_matrix
-from so3lab.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
-from so3lab.neighbors import Candidates, PaddedPairs, all_pairs, complete_cell, find_pairs, pair_list
+from so3lab.machine.compilation import on_device
+from so3lab.network.pairwise.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
+from so3lab.structures.graph import LongRange, times_matrix
+from so3lab.structures.neighbors import (
+    Candidates,
+    PaddedPairs,
+    all_pairs,
+    complete_cell,
+    find_pairs,
+    pair_list,
+)
 
 SKIN = 1.5
 """Å beyond the cutoff in which candidates are gathered."""

@@ -24,15 +24,15 @@ from ase.calculators.calculator import CalculatorError
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
-from so3lab import reference_methods
-from so3lab.fingerprint import fingerprint
+from so3lab.labels import methods
+from so3lab.machine.checksum import fingerprint
 
 NET_FORCE_LIMIT = 1e-3
 """Largest accepted component of the sum of all forces, eV/Å."""
 NET_TORQUE_LIMIT = 1e-2
 """Largest accepted component of the total torque of a molecule, eV."""
 
-LEVELS: dict[str, Callable[[], Any]] = {"gfn2": reference_methods.gfn2, "pbe": reference_methods.pbe}
+LEVELS: dict[str, Callable[[], Any]] = {"gfn2": methods.gfn2, "pbe": methods.pbe}
 """Levels of theory known by name; any picklable function without arguments serves as well."""
 
 _FAILURES = (CalculatorError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)

@@ -1,6 +1,6 @@
-"""How were the bundled reference sets made? ``python -m so3lab.recipes NAME --out DIR`` makes one again.
+"""How were the bundled reference sets made? ``python -m so3lab.labels.reference_sets NAME --out DIR`` makes one again.
 
-Sampling is GFN2-xTB dynamics (:mod:`so3lab.sampling`), labels come from :mod:`so3lab.labels`. Both
+Sampling is GFN2-xTB dynamics (:mod:`so3lab.labels.sampling`), labels come from :mod:`so3lab.labels`. Both
 steps continue after a kill when the same ``--work`` folder is given.
 """
 
@@ -20,9 +20,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from ase.optimize import BFGS
 
-from so3lab import labels, reference_methods, sampling
+from so3lab import labels
+from so3lab.labels import methods, sampling
+from so3lab.labels.sampling import Run
 from so3lab.observables.internal import Dihedral
-from so3lab.sampling import Run
 
 SEED = 20240501
 SAMPLING_ACCURACY = 1.0
@@ -191,7 +192,7 @@ def _sample_runs(recipe: Recipe, work: Path) -> Iterator[str]:
         if file.exists():
             continue
         # a new calculator for each run: the result must not depend on what ran before
-        sampled = sampling.sample(molecule, run, reference_methods.gfn2(SAMPLING_ACCURACY))
+        sampled = sampling.sample(molecule, run, methods.gfn2(SAMPLING_ACCURACY))
         partial = file.with_suffix(".partial.npz")
         np.savez(partial, positions=sampled.positions, dropped=sampled.dropped)
         partial.replace(file)
@@ -263,8 +264,8 @@ def _provenance(recipe: Recipe) -> dict[str, Any]:
         "engine": f"{ENGINES[recipe.level]} {importlib.metadata.version(ENGINES[recipe.level])}",
         "versions": {engine: importlib.metadata.version(engine) for engine in engines},
         "sampling": "GFN2-xTB Langevin dynamics, see so3lab/recipes.py",
-        "source": "computed by the so3lab developers with so3lab.recipes",
-        "command": f"python -m so3lab.recipes {recipe.name} --out data",
+        "source": "computed by the so3lab developers with so3lab.labels.reference_sets",
+        "command": f"python -m so3lab.labels.reference_sets {recipe.name} --out data",
         "seed": SEED,
         "date": datetime.date.today().isoformat(),
         "licence": "CC0-1.0",
@@ -297,7 +298,7 @@ def _write_checksums(out: Path, name: str) -> None:
 
 def main() -> None:
     """Command line of the recipes."""
-    parser = argparse.ArgumentParser(prog="python -m so3lab.recipes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m so3lab.labels.reference_sets", description=__doc__)
     parser.add_argument("name", choices=sorted(RECIPES), help="which data set to make")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--work", type=Path, help="folder of unfinished work (default: OUT/work)")

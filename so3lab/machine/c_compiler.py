@@ -16,9 +16,9 @@ import threading
 from importlib import metadata
 from pathlib import Path
 
-from so3lab import resources
+from so3lab.machine import paths
 
-SOURCE = Path(__file__).with_name("kernels") / "source"
+SOURCE = Path(__file__).resolve().parents[1] / "engine" / "kernels" / "source"
 OFF = "SO3LAB_NO_KERNELS"
 """Environment variable that, when set, leaves everything to XLA."""
 _FLAGS = ("-O3", "-std=c11", "-ffp-contract=fast", "-fPIC", "-shared", "-fvisibility=hidden", "-w")
@@ -102,7 +102,7 @@ def _compile(path: Path, dtype: str, heads: int, degrees: int) -> None:
 
 def compiled_folder() -> Path:
     """Where programs compiled for this processor are kept."""
-    return resources.cache_folder() / "compiled" / processor()
+    return paths.cache_folder() / "compiled" / processor()
 
 
 def processor() -> str:

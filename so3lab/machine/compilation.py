@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
-from so3lab.toolchain import compiled_folder
+from so3lab.machine.c_compiler import compiled_folder
 
 _WORTH_KEEPING_SECONDS = 0.1
 # Single products may go to YNNPACK: they are right and fast; products fused with sums may not.

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import FastFilter
-from so3lab.initial import Rngs, dense, lecun_of_heads, weights, zeros
-from so3lab.messages import head_minor, heads_to_matrix
-from so3lab.settings import ModelSettings
+from so3lab.engine.compressed_filters import FastFilter
+from so3lab.network.initializers import Rngs, dense, lecun_of_heads, weights, zeros
+from so3lab.network.messages import head_minor, heads_to_matrix
+from so3lab.network.settings import ModelSettings
 
 
 class Mlp(nnx.Module):
@@ -64,7 +64,7 @@ class Filter(nnx.Module):
         """Filters of pairs.
 
         Args:
-            basis: Radial basis, or the shared basis of :mod:`so3lab.collapse`.
+            basis: Radial basis, or the shared basis of :mod:`so3lab.engine.compressed_filters`.
             invariants: None means all zero: the geometric part is then one vector for all pairs.
             fast: This filter on the shared basis.
         """

@@ -11,21 +11,30 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import FastLayer, LoopWeights, species_table_pays
-from so3lab.dense import ClosedResidualMlp, Filter, HeadProjection, ResidualMlp
-from so3lab.graph import Graph, at_atoms, sum_at_atoms
-from so3lab.initial import Rngs, dense, layer_norm
-from so3lab.kernels import MOST_SPECIES, Heads, PairArrays, PairWeights, attend, attend_first, project, update
-from so3lab.messages import (
+from so3lab.engine.compressed_filters import FastLayer, LoopWeights, species_table_pays
+from so3lab.engine.kernels import (
+    MOST_SPECIES,
+    Heads,
+    PairArrays,
+    PairWeights,
+    attend,
+    attend_first,
+    project,
+    update,
+)
+from so3lab.functions.spherical import contract, num_orders, order_to_degree, parity
+from so3lab.network.dense import ClosedResidualMlp, Filter, HeadProjection, ResidualMlp
+from so3lab.network.initializers import Rngs, dense, layer_norm
+from so3lab.network.messages import (
     attention_weights,
     attention_weights_once,
     head_major,
     weighted_sums,
     weighted_sums_once,
 )
-from so3lab.readout import ACTIVATIONS
-from so3lab.settings import ModelSettings
-from so3lab.spherical import contract, num_orders, order_to_degree, parity
+from so3lab.network.readout import ACTIVATIONS
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import Graph, at_atoms, sum_at_atoms
 
 
 class PairGeometry(NamedTuple):
@@ -71,7 +80,7 @@ class EuclideanAttention(nnx.Module):
             chi: Their Euclidean variables; None means zero, in the first layer.
             pairs: Geometry of the pairs.
             graph: Who pairs with whom.
-            fast: This attention on the shared basis of :mod:`so3lab.collapse`.
+            fast: This attention on the shared basis of :mod:`so3lab.engine.compressed_filters`.
         """
         settings, i, j = self.settings, graph.receivers, graph.senders
         species = None if graph.species is None else len(graph.species.members)

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.graph import at_atoms, sum_at_atoms
-from so3lab.neighbors import HostOrDevice
+from so3lab.structures.graph import at_atoms, sum_at_atoms
+from so3lab.structures.neighbors import HostOrDevice
 
 
 def head_minor(features: int, heads: int) -> Int[np.ndarray, " features"]:

@@ -6,9 +6,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.graph import Graph, sum_per_structure
-from so3lab.initial import Rngs, dense, embedding_normal, ones, weights, zeros
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.network.initializers import Rngs, dense, embedding_normal, ones, weights, zeros
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.structures.graph import Graph, sum_per_structure
 
 ACTIVATIONS = {"silu": jax.nn.silu, "identity": lambda x: x}
 

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from so3lab.radial import CutoffFunction, RadialBasis
-from so3lab.spherical import check_degrees
+from so3lab.functions.radial import CutoffFunction, RadialBasis
+from so3lab.functions.spherical import check_degrees
 
 MAX_ATOMIC_NUMBER = 118
 
@@ -60,7 +60,7 @@ class ModelSettings:
     spin_embedding: bool = False
     """Whether the number of unpaired electrons enters the features."""
     repulsion: bool = True
-    """Whether a screened nuclear repulsion below 1.5 Å is added (:mod:`so3lab.pairwise`)."""
+    """Whether a screened nuclear repulsion below 1.5 Å is added (:mod:`so3lab.network.pairwise`)."""
     electrostatics: Electrostatics = "none"
     """Energy of predicted partial charges: no such term; ``exact`` (no truncation for molecules, Ewald sum for
     cells); ``wolf`` (truncated, with its self term); ``compat`` (truncated as in the published SO3LR program)."""

@@ -16,13 +16,15 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.collapse import DECAY, SHORTEST, Collapsed, shared_basis
-from so3lab.dense import ResidualMlp
-from so3lab.graph import Graph, displacements, sum_per_structure
-from so3lab.initial import Rngs, embedding, embedding_normal, weights
-from so3lab.kernels import Heads, Shape, geometry, places_of
-from so3lab.layer import AttentionWeights, Layer, PairGeometry
-from so3lab.pairwise import (
+from so3lab.engine.compressed_filters import DECAY, SHORTEST, Collapsed, shared_basis
+from so3lab.engine.kernels import Heads, Shape, geometry, places_of
+from so3lab.functions.radial import cutoff_weight, radial_basis
+from so3lab.functions.safe import safe_norm
+from so3lab.functions.spherical import spherical_harmonics
+from so3lab.network.dense import ResidualMlp
+from so3lab.network.initializers import Rngs, embedding, embedding_normal, weights
+from so3lab.network.layer import AttentionWeights, Layer, PairGeometry
+from so3lab.network.pairwise import (
     ShortRangeRepulsion,
     Term,
     atomic_term,
@@ -30,11 +32,9 @@ from so3lab.pairwise import (
     electrostatics_term,
     far_terms,
 )
-from so3lab.radial import cutoff_weight, radial_basis
-from so3lab.readout import EnergyHead, HirshfeldRatios, PartialCharges
-from so3lab.safe import safe_norm
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.spherical import spherical_harmonics
+from so3lab.network.readout import EnergyHead, HirshfeldRatios, PartialCharges
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.structures.graph import Graph, displacements, sum_per_structure
 
 
 class NetworkOutput(NamedTuple):
@@ -138,8 +138,9 @@ class So3krates(nnx.Module):
         Args:
             graph: Structures with pairs below ``settings.cutoff``; further pairs change nothing. Models with
                 long-range terms need ``graph.long_range``.
-            strain: See :func:`so3lab.graph.displacements`.
-            collapsed: Radial filters in their fast form, fitted to this network by :func:`so3lab.collapse.collapse`.
+            strain: See :func:`so3lab.structures.graph.displacements`.
+            collapsed: Radial filters in their fast form, fitted to this network by
+                :func:`so3lab.engine.compressed_filters.collapse`.
         """
         pairs = self.geometry(graph, strain, collapsed)
         x, attention = self.embed(graph), []

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from so3lab.neighbors import pair_list
 from so3lab.observables.bonding import bonds
 from so3lab.observables.periodic import minimum_image
+from so3lab.structures.neighbors import pair_list
 
 POLAR = ("N", "O", "F")
 """Elements that give and take hydrogen bonds unless others are named."""

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from so3lab.neighbors import pair_list
+from so3lab.structures.neighbors import pair_list
 
 RANGE_OF_H = 10.0
 BINS_OF_H = 500

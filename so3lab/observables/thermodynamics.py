@@ -20,7 +20,7 @@ def kinetic_temperature(
         velocities: Å per ASE time unit.
         masses: amu.
         freedom: Degrees of freedom f that carry kinetic energy
-            (:func:`so3lab.integrators.degrees_of_freedom`).
+            (:func:`so3lab.dynamics.integrators.degrees_of_freedom`).
         time_fs: Time of each frame.
 
     Returns:

@@ -5,10 +5,10 @@ from typing import Any
 import ase
 from ase.calculators.calculator import Calculator, all_changes
 
-from so3lab.graph import structure_pairs, total_charge, unpaired_electrons
-from so3lab.long_range import far_pairs, long_range_needs
-from so3lab.neighbors import bucket
-from so3lab.potential import Potential
+from so3lab.network.pairwise.long_range import far_pairs, long_range_needs
+from so3lab.potential.potential import Potential
+from so3lab.structures.graph import structure_pairs, total_charge, unpaired_electrons
+from so3lab.structures.neighbors import bucket
 
 
 class So3labCalculator(Calculator):

@@ -10,8 +10,8 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
-from so3lab.force_field import abstract_network
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import abstract_network
+from so3lab.network.settings import ModelSettings
 
 SUFFIX = ".so3.safetensors"
 CITATION = (

@@ -13,11 +13,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab import resources
-from so3lab.acceptance import check_electrons, check_elements
-from so3lab.collapse import Fit, collapse, explain_path
-from so3lab.fingerprint import fingerprint
-from so3lab.force_field import (
+from so3lab.engine.compressed_filters import Fit, collapse, explain_path
+from so3lab.engine.energy_model import (
     Dtype,
     EnergyForces,
     FastParameters,
@@ -28,13 +25,21 @@ from so3lab.force_field import (
     numerics,
     run_network,
 )
-from so3lab.graph import Graph, build_graph, species_of
-from so3lab.layer import AttentionWeights
-from so3lab.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
-from so3lab.model import So3krates
-from so3lab.model_file import SUFFIX, ModelContent, flat_parameters, read_model, state_from, write_model
-from so3lab.neighbors import check_finite, complete_cell
-from so3lab.settings import Electrostatics, ModelSettings
+from so3lab.machine.checksum import fingerprint
+from so3lab.network.layer import AttentionWeights
+from so3lab.network.pairwise.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
+from so3lab.network.settings import Electrostatics, ModelSettings
+from so3lab.network.so3krates import So3krates
+from so3lab.potential.checks import check_electrons, check_elements
+from so3lab.potential.model_file import (
+    ModelContent,
+    flat_parameters,
+    read_model,
+    state_from,
+    write_model,
+)
+from so3lab.structures.graph import Graph, build_graph, species_of
+from so3lab.structures.neighbors import check_finite, complete_cell
 
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
@@ -131,7 +136,7 @@ class Potential:
         dtype: Dtype = "float32",
         **more: Any,
     ) -> "Potential":
-        """A potential from weights by name; the inverse of :func:`~so3lab.model_file.flat_parameters`.
+        """A potential from weights by name; the inverse of :func:`~so3lab.potential.model_file.flat_parameters`.
 
         Args:
             settings: What the network is.
@@ -202,7 +207,7 @@ class Potential:
         """The same weights with the charges' energy computed in another mode.
 
         Args:
-            mode: ``"exact"``, ``"wolf"`` or ``"compat"``, see :mod:`so3lab.pairwise.electrostatics`.
+            mode: ``"exact"``, ``"wolf"`` or ``"compat"``, see :mod:`so3lab.network.pairwise.electrostatics`.
             long_range_cutoff: Å, of dispersion and truncated electrostatics; None for no truncation in
                 molecules, and 12 Å in cells.
 
@@ -342,7 +347,7 @@ class Potential:
 
     def calculator(self, **options: Any):
         """An ASE calculator with this potential."""
-        from so3lab.calculator import So3labCalculator
+        from so3lab.potential.calculator import So3labCalculator
 
         return So3labCalculator(self, **options)
 
@@ -377,38 +382,6 @@ def _stress(atoms: ase.Atoms, gradient: Any, number: int) -> Float[np.ndarray, "
     volume = abs(np.linalg.det(complete_cell(np.asarray(atoms.cell), atoms.pbc)))
     stress = np.asarray(gradient[number], np.float64) / volume
     return stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-
-
-def load(name_or_path: str | Path, dtype: Dtype = "float32") -> Potential:
-    """A potential from a file, a bundled one by name, or the published SO3LR.
-
-    Args:
-        name_or_path: A ``.so3.safetensors`` file, one of :func:`bundled_models`, or ``"so3lr"``, which is
-            obtained on first use (:func:`so3lab.pretrained.load_so3lr`).
-        dtype: Precision to compute in.
-
-    Raises:
-        FileNotFoundError: If it is neither; the sentence lists the bundled names.
-    """
-    if str(name_or_path) == "so3lr":
-        from so3lab.pretrained import load_so3lr
-
-        return load_so3lr(dtype=dtype)
-    models = bundled_models()
-    if str(name_or_path) in models:
-        return Potential.load(models[str(name_or_path)], dtype)
-    if not Path(name_or_path).is_file():
-        raise FileNotFoundError(
-            f"there is no model file {str(name_or_path)!r}, and no bundled model of that name; "
-            f"bundled are: {', '.join(sorted(models)) or 'none'}; "
-            "'so3lr' is the published general model"
-        )
-    return Potential.load(name_or_path, dtype)
-
-
-def bundled_models() -> dict[str, Path]:
-    """Models that travel with so3lab, by name."""
-    return {path.name.removesuffix(SUFFIX): path for path in resources.bundled("data").glob(f"*{SUFFIX}")}
 
 
 def _check_finite(parameters: Mapping[str, Any]) -> None:

@@ -1,8 +1,5 @@
 """Where trained networks of others come from: SO3LR's published weights, and files of mlff and so3krates-torch."""
 
-from so3lab.pretrained.conversion import convert
-from so3lab.pretrained.download import DownloadError
-from so3lab.pretrained.published import SO3LR_CITATION
-from so3lab.pretrained.so3lr import cached_model, load_so3lr
+import lazy_loader
 
-__all__ = ["SO3LR_CITATION", "DownloadError", "cached_model", "convert", "load_so3lr"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from so3lab.force_field import Dtype
-from so3lab.model_file import flat_parameters
-from so3lab.potential import Potential
+from so3lab.engine.energy_model import Dtype
+from so3lab.network.settings import ModelSettings
+from so3lab.potential.model_file import flat_parameters
+from so3lab.potential.potential import Potential
 from so3lab.pretrained import mlff, mlff_v03, names, torch_port
 from so3lab.pretrained.arrays import Tree
 from so3lab.pretrained.checkpoints import Checkpoint, read_checkpoint
@@ -24,7 +25,6 @@ from so3lab.pretrained.published import (
     UNTRAINED_SPIN,
 )
 from so3lab.pretrained.torch_archive import read_torch_model
-from so3lab.settings import ModelSettings
 
 ZIP = b"PK"
 """How a file of ``torch.save`` begins, and no pickle."""

@@ -6,7 +6,7 @@ Source: the files that mlff v1.0 and the SO3LR release write (``hyperparameters.
 from collections.abc import Mapping
 from typing import Any
 
-from so3lab.settings import ModelSettings
+from so3lab.network.settings import ModelSettings
 
 SAME = {
     "num_layers": "num_layers", "num_features": "num_features", "num_heads": "num_heads", "degrees": "degrees",

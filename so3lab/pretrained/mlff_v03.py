@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
 from so3lab.pretrained.arrays import Tree
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
 
 CUTOFF_FUNCTIONS = {"cosine_cutoff_fn": "cosine"}
 RADIAL_BASES = {"phys": "physnet", "physnet": "physnet"}

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
 from so3lab.pretrained.arrays import Tree
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
 
 Kind = Literal["vector", "kernel", "heads", "elements", "short elements", "scalars"]
 ROWS = MAX_ATOMIC_NUMBER + 1

@@ -1,6 +1,6 @@
 """What identifies the published SO3LR: where it is found, its checksums, its licence, whom to cite."""
 
-from so3lab.settings import ModelSettings
+from so3lab.network.settings import ModelSettings
 
 LICENCE = "MIT"
 SO3LR_CITATION = (

@@ -4,15 +4,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from so3lab import resources
-from so3lab.files import only_one
-from so3lab.force_field import Dtype
-from so3lab.model_file import SUFFIX
-from so3lab.potential import Potential
+from so3lab.engine.energy_model import Dtype
+from so3lab.machine import paths
+from so3lab.machine.files import only_one
+from so3lab.network.settings import Electrostatics
+from so3lab.potential.model_file import SUFFIX
+from so3lab.potential.potential import Potential
 from so3lab.pretrained.conversion import convert, is_published_so3lr, potential_from_torch
-from so3lab.pretrained.download import MODEL, WHEEL, Tell, fetched_model, installed_model, model_in
-from so3lab.pretrained.published import SO3LR_CITATION
-from so3lab.settings import Electrostatics
+from so3lab.pretrained.download import MODEL, Tell, fetched_model, installed_model, model_in
+from so3lab.pretrained.published import SO3LR_CITATION, WHEEL
 
 CREDIT = f"SO3LR is published under the MIT licence; please cite {SO3LR_CITATION}"
 
@@ -35,7 +35,7 @@ def load_so3lr(
         folder: A folder with the authors' ``params.pkl`` and ``hyperparameters.json``, or with the wheel of
             so3krates-torch or the ``so3lr.model`` from it; then no network is used.
         dtype: Precision to compute in.
-        electrostatics: ``"exact"``, ``"wolf"`` or ``"compat"``; see :class:`so3lab.settings.ModelSettings`.
+        electrostatics: ``"exact"``, ``"wolf"`` or ``"compat"``; see :class:`so3lab.network.settings.ModelSettings`.
         long_range_cutoff: Radius in Å of dispersion and truncated electrostatics; None for no truncation in
             molecules.
         tell: Called with a sentence at each step; standard error unless given.
@@ -56,7 +56,7 @@ def load_so3lr(
 
 def cached_model() -> Path:
     """Where the converted SO3LR is kept, and beside which the wheel may be placed by hand."""
-    return resources.cache_folder() / "models" / f"so3lr{SUFFIX}"
+    return paths.cache_folder() / "models" / f"so3lr{SUFFIX}"
 
 
 def _from_folder(folder: Path) -> Potential:

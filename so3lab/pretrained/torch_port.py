@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from so3lab.network.settings import ModelSettings
 from so3lab.pretrained.inert_pickle import Name
 from so3lab.pretrained.mlff import settings_from_mlff
 from so3lab.pretrained.names import TORCH_SCALES, TORCH_SHIFTS
 from so3lab.pretrained.torch_archive import TorchModel
-from so3lab.settings import ModelSettings
 
 RENAMED = {
     "r_max": "cutoff", "cutoff_fn_name": "cutoff_fn", "activation_fn_name": "activation_fn",

@@ -5,8 +5,6 @@ Commun. 15, 6539, 2024) uses it: several simulations at each temperature, each s
 length; how many survive, and how far their interatomic distances h(r) are from reference frames.
 """
 
-from so3lab.stability.book import Stability
-from so3lab.stability.criterion import Verdict, judge, survival_interval
-from so3lab.stability.study import reference_for, study
+import lazy_loader
 
-__all__ = ["Stability", "Verdict", "judge", "reference_for", "study", "survival_interval"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

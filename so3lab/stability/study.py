@@ -11,10 +11,12 @@ import numpy as np
 from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.datasets.sources import BUNDLED
-from so3lab.dynamics import Ensemble, Limits, SimulationError, run_replicas
-from so3lab.force_field import ForceField
+from so3lab.dynamics.limits import Limits
+from so3lab.dynamics.runs import run_replicas
+from so3lab.dynamics.simulation import Ensemble, SimulationError
+from so3lab.engine.energy_model import ForceField
 from so3lab.observables import STABILITY_TOLERANCE, bonds
-from so3lab.potential import Potential
+from so3lab.potential.potential import Potential
 from so3lab.stability.book import Book, Stability
 
 LIMITS = Limits(bond_stretch=2.0, energy_jump=None, heat=None)
@@ -69,7 +71,7 @@ def study(
     kept in memory, 12 bytes per atom, replica and frame; nothing else of the frames is.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.force_field.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
         atoms: A molecule; its bonds are those that are watched.
         temperatures_K: Temperatures, one group of replicas each.
         replicas: Simulations at each temperature.

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from so3lab.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_list
-from so3lab.safe import masked
+from so3lab.functions.safe import masked
+from so3lab.structures.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_list
 
 
 class LongRange(NamedTuple):
-    """What energies beyond the network's cutoff need; made by :mod:`so3lab.long_range`.
+    """What energies beyond the network's cutoff need; made by :mod:`so3lab.network.pairwise.long_range`.
 
     Far pairs are undirected, and the near ones are among them. ``waves`` or ``mesh`` carry the exact
     electrostatics of cells; the latter is for one structure only.
@@ -68,7 +68,7 @@ class Graph(NamedTuple):
         if pairs is None:
             raise ValueError(
                 "this model has long-range terms, but the graph holds no far pairs; "
-                "add them with so3lab.long_range.with_long_range"
+                "add them with so3lab.network.pairwise.long_range.with_long_range"
             )
         return self._replace(
             receivers=pairs.receivers, senders=pairs.senders, pair_mask=pairs.mask, images=pairs.images
@@ -192,7 +192,7 @@ def build_graph(
         structures: ASE structures; a mixture of molecules and cells is allowed.
         cutoff: Å.
         num_atoms: Padded number of atoms; default: the exact number.
-        num_pairs: Padded number of pairs; default: the next :func:`~so3lab.neighbors.bucket`.
+        num_pairs: Padded number of pairs; default: the next :func:`~so3lab.structures.neighbors.bucket`.
         dtype: Type of the coordinates.
 
     Raises:

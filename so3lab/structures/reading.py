@@ -7,7 +7,7 @@ from typing import Any
 import ase
 import ase.io
 
-from so3lab import resources
+from so3lab.machine import paths
 
 SMILES_PREFIX = "smiles:"
 """What begins a text that :func:`read_structure` takes for a SMILES string."""
@@ -146,11 +146,11 @@ def read_structure(source: str) -> ase.Atoms:
     if source.startswith(SMILES_PREFIX):
         return from_smiles(source.removeprefix(SMILES_PREFIX))
     path = Path(source)
-    bundled = resources.bundled("data") / f"{source}.xyz"
+    bundled = paths.bundled("data") / f"{source}.xyz"
     if not path.is_file() and bundled.is_file():
         path = bundled
     if not path.is_file():
-        names = sorted(file.stem for file in resources.bundled("data").glob("*.xyz"))
+        names = sorted(file.stem for file in paths.bundled("data").glob("*.xyz"))
         raise FileNotFoundError(
             f"STRUCTURE must be a file, a bundled structure ({', '.join(names)}) or a SMILES such as "
             f"{SMILES_PREFIX}CCO, got {source!r}"

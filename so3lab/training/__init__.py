@@ -1,7 +1,5 @@
 """From labelled frames to a trained potential: settings, the loop, evaluation."""
 
-from so3lab.training.evaluation import Evaluation, evaluate
-from so3lab.training.loop import EpochReport, train
-from so3lab.training.settings import TrainingSettings
+import lazy_loader
 
-__all__ = ["EpochReport", "Evaluation", "TrainingSettings", "evaluate", "train"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,10 +8,10 @@ from ase import Atoms
 from jaxtyping import Bool, Float, Int
 
 from so3lab.datasets import Dataset
-from so3lab.graph import Graph, centred_positions, structure_pairs
-from so3lab.long_range import FarRows, LongRangeNeeds, batch_long_range, far_rows
-from so3lab.neighbors import HostOrDevice, complete_cell
-from so3lab.potential import Potential
+from so3lab.network.pairwise.long_range import FarRows, LongRangeNeeds, batch_long_range, far_rows
+from so3lab.potential.potential import Potential
+from so3lab.structures.graph import Graph, centred_positions, structure_pairs
+from so3lab.structures.neighbors import HostOrDevice, complete_cell
 
 
 class Frames(NamedTuple):
@@ -61,7 +61,7 @@ def frames_from(
         cutoff: Å.
         dtype: Type of the real numbers.
         needs: Of a model with long-range terms. Where no frame has a cell, all pairs of each molecule are its far ones
-            (:func:`so3lab.long_range.every_pair`), and nothing is carried.
+            (:func:`so3lab.network.pairwise.long_range.every_pair`), and nothing is carried.
     """
     structures = dataset.to_atoms()
     pairs = [structure_pairs(atoms, cutoff) for atoms in structures]

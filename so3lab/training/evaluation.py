@@ -10,10 +10,10 @@ from ase.data import chemical_symbols
 
 from so3lab import units
 from so3lab.datasets import Dataset
-from so3lab.force_field import energy_and_forces, numerics
-from so3lab.long_range import long_range_needs
-from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import energy_and_forces, numerics
+from so3lab.network.pairwise.long_range import long_range_needs
+from so3lab.network.settings import ModelSettings
+from so3lab.potential.potential import Potential
 from so3lab.training.batches import Frames, batch_graph, check_frames, frames_from
 from so3lab.training.step import batch_energy, check_long_range
 

@@ -17,12 +17,12 @@ from jaxtyping import Array, Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
-from so3lab.fingerprint import fingerprint
-from so3lab.force_field import Dtype, numerics
-from so3lab.long_range import long_range_needs
-from so3lab.model_file import flat_parameters
-from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import Dtype, numerics
+from so3lab.machine.checksum import fingerprint
+from so3lab.network.pairwise.long_range import long_range_needs
+from so3lab.network.settings import ModelSettings
+from so3lab.potential.model_file import flat_parameters
+from so3lab.potential.potential import Potential
 from so3lab.training.batches import Frames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress
 from so3lab.training.settings import TrainingSettings

@@ -11,10 +11,10 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from so3lab.datasets import Dataset
-from so3lab.force_field import energy_and_forces, energy_function
-from so3lab.long_range import every_pair, long_range_needs
-from so3lab.safe import safe_norm
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import energy_and_forces, energy_function
+from so3lab.functions.safe import safe_norm
+from so3lab.network.pairwise.long_range import every_pair, long_range_needs
+from so3lab.network.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_graph
 from so3lab.training.settings import TrainingSettings
 

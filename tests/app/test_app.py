@@ -15,9 +15,9 @@ from ase.io import read, write
 
 import so3lab
 from so3lab.app import main
-from so3lab.model_file import flat_parameters
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.settings import preset
+from so3lab.potential.model_file import flat_parameters
 from so3lab.trajectory import Trajectory
 
 

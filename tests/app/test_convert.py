@@ -11,8 +11,8 @@ from small_checkpoint import HYPERPARAMETERS, nested, port_attributes, random_pa
 from torch_files import torch_file, torch_parameters
 
 from so3lab.app import main
-from so3lab.model_file import flat_parameters
 from so3lab.potential import Potential
+from so3lab.potential.model_file import flat_parameters
 from so3lab.pretrained import names
 from so3lab.pretrained.mlff import settings_from_mlff
 

@@ -14,10 +14,10 @@ from ase.build import molecule
 from known_frames import write
 
 from so3lab.dynamics import Limits, SimulationError, run
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements
+from so3lab.engine.energy_model import ForceField
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.settings import preset
+from so3lab.structures.graph import displacements
 from so3lab.trajectory import Trajectory
 
 FREE = Limits(None, None, None)  # random weights know no bonds
@@ -32,10 +32,10 @@ RUN_UNTIL_FULL = """
 import resource, sys
 from ase.build import molecule
 from so3lab.dynamics import Limits, run
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements
+from so3lab.engine.energy_model import ForceField
+from so3lab.structures.graph import displacements
 from so3lab.potential import Potential
-from so3lab.settings import preset
+from so3lab.network.settings import preset
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
 free = Limits(None, None, None)  # random weights know no bonds
@@ -69,7 +69,7 @@ from ase.build import molecule
 import numpy as np
 from so3lab.dynamics import Limits, run
 from so3lab.potential import Potential
-from so3lab.settings import preset
+from so3lab.network.settings import preset
 from so3lab.trajectory import Trajectory
 
 disk, elsewhere = Path(sys.argv[1]), Path(sys.argv[2])

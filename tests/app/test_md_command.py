@@ -12,9 +12,9 @@ import so3lab
 from so3lab import dynamics, units
 from so3lab.app import main, md_arguments
 from so3lab.cluster import Run, simulate
-from so3lab.integrators import CONSTANT_PRESSURE, INTEGRATORS
+from so3lab.dynamics.integrators import CONSTANT_PRESSURE, INTEGRATORS
+from so3lab.engine.biases import Restraint
 from so3lab.pretrained import DownloadError
-from so3lab.steering import Restraint
 from so3lab.trajectory import Trajectory
 
 

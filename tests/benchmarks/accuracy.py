@@ -14,7 +14,7 @@ import pandas as pd
 
 from so3lab import datasets
 from so3lab.app.inputs import prepare_machine
-from so3lab.settings import preset
+from so3lab.network.settings import preset
 from so3lab.training import TrainingSettings, evaluate, train
 
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "public_data" / "ethanol_pbe_rmd17.npz"

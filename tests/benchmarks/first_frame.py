@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import so3lab
-from so3lab.potential import bundled_models
+from so3lab.pretrained.loading import bundled_models
 from so3lab.pretrained.so3lr import cached_model
 
 

@@ -27,11 +27,11 @@ from tests.browser.test_linked import asked
 
 BLOCK = 2000
 SHOW = """import os, time, psutil
-import so3lab_widgets.trajectory_panel
+import so3lab_widgets.panels.trajectory_panel
 def memory():
     return psutil.Process().memory_info().rss / 2**20
 before, began = memory(), time.perf_counter()
-panel = so3lab_widgets.trajectory_panel.TrajectoryPanel("long.h5")
+panel = so3lab_widgets.panels.trajectory_panel.TrajectoryPanel("long.h5")
 took = time.perf_counter() - began
 panel"""
 ALONE = """from so3lab.trajectory import Trajectory

@@ -13,7 +13,7 @@ import numpy as np
 import so3lab
 from so3lab import dynamics, observables
 from so3lab.app.inputs import prepare_machine
-from so3lab.potential import bundled_models
+from so3lab.pretrained.loading import bundled_models
 from so3lab.structures import read_structure
 
 TIMESTEP_FS, INTERVAL, TEMPERATURE_K = 0.5, 100, 500.0

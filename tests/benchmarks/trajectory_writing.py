@@ -23,8 +23,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_extxyz
 
 import so3lab
-from so3lab import dynamics, recording
+from so3lab import dynamics
 from so3lab.app.inputs import prepare_machine
+from so3lab.dynamics import recording
 from so3lab.structures import read_structure
 from so3lab.trajectory import TrajectoryWriter
 

@@ -71,8 +71,8 @@ def test_the_molecule_moves_and_other_cells_are_answered(opened):
 
 
 def test_the_temperature_slider_heats_and_compiles_nothing(opened):
-    count = "so3lab.stepping.run_chunk._cache_size()"
-    opened.run_code("import so3lab.stepping")
+    count = "so3lab.dynamics.compiled_loop.run_chunk._cache_size()"
+    opened.run_code("import so3lab.dynamics.compiled_loop")
     programs = ask(opened, count)
     drag(opened, "Temperature", 0.4)  # of 1500 K
     opened.wait_until(
@@ -140,7 +140,7 @@ def test_a_picked_dihedral_is_held_and_turned(opened):
         return abs(float(np.mean((differences + 180) % 360 - 180)))
 
     opened.wait_until(lambda: away() < 20, "an angle that obeys", seconds=60)
-    assert "so3lab.steering.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
+    assert "so3lab.engine.biases.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
     opened.page.locator("button:has-text('✕')").first.click()
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no spring")
 
@@ -322,11 +322,11 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
 
 
 NPT = f"""import sys
-sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1] / "support")!r})
 import so3lab
 from argon import ARGON
 from ase.build import bulk
-from so3lab.control import Control
+from so3lab.dynamics.control import Control
 panel = so3lab.widgets.DynamicsPanel(
     ARGON, bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4), ensemble="npt", height=400,
     control=Control(temperature_K=60.0, timestep_fs=4.0, barostat_fs=400.0),

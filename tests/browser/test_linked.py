@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 MAKE = """import numpy as np, plotly.graph_objects as go
 from so3lab_widgets import figures
-from so3lab_widgets.linked import LinkedFigure
+from so3lab_widgets.plots.linked_figure import LinkedFigure
 seen = []
 def curve(name):
     x = np.linspace(0, 10, 500)

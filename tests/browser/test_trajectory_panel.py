@@ -24,7 +24,7 @@ with TrajectoryWriter("run.h5", atoms, state_template={{}}, meta={{}}) as writer
         velocities=0 * waves, forces=0 * waves, temperature=300 + noise,
         kinetic_energy=1.6 + noise / 200, potential_energy=-26000 - noise / 200 + 1e-3 * rng.normal(size=count),
     ))"""
-SHOW = """from so3lab_widgets.trajectory_panel import TrajectoryPanel
+SHOW = """from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
 panel = TrajectoryPanel("run.h5")
 panel"""
 STAGE = ".so3-stage"

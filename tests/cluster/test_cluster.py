@@ -17,10 +17,10 @@ from ase.build import molecule
 from so3lab.app import main
 from so3lab.cluster import OwnProcesses, Run, connect, executor_at, run_on, simulate
 from so3lab.cluster.one_run import frames_in
+from so3lab.dynamics.limits import Limits
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.settings import preset
 from so3lab.trajectory import Trajectory, TrajectoryWriter
-from so3lab.watch import Limits
 
 STEPS = 6000
 UNLIMITED = Limits(None, None, None)

@@ -13,12 +13,13 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from reference_frames import ETHANOL, assert_same, md17_arrays, reference, save, write_qm7x
 
-from so3lab import datasets, resources
+from so3lab import datasets
+from so3lab.machine import paths
 from so3lab.units import bohr as BOHR
 from so3lab.units import hartree as HARTREE
 from so3lab.units import kcal_per_mol as KCAL_PER_MOL
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "public_data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "public_data"
 needs_public_files = pytest.mark.skipif(
     not SHARED.is_dir(), reason="../shared/public_data with published frames is not beside this repository"
 )
@@ -259,7 +260,7 @@ def test_published_sets_in_the_wrong_unit_are_refused(tmp_path, wrong):
 
 @pytest.mark.parametrize("name", ["ethanol", "ala2", "ala3"])
 def test_bundled_sets_load_by_name(name):
-    if not (resources.bundled("data") / f"{name}.npz").is_file():
+    if not (paths.bundled("data") / f"{name}.npz").is_file():
         pytest.skip(f"data/{name}.npz has not been computed yet")
     dataset = datasets.load(name)
     row = datasets.catalogue().set_index("name").loc[name]

@@ -13,12 +13,13 @@ import jax
 import numpy as np
 import pytest
 
-from so3lab import compilation, doctor, toolchain
+from so3lab import doctor
 from so3lab.doctor import checks, compiler
-from so3lab.force_field import numerics
-from so3lab.potential import _predict
+from so3lab.engine.energy_model import numerics
+from so3lab.machine import c_compiler, compilation
+from so3lab.potential.potential import _predict
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +42,7 @@ def with_a_wrong_tail(probe, matrix, rows, device):
 
 SELFTEST = """
 import jax
-from so3lab.compilation import _xla_has_started
+from so3lab.machine.compilation import _xla_has_started
 from so3lab.doctor import compiler_selftest, require_sound_compiler
 assert not _xla_has_started()
 require_sound_compiler()
@@ -293,7 +294,7 @@ def jax_cache_settings():
 def test_compiled_programs_are_kept_on_disk(tmp_path, monkeypatch):
     jax.jit(lambda x: x + 1)(1.0)  # JAX has compiled before
     folder = compilation.enable_compilation_cache()
-    assert folder == tmp_path / "cache" / "compiled" / toolchain.processor()
+    assert folder == tmp_path / "cache" / "compiled" / c_compiler.processor()
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.jit(lambda x: np.pi * x**3 + 0.123)(2.0)
     assert any(file.name.startswith("jit_") for file in folder.iterdir())
@@ -327,14 +328,14 @@ def test_programs_are_forgotten_before_linux_ends_the_process(monkeypatch, poten
 
 
 def test_processors_have_short_equal_names():
-    assert re.fullmatch("[0-9a-f]{12}", toolchain.processor())
-    assert toolchain.processor() == toolchain.processor()
+    assert re.fullmatch("[0-9a-f]{12}", c_compiler.processor())
+    assert c_compiler.processor() == c_compiler.processor()
 
 
 FAULTS = """
 import resource, sys
 import numpy as np
-from so3lab.memory import keep_memory
+from so3lab.machine.memory import keep_memory
 if sys.argv[1] == "keep":
     assert keep_memory()
 if sys.argv[1] == "notebook":

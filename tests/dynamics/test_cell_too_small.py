@@ -8,8 +8,8 @@ from ase.build import bulk
 from ase.cell import Cell
 
 from so3lab.dynamics import Control, Limits, Simulation, SimulationError, run, run_replicas
+from so3lab.dynamics.limits import cell_widths
 from so3lab.trajectory import Trajectory
-from so3lab.watch import cell_widths
 
 SQUEEZED = {"timestep_fs": 2.0, "pressure_GPa": 50.0, "barostat_fs": 100.0, "compressibility_per_GPa": 0.02}
 

@@ -10,33 +10,17 @@ import pytest
 from ase.build import bulk, molecule
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate, stats
+from springs import SPRINGS, nothing
 
-from so3lab import dynamics, observables, stepping, units
-from so3lab.control import Control
-from so3lab.dynamics import Limits
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements, sum_pairs_per_structure, sum_per_structure
-from so3lab.integrators import INTEGRATORS, Forces, bodies_of, key_data, without_overall_motion
-from so3lab.safe import safe_norm
-from so3lab.steering import Pull, Restraint
+from so3lab import dynamics, observables, units
+from so3lab.dynamics import Limits, compiled_loop
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.integrators import INTEGRATORS, Forces, bodies_of, key_data, without_overall_motion
+from so3lab.engine.biases import Pull, Restraint
+from so3lab.engine.energy_model import ForceField
 
 Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None, None))
 THERMOSTATS = ("langevin", "nose-hoover", "csvr")
-
-
-def spring_energy(parameters, graph, strain=None):
-    """Springs between all atoms of a molecule, stiff enough to keep its shape, soft enough to be anharmonic."""
-    d = safe_norm(displacements(graph, strain))
-    rest, stiffness = parameters
-    pairs = jnp.where(graph.pair_mask, 0.5 * stiffness * (d - rest) ** 2, 0.0)
-    return sum_pairs_per_structure(pairs, graph)
-
-
-SPRINGS = ForceField(spring_energy, (2.0, 3.0), 50.0, "float64")
-
-
-def nothing(parameters, graph, strain=None):
-    return sum_per_structure(jnp.zeros_like(graph.positions[:, 0]), graph)
 
 
 def sample(replicas: dynamics.Replicas, chunks: int, interval: int, discard: int = 2):
@@ -86,10 +70,10 @@ def test_a_molecule_that_is_pulled_along_a_direction_keeps_its_vibrations_warm()
     atoms = molecule("CH3CH2OH")
     control = Control(300.0, timestep_fs=0.25, thermostat_fs=4, biases=[Pull((0,), (0.02, 0.0, 0.0))])
     replicas = Replicas(SPRINGS, [atoms] * 64, ensemble="csvr", control=control)
-    programs = stepping.run_chunk._cache_size()
+    programs = compiled_loop.run_chunk._cache_size()
     control.biases = [Pull((0,), (0.021, 0.0, 0.0))]
     chunks = [c for some in sample(replicas, 8, 32, discard=6) for c in some]
-    assert stepping.run_chunk._cache_size() == programs
+    assert compiled_loop.run_chunk._cache_size() == programs
     masses = atoms.get_masses()
     inner = np.concatenate([without_overall_motion(c.positions, c.velocities, masses, False) for c in chunks])
     every = np.concatenate([c.velocities for c in chunks])

@@ -7,8 +7,8 @@ import pytest
 from ase.build import molecule
 
 from so3lab import units
-from so3lab.control import Control
-from so3lab.integrators import (
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.integrators import (
     Bodies,
     Forces,
     Knobs,

@@ -10,11 +10,12 @@ from argon import ARGON
 from ase.build import bulk
 
 import so3lab
-from so3lab import dynamics, stepping
-from so3lab.control import Control
-from so3lab.live import LiveDynamics
-from so3lab.simulation import SimulationError
-from so3lab.steering import Pull, Restraint
+from so3lab import dynamics
+from so3lab.dynamics import compiled_loop
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.live import LiveDynamics
+from so3lab.dynamics.simulation import SimulationError
+from so3lab.engine.biases import Pull, Restraint
 from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory
 
@@ -39,7 +40,7 @@ def some(simulation, chunks: int):
 @pytest.mark.parametrize(("seconds_per_step", "steps"), [(0.0005, 8), (0.02, 3), (0.2, 1)])
 def test_frames_of_slow_steps_come_as_often_as_they_can(potential, seconds_per_step, steps, monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("so3lab.live.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("so3lab.dynamics.live.time", SimpleNamespace(monotonic=lambda: clock[0]))
     simulation = LiveDynamics(potential, [read_structure("ethanol")])
     advance = simulation.replicas.advance
 
@@ -152,7 +153,7 @@ def test_knobs_and_biases_act_at_once_and_compile_nothing(potential):
     control = Control(temperature_K=50.0, friction_per_ps=50.0)
     simulation = live(potential, control=control)
     some(simulation, 3)
-    programs = stepping.run_chunk._cache_size()
+    programs = compiled_loop.run_chunk._cache_size()
     control.temperature_K = 600.0
     control.biases = [Pull((0, 2), 0.05), Restraint((0, 1, 2, 8), 60.0, 1.0)]
     chunks = some(simulation, 3)
@@ -162,7 +163,7 @@ def test_knobs_and_biases_act_at_once_and_compile_nothing(potential):
     some(simulation, 3)
     simulation.go_back(4)
     some(simulation, 3)
-    assert stepping.run_chunk._cache_size() == programs
+    assert compiled_loop.run_chunk._cache_size() == programs
 
 
 def test_who_blew_up_is_named_and_can_be_brought_back(potential):

@@ -7,15 +7,24 @@ import pytest
 from ase.build import molecule
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate
-from test_ensembles import SPRINGS
+from springs import SPRINGS
 
-from so3lab import dynamics, exchange, stepping, units
-from so3lab.dynamics import Control, Limits, Replicas, Simulation, SimulationError, run_replicas
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements, sum_pairs_per_structure
+from so3lab import dynamics, units
+from so3lab.dynamics import (
+    Control,
+    Limits,
+    Replicas,
+    Simulation,
+    SimulationError,
+    compiled_loop,
+    replica_exchange,
+    run_replicas,
+)
+from so3lab.engine.energy_model import ForceField
+from so3lab.functions.safe import safe_norm
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.safe import safe_norm
-from so3lab.settings import preset
+from so3lab.structures.graph import displacements, sum_pairs_per_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
 FREE = Limits(None, None, None)
@@ -164,10 +173,10 @@ def two_wells(parameters, graph, strain=None):
 def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
     pair = ase.Atoms("C2", positions=[[0, 0, 0], [1.5, 0, 0]])
     field = ForceField(two_wells, (), 20.0, "float64")
-    ladder = exchange.temperature_ladder(300.0, 3000.0, 6)
+    ladder = replica_exchange.temperature_ladder(300.0, 3000.0, 6)
     structures, seen, plain = [pair] * 24, [], []
     # Four ladders of their own: neighbours exchange within each.
-    counts = [exchange.Ladder(ladder, seed=number) for number in range(4)]
+    counts = [replica_exchange.Ladder(ladder, seed=number) for number in range(4)]
     for count in counts:
         chunks = run_replicas(
             field, structures[:6], steps=60_000, temperatures_K=ladder, timestep_fs=2.0, friction_per_ps=5,
@@ -198,7 +207,7 @@ def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
 
 
 def test_exchange_keeps_the_kinetic_temperature_of_the_rungs(ethanol):
-    ladder = exchange.Ladder([300.0, 600.0])
+    ladder = replica_exchange.Ladder([300.0, 600.0])
     replicas = Replicas(SPRINGS, [ethanol] * 2, control=Control((300.0, 600.0)), limits=FREE)
     replicas.advance(10, 20)
     before = [float(t.temperature[0]) for t in replicas.frames()]
@@ -209,7 +218,7 @@ def test_exchange_keeps_the_kinetic_temperature_of_the_rungs(ethanol):
     np.testing.assert_allclose(after, [before[0] * 2, before[1] / 2])
     np.testing.assert_allclose([t.conserved_energy[0] for t in replicas.frames()], conserved, atol=1e-9)
     with pytest.raises(ValueError, match="must be above 0 K, got 0"):
-        exchange.Ladder([0.0, 300.0])
+        replica_exchange.Ladder([0.0, 300.0])
     assert replicas.control.temperature_K == (600.0, 300.0)
 
 
@@ -285,7 +294,7 @@ def test_bad_batches_are_refused_with_a_sentence(potential, ethanol, tmp_path):
     with pytest.raises(ValueError, match="constant pressure needs a cell that is periodic in all directions"):
         Simulation(potential, ethanol, ensemble="npt")
     with pytest.raises(ValueError, match="a ladder needs two rungs or more"):
-        exchange.temperature_ladder(300, 200, 3)
+        replica_exchange.temperature_ladder(300, 200, 3)
 
 
 def test_knobs_of_constant_pressure_compile_nothing():
@@ -294,19 +303,19 @@ def test_knobs_of_constant_pressure_compile_nothing():
     control = Control(50.0, timestep_fs=5.0, compressibility_per_GPa=1.0, barostat_fs=200)
     moving = Simulation(field, atoms, ensemble="npt", control=control)
     moving.advance(64, 10)
-    compiled = stepping.run_chunk._cache_size()
+    compiled = compiled_loop.run_chunk._cache_size()
     loose = moving.advance(64, 10).volume[32:].mean()
     control.pressure_GPa, control.thermostat_fs = 0.5, 50.0
     moving.advance(64, 10)
     assert moving.advance(64, 10).volume[32:].mean() < 0.97 * loose
-    assert stepping.run_chunk._cache_size() <= compiled + 1  # a denser list may need more room once
+    assert compiled_loop.run_chunk._cache_size() <= compiled + 1  # a denser list may need more room once
 
 
 def test_the_start_and_all_chunks_share_one_program():
     """Compilation is most of what a person waits for."""
-    before = stepping.run_chunk._cache_size()
+    before = compiled_loop.run_chunk._cache_size()
     network = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
     replicas = Replicas(network, [molecule("CH3CH2OH")] * 3, limits=FREE)
     for frames, interval in ((1, 1), (4, 2), (2, 10)):
         replicas.advance(frames, interval)
-    assert stepping.run_chunk._cache_size() == before + 1
+    assert compiled_loop.run_chunk._cache_size() == before + 1

@@ -12,13 +12,13 @@ import pytest
 from argon import ARGON
 from ase.build import bulk, molecule
 
-from so3lab import dynamics, observables, stepping
-from so3lab.dynamics import Chunk, Control, Limits, SimulationError
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements
+from so3lab import dynamics, observables
+from so3lab.dynamics import Chunk, Control, Limits, SimulationError, compiled_loop
+from so3lab.engine.biases import Pull
+from so3lab.engine.energy_model import ForceField
+from so3lab.network.settings import preset
 from so3lab.potential import Potential
-from so3lab.settings import preset
-from so3lab.steering import Pull
+from so3lab.structures.graph import displacements
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
 FREE = Limits(bond_stretch=None, energy_jump=None, heat=None)  # random weights know no bonds
@@ -80,10 +80,10 @@ def test_knobs_act_at_once_and_compile_nothing(potential, ethanol):
     control = Control(temperature_K=300, timestep_fs=0.5, friction_per_ps=50)
     moving = Simulation(potential, ethanol, control=control)
     moving.advance(1, 10)
-    compiled = stepping.run_chunk._cache_size()
+    compiled = compiled_loop.run_chunk._cache_size()
     control.temperature_K, control.timestep_fs, control.friction_per_ps = 900, 0.25, 100
     chunks = [moving.advance(frames, interval) for frames, interval in ((3, 7), (40, 50), (64, 20))]
-    assert stepping.run_chunk._cache_size() == compiled
+    assert compiled_loop.run_chunk._cache_size() == compiled
     assert chunks[-1].temperature.mean() > 500
     assert chunks[0].time_fs[0] == pytest.approx(10 * 0.5 + 7 * 0.25)
 
@@ -224,7 +224,7 @@ import sys
 from ase.build import molecule
 from so3lab.dynamics import Limits, run
 from so3lab.potential import Potential
-from so3lab.settings import preset
+from so3lab.network.settings import preset
 potential = Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2)
 resume = sys.argv[2] == "resume"
 ethanol, steps = molecule("CH3CH2OH"), int(sys.argv[3])

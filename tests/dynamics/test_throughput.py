@@ -8,9 +8,9 @@ from argon import ARGON
 from ase import Atoms
 from ase.build import molecule
 
-from so3lab import throughput
 from so3lab.app import main
-from so3lab.simulation import SimulationError
+from so3lab.dynamics import throughput
+from so3lab.dynamics.simulation import SimulationError
 
 
 @pytest.fixture(scope="module")

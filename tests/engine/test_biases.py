@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from lennard_jones import truncated_lennard_jones
-from test_ensembles import SPRINGS, nothing
+from springs import SPRINGS, nothing
 
-from so3lab import stepping, units
-from so3lab.dynamics import Control, Limits, Pull, Restraint, Simulation, Slots, Sphere
-from so3lab.force_field import ForceField
-from so3lab.steering import bias_energies, steering_of
+from so3lab import units
+from so3lab.dynamics import Control, Limits, Pull, Restraint, Simulation, Slots, Sphere, compiled_loop
+from so3lab.engine.biases import bias_energies, steering_of
+from so3lab.engine.energy_model import ForceField
 
 FREE = Limits(None, None, None)
 EVERYTHING = (
@@ -83,7 +83,7 @@ def test_a_restraint_turned_on_and_moved_while_running_holds_and_compiles_nothin
     control = Control(50.0, timestep_fs=0.5, friction_per_ps=20)
     moving = Simulation(SPRINGS, ethanol, control=control, limits=FREE, slots=Slots(distances=1, stretches=1))
     moving.advance(1, 10)
-    compiled = stepping.run_chunk._cache_size()
+    compiled = compiled_loop.run_chunk._cache_size()
     for centre in (3.0, 2.2):
         control.biases = [Restraint((0, 2), centre, 50.0)]
         chunk = moving.advance(64, 40)
@@ -94,7 +94,7 @@ def test_a_restraint_turned_on_and_moved_while_running_holds_and_compiles_nothin
     pulled = moving.advance(64, 40)
     apart = np.linalg.norm(pulled.positions[-20:, 0] - pulled.positions[-20:, 2], axis=1)
     assert apart.mean() > distance.mean() + 0.1
-    assert stepping.run_chunk._cache_size() == compiled
+    assert compiled_loop.run_chunk._cache_size() == compiled
 
 
 def test_constant_energy_with_biases_is_conserved(ethanol):

@@ -7,13 +7,13 @@ from ase.build import bulk, molecule
 from differences import central_forces
 
 from so3lab import dynamics
-from so3lab.collapse import SHORTEST, collapse, shared_basis
-from so3lab.force_field import energy_and_forces, numerics
-from so3lab.graph import build_graph, species_of
-from so3lab.messages import head_major, head_minor
-from so3lab.model_file import flat_parameters
+from so3lab.engine.compressed_filters import SHORTEST, collapse, shared_basis
+from so3lab.engine.energy_model import energy_and_forces, numerics
+from so3lab.network.messages import head_major, head_minor
+from so3lab.network.settings import ModelSettings, preset
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings, preset
+from so3lab.potential.model_file import flat_parameters
+from so3lab.structures.graph import build_graph, species_of
 
 BASES = [("bernstein", "phys"), ("physnet", "cosine"), ("bessel", "polynomial")]
 

@@ -7,15 +7,21 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from differences import central_forces
 
-from so3lab import toolchain
-from so3lab.collapse import collapse
-from so3lab.force_field import FastParameters, energy_and_forces, energy_function, numerics, run_network
-from so3lab.graph import build_graph, species_of
-from so3lab.kernels import library
-from so3lab.long_range import long_range_needs, with_long_range
-from so3lab.model_file import flat_parameters
+from so3lab.engine.compressed_filters import collapse
+from so3lab.engine.energy_model import (
+    FastParameters,
+    energy_and_forces,
+    energy_function,
+    numerics,
+    run_network,
+)
+from so3lab.engine.kernels import library
+from so3lab.machine import c_compiler
+from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
+from so3lab.network.settings import ModelSettings, preset
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings, preset
+from so3lab.potential.model_file import flat_parameters
+from so3lab.structures.graph import build_graph, species_of
 
 LONG_RANGE = {"electrostatics": "exact", "dispersion": True}
 VARIANTS = {
@@ -31,7 +37,7 @@ VARIANTS = {
     "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
 }  # fmt: skip
 
-pytestmark = pytest.mark.skipif(toolchain.compiler() is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(c_compiler.compiler() is None, reason="there is no C compiler")
 
 
 def settings_of(**changes) -> ModelSettings:
@@ -164,7 +170,7 @@ def test_without_a_compiler_xla_computes(monkeypatch, tmp_path):
     monkeypatch.setenv("CC", "no-such-compiler")
     library.register.cache_clear()
     assert not library.ready(settings_of(), "float32")
-    with pytest.raises(toolchain.Unavailable, match="install gcc or clang"):
+    with pytest.raises(c_compiler.Unavailable, match="install gcc or clang"):
         library.register("float32", 4, 4)
     monkeypatch.undo()
     assert library.ready(settings_of(), "float32")
@@ -177,7 +183,7 @@ def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("CC", str(failing))
     library.register.cache_clear()
-    with pytest.raises(toolchain.Unavailable, match="no such instruction"):
+    with pytest.raises(c_compiler.Unavailable, match="no such instruction"):
         library.register("float32", 4, 4)
     assert not list((tmp_path / "cache").rglob("*.so"))
     monkeypatch.undo()

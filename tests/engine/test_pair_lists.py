@@ -8,12 +8,11 @@ from argon import ARGON
 from ase.build import bulk, molecule
 from structures import STRUCTURES
 
-from so3lab import stepping
-from so3lab.control import Control
-from so3lab.dynamics import Limits, Simulation, SimulationError
-from so3lab.force_field import numerics
-from so3lab.moving import ALL_PAIRS_UP_TO, FULL, SKIN, STALE, PairLists, find_surroundings
-from so3lab.neighbors import complete_cell, pair_list
+from so3lab.dynamics import Limits, Simulation, SimulationError, compiled_loop
+from so3lab.dynamics.control import Control
+from so3lab.engine.energy_model import numerics
+from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO, FULL, SKIN, STALE, PairLists, find_surroundings
+from so3lab.structures.neighbors import complete_cell, pair_list
 
 CUTOFF = 4.0
 
@@ -116,10 +115,10 @@ def test_a_cell_under_pressure_shrinks_by_a_seventh_and_compiles_nothing():
     atoms = bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4)
     control = Control(150.0, timestep_fs=4.0, thermostat_fs=20.0, barostat_fs=200.0)
     simulation = Simulation(ARGON, atoms, ensemble="npt", control=control)
-    before, programs = simulation.advance(1, 1).volume[0], stepping.run_chunk._cache_size()
+    before, programs = simulation.advance(1, 1).volume[0], compiled_loop.run_chunk._cache_size()
     control.pressure_GPa = 1.0
     assert simulation.advance(20, 50).volume[-1] < 0.87 * before
-    assert stepping.run_chunk._cache_size() == programs
+    assert compiled_loop.run_chunk._cache_size() == programs
 
 
 def test_a_leap_ends_the_run_with_a_sentence():

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from so3lab.radial import cutoff_weight, radial_basis
-from so3lab.safe import safe_norm, smooth_step, switch
+from so3lab.functions.radial import cutoff_weight, radial_basis
+from so3lab.functions.safe import safe_norm, smooth_step, switch
 
 CUTOFFS = ("phys", "cosine", "polynomial", "exponential")
 

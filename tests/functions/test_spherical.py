@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from so3lab.spherical import contract, num_orders, order_to_degree, parity, spherical_harmonics
+from so3lab.functions.spherical import contract, num_orders, order_to_degree, parity, spherical_harmonics
 
 DEGREES = (1, 2, 3, 4)
 

@@ -262,6 +262,6 @@ def test_an_unconverged_density_functional_calculation_is_no_label(tmp_path):
 
 def hopeless():
     """PBE that is asked to converge better than arithmetic allows."""
-    from so3lab.reference_methods import PySCFDensityFunctional
+    from so3lab.labels.methods import PySCFDensityFunctional
 
     return PySCFDensityFunctional("PBE", "sto-3g", grid_level=0, convergence_hartree=1e-30)

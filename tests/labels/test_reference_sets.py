@@ -8,8 +8,9 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from so3lab import labels, observables, recipes, reference_methods, sampling
-from so3lab.resources import bundled
+from so3lab import labels, observables
+from so3lab.labels import methods, reference_sets, sampling
+from so3lab.machine.paths import bundled
 
 NAMES = ["ethanol", "ala2", "ala3"]
 ATOMS = {"ethanol": 9, "ala2": 22, "ala3": 42}
@@ -62,7 +63,7 @@ def test_bundled_frames_are_decorrelated_and_apart(bundled_set):
 
 def test_bundled_frames_keep_their_bonds_and_few_are_distorted(bundled_set):
     name, data = bundled_set
-    molecule = sampling.molecule(recipes.RECIPES[name].smiles)
+    molecule = sampling.molecule(reference_sets.RECIPES[name].smiles)
     assert (molecule.atomic_numbers == data["z"]).all()
     regular = data["R"][data["origin"] != "distorted"].astype(float)
     assert all(sampling.intact(molecule, positions) for positions in regular[::5])
@@ -74,7 +75,7 @@ def test_bundled_gfn2_labels_are_computed_again(name):
     pytest.importorskip("tblite", reason="needs the extra 'labels'")
     data = np.load(bundled("data") / f"{name}.npz")
     for i in np.linspace(0, len(data["E"]) - 1, 4).astype(int):
-        atoms = Atoms(data["z"], data["R"][i].astype(float), calculator=reference_methods.gfn2())
+        atoms = Atoms(data["z"], data["R"][i].astype(float), calculator=methods.gfn2())
         assert atoms.get_potential_energy() == pytest.approx(data["E"][i], abs=1e-5)
         assert np.abs(atoms.get_forces() - data["F"][i]).max() < 1e-4
 
@@ -98,7 +99,9 @@ def test_ethanol_covers_trans_and_both_gauche_wells():
 
 def test_alanine_dipeptide_covers_the_ramachandran_map():
     data = np.load(bundled("data") / "ala2.npz")
-    phi, psi = (observables.dihedral_degrees(data["R"].astype(float), atoms) for atoms in recipes.backbone(0))
+    phi, psi = (
+        observables.dihedral_degrees(data["R"].astype(float), atoms) for atoms in reference_sets.backbone(0)
+    )
     counts = np.histogram2d(phi, psi, bins=12, range=[[-180, 180]] * 2)[0]
     assert (counts > 0).mean() > 0.8
     c7ax = (abs(phi - 72) < 40) & (abs(psi + 62) < 40)
@@ -166,12 +169,12 @@ def test_distorted_frames_compress_and_stretch_bonds_by_at_most_a_fifth(ethanol)
 def test_a_recipe_gives_the_same_set_again_and_continues_unfinished_work(tmp_path, monkeypatch):
     pytest.importorskip("tblite", reason="needs the extra 'labels'")
     runs = [sampling.Run("md", seed, 20, 500.0, 10.0, 20.0) for seed in (1, 2)]
-    short = recipes.RECIPES["ethanol"]._replace(level="gfn2", runs=lambda: runs)
-    monkeypatch.setitem(recipes.RECIPES, "ethanol", short)
-    list(recipes.make("ethanol", tmp_path / "a", tmp_path / "work_a", 1))
+    short = reference_sets.RECIPES["ethanol"]._replace(level="gfn2", runs=lambda: runs)
+    monkeypatch.setitem(reference_sets.RECIPES, "ethanol", short)
+    list(reference_sets.make("ethanol", tmp_path / "a", tmp_path / "work_a", 1))
     (tmp_path / "work_a" / "ethanol_run001.npz").unlink()  # as if killed during the second run
     (tmp_path / "work_a" / "ethanol_labels.jsonl").unlink()
-    list(recipes.make("ethanol", tmp_path / "b", tmp_path / "work_a", 1))
+    list(reference_sets.make("ethanol", tmp_path / "b", tmp_path / "work_a", 1))
     one, two = (np.load(tmp_path / folder / "ethanol.npz") for folder in "ab")
     assert len(one["E"]) == 41
     different = [

@@ -11,13 +11,14 @@ import so3lr_reference
 from ase.build import molecule
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from so3lab import long_range, observables
+from so3lab import observables
 from so3lab.dynamics import Limits, run
-from so3lab.force_field import energy_and_forces
-from so3lab.graph import build_graph
-from so3lab.long_range import far_pairs, long_range_needs
+from so3lab.engine.energy_model import energy_and_forces
+from so3lab.network.pairwise import long_range
+from so3lab.network.pairwise.long_range import far_pairs, long_range_needs
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
+from so3lab.structures.graph import build_graph
 
 MODES = {"exact": None, "wolf": 7.0, "compat": 7.0}
 

@@ -12,14 +12,14 @@ from ase.neighborlist import neighbor_list
 from scipy.special import erf, erfc
 
 from so3lab import units
-from so3lab.force_field import numerics
-from so3lab.graph import build_graph, displacements
-from so3lab.long_range import long_range_needs, with_long_range
-from so3lab.pairwise import dispersion_term, electrostatics_term
-from so3lab.pairwise.electrostatics import screened_coulomb, truncated_coulomb
-from so3lab.pairwise.mesh import mesh_factors
-from so3lab.safe import safe_norm
-from so3lab.settings import ModelSettings
+from so3lab.engine.energy_model import numerics
+from so3lab.functions.safe import safe_norm
+from so3lab.network.pairwise import dispersion_term, electrostatics_term
+from so3lab.network.pairwise.electrostatics import screened_coulomb, truncated_coulomb
+from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
+from so3lab.network.pairwise.mesh import mesh_factors
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import build_graph, displacements
 
 SIGMA = 4.0
 

@@ -12,10 +12,10 @@ import so3lr_reference
 from differences import central_forces
 from flax import nnx
 
-from so3lab.force_field import energy_and_forces
-from so3lab.graph import build_graph
+from so3lab.engine.energy_model import energy_and_forces
+from so3lab.network.settings import ModelSettings, preset
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings, preset
+from so3lab.structures.graph import build_graph
 
 CASES = ("H2O", "NH3", "CH4", "ethanol", "nh4plus", "acetate", "dha")
 

@@ -10,8 +10,8 @@ from ase.build import molecule
 from ase.data.s22 import create_s22_system
 
 from so3lab import observables
-from so3lab.neighbors import Pairs, pair_list
 from so3lab.structures import read_structure
+from so3lab.structures.neighbors import Pairs, pair_list
 
 
 def test_water_dimer_has_one_and_only_while_it_is_short_and_straight():

@@ -8,7 +8,8 @@ from ase.build import molecule
 from MDAnalysis.analysis.rms import rmsd as their_rmsd
 from scipy.spatial.transform import Rotation
 
-from so3lab import observables, recipes, units
+from so3lab import observables, units
+from so3lab.labels import reference_sets
 from so3lab.structures import from_smiles, read_structure
 
 SKEWED = np.array([[9.0, 0.0, 0.0], [4.0, 8.5, 0.0], [-3.0, 3.5, 9.5]])
@@ -163,7 +164,7 @@ def test_end_to_end_distance_and_its_nearest_image():
 @pytest.mark.parametrize(("name", "residues"), [("ala2", 1), ("ala3", 3)])
 def test_backbone_is_found_in_the_bundled_peptides(name, residues):
     found = observables.backbone_torsions(read_structure(name))
-    assert found == [recipes.backbone(residue) for residue in range(residues)]
+    assert found == [reference_sets.backbone(residue) for residue in range(residues)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -172,7 +173,7 @@ def test_backbone_runs_from_the_n_terminus_whatever_the_order_of_atoms(seed):
     order = np.random.default_rng(seed).permutation(len(atoms))
     shuffled = observables.backbone_torsions(atoms[order])
     back = [tuple(tuple(int(order[i]) for i in torsion) for torsion in residue) for residue in shuffled]
-    assert back == [recipes.backbone(residue) for residue in range(3)]
+    assert back == [reference_sets.backbone(residue) for residue in range(3)]
 
 
 def test_backbone_of_proline_of_a_ring_and_of_no_peptide():

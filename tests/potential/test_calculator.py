@@ -6,7 +6,7 @@ import pytest
 from ase.build import bulk, molecule
 from ase.optimize import BFGS
 
-from so3lab.potential import _predict
+from so3lab.potential.potential import _predict
 
 
 def test_all_properties(potential64, ethanol):

@@ -8,8 +8,8 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from scipy.spatial.transform import Rotation
 
 import so3lab
-from so3lab.graph import build_graph
-from so3lab.model_file import CITATION, flat_parameters
+from so3lab.potential.model_file import CITATION, flat_parameters
+from so3lab.structures.graph import build_graph
 
 
 def crystal() -> ase.Atoms:
@@ -63,8 +63,8 @@ def test_padding_changes_nothing(potential64, ethanol):
 
 
 def test_order_and_direction_of_pairs_change_nothing(potential64, ethanol):
-    from so3lab.force_field import numerics
-    from so3lab.potential import _predict
+    from so3lab.engine.energy_model import numerics
+    from so3lab.potential.potential import _predict
 
     graph = build_graph([ethanol], potential64.settings.cutoff, dtype="float64")
     order = np.random.default_rng(1).permutation(len(graph.receivers))

@@ -17,8 +17,8 @@ import torch_files
 from small_checkpoint import port_attributes, same_tensors, settings_and_parameters
 
 import so3lab
-from so3lab.model_file import flat_parameters
 from so3lab.potential import Potential
+from so3lab.potential.model_file import flat_parameters
 from so3lab.pretrained import DownloadError, cached_model, conversion, convert, download, load_so3lr
 from so3lab.pretrained.published import MEMBER, WHEEL
 

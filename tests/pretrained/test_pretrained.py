@@ -17,11 +17,11 @@ from small_checkpoint import (
     settings_and_parameters,
 )
 
-from so3lab.model_file import flat_parameters
+from so3lab.network.settings import ModelSettings
+from so3lab.potential.model_file import flat_parameters
 from so3lab.pretrained import conversion, convert, load_so3lr, names
 from so3lab.pretrained.arrays import arrays_from_pickle, flat_tree
 from so3lab.pretrained.mlff import settings_from_mlff
-from so3lab.settings import ModelSettings
 
 PUBLISHED_ELEMENTS = (1, 6, 7, 8, 9, 15, 16, 17)
 

@@ -14,11 +14,11 @@ from scipy.signal import find_peaks
 import so3lab
 from so3lab import datasets, dynamics, observables, stability, units
 from so3lab.app import main
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements, sum_pairs_per_structure
-from so3lab.safe import safe_norm
+from so3lab.engine.energy_model import ForceField
+from so3lab.functions.safe import safe_norm
 from so3lab.stability.book import Book, by_temperature
 from so3lab.structures import read_structure
+from so3lab.structures.graph import displacements, sum_pairs_per_structure
 
 N2 = ase.Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]])
 

@@ -9,7 +9,7 @@ from ase.build import molecule
 from ase.neighborlist import neighbor_list
 from structures import STRUCTURES
 
-from so3lab.neighbors import Candidates, all_pairs, bucket, complete_cell, find_pairs, pair_list
+from so3lab.structures.neighbors import Candidates, all_pairs, bucket, complete_cell, find_pairs, pair_list
 
 
 def both_directions(i, j, images) -> list[tuple[int, ...]]:

@@ -7,7 +7,7 @@ from ase.build import molecule
 from ase.data import covalent_radii
 from ase.io import write
 
-from so3lab.resources import bundled
+from so3lab.machine.paths import bundled
 from so3lab.structures import from_smiles, read_structure
 
 FORMULAS = {

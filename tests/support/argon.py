@@ -2,9 +2,9 @@
 
 import jax.numpy as jnp
 
-from so3lab.force_field import ForceField
-from so3lab.graph import displacements, sum_per_structure
-from so3lab.safe import safe_norm
+from so3lab.engine.energy_model import ForceField
+from so3lab.functions.safe import safe_norm
+from so3lab.structures.graph import displacements, sum_per_structure
 
 LJ_EPSILON, LJ_SIGMA, LJ_CUTOFF = 0.0104, 3.4, 9.0  # argon
 

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from so3lab.force_field import Dtype, ForceField
-from so3lab.graph import displacements, sum_pairs_per_structure
+from so3lab.engine.energy_model import Dtype, ForceField
+from so3lab.structures.graph import displacements, sum_pairs_per_structure
 
 EPSILON, SIGMA = 0.0104, 3.4  # argon, eV and Å
 

@@ -8,7 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 FOLDER = SHARED / "reference" / "mlff"
 CASES = {
     "base": "mlff_v1_random_thorben.npz", "full": "mlff_v1_random_thorben.npz", "expo": "mlff_v1_random_thorben.npz",

@@ -1,7 +1,7 @@
 """A dynamics panel that runs, for tests without a browser."""
 
 import ipywidgets
-from so3lab_widgets.dynamics_panel import DynamicsPanel
+from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 from waiting import wait_for
 
 

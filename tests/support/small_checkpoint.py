@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from so3lab.model_file import flat_parameters
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
+from so3lab.potential.model_file import flat_parameters
 from so3lab.pretrained import names
 from so3lab.pretrained.mlff import settings_from_mlff
-from so3lab.settings import ModelSettings
 
 MODEL = {
     "num_layers": 1, "num_features": 8, "num_heads": 2, "num_features_head": 4, "degrees": [1, 2], "cutoff": 4.0,

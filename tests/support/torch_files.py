@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from so3lab.network.settings import ModelSettings
 from so3lab.pretrained.names import rows
-from so3lab.settings import ModelSettings
 
 ROOT = "so3krates_torch.modules.models.SO3LR"
 INNER = "torch.nn.modules.container.Sequential"

@@ -8,9 +8,9 @@ from ase.build import molecule
 from ase.calculators.emt import EMT
 
 from so3lab import datasets
-from so3lab.model_file import flat_parameters
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
-from so3lab.settings import ModelSettings
+from so3lab.potential.model_file import flat_parameters
 from so3lab.training import TrainingSettings, evaluate, train
 from so3lab.training.batches import batch_graph, batch_order, frames_from, mean_neighbors
 from so3lab.training.loop import learning_rates

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import h5py
+import known_frames
 import numpy as np
 import pytest
 from ase.build import molecule
@@ -15,6 +16,8 @@ from known_frames import ETHANOL, assert_frames_are_right, assert_same, frames_o
 
 from so3lab.app import main
 from so3lab.trajectory import Trajectory, TrajectoryWriter, salvage
+
+SUPPORT = Path(known_frames.__file__).parent
 
 # --- kills, restarts, readers beside a writer --------------------------------------------------
 
@@ -234,7 +237,7 @@ WRITE_UNTIL_FULL = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_trajectory import *
+from known_frames import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 with new_writer(Path(sys.argv[1])) as writer:
     while True:
@@ -247,7 +250,7 @@ with new_writer(Path(sys.argv[1])) as writer:
 @pytest.mark.parametrize("limit", [333_333])
 def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(tmp_path, limit):
     path = tmp_path / "run.h5"
-    command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(path), str(Path(__file__).parent), str(limit)]
+    command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(path), str(SUPPORT), str(limit)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 1  # an exception, not a crash at the end of the interpreter
     assert "OSError: [Errno 27] could not write to" in result.stderr

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from ase.build import bulk, molecule
-from so3lab_widgets.ngl import ngl_script
 from so3lab_widgets.report import MAX_FRAMES, Movie, Section, build_report
+from so3lab_widgets.viewer.ngl import ngl_script
 
 
 def frames(count: int):

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from ase import Atoms
 from plotly.offline import get_plotlyjs
 
-from so3lab_widgets.ngl import ngl_script
+from so3lab_widgets.viewer.ngl import ngl_script
 
 MAX_FRAMES = 1000
 MAX_COORDINATES = 600_000
@@ -35,7 +35,7 @@ class Movie:
 
     frames: Sequence[Atoms]
     """Structures with the same atoms in the same order; anything with a length that gives atoms by index."""
-    times_ps: Sequence[float] | None = None
+    times_ps: Sequence[float] | np.ndarray | None = None
     """Time of each frame. Figures over time in the same section then follow the player, and it them."""
     caption: str = ""
 

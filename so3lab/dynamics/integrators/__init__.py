@@ -6,16 +6,16 @@ compiled program, so that they can be turned while a simulation runs.
 
 from collections.abc import Callable
 
-from so3lab.integrators.barostat import npt, npt_flexible, pressure_tensors
-from so3lab.integrators.newton import langevin, velocity_verlet
-from so3lab.integrators.rescaling import CHAIN, csvr, nose_hoover
-from so3lab.integrators.start import (
+from so3lab.dynamics.integrators.barostat import npt, npt_flexible, pressure_tensors
+from so3lab.dynamics.integrators.newton import langevin, velocity_verlet
+from so3lab.dynamics.integrators.rescaling import CHAIN, csvr, nose_hoover
+from so3lab.dynamics.integrators.start import (
     degrees_of_freedom,
     is_linear,
     thermal_velocities,
     without_overall_motion,
 )
-from so3lab.integrators.state import (
+from so3lab.dynamics.integrators.state import (
     Bodies,
     ForceFunction,
     Forces,

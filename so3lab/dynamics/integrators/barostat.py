@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.integrators.rescaling import rescaled
-from so3lab.integrators.state import (
+from so3lab.dynamics.integrators.rescaling import rescaled
+from so3lab.dynamics.integrators.state import (
     Bodies,
     ForceFunction,
     Integrator,

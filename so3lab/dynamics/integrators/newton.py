@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from so3lab.integrators.state import (
+from so3lab.dynamics.integrators.state import (
     Bodies,
     ForceFunction,
     Integrator,

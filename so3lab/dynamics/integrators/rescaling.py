@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.integrators.state import (
+from so3lab.dynamics.integrators.state import (
     Bodies,
     ForceFunction,
     Integrator,

@@ -15,7 +15,7 @@ def degrees_of_freedom(atoms: int, ensemble: str, periodic: bool, linear: bool =
 
     Args:
         atoms: How many, held ones included.
-        ensemble: A name in :data:`so3lab.integrators.INTEGRATORS`.
+        ensemble: A name in :data:`so3lab.dynamics.integrators.INTEGRATORS`.
         periodic: Whether there is a cell.
         linear: Whether all atoms of a free molecule lie on a line.
         held: How many atoms stay where they are.

@@ -1,7 +1,8 @@
 """What changes from step to step, what stays, and what a person may turn meanwhile; for any number of structures.
 
-The atoms of all structures stand one after another, as in :class:`so3lab.graph.Graph`. Structures know nothing of
-one another: each has its energy, its thermostat and its own random numbers, which are those it would have alone.
+The atoms of all structures stand one after another, as in :class:`so3lab.structures.graph.Graph`. Structures know
+nothing of one another: each has its energy, its thermostat and its own random numbers, which are those it would have
+alone.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from so3lab import units
-from so3lab.compilation import on_device
-from so3lab.neighbors import HostOrDevice
-from so3lab.steering import Steering
+from so3lab.engine.biases import Steering
+from so3lab.machine.compilation import on_device
+from so3lab.structures.neighbors import HostOrDevice
 
 Number = float | Float[Array, ""]
 
@@ -45,7 +46,9 @@ class MDState(NamedTuple):
     seed: UInt32[Array, "structures words"]  # key data; random numbers are a function of it and of the step
     step: Int[Array, ""]
     flaws: Int[Array, " structures"]  # of the last step's pair lists; not 0: this state is worth nothing
-    fate: Int[Array, " structures"]  # 0 while all is well, else what ended this structure (so3lab.watch)
+    fate: Int[
+        Array, " structures"
+    ]  # 0 while all is well, else what ended this structure (so3lab.dynamics.limits)
     ended: Int[Array, " structures"]  # the last good step of a structure that has met its fate
     cells: Float[Array, "structures 3 3"] | None = None  # Å, rows; None when no structure is periodic
     virial: Float[Array, "structures 3 3"] | None = None  # eV; None at constant volume
@@ -108,7 +111,7 @@ def bodies_of(
 
     Args:
         masses: amu, of the atoms of all structures one after another.
-        freedom: Degrees of freedom of each structure (:func:`~so3lab.integrators.degrees_of_freedom`).
+        freedom: Degrees of freedom of each structure (:func:`~so3lab.dynamics.integrators.degrees_of_freedom`).
         sizes: Atoms of each structure; default: one structure.
         held: True for atoms that stay where they are.
         dtype: Precision; default: JAX's present one.

@@ -1,6 +1,6 @@
 """Loops over pairs and atoms in C for CPU, where XLA's are slow; compiled on the user's machine, if it can."""
 
-from so3lab.kernels.attention import (
+from so3lab.engine.kernels.attention import (
     MOST_SPECIES,
     PairArrays,
     PairWeights,
@@ -9,11 +9,17 @@ from so3lab.kernels.attention import (
     pair_weights,
     project,
 )
-from so3lab.kernels.far_pairs import COULOMB_BY_PAIRS, TRUNCATED, FarAtoms, FarConstants, far_energies
-from so3lab.kernels.geometry import Shape, geometry
-from so3lab.kernels.library import Heads, ready, register, supports
-from so3lab.kernels.places import Places, places_of
-from so3lab.kernels.update import UpdateWeights, update, update_weights
+from so3lab.engine.kernels.far_pairs import (
+    COULOMB_BY_PAIRS,
+    TRUNCATED,
+    FarAtoms,
+    FarConstants,
+    far_energies,
+)
+from so3lab.engine.kernels.geometry import Shape, geometry
+from so3lab.engine.kernels.library import Heads, ready, register, supports
+from so3lab.engine.kernels.pair_inputs import Places, places_of
+from so3lab.engine.kernels.update import UpdateWeights, update, update_weights
 
 __all__ = [
     "COULOMB_BY_PAIRS",

@@ -1,8 +1,8 @@
 r"""Euclidean attention of a trained layer over undirected pairs, filters included, by the loops in C.
 
-The same as :mod:`so3lab.messages` on collapsed filters, in one function with its reverse pass, for energies that are
-differentiated once with respect to positions: parameters get no gradients. Filters contain the normalisation, so that
-a weight is the scale (cutoff) of its pair times
+The same as :mod:`so3lab.network.messages` on collapsed filters, in one function with its reverse pass, for energies
+that are differentiated once with respect to positions: parameters get no gradients. Filters contain the normalisation,
+so that a weight is the scale (cutoff) of its pair times
 
 .. math:: \alpha_{ij}^h = \sum_{a \in h} q_{ia} k_{ja} w_{ija}, \quad
           w_{ij} = B(d) R + \mathrm{silu}(\mathrm{inv}(\chi_j - \chi_i) A + a) C + c
@@ -16,9 +16,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.compilation import on_device
-from so3lab.kernels.library import Heads, call, lanes, roomy, shape_like
-from so3lab.neighbors import HostOrDevice
+from so3lab.engine.kernels.library import Heads, call, lanes, roomy, shape_like
+from so3lab.machine.compilation import on_device
+from so3lab.structures.neighbors import HostOrDevice
 
 MOST_SPECIES = 32
 """Species up to which the first layer takes its weights from a table of their pairs."""

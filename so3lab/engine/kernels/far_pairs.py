@@ -1,7 +1,7 @@
 """Energies of far pairs by the loops in C: dispersion, and electrostatics of molecules without truncation.
 
-The same numbers as :mod:`so3lab.pairwise.dispersion` and ``exact`` of :mod:`so3lab.pairwise.electrostatics`, which have
-the formulas, in one function with its reverse pass.
+The same numbers as :mod:`so3lab.network.pairwise.dispersion` and ``exact`` of
+:mod:`so3lab.network.pairwise.electrostatics`, which have the formulas, in one function with its reverse pass.
 """
 
 from typing import NamedTuple
@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.kernels.library import Heads, call, shape_like
-from so3lab.kernels.places import Places, gradient_of
+from so3lab.engine.kernels.library import Heads, call, shape_like
+from so3lab.engine.kernels.pair_inputs import Places, gradient_of
 
 TRUNCATED, COULOMB_BY_PAIRS = 1, 2
 """Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs."""

@@ -1,6 +1,7 @@
 """Distances, cutoff, harmonics and shared radial basis of pairs by the loops in C.
 
-The same numbers as :mod:`so3lab.radial`, :mod:`so3lab.spherical` and :func:`so3lab.collapse.shared_basis`.
+The same numbers as :mod:`so3lab.functions.radial`, :mod:`so3lab.functions.spherical` and
+:func:`so3lab.engine.compressed_filters.shared_basis`.
 """
 
 from typing import NamedTuple
@@ -9,8 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.kernels.library import Heads, call, roomy, shape_like
-from so3lab.kernels.places import Places, gradient_of
+from so3lab.engine.kernels.library import Heads, call, roomy, shape_like
+from so3lab.engine.kernels.pair_inputs import Places, gradient_of
 
 _CUTOFFS = ("phys", "cosine", "polynomial", "exponential")  # in the order of the source
 

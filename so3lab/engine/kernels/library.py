@@ -16,8 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from so3lab.settings import ModelSettings
-from so3lab.toolchain import OFF, Unavailable, library_for, variant
+from so3lab.machine.c_compiler import OFF, Unavailable, library_for, variant
+from so3lab.network.settings import ModelSettings
 
 _FUNCTIONS = tuple(
     name + back

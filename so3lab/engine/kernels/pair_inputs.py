@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from so3lab.graph import Graph
+from so3lab.structures.graph import Graph
 
 
 class Places(NamedTuple):

@@ -1,7 +1,7 @@
 """What follows the attention of a layer, atom by atom: normalisation, residual networks and exchange, in C.
 
-The same as :class:`so3lab.layer.Layer` does after its attention, in one function with its reverse pass, for energies
-that are differentiated once with respect to positions.
+The same as :class:`so3lab.network.layer.Layer` does after its attention, in one function with its reverse pass, for
+energies that are differentiated once with respect to positions.
 """
 
 from typing import NamedTuple
@@ -10,9 +10,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.compilation import on_device
-from so3lab.kernels.library import Heads, call, lanes, shape_like
-from so3lab.neighbors import HostOrDevice
+from so3lab.engine.kernels.library import Heads, call, lanes, shape_like
+from so3lab.machine.compilation import on_device
+from so3lab.structures.neighbors import HostOrDevice
 
 Parameters = dict[str, np.ndarray]
 """Arrays by the last parts of their dotted names."""

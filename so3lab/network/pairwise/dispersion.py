@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.graph import Graph, at_atoms
-from so3lab.pairwise.term import Term, pair_term
-from so3lab.pairwise.truncation import truncation
-from so3lab.safe import switch
-from so3lab.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.functions.safe import switch
+from so3lab.network.pairwise.term import Term, pair_term
+from so3lab.network.pairwise.truncation import truncation
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.structures.graph import Graph, at_atoms
 
 FREE_ATOMS = {  # atomic number: static polarizability and C6, atomic units
     1: (4.5, 6.5),
@@ -56,7 +56,7 @@ def dispersion_term(
     Args:
         ratios: Hirshfeld volume ratios.
         distances: Lengths of the far pairs in Å.
-        far: The graph with far pairs, :attr:`so3lab.graph.Graph.far`.
+        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
         settings: For the scale of the damping radius and the truncation.
     """
     atoms = jnp.stack(oscillators(ratios, far), axis=-1)

@@ -2,7 +2,7 @@ r"""Energy of partial charges that interact through erf(r/σ)/r, in three modes.
 
 ``exact``
     No truncation in molecules; in cells the Ewald sum, which for this smooth interaction has no part in
-    real space (:mod:`so3lab.pairwise.ewald`). The surface that SO3LR was trained on.
+    real space (:mod:`so3lab.network.pairwise.ewald`). The surface that SO3LR was trained on.
 ``wolf``
     Truncated at a cutoff, with the self term of Wolf et al., J. Chem. Phys. 110, 8254 (1999).
 ``compat``
@@ -17,12 +17,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.graph import Graph, at_atoms, structure_of_pairs
-from so3lab.pairwise.ewald import reciprocal_energies
-from so3lab.pairwise.term import Term, atomic_term, pair_term
-from so3lab.pairwise.truncation import Truncation, truncation
-from so3lab.safe import switch
-from so3lab.settings import ModelSettings
+from so3lab.functions.safe import switch
+from so3lab.network.pairwise.ewald import reciprocal_energies
+from so3lab.network.pairwise.term import Term, atomic_term, pair_term
+from so3lab.network.pairwise.truncation import Truncation, truncation
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import Graph, at_atoms, structure_of_pairs
 
 BLEND_START = 0.45
 """Fraction of the cutoff from which the truncated interaction goes over from shifted to force-shifted."""
@@ -40,8 +40,8 @@ def electrostatics_term(
     Args:
         charges: Partial charges in e, zero on padding.
         distances: Lengths of the far pairs in Å.
-        far: The graph with far pairs, :attr:`so3lab.graph.Graph.far`.
-        strain: See :func:`so3lab.graph.displacements`.
+        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
+        strain: See :func:`so3lab.structures.graph.displacements`.
         settings: For mode, screening length and cutoff.
     """
     if settings.electrostatics == "exact":

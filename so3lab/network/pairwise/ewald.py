@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.graph import Graph
-from so3lab.pairwise.mesh import mesh_energy
-from so3lab.pairwise.waves import fractional, gaussian_weight, reciprocal_cells
+from so3lab.network.pairwise.mesh import mesh_energy
+from so3lab.network.pairwise.waves import fractional, gaussian_weight, reciprocal_cells
+from so3lab.structures.graph import Graph
 
 SMALLEST_EXPONENT = 4.0
 """Waves with kσ/2 above this are left out: their weight is below exp(-16), about 1e-7."""
@@ -51,7 +51,7 @@ def reciprocal_energies(
     Args:
         charges: Partial charges in e, zero on padding.
         graph: Structures with ``long_range.waves`` or ``long_range.mesh``.
-        strain: See :func:`so3lab.graph.displacements`.
+        strain: See :func:`so3lab.structures.graph.displacements`.
         screening_length: σ in Å.
     """
     extra = graph.long_range

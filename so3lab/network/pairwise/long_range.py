@@ -1,7 +1,7 @@
 """Which atoms meet beyond the network's cutoff: far pairs, and the waves or the mesh of an Ewald sum.
 
 Molecules without truncation meet all their atoms, whatever the positions. Cells have far pairs up to a
-cutoff for dispersion; their exact electrostatics needs no pairs at all (:mod:`so3lab.pairwise.ewald`).
+cutoff for dispersion; their exact electrostatics needs no pairs at all (:mod:`so3lab.network.pairwise.ewald`).
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from so3lab.graph import Graph, LongRange
-from so3lab.neighbors import HostOrDevice, Pairs, all_pairs, bucket, pair_list
-from so3lab.pairwise.ewald import wave_vectors
-from so3lab.pairwise.mesh import mesh_factors
-from so3lab.pairwise.truncation import CELL_CUTOFF
-from so3lab.settings import ModelSettings
+from so3lab.network.pairwise.ewald import wave_vectors
+from so3lab.network.pairwise.mesh import mesh_factors
+from so3lab.network.pairwise.truncation import CELL_CUTOFF
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import Graph, LongRange
+from so3lab.structures.neighbors import HostOrDevice, Pairs, all_pairs, bucket, pair_list
 
 MESH_FROM = 2_000_000
 """Atoms times waves from which a cell's electrostatics is interpolated on a mesh; about 1,700 atoms of water."""
@@ -68,10 +68,10 @@ def with_long_range(
     """A graph of these structures together with what their long-range energies need.
 
     Args:
-        graph: From :func:`so3lab.graph.build_graph` for the same structures.
+        graph: From :func:`so3lab.structures.graph.build_graph` for the same structures.
         structures: ASE structures.
         needs: From :func:`long_range_needs`; None leaves the graph as it is.
-        num_far_pairs: Padded number of far pairs; default: the next :func:`~so3lab.neighbors.bucket`.
+        num_far_pairs: Padded number of far pairs; default: the next :func:`~so3lab.structures.neighbors.bucket`.
 
     Raises:
         ValueError: If a structure is periodic in one or two directions only and the electrostatics is
@@ -117,7 +117,7 @@ class _Reciprocal(NamedTuple):
 
 
 def _reciprocal(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> _Reciprocal:
-    """The last three fields of :class:`~so3lab.graph.LongRange`."""
+    """The last three fields of :class:`~so3lab.structures.graph.LongRange`."""
     periodic = np.array([bool(atoms.pbc.any()) for atoms in structures])
     if not periodic.any():
         return _Reciprocal(None, None, None)
@@ -189,7 +189,7 @@ def every_pair(graph: Graph) -> Graph:
 
 
 class FarRows(NamedTuple):
-    """What :class:`~so3lab.graph.LongRange` holds, a row for each structure; atoms are counted within structures."""
+    """What :class:`~so3lab.structures.graph.LongRange` holds, a row for each structure; atoms are counted in each."""
 
     receivers: Int[HostOrDevice, "structures far"]
     senders: Int[HostOrDevice, "structures far"]

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.graph import Graph
-from so3lab.pairwise.waves import fractional, gaussian_weight, reciprocal_cells
+from so3lab.network.pairwise.waves import fractional, gaussian_weight, reciprocal_cells
+from so3lab.structures.graph import Graph
 
 ORDER = 6
 """Order of the B-splines; a charge touches 6 × 6 × 6 mesh points."""
@@ -92,12 +92,12 @@ def mesh_energy(
     strain: Float[Array, "structures 3 3"] | None,
     screening_length: float,
 ) -> Float[Array, ""]:
-    """The sum over waves of :mod:`so3lab.pairwise.ewald` for one cell, in e²/Å.
+    """The sum over waves of :mod:`so3lab.network.pairwise.ewald` for one cell, in e²/Å.
 
     Args:
         charges: Partial charges in e, zero on padding.
         graph: One structure with ``long_range.mesh``.
-        strain: See :func:`so3lab.graph.displacements`.
+        strain: See :func:`so3lab.structures.graph.displacements`.
         screening_length: σ in Å.
     """
     assert graph.long_range is not None

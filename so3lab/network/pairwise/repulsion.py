@@ -7,8 +7,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab import units
-from so3lab.graph import Graph, sum_at_atoms
-from so3lab.safe import switch
+from so3lab.functions.safe import switch
+from so3lab.structures.graph import Graph, sum_at_atoms
 
 REPULSION_RANGE = 1.5
 """Distance in Å beyond which the repulsion is exactly zero."""

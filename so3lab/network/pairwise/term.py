@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.graph import Graph, sum_at_atoms, sum_pairs_per_structure, sum_per_structure
+from so3lab.structures.graph import Graph, sum_at_atoms, sum_pairs_per_structure, sum_per_structure
 
 
 class Term(NamedTuple):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from so3lab.graph import Graph, structure_of_pairs
-from so3lab.settings import ModelSettings
+from so3lab.network.settings import ModelSettings
+from so3lab.structures.graph import Graph, structure_of_pairs
 
 CELL_CUTOFF = 12.0
 """Å; where the far pairs of cells end when ``long_range_cutoff`` is None."""

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.graph import Graph
+from so3lab.structures.graph import Graph
 
 
 def reciprocal_cells(

@@ -9,13 +9,13 @@ import numpy as np
 from protocol import Engine, serve, timed
 
 import so3lab
-from so3lab.collapse import collapse
 from so3lab.dynamics import Control, Replicas
-from so3lab.force_field import FastParameters, energy_and_forces, numerics
-from so3lab.graph import build_graph, species_of, structure_pairs
-from so3lab.long_range import long_range_needs, with_long_range
-from so3lab.memory import keep_memory
-from so3lab.model_file import flat_parameters
+from so3lab.engine.compressed_filters import collapse
+from so3lab.engine.energy_model import FastParameters, energy_and_forces, numerics
+from so3lab.machine.memory import keep_memory
+from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
+from so3lab.potential.model_file import flat_parameters
+from so3lab.structures.graph import build_graph, species_of, structure_pairs
 
 keep_memory()
 POTENTIAL = so3lab.load("so3lr")

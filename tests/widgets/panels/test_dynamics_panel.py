@@ -5,15 +5,15 @@ from running_panel import runs
 from waiting import wait_for
 
 import so3lab
-from so3lab import stepping
+from so3lab.dynamics import compiled_loop
+from so3lab.engine.biases import Pull, Restraint
 from so3lab.observables import dihedral_degrees
-from so3lab.steering import Pull, Restraint
 from so3lab.trajectory import Trajectory
 
 
 def test_temperature_follows_its_slider_and_nothing_compiles(panel):
     runs(panel)
-    programs = stepping.run_chunk._cache_size()
+    programs = compiled_loop.run_chunk._cache_size()
     panel.steering.sliders["temperature_K"].value = 900.0
     frames = panel.live.frames()
     assert panel.control.temperature_K == 900.0
@@ -21,13 +21,13 @@ def test_temperature_follows_its_slider_and_nothing_compiles(panel):
     wait_for(lambda: panel.live.frames() > frames + 400, "frames after the slider")
     assert panel.live.table()["temperature"].iloc[-200:].mean() > 600
     assert panel.live.table()["target_temperature"].iloc[-1] == 900.0
-    assert stepping.run_chunk._cache_size() == programs
+    assert compiled_loop.run_chunk._cache_size() == programs
     assert "K ·" in panel._words()
 
 
 def test_picked_atoms_are_pulled_held_and_released(panel):
     runs(panel)
-    programs = stepping.run_chunk._cache_size()
+    programs = compiled_loop.run_chunk._cache_size()
     panel.viewers[0].picked = [1, 2]
     panel.steering.pull_button.click()
     assert panel.control.biases == (Pull((1, 2), 0.5),)
@@ -44,7 +44,7 @@ def test_picked_atoms_are_pulled_held_and_released(panel):
     assert panel.live.table()["bias_energy"].iloc[-1] != 0.0
     panel.steering.release()
     assert panel.control.biases == ()
-    assert stepping.run_chunk._cache_size() == programs
+    assert compiled_loop.run_chunk._cache_size() == programs
     panel.viewers[0].picked = [1]
     panel.steering.pull_button.click()
     assert "pull needs two atoms, and 1 are picked" in panel.bar.error.value

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from argon import ARGON
 from ase.build import bulk
-from so3lab_widgets.dynamics_panel import DynamicsPanel
+from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 from waiting import wait_for
 
-from so3lab import stepping
-from so3lab.control import Control
+from so3lab.dynamics import compiled_loop
+from so3lab.dynamics.control import Control
 
 SLIDERS = {
     "langevin": {"temperature_K": 150.0, "timestep_fs": 1.5, "friction_per_ps": 100.0},
@@ -58,7 +58,7 @@ def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
         shown = [child.description for child in panel.steering.children if hasattr(child, "readout")]
         assert shown == [slider.description for slider in panel.steering.sliders.values()]
         plain = from_the_start(panel)
-        programs = stepping.run_chunk._cache_size()
+        programs = compiled_loop.run_chunk._cache_size()
         np.testing.assert_allclose(from_the_start(panel)[0], plain[0], atol=1e-9)
         for name, value in SLIDERS[ensemble].items():
             slider, before = panel.steering.sliders[name], getattr(control, name)
@@ -74,7 +74,7 @@ def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
             slider.value = before
             assert getattr(control, name) == pytest.approx(before)
         np.testing.assert_allclose(from_the_start(panel)[0], plain[0], atol=1e-9)
-        assert stepping.run_chunk._cache_size() == programs
+        assert compiled_loop.run_chunk._cache_size() == programs
     finally:
         panel.close()
 

@@ -6,7 +6,7 @@ from running_panel import runs
 from waiting import wait_for
 
 import so3lab
-from so3lab import atom_values, potential
+from so3lab import atom_properties, potential
 from so3lab.trajectory import Trajectory
 
 
@@ -86,7 +86,7 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
     wait_for(lambda: panel.job.state == "paused", "the pause")
     viewer.colour = "atomic energy"
     wait_for(lambda: "links" not in viewer._latest, "links gone")
-    energies = atom_values.of(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
+    energies = atom_properties.of(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
 
     def painted():
         values = viewer._latest.get("values")
@@ -105,12 +105,12 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
 def test_one_small_program_gives_all_colours(panel):
     """People wait for it: a full prediction with forces takes ten times as long to compile."""
     viewer = runs(panel).viewers[0]
-    predictions, programs = potential._predict._cache_size(), atom_values._forwards._cache_size()
+    predictions, programs = potential._predict._cache_size(), atom_properties._forwards._cache_size()
     for colour in ("attention", "atomic energy"):
         viewer.colour = colour
         wait_for(lambda colour=colour: viewer._legend.get("label", "").startswith(colour), colour)
     assert potential._predict._cache_size() == predictions
-    assert atom_values._forwards._cache_size() <= programs + 1
+    assert atom_properties._forwards._cache_size() <= programs + 1
 
 
 def test_forces_are_drawn_where_they_are_wanted(panel):

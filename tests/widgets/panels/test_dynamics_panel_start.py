@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from running_panel import open_widgets, runs
-from so3lab_widgets.dynamics_panel import DynamicsPanel
+from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 from waiting import wait_for
 
 from so3lab.structures import read_structure
@@ -114,7 +114,8 @@ def test_other_fields_during_a_run_say_when_they_act(panel):
 
 def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
     """A program that takes long to compile cannot be stopped; what it was for comes too late."""
-    from so3lab_widgets import jobs, run_commands
+    from so3lab_widgets.panels import run_commands
+    from so3lab_widgets.running import jobs
 
     slow, made = threading.Event(), []
 

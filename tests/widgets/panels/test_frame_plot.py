@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from so3lab_widgets.frame_plot import FramePlot, Series
+from so3lab_widgets.panels.frame_plot import FramePlot, Series
 
 FRAMES = 20_000
 

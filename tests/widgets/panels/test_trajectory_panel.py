@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from ase.build import molecule
 from ase.io import read
-from so3lab_widgets.trajectory_panel import TrajectoryPanel
+from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
 from waiting import wait_for
 
 import so3lab
-from so3lab import atom_values
+from so3lab import atom_properties
 from so3lab.observables import internal_coordinates
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
@@ -234,7 +234,7 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
         assert list(viewer.colours) == ["element", "atomic energy", "attention", "force"]
         viewer.frame, viewer.colour = 70, "atomic energy"
         with Trajectory(path) as trajectory:
-            expected = atom_values.of(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
+            expected = atom_properties.of(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
         wait_for(lambda: np.allclose(viewer._latest.get("values", 0), expected, atol=1e-4))
         viewer.colour = "attention"
         wait_for(lambda: "links" in viewer._latest)

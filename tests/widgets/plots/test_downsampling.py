@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from so3lab_widgets.thinning import strided, thinned
+from so3lab_widgets.plots.downsampling import strided, thinned
 
 
 @pytest.fixture(scope="module")

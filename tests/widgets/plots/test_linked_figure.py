@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from plotly.basewidget import BaseFigureWidget
-from so3lab_widgets.linked import LinkedFigure, PlotlySource
+from so3lab_widgets.plots.linked_figure import LinkedFigure, PlotlySource
 from so3lab_widgets.theme import TEMPLATE
 
 

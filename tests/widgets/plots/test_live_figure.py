@@ -3,15 +3,16 @@
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
-from so3lab_widgets import LiveFigure, live
+from so3lab_widgets import LiveFigure
+from so3lab_widgets.plots import live_figure
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """Lengths of the tables that were drawn."""
     lengths: list[int] = []
-    monkeypatch.setattr(live, "clear_output", lambda wait: None)
-    monkeypatch.setattr(live, "display", lambda figure: lengths.append(len(figure.data[0].y)))
+    monkeypatch.setattr(live_figure, "clear_output", lambda wait: None)
+    monkeypatch.setattr(live_figure, "display", lambda figure: lengths.append(len(figure.data[0].y)))
     return lengths
 
 

@@ -4,8 +4,8 @@ import threading
 import time
 
 import pytest
-from so3lab_widgets import jobs
-from so3lab_widgets.jobs import Job
+from so3lab_widgets.running import jobs
+from so3lab_widgets.running.jobs import Job
 from waiting import wait_for
 
 

@@ -5,8 +5,8 @@ import threading
 import time
 
 import pytest
-from so3lab_widgets import pump as pump_module
-from so3lab_widgets.pump import Pump
+from so3lab_widgets.running import sender as pump_module
+from so3lab_widgets.running.sender import Pump
 from waiting import wait_for
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import read
-from so3lab_widgets.drawable import Frames, pdb_text
+from so3lab_widgets.viewer.frame_source import Frames, pdb_text
 
 
 def drawn(atoms: Atoms) -> np.ndarray:

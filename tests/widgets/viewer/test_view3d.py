@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
-from so3lab_widgets import view3d
+from so3lab_widgets.viewer import view3d
 
 
 class Lazy:

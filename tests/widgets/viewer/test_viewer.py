@@ -11,8 +11,8 @@ import traitlets
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from PIL import Image
-from so3lab_widgets import film
-from so3lab_widgets.viewer import Viewer
+from so3lab_widgets.viewer import movie_encoder
+from so3lab_widgets.viewer.viewer import Viewer
 from waiting import wait_for
 
 from so3lab.observables import superpose
@@ -241,7 +241,7 @@ def test_the_same_view_as_a_plain_nglview_widget(make):
     assert live.as_nglview().max_frame == 0
 
 
-@pytest.mark.parametrize("ending", film.ENDINGS)
+@pytest.mark.parametrize("ending", movie_encoder.ENDINGS)
 def test_a_movie_holds_every_frame_that_was_asked_for(make, tmp_path, ending):
     viewer, _ = make(frames_of())
     viewer.frame = 3
@@ -263,7 +263,7 @@ def test_a_movie_holds_every_frame_that_was_asked_for(make, tmp_path, ending):
 
 def test_movies_that_cannot_be_made_say_why(make, tmp_path, monkeypatch):
     viewer, _ = make(frames_of(), answers=False)
-    monkeypatch.setattr("so3lab_widgets.filming._PICTURE_S", 0.1)
+    monkeypatch.setattr("so3lab_widgets.viewer.movie_recorder._PICTURE_S", 0.1)
     with pytest.raises(TimeoutError, match="no page has drawn the movie"):
         viewer.save_movie(tmp_path / "run.gif").result(timeout=10)
     for call, sentence in (

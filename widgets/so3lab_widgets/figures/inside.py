@@ -9,16 +9,7 @@ from plotly.subplots import make_subplots
 
 from so3lab import units
 from so3lab_widgets.figures.accuracy import KCAL_PER_MEV
-from so3lab_widgets.theme import (
-    BLUE,
-    INK,
-    SIGNED_SCALE,
-    VERMILLION,
-    cycle,
-    element_colour,
-    require,
-    styled,
-)
+from so3lab_widgets.theme import BLUE, INK, SIGNED_SCALE, VERMILLION, cycle, element_colour, require, styled
 
 _MODES = {
     "compat": ("compat: no self term, as published", VERMILLION, "square"),

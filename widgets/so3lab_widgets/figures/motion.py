@@ -7,16 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from so3lab_widgets.theme import (
-    BLUE,
-    INK,
-    ORANGE,
-    VERMILLION,
-    cycle,
-    label,
-    require,
-    styled,
-)
+from so3lab_widgets.theme import BLUE, INK, ORANGE, VERMILLION, cycle, label, require, styled
 
 
 def time_series(table: pd.DataFrame, *columns: str, levels: Mapping[str, float] | None = None) -> go.Figure:

@@ -7,7 +7,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent
 _SETTINGS = ["representation", "colour", "labels", "forces", "playing", "fps", "loop", "smoothing"]
 """What people set in a viewer, besides choosing frames and atoms."""
 _NEED_NO_WAIT = ("panel = ", "panel.form.", "panel.start()")

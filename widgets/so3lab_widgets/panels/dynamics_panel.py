@@ -10,25 +10,25 @@ import ipywidgets as ipw
 import plotly.graph_objects as go
 from ase import Atoms
 
-from so3lab.control import Control
-from so3lab.force_field import ForceField
-from so3lab.live import LiveDynamics
-from so3lab.potential import Potential
-from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.frame_choice import check_new, save_text
-from so3lab_widgets.job_bar import JobBar
-from so3lab_widgets.jobs import Job
-from so3lab_widgets.live_plots import FASTEST_HZ, LivePlots
-from so3lab_widgets.panel import close_all
-from so3lab_widgets.past_row import PastRow
-from so3lab_widgets.pump import Pump
-from so3lab_widgets.replica_views import ReplicaViews
-from so3lab_widgets.run_commands import RunCommands
-from so3lab_widgets.run_form import RunForm
-from so3lab_widgets.run_saving import RunSaving, page_of
-from so3lab_widgets.steering_box import SteeringBox
-from so3lab_widgets.still import Pictured, Still
-from so3lab_widgets.viewer import Viewer
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.live import LiveDynamics
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
+from so3lab_widgets.panels.code_line import CodeLine
+from so3lab_widgets.panels.frame_choice import check_new, save_text
+from so3lab_widgets.panels.history_slider import PastRow
+from so3lab_widgets.panels.job_bar import JobBar
+from so3lab_widgets.panels.live_plots import FASTEST_HZ, LivePlots
+from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.panels.replica_views import ReplicaViews
+from so3lab_widgets.panels.run_commands import RunCommands
+from so3lab_widgets.panels.run_form import RunForm
+from so3lab_widgets.panels.run_saving import RunSaving, page_of
+from so3lab_widgets.panels.steering_box import SteeringBox
+from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.viewer.viewer import Viewer
 
 
 class DynamicsPanel(RunCommands):
@@ -54,7 +54,7 @@ class DynamicsPanel(RunCommands):
     Attributes:
         form: Fields for model, molecule, ensemble and replicas.
         control: The knobs; what is set here and what sliders do is the same, and sliders follow.
-        live: The simulation (:class:`so3lab.live.LiveDynamics`), None before the start.
+        live: The simulation (:class:`so3lab.dynamics.live.LiveDynamics`), None before the start.
         job: What runs it.
     """
 
@@ -328,7 +328,7 @@ class DynamicsPanel(RunCommands):
         more = [] if self.seed == 0 else [f"seed={self.seed}"]
         more += [] if self._name == "dynamics" else [f"name={self._name!r}"]
         knobs = _knobs_in_python(self.control)
-        more += [f"control=so3lab.control.Control({knobs})"] if knobs else []
+        more += [f"control=so3lab.dynamics.control.Control({knobs})"] if knobs else []
         return f"panel = so3lab.widgets.DynamicsPanel({', '.join([self.form.arguments(), *more])})"
 
     def _say_code(self, line: str) -> None:
@@ -340,6 +340,6 @@ def _knobs_in_python(control: Control) -> str:
     usual = Control()
     changed = {name: value for name, value in vars(control).items() if value != getattr(usual, name)}
     if "biases" in changed:
-        written = ", ".join(f"so3lab.steering.{bias!r}" for bias in changed.pop("biases"))
+        written = ", ".join(f"so3lab.engine.biases.{bias!r}" for bias in changed.pop("biases"))
         return ", ".join([*(f"{name}={value!r}" for name, value in changed.items()), f"biases=[{written}]"])
     return ", ".join(f"{name}={value!r}" for name, value in changed.items())

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from so3lab_widgets.linked import LinkedFigure
+from so3lab_widgets.plots.downsampling import strided, thinned
+from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.theme import BLUE, ORANGE, label, styled
-from so3lab_widgets.thinning import strided, thinned
 
 _HEIGHT = 480
 _LOWEST_ROW = 105

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import ipywidgets as ipw
 
-from so3lab_widgets.job_bar import button
+from so3lab_widgets.panels.job_bar import button
 
 
 class PastRow(ipw.HBox):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import ipywidgets as ipw
 
-from so3lab_widgets.jobs import Job
+from so3lab_widgets.running.jobs import Job
 
 _WORDS = {"failed": "stopped by an error"}
 """States that are said in other words."""

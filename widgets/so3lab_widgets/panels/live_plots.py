@@ -11,12 +11,12 @@ from ase import Atoms
 from plotly.subplots import make_subplots
 
 from so3lab import observables
-from so3lab.live import LiveDynamics
-from so3lab_widgets.frame_plot import Series
-from so3lab_widgets.linked import LinkedFigure
-from so3lab_widgets.picked_series import column_of
+from so3lab.dynamics.live import LiveDynamics
+from so3lab_widgets.panels.frame_plot import Series
+from so3lab_widgets.panels.picked_series import column_of
+from so3lab_widgets.plots.downsampling import strided
+from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, styled
-from so3lab_widgets.thinning import strided
 
 WINDOW = 4000
 """Frames of the past that curves show."""

@@ -7,13 +7,13 @@ from typing import Any
 import ipywidgets as ipw
 from ase import Atoms
 
-from so3lab import atom_values
-from so3lab.force_field import ForceField
-from so3lab.live import LiveDynamics
-from so3lab.potential import Potential
-from so3lab_widgets.colouring import Colouring
-from so3lab_widgets.panel import close_all
-from so3lab_widgets.viewer import Viewer
+from so3lab import atom_properties
+from so3lab.dynamics.live import LiveDynamics
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
+from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.viewer.colouring import Colouring
+from so3lab_widgets.viewer.viewer import Viewer
 
 
 class ReplicaViews(ipw.HBox):
@@ -51,8 +51,8 @@ class ReplicaViews(ipw.HBox):
         """Show so many copies of a structure; viewers that stood there for the same one stay."""
         self._colouring.close()
         if isinstance(potential, Potential):
-            links = functools.partial(atom_values.attention_links, potential)
-            self._colouring = Colouring(atom_values.of(potential), links, self._on_trouble)
+            links = functools.partial(atom_properties.attention_links, potential)
+            self._colouring = Colouring(atom_properties.of(potential), links, self._on_trouble)
         else:
             self._colouring = Colouring({})
         self._warned.clear()

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from so3lab.control import Control
-from so3lab.force_field import ForceField
-from so3lab.live import LiveDynamics
-from so3lab.potential import Potential
-from so3lab.simulation import SimulationError
-from so3lab_widgets.drawable import check_size
-from so3lab_widgets.job_bar import JobBar
-from so3lab_widgets.jobs import Job
-from so3lab_widgets.panel import Panel
-from so3lab_widgets.replica_views import ReplicaViews
-from so3lab_widgets.run_form import RunForm
+from so3lab.dynamics.control import Control
+from so3lab.dynamics.live import LiveDynamics
+from so3lab.dynamics.simulation import SimulationError
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
+from so3lab_widgets.panels.job_bar import JobBar
+from so3lab_widgets.panels.panel import Panel
+from so3lab_widgets.panels.replica_views import ReplicaViews
+from so3lab_widgets.panels.run_form import RunForm
+from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.viewer.frame_source import check_size
 
 
 class RunCommands(Panel):

@@ -7,9 +7,10 @@ import ipywidgets as ipw
 from ase import Atoms
 
 import so3lab
-from so3lab.force_field import ForceField
-from so3lab.potential import Potential, bundled_models
-from so3lab.structures import read_structure
+from so3lab.engine.energy_model import ForceField
+from so3lab.potential.potential import Potential
+from so3lab.pretrained.loading import bundled_models
+from so3lab.structures.reading import read_structure
 
 ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
 MOST_REPLICAS = 4

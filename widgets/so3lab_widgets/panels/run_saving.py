@@ -6,9 +6,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from so3lab_widgets.frame_choice import save_text
-from so3lab_widgets.jobs import Job
-from so3lab_widgets.save_row import SaveRow
+from so3lab_widgets.panels.frame_choice import save_text
+from so3lab_widgets.panels.save_row import SaveRow
+from so3lab_widgets.running.jobs import Job
 
 
 class RunSaving:

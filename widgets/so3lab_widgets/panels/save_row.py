@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import ipywidgets as ipw
 
-from so3lab_widgets.job_bar import button
+from so3lab_widgets.panels.job_bar import button
 
 
 class SaveRow(ipw.HBox):

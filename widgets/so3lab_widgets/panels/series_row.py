@@ -9,10 +9,10 @@ import numpy as np
 from ase import Atoms
 
 from so3lab.trajectory import Trajectory
-from so3lab_widgets.frame_plot import Series
-from so3lab_widgets.jobs import Job
-from so3lab_widgets.panel import close_all
-from so3lab_widgets.picked_series import column_of, measured
+from so3lab_widgets.panels.frame_plot import Series
+from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.panels.picked_series import column_of, measured
+from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.theme import PALETTE, label
 
 _SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import ipywidgets as ipw
 
-from so3lab.control import Control
-from so3lab.steering import Bias, Pull, Restraint, Sphere
-from so3lab_widgets.panel import close_all
+from so3lab.dynamics.control import Control
+from so3lab.engine.biases import Bias, Pull, Restraint, Sphere
+from so3lab_widgets.panels.panel import close_all
 
 
 class _Knob(NamedTuple):
@@ -248,7 +248,7 @@ class SteeringBox(ipw.VBox):
         """Bring the rows into the control record, beside what was set there in Python."""
         others, self._applied = self._others(), tuple(bias() for _, bias in self._biases)
         self.control.biases = (*others, *self._applied)
-        written = ", ".join(f"so3lab.steering.{bias!r}" for bias in self.control.biases)
+        written = ", ".join(f"so3lab.engine.biases.{bias!r}" for bias in self.control.biases)
         self._on_change(f"panel.control.biases = [{written}]")
 
     def _others(self) -> list[Bias]:

@@ -14,20 +14,20 @@ import pandas as pd
 import plotly.graph_objects as go
 
 import so3lab
-from so3lab import atom_values
-from so3lab.potential import Potential
+from so3lab import atom_properties
+from so3lab.potential.potential import Potential
 from so3lab.trajectory import Trajectory
-from so3lab_widgets.code_line import CodeLine
-from so3lab_widgets.colouring import Colouring
-from so3lab_widgets.frame_choice import FrameChoice, save_frames, save_text
-from so3lab_widgets.frame_plot import FramePlot
-from so3lab_widgets.jobs import Job
-from so3lab_widgets.panel import Panel
-from so3lab_widgets.picked_series import code_for
-from so3lab_widgets.pump import Pump
-from so3lab_widgets.series_row import SeriesRow
-from so3lab_widgets.still import Pictured, Still
-from so3lab_widgets.viewer import Viewer
+from so3lab_widgets.panels.code_line import CodeLine
+from so3lab_widgets.panels.frame_choice import FrameChoice, save_frames, save_text
+from so3lab_widgets.panels.frame_plot import FramePlot
+from so3lab_widgets.panels.panel import Panel
+from so3lab_widgets.panels.picked_series import code_for
+from so3lab_widgets.panels.series_row import SeriesRow
+from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.viewer.colouring import Colouring
+from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.viewer.viewer import Viewer
 
 _TEXT_HZ = 3.0
 """The molecule comes first: text is written less often, and always for the last frame."""
@@ -74,7 +74,7 @@ class TrajectoryPanel(Panel):
         self._line = Pump(self._move_line, name="frame line")
         self._text = Pump(self._describe, _TEXT_HZ, "frame text")
         self._still = Still(self, self._pictured)
-        links = self._potential and functools.partial(atom_values.attention_links, self._potential)
+        links = self._potential and functools.partial(atom_properties.attention_links, self._potential)
         self._links = Colouring({}, links or None, self._say)
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
@@ -284,7 +284,7 @@ class TrajectoryPanel(Panel):
 
     def _colours(self, trajectory: Trajectory) -> dict[str, Callable[[int], np.ndarray]]:
         """What the model says of the atoms of a frame, by name."""
-        found = {} if self._potential is None else atom_values.of(self._potential)
+        found = {} if self._potential is None else atom_properties.of(self._potential)
         return {name: lambda frame, of=of: of(trajectory[frame]) for name, of in found.items()}  # type: ignore[misc]
 
     def _link(self) -> None:

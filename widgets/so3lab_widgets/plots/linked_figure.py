@@ -16,10 +16,10 @@ import traitlets
 from plotly import basewidget
 from plotly.serializers import custom_serializers
 
-from so3lab_widgets.still import Pictured
 from so3lab_widgets.theme import TEMPLATE
+from so3lab_widgets.viewer.static_preview import Pictured
 
-_STATIC = resources.files("so3lab_widgets") / "static"
+_STATIC = resources.files("so3lab_widgets") / "plots"
 
 
 class PlotlySource(ipywidgets.Widget):

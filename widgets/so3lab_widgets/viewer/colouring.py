@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 
-from so3lab_widgets.pump import Pump
-from so3lab_widgets.viewer import Viewer
+from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.viewer.viewer import Viewer
 
 _ASKED_HZ = 5.0
 OF_FRAMES: dict[str, Callable[[Any], np.ndarray]] = {

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from so3lab_widgets import film
+from so3lab_widgets.viewer import movie_encoder
 
 _PICTURE_S = 20.0
 """How long a movie waits for a page to draw one of its pictures."""
@@ -30,12 +30,12 @@ class Filming:
         Raises:
             ValueError: If the ending of the path is wrong, nothing moves, or a frame does not exist.
         """
-        ending, chosen = film.ending_of(path), self._chosen(frames)
+        ending, chosen = movie_encoder.ending_of(path), self._chosen(frames)
         done: Future[Path] = Future()
 
         def write() -> None:
             try:
-                Path(path).write_bytes(film.encode(self._pictures_of(chosen), ending, fps))
+                Path(path).write_bytes(movie_encoder.encode(self._pictures_of(chosen), ending, fps))
                 done.set_result(Path(path))
             except Exception as error:
                 done.set_exception(error)
@@ -50,7 +50,9 @@ class Filming:
         def work() -> None:
             try:
                 frames = self._chosen(None)
-                movie = film.encode(self._pictures_of(frames), film.ending_of(name), viewer.fps)
+                movie = movie_encoder.encode(
+                    self._pictures_of(frames), movie_encoder.ending_of(name), viewer.fps
+                )
                 viewer.send({"kind": "download", "name": name}, [movie])
             except Exception as error:
                 viewer.notice = " ".join(str(error).split())
@@ -61,7 +63,7 @@ class Filming:
         there = self._viewer.frames
         if there < 2:
             raise ValueError("a movie needs a trajectory; show one first, or press ● to record what moves")
-        chosen = film.spread(there) if frames is None else [int(frame) for frame in frames]
+        chosen = movie_encoder.spread(there) if frames is None else [int(frame) for frame in frames]
         if not chosen or any(not 0 <= frame < there for frame in chosen):
             raise ValueError(f"frames must be 0 to {there - 1}, at least one, got {chosen}")
         return chosen

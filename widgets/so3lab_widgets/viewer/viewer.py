@@ -14,16 +14,16 @@ import anywidget
 import numpy as np
 from ase import Atoms
 
-from so3lab_widgets.colour_scale import ColourScale
-from so3lab_widgets.drawable import Frames, check_size, pdb_text
-from so3lab_widgets.filming import Filming
-from so3lab_widgets.player import Player
-from so3lab_widgets.pump import IN_SOFTWARE_HZ, Pump
-from so3lab_widgets.still import Pictured, Still
-from so3lab_widgets.view3d import show as show_in_nglview
-from so3lab_widgets.viewer_traits import OF_CONTENT, SETTABLE, ViewerTraits
+from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, Pump
+from so3lab_widgets.viewer.colour_scale import ColourScale
+from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
+from so3lab_widgets.viewer.movie_recorder import Filming
+from so3lab_widgets.viewer.player import Player
+from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
+from so3lab_widgets.viewer.view3d import show as show_in_nglview
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parent
 
 
 class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):

@@ -1,0 +1,12 @@
+from .ase_readers import from_atoms as from_atoms
+from .dataset import Dataset as Dataset
+from .dataset import energy_shifts as energy_shifts
+from .dataset import statistics as statistics
+from .download import DownloadError as DownloadError
+from .download import fetch as fetch
+from .loading import describe as describe
+from .loading import load as load
+from .plausible import require_plausible as require_plausible
+from .sources import catalogue as catalogue
+from .splits import Split as Split
+from .splits import split as split

@@ -1,0 +1,17 @@
+from . import throughput as throughput
+from .chunk import Chunk as Chunk
+from .control import Control as Control
+from .control import Pull as Pull
+from .control import Restraint as Restraint
+from .control import Slots as Slots
+from .control import Sphere as Sphere
+from .limits import Limits as Limits
+from .live import LiveDynamics as LiveDynamics
+from .replica_exchange import Ladder as Ladder
+from .replica_exchange import temperature_ladder as temperature_ladder
+from .runs import run as run
+from .runs import run_replicas as run_replicas
+from .simulation import Ensemble as Ensemble
+from .simulation import Replicas as Replicas
+from .simulation import Simulation as Simulation
+from .simulation import SimulationError as SimulationError

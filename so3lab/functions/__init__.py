@@ -1,0 +1,5 @@
+"""Mathematics without molecules: functions with finite gradients everywhere, spherical harmonics, radial functions."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+"""Which energies and forces does a reference method give? Labels from any ASE calculator.
+
+``labelling`` is the loop that survives kills, ``methods`` the levels of theory known by name, ``sampling`` the
+structures to label, ``reference_sets`` how the bundled sets were made.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .labelling import LEVELS as LEVELS
+from .labelling import NET_FORCE_LIMIT as NET_FORCE_LIMIT
+from .labelling import NET_TORQUE_LIMIT as NET_TORQUE_LIMIT
+from .labelling import LabelProgress as LabelProgress
+from .labelling import Labels as Labels
+from .labelling import label as label
+from .labelling import labelled_frames as labelled_frames
+from .labelling import net_force_and_torque as net_force_and_torque
+from .labelling import read_labels as read_labels

@@ -1,0 +1,9 @@
+"""Where a structure comes from, and the arrays that it becomes: who is within the cutoff of whom.
+
+``reading`` takes files, names and SMILES; ``neighbors`` finds pairs; ``graph`` holds the arrays that every energy is a
+function of.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

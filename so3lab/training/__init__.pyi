@@ -1,0 +1,5 @@
+from .evaluation import Evaluation as Evaluation
+from .evaluation import evaluate as evaluate
+from .loop import EpochReport as EpochReport
+from .loop import train as train
+from .settings import TrainingSettings as TrainingSettings

@@ -1,0 +1,15 @@
+from . import figures as figures
+from . import report as report
+from . import theme as theme
+from . import viewer as viewer
+from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
+from .panels.trajectory_panel import TrajectoryPanel as TrajectoryPanel
+from .plots.linked_figure import LinkedFigure as LinkedFigure
+from .plots.live_figure import LiveFigure as LiveFigure
+from .report import Movie as Movie
+from .report import Section as Section
+from .report import build_report as build_report
+from .running.jobs import Job as Job
+from .running.sender import Pump as Pump
+from .viewer.view3d import show as show
+from .viewer.viewer import Viewer as Viewer
