@@ -5,7 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from benchmarks import electrostatics, engine, replicas, trajectory_writing
+
+from tests.benchmarks import electrostatics, engine, replicas, trajectory_writing
 
 
 def test_the_cost_of_writing_is_measured(tmp_path, monkeypatch):

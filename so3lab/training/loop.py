@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
@@ -26,14 +26,12 @@ from so3lab.potential.potential import Potential
 from so3lab.training.batches import Frames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress
 from so3lab.training.settings import TrainingSettings
-from so3lab.training.step import Errors, batch_energy, check_long_range, compile_functions, loss_of
+from so3lab.training.step import Errors, check_long_range, loss_of, training_functions
 
 STEPS_PER_EPOCH = 2000
 """An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
 SECONDS_BETWEEN_CHECKPOINTS = float(os.environ.get("SO3LAB_CHECKPOINT_SECONDS", "5"))
 EVALUATION_BATCH = 16
-READOUT = ("energy", "partial_charges", "hirshfeld")
-"""Parts of the network that turn features into predictions."""
 
 
 class EpochReport(NamedTuple):
@@ -216,10 +214,8 @@ def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, 
 def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     settings, dtype = run.settings, run.begin.dtype
     with numerics(dtype):
-        weights, unravel = ravel_pytree(run.begin.parameters)
-        functions = compile_functions(
-            batch_energy(run.begin.settings), unravel, settings, _learning_weights(run)
-        )
+        weights, _ = ravel_pytree(run.begin.parameters)
+        functions = training_functions(run.begin.settings, settings, dtype)
         state, best = functions.init(weights), weights
         train_frames, valid_frames = jax.device_put((run.train, run.valid))
     progress = Progress(0, 0.0, float("inf"), 0, [])
@@ -251,18 +247,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
             with numerics(dtype):
                 keeper.save(Checkpoint(state, best, progress))
             saved = time.monotonic()
-        yield EpochReport(**progress.history[-1], best=_potential(run, unravel, best, progress))
-
-
-def _learning_weights(run: _Run) -> Float[Array, " weights"] | None:
-    """1 for weights that learn and 0 for others, in the order of the weight vector."""
-    if run.settings.trainable == "all":
-        return None
-    flags = [
-        (path, leaf.replace(jnp.full_like(leaf[...], path[0] in READOUT)))
-        for path, leaf in nnx.to_flat_state(run.begin.parameters)
-    ]
-    return ravel_pytree(nnx.from_flat_state(flags))[0]
+        yield EpochReport(**progress.history[-1], best=_potential(run, functions.unravel, best, progress))
 
 
 def _plan(run: _Run, progress: Progress, last_seconds: float):

@@ -2,16 +2,19 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from so3lab.datasets import Dataset
-from so3lab.engine.energy_model import energy_and_forces, energy_function
+from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_forces, energy_function, numerics
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.long_range import every_pair, long_range_needs
 from so3lab.network.settings import ModelSettings
@@ -109,28 +112,46 @@ def optimizer_of(settings: TrainingSettings) -> optax.GradientTransformation:
 
 
 class Functions(NamedTuple):
-    """The compiled functions of a run."""
+    """The functions of a run; the first three are compiled."""
 
     init: Callable[[Float[Array, " weights"]], TrainState]
     epoch: jax.stages.Wrapped  # (state, frames, order, learning_rates) -> (state, losses)
     evaluate: jax.stages.Wrapped  # (weights, frames, order, counted) -> Errors
+    unravel: Callable[[Float[Array, " weights"]], nnx.State]
 
 
-def compile_functions(
-    energy: Callable,
-    unravel: Callable,
-    settings: TrainingSettings,
-    learns: Float[Array, " weights"] | None = None,
-) -> Functions:
-    """Functions of one run.
+READOUT = ("energy", "partial_charges", "hirshfeld")
+"""Parts of the network that turn features into predictions."""
+
+
+def compiled_in(settings: TrainingSettings) -> TrainingSettings:
+    """Settings that agree where programs are the same: those that programs get as arguments, or never see, are gone."""
+    return replace(
+        settings, epochs=1, minutes=None, batch_size=1, learning_rate=1.0, final_learning_rate=0.0, warmup_steps=0,
+        patience_epochs=None, seed=0,
+    )  # fmt: skip
+
+
+def training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype) -> Functions:
+    """Functions of a run, the same objects for runs that differ in nothing that is compiled in.
+
+    JAX then finds their programs again when a run of the same sizes begins anew.
 
     Args:
-        energy: ``(parameters, graph, strain) -> energies``.
-        unravel: Turns the weight vector into parameters.
+        model: Of the network.
         settings: Of the training.
-        learns: 1 for weights that learn and 0 for those that stay; None when all learn.
+        dtype: Precision to train in.
     """
-    optimizer = optimizer_of(settings)
+    return _training_functions(model, compiled_in(settings), dtype)
+
+
+@functools.lru_cache(maxsize=16)
+def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype) -> Functions:
+    energy, optimizer = batch_energy(model), optimizer_of(settings)
+    with numerics(dtype):
+        parameters = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), abstract_network(model)[1])
+        _, unravel = ravel_pytree(parameters)
+        learns = None if settings.trainable == "all" else _readout_alone(parameters)
 
     def loss(weights, frames: Frames):
         counted = jnp.ones_like(frames.energies)
@@ -165,4 +186,13 @@ def compile_functions(
     def init(weights) -> TrainState:
         return TrainState(weights, weights, optimizer.init(weights), jnp.zeros((), jnp.int32))
 
-    return Functions(jax.jit(init), jax.jit(epoch, donate_argnums=0), jax.jit(evaluate))
+    return Functions(jax.jit(init), jax.jit(epoch, donate_argnums=0), jax.jit(evaluate), unravel)
+
+
+def _readout_alone(parameters: nnx.State) -> Float[Array, " weights"]:
+    """1 for weights of the readout and 0 for others, in the order of the weight vector."""
+    flags = [
+        (path, leaf.replace(jnp.full_like(leaf[...], path[0] in READOUT)))
+        for path, leaf in nnx.to_flat_state(parameters)
+    ]
+    return ravel_pytree(nnx.from_flat_state(flags))[0]
