@@ -106,9 +106,7 @@ def _look(potential: Potential, atoms: ase.Atoms) -> tuple[_Seen, Graph]:
 
 
 # A program that runs some times a second need not be the best one, but it is waited for.
-@functools.partial(
-    jax.jit, static_argnames="settings", compiler_options={"xla_backend_optimization_level": 0}
-)
+@functools.partial(jax.jit, static_argnames="settings", compiler_options={"xla_backend_optimization_level": 0})
 def _forwards(settings: ModelSettings, parameters: Any, graph: Graph) -> _Seen:
     output = run_network(settings, parameters, graph)
     layers = (*output.attention.features, *output.attention.euclidean)

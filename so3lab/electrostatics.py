@@ -82,8 +82,7 @@ def _force_errors(
         assert charges is not None
         distances = safe_norm(displacements(far))
         energies = [
-            electrostatics_term(charges, distances, far, None, settings).energies[0]
-            for settings in (exact, *truncated)
+            electrostatics_term(charges, distances, far, None, settings).energies[0] for settings in (exact, *truncated)
         ]
         return jnp.stack(energies[1:]) - energies[0]
 

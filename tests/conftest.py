@@ -34,9 +34,7 @@ SMALL = ModelSettings(
 def shared() -> Path:
     """Folder of reference numbers that is not part of the product."""
     if not (SHARED / "reference").is_dir():
-        pytest.skip(
-            "needs the shared reference numbers, which stand beside the repository in development only"
-        )
+        pytest.skip("needs the shared reference numbers, which stand beside the repository in development only")
     return SHARED
 
 

@@ -38,9 +38,7 @@ def test_bands_of_water_are_where_and_as_strong_as_its_normal_modes_say(shared):
 
     water.set_velocities(np.sqrt(2 * kT) * shapes.sum(axis=0))  # kT in each mode
     water.calc = None
-    chunks = list(
-        run(potential, water, steps=8000, ensemble="nve", timestep_fs=0.25, interval=8, limits=Limits(None))
-    )
+    chunks = list(run(potential, water, steps=8000, ensemble="nve", timestep_fs=0.25, interval=8, limits=Limits(None)))
     frames = [ase.Atoms(water.numbers, places) for chunk in chunks for places in chunk.positions]
     times = np.concatenate([chunk.time_fs for chunk in chunks])
     moments = dipoles(potential, frames)
@@ -64,7 +62,5 @@ def test_frames_must_be_one_molecule(shared):
     potential, water = so3lab.load_so3lr(FOLDER), molecule("H2O")
     with pytest.raises(ValueError, match="frames must hold at least one structure"):
         dipoles(potential, [])
-    with pytest.raises(
-        ValueError, match=r"must all be the molecule H2O without a cell, got H3N .* as number 1"
-    ):
+    with pytest.raises(ValueError, match=r"must all be the molecule H2O without a cell, got H3N .* as number 1"):
         dipoles(potential, [water, molecule("NH3")])

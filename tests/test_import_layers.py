@@ -23,9 +23,7 @@ def imported_names(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module.split(".")[0]
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
-            yield from (
-                str(value.value).split(".")[0] for value in node.args if isinstance(value, ast.Constant)
-            )
+            yield from (str(value.value).split(".")[0] for value in node.args if isinstance(value, ast.Constant))
 
 
 def may_open_widgets(path: Path) -> bool:

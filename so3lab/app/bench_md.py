@@ -65,9 +65,7 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     one, best = rows[0], max(rows, key=lambda row: row.total_ns_per_day)
     table = pd.DataFrame(rows).drop(columns=["end"])
     hours_alone, hours_together = (HOURS_PER_DAY / speed for speed in (one.ns_per_day, best.total_ns_per_day))
-    console.line(
-        f"{device}; {atoms} atoms; {one.start_s:.1f} s until the first energies, compilation included"
-    )
+    console.line(f"{device}; {atoms} atoms; {one.start_s:.1f} s until the first energies, compilation included")
     console.table(
         table.rename(
             columns={
@@ -79,9 +77,7 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     if rows[-1].end is not None:
         console.line(f"no more replicas: {rows[-1].end}")
     if best.replicas > 1:
-        verdict = (
-            f"; {best.replicas} replicas are best, and together make 1 ns in {_duration(hours_together)}"
-        )
+        verdict = f"; {best.replicas} replicas are best, and together make 1 ns in {_duration(hours_together)}"
     elif len(rows) > 1:
         verdict = ", and more replicas do not make more of it"
     else:

@@ -41,9 +41,7 @@ class Console:
         self.json = json
         self._remarks = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         screen = sys.stdout.isatty()
-        self._results = RichConsole(
-            highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS_OF_A_FILE
-        )
+        self._results = RichConsole(highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS_OF_A_FILE)
 
     def say(self, text: str) -> None:
         """A remark."""
@@ -111,9 +109,7 @@ class ProgressLine:
             self._first = (now, share)
         if not self._live and (now >= self._next_line or share >= 1.0):
             began, before = self._first or (now, share)
-            remaining = (
-                f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
-            )
+            remaining = f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
             self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")
             self._next_line = now + SECONDS_BETWEEN_LINES
 

@@ -13,9 +13,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         description="Write a model file with the same numbers from an mlff checkpoint folder, a parameter file with "
         "hyperparameters.json beside it, or a model saved by so3krates-torch. Nothing in these files is executed.",
     )  # fmt: skip
-    parser.add_argument(
-        "path", metavar="PATH", type=Path, help="checkpoint folder, parameter file or model file"
-    )
+    parser.add_argument("path", metavar="PATH", type=Path, help="checkpoint folder, parameter file or model file")
     parser.add_argument(
         "--out",
         type=Path,
@@ -46,9 +44,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     elements = [chemical_symbols[z] for z in potential.elements]
     about = potential.metadata
     console.line(f"{out}: {about['source']}")
-    console.line(
-        f"elements: {', '.join(elements) or 'not known; any is accepted, but only trained ones make sense'}"
-    )
+    console.line(f"elements: {', '.join(elements) or 'not known; any is accepted, but only trained ones make sense'}")
     if "citation" in about:
         console.line(f"licence: {about['licence']}\nplease cite: {about['citation']}")
     console.result({"model": out, "settings": potential.settings.to_dict(), "elements": elements, **about})

@@ -59,7 +59,5 @@ def run_info(options: argparse.Namespace, console: Console) -> int:
         if isinstance(value, str | int | float):
             console.line(f"  {key}: {value}")
     console.table(statistics)
-    console.result(
-        {"name": data.name, "frames": len(data), "meta": dict(data.meta), "statistics": statistics}
-    )
+    console.result({"name": data.name, "frames": len(data), "meta": dict(data.meta), "statistics": statistics})
     return 0

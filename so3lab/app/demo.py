@@ -25,12 +25,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "writes report.html, model and trajectory to a folder.",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("so3lab-demo"), help="folder (default: so3lab-demo)")
-    parser.add_argument(
-        "--minutes", type=float, default=TRAINING_MINUTES, help="of training (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--steps", type=int, default=STEPS, help="of molecular dynamics (default: %(default)s)"
-    )
+    parser.add_argument("--minutes", type=float, default=TRAINING_MINUTES, help="of training (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of molecular dynamics (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
 
@@ -46,9 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     table, trajectory_file = _simulate(potential, options, folder, console)
     page, numbers = _report(potential, curve, test, data, table, trajectory_file, folder)
     seconds = time.monotonic() - started
-    console.line(
-        f"simulated: {table['time_fs'].iloc[-1] / 1000:.1f} ps, mean {table['temperature'].mean():.0f} K"
-    )
+    console.line(f"simulated: {table['time_fs'].iloc[-1] / 1000:.1f} ps, mean {table['temperature'].mean():.0f} K")
     console.line(f"done in {seconds:.0f} s; open {page}", "bold")
     console.result({"report": str(page), "seconds": seconds, **numbers})
     return 0
@@ -71,9 +65,7 @@ def _train(options: argparse.Namespace, console: Console):
     from so3lab.training import TrainingSettings, evaluate, train
 
     data = datasets.load("ethanol")
-    split = datasets.split(
-        data, len(data) - VALID_FRAMES - TEST_FRAMES, VALID_FRAMES, TEST_FRAMES, seed=options.seed
-    )
+    split = datasets.split(data, len(data) - VALID_FRAMES - TEST_FRAMES, VALID_FRAMES, TEST_FRAMES, seed=options.seed)
     console.line(
         f"ethanol: {len(split.train)} frames to learn from, level of theory {data.meta.get('level_of_theory')}"
     )
@@ -92,9 +84,7 @@ def _train(options: argparse.Namespace, console: Console):
 
 def _force_error(test) -> str:
     force = test.summary.set_index("quantity").loc["force (per Å)"]
-    return (
-        f"force MAE {force['mae_kcal_mol']:.2f} kcal/mol/Å ({force['mae_meV']:.0f} meV/Å) on held-out frames"
-    )
+    return f"force MAE {force['mae_kcal_mol']:.2f} kcal/mol/Å ({force['mae_meV']:.0f} meV/Å) on held-out frames"
 
 
 def _simulate(potential, options: argparse.Namespace, folder: Path, console: Console):
@@ -155,9 +145,7 @@ def _report(potential, curve, test, data, table, trajectory_file: Path, folder: 
             "Temperature and total energy follow the player.",
             [
                 report.Movie(movie, times, f"{len(table)} frames, {TIMESTEP_FS} fs per step"),
-                figures.time_series(
-                    table, "temperature", "total_energy", levels={"temperature": TEMPERATURE_K}
-                ),
+                figures.time_series(table, "temperature", "total_energy", levels={"temperature": TEMPERATURE_K}),
             ],
         ),
         Section(

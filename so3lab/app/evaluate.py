@@ -15,9 +15,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
     add_data_arguments(parser)
-    parser.add_argument(
-        "--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)"
-    )
+    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)")
     parser.set_defaults(run=run)
 
 

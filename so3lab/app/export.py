@@ -8,15 +8,11 @@ from so3lab.app.console import Console
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "export", parents=[common], help="trajectory to extxyz, traj, pdb, dcd or h5"
-    )
+    parser = commands.add_parser("export", parents=[common], help="trajectory to extxyz, traj, pdb, dcd or h5")
     parser.add_argument("trajectory", type=Path, metavar="RUN.h5")
     parser.add_argument("out", type=Path, metavar="OUT", help="the ending says which format")
     parser.add_argument("--frames", default=":", help="which frames, as start:stop:step (default: all)")
-    parser.add_argument(
-        "--atoms", help="which atoms: heavy, or ranges and indices such as 0:10,12 (default: all)"
-    )
+    parser.add_argument("--atoms", help="which atoms: heavy, or ranges and indices such as 0:10,12 (default: all)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument(
         "--salvage", action="store_true", help="save what can be read of a damaged RUN.h5 in a new OUT.h5"

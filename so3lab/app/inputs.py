@@ -23,9 +23,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA", help="a file (extxyz, npz, ASE db, ...) or a name from 'so3lab data list'"
     )
-    parser.add_argument(
-        "--energy-unit", help="unit of energies in a file that does not say: eV, kcal/mol, ..."
-    )
+    parser.add_argument("--energy-unit", help="unit of energies in a file that does not say: eV, kcal/mol, ...")
     parser.add_argument("--length-unit", help="unit of lengths in a file that does not say: angstrom, bohr")
 
 

@@ -43,9 +43,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
                 progress.update(min(1.0, pace.step / options.steps), note)
     except KeyboardInterrupt:
         chunks.close()
-        raise Interrupted(
-            f"interrupted at step {pace.step}; the same command with --resume goes on"
-        ) from None
+        raise Interrupted(f"interrupted at step {pace.step}; the same command with --resume goes on") from None
     facts = facts_of(one.path) | pace.ns_per_day(options.timestep_fs)
     console.line(f"{options.out}: {in_words(facts)}")
     console.result({"trajectory": str(options.out), "first_frame_s": pace.first_frame_s, **facts})

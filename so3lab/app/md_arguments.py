@@ -58,18 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
     _add_bath(parser.add_argument_group("thermostat and barostat"))
     _add_forces(
-        parser.add_argument_group(
-            "atoms held, restraints and pulls", "Atoms are counted from 0, as in export."
-        )
+        parser.add_argument_group("atoms held, restraints and pulls", "Atoms are counted from 0, as in export.")
     )
     _add_limits(parser.add_argument_group("when the structure counts as blown up"))
 
 
 def _add_bath(group: Any) -> None:
     group.add_argument("--friction-per-ps", type=float, help="of langevin (default: 2)")
-    group.add_argument(
-        "--thermostat-fs", type=float, help="relaxation time of the other thermostats (default: 100)"
-    )
+    group.add_argument("--thermostat-fs", type=float, help="relaxation time of the other thermostats (default: 100)")
     group.add_argument("--pressure-GPa", type=float, dest="pressure_GPa", help="default: one atmosphere")
     group.add_argument("--barostat-fs", type=float, help="relaxation time of the barostat (default: 1000)")
     group.add_argument(
@@ -84,9 +80,7 @@ def _add_bath(group: Any) -> None:
 
 
 def _add_forces(group: Any) -> None:
-    group.add_argument(
-        "--hold", metavar="ATOMS", help="atoms that stay where they are: heavy, or such as 0:10,12"
-    )
+    group.add_argument("--hold", metavar="ATOMS", help="atoms that stay where they are: heavy, or such as 0:10,12")
     group.add_argument(
         "--restrain", action="append", default=[], metavar="ATOMS=CENTRE:STRENGTH",
         help="a spring on the distance of two atoms (Å, eV/Å²), the angle of three or the dihedral of four (degrees, "
@@ -108,9 +102,7 @@ def _add_limits(group: Any) -> None:
         "--limit-bond-stretch", metavar="A",
         help="Å by which a bond may change its length, or none (default: 1)",
     )  # fmt: skip
-    group.add_argument(
-        "--limit-energy-jump", metavar="EV", help="eV per atom in one step, or none (default: 0.5)"
-    )
+    group.add_argument("--limit-energy-jump", metavar="EV", help="eV per atom in one step, or none (default: 0.5)")
     group.add_argument(
         "--limit-heat", metavar="TIMES",
         help="how many times that of the thermostat the kinetic energy may be, or none (default: 10)",
@@ -180,9 +172,7 @@ def _refuse_what_would_do_nothing(options: argparse.Namespace) -> None:
     if options.ensemble == "nve":
         raise ValueError("--anneal needs a thermostat, got --ensemble nve; choose langevin or csvr")
     given = [
-        name
-        for name in ("temperature_K", "temperatures_K", "exchange_every")
-        if getattr(options, name) is not None
+        name for name in ("temperature_K", "temperatures_K", "exchange_every") if getattr(options, name) is not None
     ]
     if given:
         raise ValueError(
@@ -193,9 +183,7 @@ def _refuse_what_would_do_nothing(options: argparse.Namespace) -> None:
 
 def _limits(options: argparse.Namespace):
     """None where nothing was said about limits."""
-    given = {
-        limit: getattr(options, name) for limit, name in _LIMITS.items() if getattr(options, name) is not None
-    }
+    given = {limit: getattr(options, name) for limit, name in _LIMITS.items() if getattr(options, name) is not None}
     if not given and not options.no_limits:
         return None
     if given and options.no_limits:
@@ -205,8 +193,5 @@ def _limits(options: argparse.Namespace):
 
     if options.no_limits:
         return Limits(**dict.fromkeys(_LIMITS, None))
-    values = {
-        limit: md_values.limit_of(f"--{_LIMITS[limit].replace('_', '-')}", text)
-        for limit, text in given.items()
-    }
+    values = {limit: md_values.limit_of(f"--{_LIMITS[limit].replace('_', '-')}", text) for limit, text in given.items()}
     return Limits(**values)

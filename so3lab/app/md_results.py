@@ -83,9 +83,7 @@ def in_words(facts: Mapping[str, Any]) -> str:
     """Facts as the end of a line."""
     words = [f"{facts['frames']} frames", f"mean temperature {facts['mean_temperature_K']:.0f} K"]
     if "conserved_energy_drift_eV_per_ps" in facts:
-        words.append(
-            f"drift of the conserved energy {1000 * facts['conserved_energy_drift_eV_per_ps']:.3g} meV/ps"
-        )
+        words.append(f"drift of the conserved energy {1000 * facts['conserved_energy_drift_eV_per_ps']:.3g} meV/ps")
     if "mean_pressure_GPa" in facts:
         words.append(f"mean pressure {facts['mean_pressure_GPa']:.3g} GPa")
         words.append(f"mean density {facts['mean_density_g_cm3']:.4g} g/cm³")

@@ -65,9 +65,7 @@ def restraint_of(text: str, atoms: int):
     if not (-highest if len(members) == 4 else 0.0) <= centre <= highest:
         raise ValueError(f"--restrain: {_COORDINATES[len(members)]} cannot be {centre:g}, got {text!r}")
     if strength <= 0:
-        raise ValueError(
-            f"--restrain needs a positive strength behind the colon, got {strength:g} in {text!r}"
-        )
+        raise ValueError(f"--restrain needs a positive strength behind the colon, got {strength:g} in {text!r}")
     return Restraint(members, centre, strength)
 
 

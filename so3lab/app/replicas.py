@@ -90,13 +90,10 @@ def _check_exchange(options: argparse.Namespace, temperatures_K: list[float] | l
         return
     if options.cluster is not None:
         raise ValueError(
-            "--exchange-every needs all replicas in one process; leave out --cluster, "
-            f"got --cluster {options.cluster}"
+            f"--exchange-every needs all replicas in one process; leave out --cluster, got --cluster {options.cluster}"
         )
     if every < 1 or options.interval < 1 or every % options.interval:
-        raise ValueError(
-            f"--exchange-every must be a multiple of --interval ({options.interval}), got {every}"
-        )
+        raise ValueError(f"--exchange-every must be a multiple of --interval ({options.interval}), got {every}")
     if options.ensemble not in EXCHANGING:
         raise ValueError(f"--exchange-every needs --ensemble {one_of(EXCHANGING)}, got {options.ensemble}")
     if None in temperatures_K or len(set(temperatures_K)) < max(2, len(temperatures_K)):

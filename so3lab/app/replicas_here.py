@@ -37,9 +37,7 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
                 progress.update(min(1.0, pace.step / options.steps), note)
     except KeyboardInterrupt:
         chunks.close()
-        raise Interrupted(
-            f"interrupted at step {pace.step}; the same command with --resume goes on"
-        ) from None
+        raise Interrupted(f"interrupted at step {pace.step}; the same command with --resume goes on") from None
     except SimulationError as error:
         if not runs[0].path.exists():  # nothing has begun
             raise
@@ -122,8 +120,7 @@ def _failures(runs: list[Run]) -> dict[int, str]:
         return {}
     stops = np.cumsum([len(run.atoms()) for run in runs])
     last_good = {
-        name: np.split(np.asarray(state[name], float), stops[:-1])
-        for name in ("positions", "velocities", "forces")
+        name: np.split(np.asarray(state[name], float), stops[:-1]) for name in ("positions", "velocities", "forces")
     }
     return {
         int(number): str(

@@ -36,9 +36,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "--temperatures-K", type=float, nargs="+", default=[300.0, 500.0], metavar="T", dest="temperatures_K",
         help="(default: 300 500)",
     )  # fmt: skip
-    parser.add_argument(
-        "--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)"
-    )
+    parser.add_argument("--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)")
     parser.add_argument("--ps", type=float, default=300.0, help="length of each run (default: 300)")
     parser.add_argument("--ensemble", default="nose-hoover", choices=["nose-hoover", "langevin", "csvr"])
     parser.add_argument("--timestep-fs", type=float, default=0.5)
@@ -69,9 +67,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         atoms.info["charge"] = options.charge
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
-        console.warn(
-            "no reference frames: bonds are compared with their own means, and there is no h(r) error"
-        )
+        console.warn("no reference frames: bonds are compared with their own means, and there is no h(r) error")
     states = stability.study(
         potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
         ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,

@@ -32,9 +32,7 @@ def by_temperature(table: pd.DataFrame) -> pd.DataFrame:
             ],
             "stable time (ps)": [
                 ("≥ " if survived else "") + shown
-                for survived, shown in zip(
-                    table["survived"], _with_errors(table, "stable_ps", 1), strict=True
-                )
+                for survived, shown in zip(table["survived"], _with_errors(table, "stable_ps", 1), strict=True)
             ],
             "largest change of a bond (Å)": table["largest_deviation_A"],
         }
@@ -48,11 +46,7 @@ def _with_errors(table: pd.DataFrame, name: str, digits: int) -> list[str]:
     """Means with their errors, where there are any."""
     shown = []
     for mean, error in zip(table[name], table[f"{name}_error"], strict=True):
-        margin = (
-            ""
-            if np.isnan(error) or error == 0.0
-            else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}"
-        )
+        margin = "" if np.isnan(error) or error == 0.0 else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{error:.{digits}f}"
         shown.append("" if np.isnan(mean) else f"{mean:.{digits}f}{margin}")
     return shown
 
@@ -134,9 +128,7 @@ def _run_section(state, options: argparse.Namespace, report):
     with Trajectory(options.out / f"replica_{int(chosen['replica']):04d}.h5") as trajectory:
         thinned = trajectory[:: max(1, len(trajectory) // MOVIE_FRAMES)]
         times = thinned.times_fs / 1000.0
-        movie = report.Movie(
-            list(thinned), times, f"replica {chosen['replica']}, {chosen['temperature_K']:g} K"
-        )
+        movie = report.Movie(list(thinned), times, f"replica {chosen['replica']}, {chosen['temperature_K']:g} K")
     settings: dict[str, Any] = {
         "thermostat": options.ensemble, "time step": f"{options.timestep_fs} fs",
         "frames": f"every {options.interval} steps", "model": f"{options.model}, {options.dtype}",
@@ -162,9 +154,7 @@ def _by_replica(table: pd.DataFrame) -> pd.DataFrame:
             "of": table["bond"].str.replace("-", "\N{NON-BREAKING HYPHEN}"),
         }
     )
-    return (
-        shown if table["h_error"].isna().all() else shown.assign(**{"h(r) error": table["h_error"].round(3)})
-    )
+    return shown if table["h_error"].isna().all() else shown.assign(**{"h(r) error": table["h_error"].round(3)})
 
 
 def _most_telling(replicas: pd.DataFrame) -> dict[Any, Any]:

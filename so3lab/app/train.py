@@ -20,18 +20,12 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_data_arguments(parser)
     parser.add_argument("--out", required=True, type=Path, help="model file to write, NAME.so3.safetensors")
-    parser.add_argument(
-        "--train", type=int, metavar="N", help="training frames (default: what the others leave)"
-    )
-    parser.add_argument(
-        "--valid", type=int, metavar="N", help="validation frames (default: 5 %%, at least 20)"
-    )
+    parser.add_argument("--train", type=int, metavar="N", help="training frames (default: what the others leave)")
+    parser.add_argument("--valid", type=int, metavar="N", help="validation frames (default: 5 %%, at least 20)")
     parser.add_argument(
         "--test", type=int, metavar="N", help="test frames (default: 10 %%, or all the rest with --train)"
     )
-    parser.add_argument(
-        "--preset", choices=["tiny", "small", "paper"], help="size of the network (default: small)"
-    )
+    parser.add_argument("--preset", choices=["tiny", "small", "paper"], help="size of the network (default: small)")
     parser.add_argument(
         "--start-from",
         metavar="MODEL",
@@ -48,9 +42,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     length.add_argument("--epochs", type=int, help="how many passes over the data; reproducible bit for bit")
     parser.add_argument("--batch-size", type=int, help="structures per step")
     parser.add_argument("--learning-rate", type=float, help="peak learning rate")
-    parser.add_argument(
-        "--patience-epochs", type=int, help="stop early without improvement for so many epochs"
-    )
+    parser.add_argument("--patience-epochs", type=int, help="stop early without improvement for so many epochs")
     parser.add_argument("--cutoff", type=float, help="radius in Å within which atoms see each other")
     parser.add_argument("--seed", type=int, default=0, help="of split, weights and order (default: 0)")
     parser.add_argument(
@@ -128,9 +120,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         _save(last, how, options.out, console)
         raise
     if last is None:
-        console.warn(
-            f"the run in {folder} had already finished; give more --minutes or --epochs to a new one"
-        )
+        console.warn(f"the run in {folder} had already finished; give more --minutes or --epochs to a new one")
         return 0
     curve = options.out.with_name(options.out.name + ".curve.csv")
     pd.DataFrame(rows).to_csv(curve, index=False)

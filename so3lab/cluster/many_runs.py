@@ -164,9 +164,7 @@ def _worker_was_lost(error: BaseException) -> bool:
     if isinstance(error, BrokenExecutor | CancelledError):
         return True
     distributed = sys.modules.get("distributed")
-    return distributed is not None and isinstance(
-        error, distributed.KilledWorker | distributed.comm.CommClosedError
-    )
+    return distributed is not None and isinstance(error, distributed.KilledWorker | distributed.comm.CommClosedError)
 
 
 def _count_loss(job: _Job, error: BaseException, jobs: list[_Job]) -> int:

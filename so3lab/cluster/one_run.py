@@ -89,9 +89,7 @@ class Run:
         object.__setattr__(self, "out", Path(self.out).absolute())
         object.__setattr__(self, "model", _absolute(self.model))
         structure = self.structure.copy() if isinstance(self.structure, Atoms) else _absolute(self.structure)
-        object.__setattr__(
-            self, "structure", structure
-        )  # without its calculator, which need not be picklable
+        object.__setattr__(self, "structure", structure)  # without its calculator, which need not be picklable
         if self.control:
             self.knobs()
 
@@ -107,11 +105,7 @@ class Run:
 
     def atoms(self) -> Atoms:
         """The start structure."""
-        return (
-            self.structure.copy()
-            if isinstance(self.structure, Atoms)
-            else read_structure(str(self.structure))
-        )
+        return self.structure.copy() if isinstance(self.structure, Atoms) else read_structure(str(self.structure))
 
     def knobs(self) -> "Control":
         """All knobs of the simulation."""
@@ -303,9 +297,7 @@ def _last_step(path: Path) -> int:
 
 def _make_quiet() -> None:
     """As the command line does; to be called before JAX is imported."""
-    if (
-        os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1"
-    ):  # what JAX sets in a parent, not what a person chose
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":  # what JAX sets in a parent, not what a person chose
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 

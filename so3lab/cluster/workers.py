@@ -64,9 +64,7 @@ def connect(address: str, *, timeout_s: float = SECONDS_TO_CONNECT) -> Any:
     where: dict[str, str] = {"address": address}
     if address.endswith(".json"):
         if not Path(address).is_file():
-            raise FileNotFoundError(
-                f"there is no scheduler file {address}; dask scheduler --scheduler-file makes it"
-            )
+            raise FileNotFoundError(f"there is no scheduler file {address}; dask scheduler --scheduler-file makes it")
         where = {"scheduler_file": address}
     elif not address.rpartition(":")[2].isdigit():
         raise ValueError(

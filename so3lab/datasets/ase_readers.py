@@ -87,9 +87,7 @@ def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
     return labels
 
 
-def read_with_ase(
-    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
-) -> Dataset:
+def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     """Read an ASE database or any file that ASE reads; eV and Å unless file or caller says otherwise."""
     if foreign := sorted(set(keys) & {"numbers", "positions"}):
         raise ValueError(f"keys may name 'energies' and 'forces' of files that ASE reads, got {foreign}")
@@ -101,9 +99,7 @@ def read_with_ase(
             f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
         ) from error
     read_units = file_units(stated, energy_unit, length_unit, str(path), documented="ASE's convention")
-    return from_atoms(
-        frames, path.stem, keys=keys, units=read_units, meta={"source": path.name, **read_units.record}
-    )
+    return from_atoms(frames, path.stem, keys=keys, units=read_units, meta={"source": path.name, **read_units.record})
 
 
 def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:

@@ -67,9 +67,7 @@ class Dataset:
     def __post_init__(self) -> None:
         energies = read_only(floats(self.energies, "energies"))
         if energies.ndim != 1 or len(energies) == 0:
-            raise ValueError(
-                f"energies must have shape (frames,) with at least one frame, got {energies.shape}"
-            )
+            raise ValueError(f"energies must have shape (frames,) with at least one frame, got {energies.shape}")
         frames = len(energies)
         positions = vectors_per_frame(self.positions, "positions", frames)
         numbers = numbers_per_frame(self.numbers, frames)
@@ -154,9 +152,7 @@ class Dataset:
         if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
             raise ValueError(f"indices must be a list of whole numbers, got {index.dtype} {index.shape}")
         if index.min() < -len(self) or index.max() >= len(self):
-            raise ValueError(
-                f"indices must lie below the {len(self)} frames of {self.name!r}, got up to {index.max()}"
-            )
+            raise ValueError(f"indices must lie below the {len(self)} frames of {self.name!r}, got up to {index.max()}")
         return Dataset(
             name=self.name,
             numbers=tuple(self.numbers[i] for i in index),
@@ -203,9 +199,7 @@ class Dataset:
             ValueError: If the frames differ in their atoms.
         """
         if not self.uniform:
-            raise ValueError(
-                f"{self.name!r} mixes molecules, so its frames have no common array; use the fields"
-            )
+            raise ValueError(f"{self.name!r} mixes molecules, so its frames have no common array; use the fields")
         return self.numbers[0], np.stack(self.positions), np.stack(self.forces)
 
     def statistics(self) -> pd.DataFrame:
@@ -239,9 +233,7 @@ def statistics(dataset: Dataset) -> pd.DataFrame:
             "energy_std": float(dataset.energies.std()) if z == 0 else np.nan,
             "energy_shift": np.nan if z == 0 else shifts[z],
         }
-    return pd.DataFrame.from_dict(rows, orient="index").astype(
-        {"frames": int, "atoms": int, "largest_frame": int}
-    )
+    return pd.DataFrame.from_dict(rows, orient="index").astype({"frames": int, "atoms": int, "largest_frame": int})
 
 
 def energy_shifts(dataset: Dataset) -> dict[int, float]:

@@ -90,9 +90,7 @@ def _download(entry: PublicSet, target: Path, progress: Progress | None, base_ur
     try:
         _transfer(url, part, progress)
     except urllib.error.HTTPError as error:
-        raise DownloadError(
-            _sorry(entry, target, url, f"the server answered {error.code} {error.reason}")
-        ) from error
+        raise DownloadError(_sorry(entry, target, url, f"the server answered {error.code} {error.reason}")) from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(_sorry(entry, target, url, str(reason))) from error
@@ -220,9 +218,7 @@ def _unpack(entry: PublicSet, archive: Path, target: Path) -> None:
             else:
                 _extract_member(archive, str(entry.member), unpacked)
     except (ValueError, tarfile.TarError, EOFError, OSError) as error:
-        raise DownloadError(
-            f"{archive} could not be unpacked ({error}); delete it and run it again"
-        ) from error
+        raise DownloadError(f"{archive} could not be unpacked ({error}); delete it and run it again") from error
 
 
 def _extract_member(archive: Path, member: str, target: Path) -> None:

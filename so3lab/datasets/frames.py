@@ -34,9 +34,7 @@ def label_per_frame(key: str, values: Any, frames: int) -> np.ndarray:
     """An array with one entry per frame."""
     array = np.asarray(values)
     if array.ndim == 0 or len(array) != frames:
-        raise ValueError(
-            f"label {key!r} must have one value for each of {frames} frames, got shape {array.shape}"
-        )
+        raise ValueError(f"label {key!r} must have one value for each of {frames} frames, got shape {array.shape}")
     return read_only(array)
 
 
@@ -84,8 +82,7 @@ def numbers_per_frame(values: Any, frames: int) -> tuple[np.ndarray, ...]:
 def _whole_numbers(array: np.ndarray, frame: int) -> np.ndarray:
     if array.ndim != 1 or array.dtype.kind not in "iuf" or (array != np.round(array)).any():
         raise ValueError(
-            f"frame {frame}: atomic numbers must be whole numbers of shape (atoms,), "
-            f"got {array.dtype} {array.shape}"
+            f"frame {frame}: atomic numbers must be whole numbers of shape (atoms,), got {array.dtype} {array.shape}"
         )
     return read_only(array.astype(np.int64))
 
@@ -101,9 +98,7 @@ def require_same_atoms(
             )
 
 
-def require_finite(
-    energies: np.ndarray, positions: tuple[np.ndarray, ...], forces: tuple[np.ndarray, ...]
-) -> None:
+def require_finite(energies: np.ndarray, positions: tuple[np.ndarray, ...], forces: tuple[np.ndarray, ...]) -> None:
     bad = np.flatnonzero(~np.isfinite(energies))
     if bad.size:
         raise ValueError(_not_finite(int(bad[0]), "its energy", energies[bad[0]], bad.size))
@@ -145,6 +140,4 @@ def require_cells(cells: np.ndarray | None, pbc: np.ndarray) -> None:
         raise ValueError("pbc is set, but there are no cells; pass cells of shape (frames, 3, 3) in Å")
     bad = np.flatnonzero((np.abs(np.linalg.det(cells)) < 1e-6) & pbc.all(axis=1))
     if bad.size:
-        raise ValueError(
-            f"frame {bad[0]}: periodic in all directions, but its cell has no volume; correct it"
-        )
+        raise ValueError(f"frame {bad[0]}: periodic in all directions, but its cell has no volume; correct it")

@@ -106,9 +106,7 @@ def describe(
         **{key: dataset.meta.get(key, "") for key in ("level_of_theory", "licence", "citation")},
         "labels": sorted(dataset.labels),
         "meta": dict(dataset.meta),
-        "statistics": [
-            {key: None if value != value else value for key, value in row.items()} for row in rows
-        ],
+        "statistics": [{key: None if value != value else value for key, value in row.items()} for row in rows],
     }
 
 

@@ -32,9 +32,7 @@ _KNOWN_KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
-def read(
-    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str] | None
-) -> Dataset:
+def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str] | None) -> Dataset:
     """Read a file by its ending, in eV and Å; see `so3lab.datasets.load`.
 
     Raises:
@@ -72,9 +70,7 @@ def unpack_xz(source: Path, target: Path) -> None:
         raise ValueError(f"{source} is damaged ({error}); delete it and download it again") from None
 
 
-def _read_npz(
-    path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
-) -> Dataset:
+def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     arrays = _archive(path)
     found = {q: _pick(arrays, q, keys, str(path)) for q in QUANTITIES}
     optional = {q: _pick_optional(arrays, q) for q in _KNOWN_KEYS if q not in QUANTITIES}
@@ -171,19 +167,13 @@ def _assemble(
             f"as the positions have, got {numbers.shape}"
         )
     if forces.shape != positions.shape:
-        raise ValueError(
-            f"forces of {name!r} must have the positions' shape {positions.shape}, got {forces.shape}"
-        )
+        raise ValueError(f"forces of {name!r} must have the positions' shape {positions.shape}, got {forces.shape}")
     if energies.size != frames:
-        raise ValueError(
-            f"energies of {name!r} must be one for each of {frames} frames, got shape {energies.shape}"
-        )
+        raise ValueError(f"energies of {name!r} must be one for each of {frames} frames, got shape {energies.shape}")
     cells = optional["cells"]
     if cells is not None:
         cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
-    pbc = np.broadcast_to(
-        np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3)
-    )
+    pbc = np.broadcast_to(np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3))
     charges = np.asarray(0.0 if optional["total_charges"] is None else optional["total_charges"], float)
     molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
     placed = tuple(positions.astype(np.float64) * units.length)
@@ -191,8 +181,7 @@ def _assemble(
     if numbers.ndim == 2 and optional["atom_counts"] is not None:
         counts = np.broadcast_to(optional["atom_counts"].reshape(-1), frames)
         molecules, placed, pulled = (
-            tuple(row[:n] for row, n in zip(rows, counts, strict=True))
-            for rows in (molecules, placed, pulled)
+            tuple(row[:n] for row, n in zip(rows, counts, strict=True)) for rows in (molecules, placed, pulled)
         )
     return Dataset(
         name=name,
@@ -222,9 +211,7 @@ def _read_hdf5(
                     _append_group(columns, group, keys, original)
                     documented = "QM7-X" if "ePBE0+MBD" in group else documented
     except OSError as error:
-        raise ValueError(
-            f"{original} is no HDF5 file or is damaged ({error}); download or write it again"
-        ) from None
+        raise ValueError(f"{original} is no HDF5 file or is damaged ({error}); download or write it again") from None
     if not columns["id"]:
         raise ValueError(
             f"{original} has no group with positions under "
@@ -243,9 +230,7 @@ def _read_hdf5(
     )
 
 
-def _append_group(
-    columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path
-) -> None:
+def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path) -> None:
     where = f"{original}, group {group.name}"
     values = {q: np.asarray(_pick(group, q, keys, where)) for q in QUANTITIES}
     positions, forces = (values[q].astype(np.float64) for q in ("positions", "forces"))

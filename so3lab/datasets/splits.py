@@ -53,9 +53,7 @@ def split(
     total = sum(wanted.values())
     if total > len(dataset):
         asked = " + ".join(str(count) for count in wanted.values())
-        raise ValueError(
-            f"train + valid + test = {asked} = {total} frames, but {dataset.name!r} has {len(dataset)}"
-        )
+        raise ValueError(f"train + valid + test = {asked} = {total} frames, but {dataset.name!r} has {len(dataset)}")
     order, edges = _shuffled(len(dataset), seed, _group_of(dataset, groups))
     # Training takes from the front, test and then validation from the back.
     front = edges[np.searchsorted(edges, train)]

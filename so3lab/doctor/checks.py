@@ -87,9 +87,7 @@ def devices() -> Finding:
     names = ", ".join(f"{device.platform}:{device.id} ({device.device_kind})" for device in found)
     if cuda is not None and all(device.platform == "cpu" for device in found):
         if os.environ.get("JAX_PLATFORMS") == "cpu":
-            return Finding(
-                "devices", None, f"{names}; JAX_PLATFORMS=cpu hides an NVIDIA GPU", "unset JAX_PLATFORMS"
-            )
+            return Finding("devices", None, f"{names}; JAX_PLATFORMS=cpu hides an NVIDIA GPU", "unset JAX_PLATFORMS")
         message = f"an NVIDIA GPU is present but JAX does not see it; it computes on {names}"
         return Finding("devices", False, message, _gpu_remedy(cuda))
     return Finding("devices", True, names)
@@ -132,9 +130,7 @@ def molecular_viewer() -> Finding:
         return Finding("viewer", False, f"nglview {found} is installed; {NGLVIEW} is known to draw", remedy)
     asked, present = _nglview_frontend(), _nglview_extension()
     if present is None:
-        return Finding(
-            "viewer", False, f"nglview {found} is there, its JupyterLab extension is missing", remedy
-        )
+        return Finding("viewer", False, f"nglview {found} is there, its JupyterLab extension is missing", remedy)
     if asked != present:
         message = f"nglview {found} asks for front-end {asked}, but JupyterLab's extension is {present}"
         return Finding("viewer", False, message, remedy)
@@ -184,9 +180,7 @@ def allocator() -> Finding:
     if platform.libc_ver()[0] != "glibc":
         return Finding("allocator", True, "not glibc: nothing to set")
     if "glibc.malloc.hugetlb=1" in os.environ.get("GLIBC_TUNABLES", ""):
-        return Finding(
-            "allocator", True, "GLIBC_TUNABLES=glibc.malloc.hugetlb=1 is set: freed memory is kept"
-        )
+        return Finding("allocator", True, "GLIBC_TUNABLES=glibc.malloc.hugetlb=1 is set: freed memory is kept")
     message = (
         "so3lab's commands, and so3lab_widgets in a notebook, tell malloc to keep freed memory; in your own scripts "
         "call so3lab.machine.memory.keep_memory() or set GLIBC_TUNABLES=glibc.malloc.hugetlb=1"

@@ -40,9 +40,7 @@ class Control:
 
     def __setattr__(self, name: str, value) -> None:
         if name not in {known.name for known in fields(self)}:
-            raise AttributeError(
-                f"Control has no knob {name!r}; it has {[known.name for known in fields(self)]}"
-            )
+            raise AttributeError(f"Control has no knob {name!r}; it has {[known.name for known in fields(self)]}")
         if name == "biases":
             object.__setattr__(self, name, _checked_biases(value))
             return
@@ -78,9 +76,7 @@ class Control:
             )
         return np.broadcast_to(given, structures).copy()
 
-    def target_K(
-        self, structures: int, step: Int[np.ndarray, " frames"]
-    ) -> Float[np.ndarray, "frames structures"]:
+    def target_K(self, structures: int, step: Int[np.ndarray, " frames"]) -> Float[np.ndarray, "frames structures"]:
         """Temperature of the thermostats of all structures at some steps."""
         if not self.ramp:
             return np.broadcast_to(self.temperatures_K(structures), (len(step), structures))
@@ -100,11 +96,7 @@ class Control:
             if name == "biases":
                 value = [
                     kinds[bias["kind"]](
-                        **{
-                            key: tuple(x) if isinstance(x, list) else x
-                            for key, x in bias.items()
-                            if key != "kind"
-                        }
+                        **{key: tuple(x) if isinstance(x, list) else x for key, x in bias.items() if key != "kind"}
                     )
                     for bias in value
                 ]

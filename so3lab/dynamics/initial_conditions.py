@@ -31,9 +31,7 @@ def held_atoms(atoms: ase.Atoms, ensemble: str) -> Bool[np.ndarray, " atoms"]:
             )
         held[constraint.get_indices()] = True
     if held.any() and ensemble in CONSTANT_PRESSURE:
-        raise ValueError(
-            "atoms cannot be held while the cell changes; remove FixAtoms, or keep the volume constant"
-        )
+        raise ValueError("atoms cannot be held while the cell changes; remove FixAtoms, or keep the volume constant")
     if held.all():
         raise ValueError("atoms.constraints hold every atom: nothing can move")
     return held
@@ -64,9 +62,7 @@ def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensem
         inner = without_overall_motion(atoms.positions, velocities, masses, periodic)
         if np.abs(inner - velocities).max() > 1e-6 * max(np.abs(velocities).max(), 1e-12):
             return 3.0 * len(atoms)
-    return float(
-        degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum()))
-    )
+    return float(degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum())))
 
 
 def freedom_when_turned(

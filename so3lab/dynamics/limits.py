@@ -79,8 +79,7 @@ def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dty
     periodic = any(atoms.pbc.any() for atoms in structures)
     joined = lambda parts, kind: np.concatenate([np.zeros(0, kind), *parts]).astype(kind)  # noqa: E731
     stretch, jump, heat = (
-        np.asarray(np.inf if x is None else x, dtype)
-        for x in (limits.bond_stretch, limits.energy_jump, limits.heat)
+        np.asarray(np.inf if x is None else x, dtype) for x in (limits.bond_stretch, limits.energy_jump, limits.heat)
     )
     width = np.array([atoms.pbc for atoms in structures]) * (limits.cell_width or 0.0) * cutoff
     moved = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None

@@ -92,9 +92,7 @@ class LiveDynamics:
     @property
     def obituaries(self) -> dict[int, str]:
         """Those that blew up, by number, and why."""
-        return {
-            number: self.replicas.obituary(number) or "" for number in np.flatnonzero(~self.replicas.alive)
-        }
+        return {number: self.replicas.obituary(number) or "" for number in np.flatnonzero(~self.replicas.alive)}
 
     def run(self, seconds_per_chunk: float = 0.04) -> Generator[list[Chunk]]:
         """Chunks of new frames of all structures, without end, each of about so many seconds of work.
@@ -132,14 +130,10 @@ class LiveDynamics:
         """One row per remembered frame: step, time, energies and temperatures."""
         chunks = list(self._past[number])  # as it is now: the simulation goes on
         names = [
-            name
-            for name, values in chunks[0].columns().items()
-            if values.ndim == 1 and name not in ("step", "time_fs")
+            name for name, values in chunks[0].columns().items() if values.ndim == 1 and name not in ("step", "time_fs")
         ]
         columns = ["step", "time_fs", *names]
-        return pd.DataFrame(
-            {name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in columns}
-        )
+        return pd.DataFrame({name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in columns})
 
     def positions(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered positions of a structure, Å."""
@@ -149,14 +143,11 @@ class LiveDynamics:
         """Remembered velocities, Å per ASE time unit."""
         return self._gathered(number, frames, "velocities")[0]
 
-    def inner_velocities(
-        self, number: int = 0, frames: slice = slice(None)
-    ) -> Float[np.ndarray, "frames atoms 3"]:
+    def inner_velocities(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered velocities less those of the structure as a whole, unless some of its atoms are held."""
         atoms = self.replicas.structures[number]
         positions, velocities = (
-            np.asarray(of_frames, np.float64)
-            for of_frames in self._gathered(number, frames, "positions", "velocities")
+            np.asarray(of_frames, np.float64) for of_frames in self._gathered(number, frames, "positions", "velocities")
         )
         if held_atoms(atoms, self.replicas.ensemble).any():
             return velocities
@@ -316,9 +307,7 @@ class LiveDynamics:
                 parts.append((chunk, slice(max(start - first, 0), stop - first)))
             first += len(chunk)
         parts = parts or [(chunks[0], slice(0))]
-        return [
-            np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names
-        ]
+        return [np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names]
 
 
 def _add(chunks: list[Chunk], chunk: Chunk, block: int) -> None:

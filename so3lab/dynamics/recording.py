@@ -61,9 +61,7 @@ class Recording:
             self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
         replicas.restore(saved)
         begun = json.loads(json.dumps(self._settings()))
-        if all(
-            first.meta.get(name) == value for name, value in begun.items()
-        ):  # what was turned stays turned
+        if all(first.meta.get(name) == value for name, value in begun.items()):  # what was turned stays turned
             words = bytes(saved["knobs"]).rstrip(b"\0")
             if words:
                 replicas.control.take(json.loads(words))

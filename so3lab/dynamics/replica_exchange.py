@@ -44,13 +44,9 @@ class Ladder:
 
     def __init__(self, temperatures_K: Sequence[float], seed: int = 0):
         if len(temperatures_K) < 2 or len(set(temperatures_K)) < len(temperatures_K):
-            raise ValueError(
-                f"replica exchange needs two or more different temperatures_K, got {list(temperatures_K)}"
-            )
+            raise ValueError(f"replica exchange needs two or more different temperatures_K, got {list(temperatures_K)}")
         if not min(temperatures_K) > 0:
-            raise ValueError(
-                f"temperatures_K of replica exchange must be above 0 K, got {float(min(temperatures_K))}"
-            )
+            raise ValueError(f"temperatures_K of replica exchange must be above 0 K, got {float(min(temperatures_K))}")
         self._seed = seed
         self.rungs_K = np.sort(np.asarray(temperatures_K, float))
         self.rung_of: Int[np.ndarray, " walkers"] = np.argsort(np.argsort(temperatures_K))
@@ -62,9 +58,7 @@ class Ladder:
         """The temperature of each walker."""
         return self.rungs_K[self.rung_of]
 
-    def exchange(
-        self, energies: Float[np.ndarray, " walkers"], alive: np.ndarray, step: int, turn: int
-    ) -> bool:
+    def exchange(self, energies: Float[np.ndarray, " walkers"], alive: np.ndarray, step: int, turn: int) -> bool:
         """Let neighbours exchange; returns whether any did.
 
         Args:

@@ -140,13 +140,9 @@ def run_replicas(
     control = control or Control(temperatures_K, timestep_fs, friction_per_ps)
     if exchange_every is not None:
         if exchange_every < 1 or exchange_every % interval:
-            raise ValueError(
-                f"exchange_every must be a multiple of interval ({interval}), got {exchange_every}"
-            )
+            raise ValueError(f"exchange_every must be a multiple of interval ({interval}), got {exchange_every}")
         if ensemble not in ("langevin", "nose-hoover", "csvr"):
-            raise ValueError(
-                f"ensemble must be langevin, nose-hoover or csvr for replica exchange, got {ensemble!r}"
-            )
+            raise ValueError(f"ensemble must be langevin, nose-hoover or csvr for replica exchange, got {ensemble!r}")
         ladder = ladder or Ladder(control.temperatures_K(len(structures)).tolist())
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
     recording = None
@@ -156,9 +152,7 @@ def run_replicas(
         paths = [folder / f"replica_{number:04d}.h5" for number in range(len(structures))]
         there = [path for path in paths if path.exists()]
         if there and not resume:
-            raise FileExistsError(
-                f"{there[0]} exists; resume, or choose another folder: nothing is overwritten"
-            )
+            raise FileExistsError(f"{there[0]} exists; resume, or choose another folder: nothing is overwritten")
         recording = Recording(paths, replicas, interval, meta, resume, ladder)
     yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, exchange_every, ladder)
     if not replicas.alive.any():

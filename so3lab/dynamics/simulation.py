@@ -107,27 +107,18 @@ class Replicas:
             for of_one in zip(structures, held, temperatures.tolist(), seeds, strict=True)
         ]
         freedom = np.array(
-            [
-                freedom_of(atoms, mask, v, ensemble)
-                for atoms, mask, v in zip(structures, held, velocities, strict=True)
-            ]
+            [freedom_of(atoms, mask, v, ensemble) for atoms, mask, v in zip(structures, held, velocities, strict=True)]
         )
-        self._system = system_of(
-            structures, held, freedom, self.limits, self._field.cutoff, self._field.dtype
-        )
+        self._system = system_of(structures, held, freedom, self.limits, self._field.cutoff, self._field.dtype)
         self._freedom = self._freedom_at_rest = freedom
         self._held_any = [bool(mask.any()) for mask in held]
         self._directions: list[np.ndarray] = []  # independent ones, of all pulls on single atoms so far
         changing = ensemble in CONSTANT_PRESSURE
         with numerics(self._field.dtype):
-            self.lists = PairLists(
-                structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing
-            )
+            self.lists = PairLists(structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing)
         check_cells(structures, self.limits, self._field.cutoff)
         positions = np.concatenate([atoms.positions for atoms in structures])
-        self.state = self._start(
-            positions, np.concatenate(velocities), np.stack([key_data(s) for s in seeds])
-        )
+        self.state = self._start(positions, np.concatenate(velocities), np.stack([key_data(s) for s in seeds]))
 
     def __len__(self) -> int:
         return len(self.structures)
@@ -181,9 +172,7 @@ class Replicas:
             ValueError: If ``frames`` exceeds :attr:`most_frames`, or a bias is not acceptable.
         """
         if not 1 <= frames <= self.most_frames or interval < 1:
-            raise ValueError(
-                f"frames must be 1 to {self.most_frames} and interval positive, got {frames}, {interval}"
-            )
+            raise ValueError(f"frames must be 1 to {self.most_frames} and interval positive, got {frames}, {interval}")
         start, timestep_fs = self.step, self.control.timestep_fs
         times = self.time_fs + timestep_fs * interval * np.arange(1, frames + 1)
         progress = self._progress(self._knobs(), frames * interval, interval)
@@ -349,9 +338,7 @@ class Replicas:
                 if not flaws.any():
                     return progress._replace(state=sound)
                 leapt = (flaws & STALE) != 0
-                if (
-                    leapt.any() and done == fresh_since
-                ):  # lists made anew at these very positions do not hold either
+                if leapt.any() and done == fresh_since:  # lists made anew at these very positions do not hold either
                     fate = jnp.where(leapt, LEAPT, sound.fate)
                     ended = jnp.where(leapt, sound.step, sound.ended)
                     sound = sound._replace(fate=fate, ended=ended)

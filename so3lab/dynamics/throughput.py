@@ -89,9 +89,7 @@ def measure(
     best, count, stalled, end = 0.0, 1, 0, None
     while end is None:
         row_began = time.monotonic()
-        start_s, times = _timed(
-            potential, [atoms] * count, ensemble, control, max(0.5, SHARE_OF_TIME * seconds)
-        )
+        start_s, times = _timed(potential, [atoms] * count, ensemble, control, max(0.5, SHARE_OF_TIME * seconds))
         low, step_s, high = np.percentile(times, [25, 50, 75]).tolist()
         rate, used, now = len(atoms) * count / step_s, memory.used(), time.monotonic()
         stalled = stalled + 1 if rate < (1.0 + GROWTH) * best else 0

@@ -39,9 +39,7 @@ class Restraint:
         if not (np.isfinite(self.strength) and self.strength >= 0):
             raise ValueError(f"strength must be finite and not negative, got {self.strength}")
         if not np.isfinite(self.centre) or (len(self.atoms) == 2 and self.centre < 0):
-            raise ValueError(
-                f"centre must be a finite number, and for distances not negative; got {self.centre}"
-            )
+            raise ValueError(f"centre must be a finite number, and for distances not negative; got {self.centre}")
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,7 @@ class Sphere:
     """eV/Å²."""
 
     def __post_init__(self) -> None:
-        if not (
-            np.isfinite(self.radius) and self.radius > 0 and np.isfinite(self.strength) and self.strength >= 0
-        ):
+        if not (np.isfinite(self.radius) and self.radius > 0 and np.isfinite(self.strength) and self.strength >= 0):
             raise ValueError(
                 f"radius must be positive and strength not negative, got {self.radius} and {self.strength}"
             )
@@ -83,9 +79,7 @@ Bias = Restraint | Pull | Sphere
 
 def _check_atoms(what: str, atoms: tuple[int, ...], counts: tuple[int, ...]) -> None:
     if len(atoms) not in counts or len(set(atoms)) != len(atoms) or any(atom < 0 for atom in atoms):
-        raise ValueError(
-            f"{what} atoms must be {' or '.join(map(str, counts))} different numbers, got {atoms}"
-        )
+        raise ValueError(f"{what} atoms must be {' or '.join(map(str, counts))} different numbers, got {atoms}")
 
 
 class Slots(NamedTuple):
@@ -117,9 +111,7 @@ class Springs(NamedTuple):
     """Restraints of one kind."""
 
     atoms: Int[HostOrDevice, "springs members"]
-    images: (
-        Int[HostOrDevice, "springs members 3"] | None
-    )  # cells by which an atom is moved beside the first one
+    images: Int[HostOrDevice, "springs members 3"] | None  # cells by which an atom is moved beside the first one
     centres: Float[HostOrDevice, " springs"]  # Å or radians
     strengths: Float[HostOrDevice, " springs"]  # 0 in an empty slot
 
@@ -135,9 +127,7 @@ class Steering(NamedTuple):
     wall_strengths: Float[HostOrDevice, " structures"] | None
 
 
-def steering_of(
-    biases: Sequence[Bias], structures: Sequence[ase.Atoms], slots: Slots, dtype: str
-) -> Steering | None:
+def steering_of(biases: Sequence[Bias], structures: Sequence[ase.Atoms], slots: Slots, dtype: str) -> Steering | None:
     """Arrays of biases, which act in every structure; None when there is no slot.
 
     Args:
@@ -280,9 +270,7 @@ def _between(
     places, first: int, second: int, active: Bool[HostOrDevice, " springs"], instead
 ) -> Float[Array, "springs 3"]:
     """Vector between two members; in an empty slot a fixed one, so that gradients stay finite."""
-    return jnp.where(
-        active[:, None], places[:, second] - places[:, first], jnp.asarray(instead, places.dtype)
-    )
+    return jnp.where(active[:, None], places[:, second] - places[:, first], jnp.asarray(instead, places.dtype))
 
 
 def _distance(places, active) -> Float[Array, " springs"]:

@@ -29,9 +29,9 @@ from so3lab.engine.kernels import (
     supports,
     update_weights,
 )
+from so3lab.engine.messages import head_minor, heads_to_matrix
 from so3lab.functions.radial import cutoff_weight, radial_basis
 from so3lab.machine.compilation import on_device
-from so3lab.network.messages import head_minor, heads_to_matrix
 from so3lab.network.settings import ModelSettings
 from so3lab.structures.graph import structure_pairs
 
@@ -194,9 +194,7 @@ def _fast_layer(
     both = (filters[0], filters[1])
     if in_c:
         norms = [settings.attention_norm(heads) for _, heads in settings.attentions]
-        own = {
-            key.removeprefix(layer): np.asarray(x) for key, x in parameters.items() if key.startswith(layer)
-        }
+        own = {key.removeprefix(layer): np.asarray(x) for key, x in parameters.items() if key.startswith(layer)}
         pairs = pair_weights(list(blocks.values()), geometric, radial, norms, dtype)
         return FastLayer(both, {}, LoopWeights(pairs, update_weights(own, settings.num_features, dtype)))
     return FastLayer(both, on_device({role: heads_to_matrix(x) for role, x in blocks.items()}, dtype))
@@ -221,9 +219,7 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
         filters = f"collapsed to {fit.rank} functions of distance shared by all layers ({error})"
         table = (fit.collapsed.in_c and elements <= MOST_SPECIES) or species_table_pays(settings, elements)
     if table:
-        first = (
-            f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
-        )
+        first = f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
     elif used:
         first = f"filters of pairs: a table for {elements} elements and {heads} heads would cost more"
     else:

@@ -11,6 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.engine.compressed_filters import Collapsed
+from so3lab.engine.fast_network import fast_network
 from so3lab.machine.compilation import avoid_known_faults, limit_programs
 from so3lab.network.initializers import ShapesOnly
 from so3lab.network.pairwise.long_range import LongRangeNeeds
@@ -82,7 +83,7 @@ def run_network(
     """The network as a pure function of its parameters; for compiled code."""
     definition = network_definition(settings)
     if isinstance(parameters, FastParameters):
-        return nnx.merge(definition, parameters.network)(graph, strain, parameters.collapsed)
+        return fast_network(nnx.merge(definition, parameters.network), parameters.collapsed, graph, strain)
     return nnx.merge(definition, parameters)(graph, strain)
 
 
@@ -96,9 +97,7 @@ def energy_function(settings: ModelSettings) -> Callable:
     return energy
 
 
-def energy_and_forces(
-    energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False
-) -> EnergyForces:
+def energy_and_forces(energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False) -> EnergyForces:
     """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
 
     Args:

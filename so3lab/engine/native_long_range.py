@@ -1,4 +1,4 @@
-"""Dispersion and exact electrostatics together, their pairs by the loops in C: the terms of dynamics on CPU."""
+"""Dispersion and electrostatics together, their pairs by the loops in C: the long-range terms of dynamics on CPU."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 from so3lab import units
 from so3lab.engine.kernels import (
     COULOMB_BY_PAIRS,
+    COULOMB_ENDS,
     TRUNCATED,
     FarAtoms,
     FarConstants,
@@ -14,47 +15,48 @@ from so3lab.engine.kernels import (
     far_energies,
     places_of,
 )
+from so3lab.network.pairwise import Term, atomic_term, long_range_terms
 from so3lab.network.pairwise.dispersion import oscillators
-from so3lab.network.pairwise.electrostatics import reciprocal_term
-from so3lab.network.pairwise.term import Term, atomic_term
+from so3lab.network.pairwise.electrostatics import BLEND_START, end_of_coulomb, reciprocal_term, self_energies
 from so3lab.network.pairwise.truncation import truncation
 from so3lab.network.settings import ModelSettings
 from so3lab.structures.graph import Graph
 
 
-def far_terms(
-    charges: Float[Array, " atoms"],
-    ratios: Float[Array, " atoms"],
-    far: Graph,
+def native_long_range_terms(
+    charges: Float[Array, " atoms"] | None,
+    ratios: Float[Array, " atoms"] | None,
+    graph: Graph,
     strain: Float[Array, "structures 3 3"] | None,
     settings: ModelSettings,
 ) -> dict[str, Term]:
-    """Energies in eV of the far pairs, and of the waves of cells.
-
-    Args:
-        charges: Partial charges in e, zero on padding.
-        ratios: Hirshfeld volume ratios.
-        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
-        strain: See :func:`so3lab.structures.graph.displacements`.
-        settings: Of a network with both terms and exact electrostatics.
-    """
+    """The same as :func:`so3lab.network.pairwise.long_range_terms`, whose arguments these are; faster where a model has
+    both terms."""
+    if charges is None or ratios is None:
+        return long_range_terms(charges, ratios, graph, strain, settings)
+    far = graph.far
     assert far.long_range is not None
-    structures, ends = far.num_structures, truncation(settings, far)
-    periodic = jnp.zeros(structures, bool) if far.long_range.periodic is None else far.long_range.periodic
-    kind = jnp.where(jnp.asarray(periodic), 0, COULOMB_BY_PAIRS)
+    structures, sigma, ends = far.num_structures, settings.screening_length, truncation(settings, far)
+    cells, exact = far.long_range.periodic, settings.electrostatics == "exact"
+    kind = jnp.full(structures, COULOMB_BY_PAIRS)
+    if exact and cells is not None:
+        kind = jnp.where(jnp.asarray(cells), 0, kind)
     if ends is not None:
-        kind = kind + jnp.where(ends.structures, TRUNCATED, 0)
+        kind = kind + jnp.where(ends.structures, TRUNCATED if exact else TRUNCATED + COULOMB_ENDS, 0)
+    cutoff = np.inf if ends is None else ends.cutoff
+    end_of_charges = (0.0, 0.0, 0.0) if ends is None else (*end_of_coulomb(cutoff, sigma), BLEND_START * cutoff)
     constants = FarConstants(
         Heads(settings.num_heads, settings.degrees), units.bohr, units.hartree, units.coulomb_constant,
-        settings.dispersion_scale, ends.cutoff if ends is not None else np.inf, settings.dispersion_damping,
-        settings.screening_length,
+        settings.dispersion_scale, cutoff, settings.dispersion_damping, sigma, *end_of_charges,
     )  # fmt: skip
     polarizability, ratio = oscillators(ratios, far)
     dispersion, coulomb = far_energies(
         constants, places_of(far, strain), FarAtoms(polarizability, charges), ratio, kind.astype(jnp.int32)
     )
+    if ends is not None and settings.electrostatics == "wolf":
+        coulomb = coulomb + self_energies(charges, far, ends, sigma)
     electrostatics = atomic_term(coulomb, far)
-    if far.long_range.periodic is not None:
-        waves = reciprocal_term(charges, far, strain, settings.screening_length)
+    if exact and cells is not None:
+        waves = reciprocal_term(charges, far, strain, sigma)
         electrostatics = Term(*(a + b for a, b in zip(electrostatics, waves, strict=True)))
     return {"electrostatics": electrostatics, "dispersion": atomic_term(dispersion, far)}

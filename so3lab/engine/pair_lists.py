@@ -86,9 +86,7 @@ def find_surroundings(
     flaws = jnp.zeros(structures, jnp.int32)
     if surroundings.gathered_at is not None:
         too_far = _left_the_skin(surroundings, reach, positions, cells, structure_index).astype(jnp.int32)
-        flaws = flaws + STALE * (
-            too_far.max()[None] if structures == 1 else flaws.at[structure_index].max(too_far)
-        )
+        flaws = flaws + STALE * (too_far.max()[None] if structures == 1 else flaws.at[structure_index].max(too_far))
     if surroundings.origins is not None and cells is not None:
         origins = surroundings.origins.astype(positions.dtype)
         positions = positions - times_matrix(origins, cells, structure_index)

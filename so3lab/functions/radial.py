@@ -63,9 +63,7 @@ def _bernstein(t: Float[Array, "pairs 1"], count: int) -> Float[Array, "pairs ba
     return jnp.exp(exponents + log_rest * jnp.asarray(count - 1 - k, t.dtype))
 
 
-def cutoff_weight(
-    distances: Float[Array, " pairs"], kind: CutoffFunction, cutoff: float
-) -> Float[Array, " pairs"]:
+def cutoff_weight(distances: Float[Array, " pairs"], kind: CutoffFunction, cutoff: float) -> Float[Array, " pairs"]:
     r"""Smooth weight of a pair, exactly 0 at and beyond the cutoff; with :math:`x = d / r_c`:
 
     - ``phys``: :math:`1 - 10x^3 + 15x^4 - 6x^5` (SO3LR; two continuous derivatives).

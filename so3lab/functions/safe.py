@@ -18,9 +18,7 @@ def safe_norm(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
 
 
-def masked(
-    mask: Bool[Array, " rows"], values: Float[Array, "rows *rest"], fill: float
-) -> Float[Array, "rows *rest"]:
+def masked(mask: Bool[Array, " rows"], values: Float[Array, "rows *rest"], fill: float) -> Float[Array, "rows *rest"]:
     """``values`` where ``mask`` holds and the constant ``fill`` elsewhere, with zero gradient there.
 
     Padding is replaced *before* a function that is singular on it, because a NaN that is

@@ -58,9 +58,7 @@ def _harmonics(degree: int, x, y, z) -> list:
     ]
 
 
-def spherical_harmonics(
-    unit_vectors: Float[Array, "pairs 3"], degrees: Sequence[int]
-) -> Float[Array, "pairs orders"]:
+def spherical_harmonics(unit_vectors: Float[Array, "pairs 3"], degrees: Sequence[int]) -> Float[Array, "pairs orders"]:
     """Real spherical harmonics of the given degrees, concatenated.
 
     Args:
@@ -98,9 +96,7 @@ def parity(degrees: Sequence[int]) -> np.ndarray:
     return np.concatenate([np.full(2 * degree + 1, (-1.0) ** degree) for degree in degrees])
 
 
-def contract(
-    euclidean: Float[Array, "*rows orders"], degrees: Sequence[int]
-) -> Float[Array, "*rows degrees"]:
+def contract(euclidean: Float[Array, "*rows orders"], degrees: Sequence[int]) -> Float[Array, "*rows degrees"]:
     r"""One invariant per degree: the l = 0 contraction with positive coefficients.
 
     .. math:: \mathrm{inv}_l(\chi) = (2l+1)^{-1/2} \sum_m \chi_{lm}^2

@@ -117,9 +117,7 @@ def label(
             os.fsync(journal.fileno())
             failed += "failed" in result
             remaining = (time.monotonic() - started) / count * (len(todo) - count)
-            yield LabelProgress(
-                len(finished) + count, len(frames), failed, i, result.get("failed"), remaining
-            )
+            yield LabelProgress(len(finished) + count, len(frames), failed, i, result.get("failed"), remaining)
 
 
 def read_labels(journal: str | os.PathLike) -> Labels:
@@ -168,9 +166,7 @@ def net_force_and_torque(
 
 def _fingerprint(atoms: Atoms) -> str:
     """Changes when elements, positions or cell change in any bit."""
-    return fingerprint(
-        atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc
-    )
+    return fingerprint(atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
 
 
 # --- one frame -------------------------------------------------------------------------------------

@@ -49,9 +49,7 @@ class PySCFDensityFunctional(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "forces"]  # type: ignore[misc]
 
-    def __init__(
-        self, functional: str, basis: str, grid_level: int = 3, convergence_hartree: float = 1e-9
-    ) -> None:
+    def __init__(self, functional: str, basis: str, grid_level: int = 3, convergence_hartree: float = 1e-9) -> None:
         super().__init__()
         try:
             import pyscf.dft

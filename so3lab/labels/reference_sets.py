@@ -48,8 +48,7 @@ class Recipe(NamedTuple):
 
 LEVEL_NAMES = {
     "gfn2": "GFN2-xTB",
-    "pbe": "PBE/def2-SVP, density fitting, grid level 3, energy converged to 1e-9 hartree, "
-    "forces with grid response",
+    "pbe": "PBE/def2-SVP, density fitting, grid level 3, energy converged to 1e-9 hartree, forces with grid response",
 }
 CITATIONS = {
     "gfn2": "C. Bannwarth, S. Ehlert, S. Grimme, J. Chem. Theory Comput. 15, 1652 (2019)",
@@ -78,9 +77,7 @@ def ethanol_runs() -> list[Run]:
     """Twelve trajectories at 500 K: four from the trans well and four from each gauche well."""
     hydroxyl = (0, 1, 2, 8)
     wells = (180.0, 60.0, -60.0) * 4
-    return [
-        Run("md", SEED + k, 97, 500.0, 160.0, 500.0, ((hydroxyl, angle),)) for k, angle in enumerate(wells)
-    ]
+    return [Run("md", SEED + k, 97, 500.0, 160.0, 500.0, ((hydroxyl, angle),)) for k, angle in enumerate(wells)]
 
 
 def ala2_runs() -> list[Run]:
@@ -214,9 +211,7 @@ def _collect(recipe: Recipe, work: Path) -> Samples:
     return Samples(np.concatenate([positions, extra]), origin, trajectory, dropped)
 
 
-def _store(
-    recipe: Recipe, samples: Samples, frames: list[Atoms], done: labels.Labels, out: Path
-) -> Iterator[str]:
+def _store(recipe: Recipe, samples: Samples, frames: list[Atoms], done: labels.Labels, out: Path) -> Iterator[str]:
     """Write the npz file and report what is in it."""
     low = done.energies < done.energies.min() + HIGHEST_ENERGY
     kept = np.array(done.indices)[low]
@@ -232,9 +227,7 @@ def _store(
         "failed": len(done.failures),
         "dropped_broken_bonds": samples.dropped,
         "dropped_high_energy": int((~low).sum()),
-        "energy_autocorrelation_lag1_md": round(
-            sampling.energy_autocorrelation(energies[md], trajectory[md]), 4
-        ),
+        "energy_autocorrelation_lag1_md": round(sampling.energy_autocorrelation(energies[md], trajectory[md]), 4),
         "largest_net_force_eV_per_angstrom": float(np.max(balance, axis=0)[0]),
         "largest_net_torque_eV": float(np.max(balance, axis=0)[1]),
     }

@@ -166,9 +166,7 @@ def representable(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, 
     return np.round((positions - positions.mean(axis=0)) * 65536.0) / 65536.0
 
 
-def energy_autocorrelation(
-    energies: Float[np.ndarray, " frames"], trajectory: Int[np.ndarray, " frames"]
-) -> float:
+def energy_autocorrelation(energies: Float[np.ndarray, " frames"], trajectory: Int[np.ndarray, " frames"]) -> float:
     """Correlation of the energies of consecutive frames, about the mean of each trajectory.
 
     .. math:: \\rho_1 = \\sum_t \\delta E_t \\delta E_{t+1} / \\sum_t \\delta E_t^2
@@ -187,9 +185,7 @@ def _thermalize(atoms: Atoms, temperature_K: float, rng: np.random.Generator) ->
     atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * width[:, None])
 
 
-def _lengths(
-    positions: Float[np.ndarray, "atoms 3"], pairs: Int[np.ndarray, "pairs 2"]
-) -> Float[np.ndarray, " pairs"]:
+def _lengths(positions: Float[np.ndarray, "atoms 3"], pairs: Int[np.ndarray, "pairs 2"]) -> Float[np.ndarray, " pairs"]:
     return np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)
 
 

@@ -33,11 +33,7 @@ class Unavailable(RuntimeError):
 def compiler() -> str | None:
     """The C compiler: ``$CC``, or the first of cc, gcc and clang that is there."""
     chosen = os.environ.get("CC")
-    return (
-        shutil.which(chosen)
-        if chosen
-        else next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    )
+    return shutil.which(chosen) if chosen else next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
 
 
 def variant(dtype: str, heads: int, degrees: int) -> str:
@@ -91,9 +87,7 @@ def _compile(path: Path, dtype: str, heads: int, degrees: int) -> None:
             command += [str(SOURCE / "library.c"), "-o", str(made), "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TOO_LONG_S, check=False)
             if done.returncode != 0:
-                said = [line for line in done.stderr.splitlines() if "error" in line] or [
-                    "it does not say why"
-                ]
+                said = [line for line in done.stderr.splitlines() if "error" in line] or ["it does not say why"]
                 raise Unavailable(f"{program} failed: {said[0]}")
             made.replace(path)  # another process may have made the same: either will do
     except (OSError, subprocess.TimeoutExpired) as error:

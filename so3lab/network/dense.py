@@ -5,18 +5,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import FastFilter
 from so3lab.network.initializers import Rngs, dense, lecun_of_heads, weights, zeros
-from so3lab.network.messages import head_minor, heads_to_matrix
 from so3lab.network.settings import ModelSettings
 
 
 class Mlp(nnx.Module):
     """Two dense layers with silu between."""
 
-    def __init__(
-        self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: Rngs
-    ):
+    def __init__(self, sizes: tuple[int, int, int], *, zero_out: bool = False, use_bias: bool = True, rngs: Rngs):
         self.first = dense(sizes[0], sizes[1], use_bias=use_bias, rngs=rngs)
         self.second = dense(sizes[1], sizes[2], use_bias=use_bias, zero=zero_out, rngs=rngs)
 
@@ -47,7 +43,7 @@ class ClosedResidualMlp(nnx.Module):
 
 
 class Filter(nnx.Module):
-    """Pair filter: a function of the distance plus a function of the invariants of χ_j - χ_i; head-minor."""
+    """Pair filter: a function of the distance plus a function of the invariants of χ_j - χ_i."""
 
     def __init__(self, settings: ModelSettings, heads: int, *, rngs: Rngs):
         features, degrees = settings.num_features, len(settings.degrees)
@@ -56,40 +52,27 @@ class Filter(nnx.Module):
         self.geometric = Mlp((degrees, features // 4, features), rngs=rngs)
 
     def __call__(
-        self,
-        basis: Float[Array, "pairs basis"],
-        invariants: Float[Array, "pairs degrees"] | None,
-        fast: FastFilter | None = None,
-    ) -> Float[Array, "pairs features"]:
+        self, basis: Float[Array, "pairs basis"], invariants: Float[Array, "pairs degrees"] | None
+    ) -> Float[Array, "pairs heads width"]:
         """Filters of pairs.
 
         Args:
-            basis: Radial basis, or the shared basis of :mod:`so3lab.engine.compressed_filters`.
-            invariants: None means all zero: the geometric part is then one vector for all pairs.
-            fast: This filter on the shared basis.
+            basis: Radial basis.
+            invariants: None means all zero: the geometric part is then one row for all pairs.
         """
         if invariants is None:
             invariants = jnp.zeros((1, self.geometric.first.in_features), basis.dtype)
-        hidden = jax.nn.silu(self.geometric.first(invariants))
-        if fast is not None:
-            return basis @ fast.radial + (hidden @ fast.geometric + fast.bias)
-        radial = jax.nn.silu(self.radial.first(basis))
-        return self._last(self.radial, radial) + self._last(self.geometric, hidden)
-
-    def _last(self, mlp: Mlp, hidden: Float[Array, "*rows hidden"]) -> Float[Array, "*rows features"]:
-        """The last layer of a network with its output in head-minor order."""
-        bias = mlp.second.bias
-        assert bias is not None
-        order = head_minor(mlp.second.out_features, self.heads)
-        return hidden @ mlp.second.kernel[...][:, order] + bias[...][order]
+        filters = self.radial(basis) + self.geometric(invariants)
+        return filters.reshape(filters.shape[0], self.heads, -1)
 
 
 class HeadProjection(nnx.Module):
-    """Linear map that acts within each head, without bias; stored as [heads, out, in], with head-minor result."""
+    """Linear map that acts within each head, without bias; stored as [heads, out, in]."""
 
     def __init__(self, features: int, heads: int, *, zero: bool = False, rngs: Rngs):
         width = features // heads
         self.blocks = weights(zeros if zero else lecun_of_heads, heads, width, width, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms features"]:
-        return x @ heads_to_matrix(self.blocks[...])
+    def __call__(self, x: Float[Array, "atoms features"]) -> Float[Array, "atoms heads width"]:
+        blocks = self.blocks[...]
+        return jnp.einsum("ahi,hoi->aho", x.reshape(x.shape[0], blocks.shape[0], -1), blocks)

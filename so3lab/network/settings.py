@@ -162,9 +162,7 @@ class ModelSettings:
         """
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
-            raise ValueError(
-                f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file"
-            )
+            raise ValueError(f"model settings hold unknown fields {sorted(unknown)}; update so3lab to read this file")
         restored: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
         }

@@ -109,9 +109,7 @@ def ramachandran(
         raise ValueError(f"bins must be at least 1, got {bins}")
     phi, psi = (np.ravel(np.asarray(angles, np.float64)) for angles in (phi_deg, psi_deg))
     if not len(phi) or not (np.isfinite(phi).all() and np.isfinite(psi).all()):
-        raise ValueError(
-            f"phi_deg and psi_deg must hold finite angles, got {len(phi)} with NaN or none at all"
-        )
+        raise ValueError(f"phi_deg and psi_deg must hold finite angles, got {len(phi)} with NaN or none at all")
     square = [np.floor(((angles + 180.0) % 360.0) * bins / 360.0).astype(int) % bins for angles in (phi, psi)]
     counts = np.bincount(square[0] * bins + square[1], minlength=bins * bins)
     centres = -180.0 + 360.0 / bins * (np.arange(bins) + 0.5)

@@ -43,9 +43,7 @@ def times_of(time_fs: Float[np.ndarray, " times"], frames: int) -> Float[np.ndar
         ValueError: If there are not as many times as frames.
     """
     if len(time_fs) != frames:
-        raise ValueError(
-            f"time_fs must hold one time per frame, got {len(time_fs)} times for {frames} frames"
-        )
+        raise ValueError(f"time_fs must hold one time per frame, got {len(time_fs)} times for {frames} frames")
     return np.asarray(time_fs, np.float64)
 
 

@@ -54,9 +54,7 @@ def internal_coordinates(
     return pd.DataFrame(columns)
 
 
-def dihedral_degrees(
-    positions: Float[np.ndarray, "frames atoms 3"], atoms: Dihedral
-) -> Float[np.ndarray, " frames"]:
+def dihedral_degrees(positions: Float[np.ndarray, "frames atoms 3"], atoms: Dihedral) -> Float[np.ndarray, " frames"]:
     """Signed dihedral angle of four atoms in each frame, degrees in (-180, 180], IUPAC sign; no periodic images."""
     _check_atoms("dihedral", atoms, positions.shape[1])
     chain = positions[:, list(atoms)]
@@ -65,9 +63,7 @@ def dihedral_degrees(
 
 def _check_atoms(name: str, atoms: Sequence[int], count: int) -> None:
     if len(atoms) not in (2, 3, 4) or len(set(atoms)) != len(atoms):
-        raise ValueError(
-            f"coordinate {name!r} must name two, three or four different atoms, got {tuple(atoms)}"
-        )
+        raise ValueError(f"coordinate {name!r} must name two, three or four different atoms, got {tuple(atoms)}")
     if min(atoms) < 0 or max(atoms) >= count:
         raise ValueError(f"coordinate {name!r} must name atoms 0 to {count - 1}, got {tuple(atoms)}")
 

@@ -97,9 +97,7 @@ def radial_distribution(
     if cells is None:
         cells = np.broadcast_to(np.asarray(atoms.cell), (len(positions), 3, 3))
     if np.shape(cells) != (len(positions), 3, 3):
-        raise ValueError(
-            f"cells must be one for each of {len(positions)} frames, got shape {np.shape(cells)}"
-        )
+        raise ValueError(f"cells must be one for each of {len(positions)} frames, got shape {np.shape(cells)}")
     for frame, cell in zip(np.asarray(positions, np.float64), np.asarray(cells, np.float64), strict=True):
         i, j, images = pair_list(frame, longest, cell, atoms.pbc)
         distances = np.linalg.norm(frame[j] - frame[i] + images @ cell, axis=1)

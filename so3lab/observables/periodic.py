@@ -9,9 +9,7 @@ Cell = Float[np.ndarray, "3 3"] | Float[np.ndarray, "frames 3 3"] | None
 """Lattice vectors as rows, Å: one cell for all frames or one per frame; None, and vectors of zeros, do not repeat."""
 
 
-def minimum_image(
-    vectors: Float[np.ndarray, "frames *rest 3"], cell: Cell
-) -> Float[np.ndarray, "frames *rest 3"]:
+def minimum_image(vectors: Float[np.ndarray, "frames *rest 3"], cell: Cell) -> Float[np.ndarray, "frames *rest 3"]:
     """The shortest vectors that differ from the given ones by lattice vectors; exact for skewed cells too.
 
     Args:
@@ -28,9 +26,7 @@ def minimum_image(
         return vectors
     cells = np.asarray(cell, np.float64)
     if cells.ndim == 3 and len(cells) != len(vectors):
-        raise ValueError(
-            f"cell must be one cell or one per frame, got {len(cells)} for {len(vectors)} frames"
-        )
+        raise ValueError(f"cell must be one cell or one per frame, got {len(cells)} for {len(vectors)} frames")
     if cells.ndim == 3 and (cells == cells[0]).all():
         cells = cells[0]
     if cells.ndim == 2:

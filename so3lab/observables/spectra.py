@@ -97,9 +97,7 @@ def vibrational_spectrum(
         zero_padding=zero_padding, highest_per_cm=highest_per_cm,
     )  # fmt: skip
     total = np.mean(np.sum(weighted**2, axis=1))
-    return pd.DataFrame(
-        {"wavenumber_per_cm": table["wavenumber_per_cm"], "intensity": table["power"] / total}
-    )
+    return pd.DataFrame({"wavenumber_per_cm": table["wavenumber_per_cm"], "intensity": table["power"] / total})
 
 
 def _weighted(velocities: np.ndarray, masses: np.ndarray | None) -> Float[np.ndarray, "frames channels"]:

@@ -30,9 +30,7 @@ def kinetic_temperature(
         ValueError: If ``freedom`` is not positive, or there are not as many times as frames.
     """
     if freedom < 1:
-        raise ValueError(
-            f"freedom must be positive, got {freedom}: atoms that cannot move have no temperature"
-        )
+        raise ValueError(f"freedom must be positive, got {freedom}: atoms that cannot move have no temperature")
     kinetic = 0.5 * np.sum(masses[:, None] * np.asarray(velocities, np.float64) ** 2, axis=(1, 2))
     temperature = 2.0 * kinetic / (freedom * units.kB)
     return pd.DataFrame({"time_fs": times_of(time_fs, len(velocities)), "temperature_K": temperature})

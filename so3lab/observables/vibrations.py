@@ -47,9 +47,7 @@ def finite_difference_hessian(
     for coordinate in range(centre.size):
         shift = np.zeros(centre.size)
         shift[coordinate] = step
-        ahead, behind = (
-            np.asarray(forces(centre + s * shift.reshape(-1, 3)), np.float64) for s in (1.0, -1.0)
-        )
+        ahead, behind = (np.asarray(forces(centre + s * shift.reshape(-1, 3)), np.float64) for s in (1.0, -1.0))
         if ahead.shape != centre.shape or not np.isfinite(ahead + behind).all():
             raise ValueError(
                 f"forces must give finite numbers of shape {centre.shape}, got shape {ahead.shape} with atom "
@@ -91,9 +89,7 @@ def normal_modes(
         raise ValueError(f"masses must be positive (amu), got {masses.min()}")
     asymmetry = np.abs(hessian - hessian.T).max()
     if not asymmetry <= 1e-3 * np.abs(hessian).max():
-        raise ValueError(
-            f"hessian must be symmetric and finite, its largest asymmetry is {asymmetry:.3g} eV/Å²"
-        )
+        raise ValueError(f"hessian must be symmetric and finite, its largest asymmetry is {asymmetry:.3g} eV/Å²")
     roots = np.repeat(np.sqrt(masses), 3)
     inside = _vibrational_space(masses, positions)
     weighted = inside.T @ (0.5 * (hessian + hessian.T) / np.outer(roots, roots)) @ inside

@@ -45,9 +45,7 @@ class So3labCalculator(Calculator):
             return [*changes, "initial_charges"]
         return changes
 
-    def calculate(
-        self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)
-    ):
+    def calculate(self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """Fill ``results`` for a structure."""
         super().calculate(atoms, properties, system_changes)
         structure = self.atoms

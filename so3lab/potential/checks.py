@@ -40,9 +40,7 @@ def check_elements(atoms: ase.Atoms, trained: Sequence[int], settings: ModelSett
         )
 
 
-def check_electrons(
-    atoms: ase.Atoms, settings: ModelSettings, charges: Sequence[float] | None = None
-) -> None:
+def check_electrons(atoms: ase.Atoms, settings: ModelSettings, charges: Sequence[float] | None = None) -> None:
     """Refuse impossible charges, charges that a model cannot tell from others, and electrons that it never saw.
 
     Args:

@@ -63,9 +63,7 @@ def read_model(path: Path) -> ModelContent:
             about = json.loads((file.metadata() or {}).get("so3lab", "null"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} is not a readable safetensors file ({error}); copy or train it again"
-        ) from error
+        raise ValueError(f"{path} is not a readable safetensors file ({error}); copy or train it again") from error
     if about is None:
         raise ValueError(f"{path} holds tensors but is not a so3lab model: it lacks the settings")
     if about["format"] > _FORMAT:
@@ -88,13 +86,9 @@ def state_from(settings: ModelSettings, tensors: dict[str, np.ndarray], source: 
     flat = dict(nnx.to_flat_state(abstract_network(settings)[1]))
     names = {".".join(str(part) for part in key): key for key in flat}
     if set(names) != set(tensors):
-        raise ValueError(
-            f"{source} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra"
-        )
+        raise ValueError(f"{source} is damaged: tensors {sorted(set(names) ^ set(tensors))} are missing or extra")
     for name, key in names.items():
         if flat[key].shape != tensors[name].shape:
-            raise ValueError(
-                f"{source} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}"
-            )
+            raise ValueError(f"{source} is damaged: {name} has shape {tensors[name].shape}, not {flat[key].shape}")
         flat[key] = flat[key].replace(tensors[name])
     return nnx.from_flat_state(list(flat.items()))

@@ -26,10 +26,9 @@ from so3lab.engine.energy_model import (
     run_network,
 )
 from so3lab.machine.checksum import fingerprint
-from so3lab.network.layer import AttentionWeights
 from so3lab.network.pairwise.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.network.settings import Electrostatics, ModelSettings
-from so3lab.network.so3krates import So3krates
+from so3lab.network.so3krates import AttentionWeights, So3krates
 from so3lab.potential.checks import check_electrons, check_elements
 from so3lab.potential.model_file import (
     ModelContent,
@@ -119,9 +118,7 @@ class Potential:
     dtype: Dtype = "float32"
 
     @classmethod
-    def initial(
-        cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any
-    ) -> "Potential":
+    def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
         """An untrained potential with random weights."""
         with numerics("float32"):
             parameters = _initial_parameters(settings, seed)
@@ -201,9 +198,7 @@ class Potential:
         path = explain_path(self.settings, self.collapse_fit, self.collapses, atoms)
         return path | explain_far(atoms, long_range_needs(self.settings))
 
-    def with_electrostatics(
-        self, mode: Electrostatics, long_range_cutoff: float | None = None
-    ) -> "Potential":
+    def with_electrostatics(self, mode: Electrostatics, long_range_cutoff: float | None = None) -> "Potential":
         """The same weights with the charges' energy computed in another mode.
 
         Args:

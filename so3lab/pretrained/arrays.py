@@ -62,9 +62,7 @@ class _Collector:
             self.found[path] = array
             return
         if id(value) in self._seen or not depth:
-            raise PickleRefused(
-                f"the dictionary {path!r:.80} holds itself, is used twice or is nested too deeply"
-            )
+            raise PickleRefused(f"the dictionary {path!r:.80} holds itself, is used twice or is nested too deeply")
         self._seen.add(id(value))
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -98,9 +96,7 @@ def _array(raw: bytes, dtype: np.dtype, shape: Any, order: Any, path: str) -> np
     for n in shape:
         size *= n
     if size != len(raw):
-        raise PickleRefused(
-            f"{path} is damaged: shape {shape!r:.80} needs {size} bytes, but there are {len(raw)}"
-        )
+        raise PickleRefused(f"{path} is damaged: shape {shape!r:.80} needs {size} bytes, but there are {len(raw)}")
     values = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
     return np.ascontiguousarray(values, dtype.newbyteorder("="))
 

@@ -38,9 +38,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     folder = path if path.is_dir() else path.parent
     described = folder / HYPERPARAMETERS
     if path.is_dir() and not described.is_file() and path.name.startswith(STEP):
-        described = next(
-            (f / HYPERPARAMETERS for f in path.parents if (f / HYPERPARAMETERS).is_file()), described
-        )
+        described = next((f / HYPERPARAMETERS for f in path.parents if (f / HYPERPARAMETERS).is_file()), described)
     if not described.is_file():
         raise FileNotFoundError(
             f"{folder} holds no {HYPERPARAMETERS}, which says what the network is; copy it beside the parameters"
@@ -61,9 +59,7 @@ def _parameters_in(folder: Path) -> Path:
         steps += place.glob(f"{STEP}*")
     numbered = [(_step_number(step), step) for step in steps if _step_number(step) is not None]
     if not numbered:
-        raise FileNotFoundError(
-            f"{folder} holds neither {PARAMETERS} nor training steps (checkpoints/{STEP}...)"
-        )
+        raise FileNotFoundError(f"{folder} holds neither {PARAMETERS} nor training steps (checkpoints/{STEP}...)")
     newest = max(numbered)[1]
     for item in ("params", "state"):
         if (newest / item).is_dir():

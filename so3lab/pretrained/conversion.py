@@ -124,9 +124,7 @@ def _in_eV(tensors: Tree, energy_unit: str) -> Tree:
 
     factor = ENERGY_UNITS[energy_unit]
     scaled = ("energy.final.kernel", "energy.final.bias", "energy.shifts")
-    return {
-        name: array * array.dtype.type(factor) if name in scaled else array for name, array in tensors.items()
-    }
+    return {name: array * array.dtype.type(factor) if name in scaled else array for name, array in tensors.items()}
 
 
 def _potential(converted: _Converted, name: str, dtype: Dtype) -> Potential:

@@ -117,9 +117,7 @@ def _ways() -> Iterator[tuple[str, list[str]]]:
     else:
         for wheel in _bundled_pips():
             yield "Python's bundled pip", [sys.executable, str(wheel / "pip"), *download]
-    if uv := shutil.which(
-        "uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    ):
+    if uv := shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"):
         yield "uv", [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target"]
     if importlib.util.find_spec("pip") is None and (pip := shutil.which("pip")):
         yield pip, [pip, *download]

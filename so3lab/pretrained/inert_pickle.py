@@ -79,9 +79,7 @@ def read(data: bytes) -> Any:
     except PickleRefused:
         raise
     except Exception as error:  # whatever a damaged file makes the disassembler or a list stumble over
-        raise PickleRefused(
-            f"the pickle is damaged or truncated ({error or type(error).__name__})"
-        ) from error
+        raise PickleRefused(f"the pickle is damaged or truncated ({error or type(error).__name__})") from error
     return machine.result()
 
 
@@ -118,9 +116,7 @@ class _Machine:
         elif name in self._do:
             self._do[name](argument)
         else:
-            raise PickleRefused(
-                f"the pickle uses the instruction {name}, which files of parameters do not need"
-            )
+            raise PickleRefused(f"the pickle uses the instruction {name}, which files of parameters do not need")
 
     def result(self) -> Any:
         if len(self._stack) != 1 or self._stack[0] is _MARK:

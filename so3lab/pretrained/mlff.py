@@ -97,9 +97,7 @@ def _refuse_unknown(model: Mapping[str, Any]) -> None:
     if model.get("activation_fn", "silu") != "silu":
         raise ValueError(f"activation_fn must be 'silu', got {model['activation_fn']!r}")
     for name in ("electrostatic_energy_bool", "dispersion_energy_bool"):
-        if model.get(name) and (
-            model.get("energy_activation_fn") != "silu" or not model.get("energy_regression_dim")
-        ):
+        if model.get(name) and (model.get("energy_activation_fn") != "silu" or not model.get("energy_regression_dim")):
             raise ValueError(
                 f"with {name}, so3lab needs energy_activation_fn = 'silu' and an energy_regression_dim, got "
                 f"{model.get('energy_activation_fn')!r} and {model.get('energy_regression_dim')!r}"
@@ -118,6 +116,4 @@ def _mean_neighbors(model: Mapping[str, Any], data: Mapping[str, Any]) -> float:
     for section in (data, model):
         if section.get("avg_num_neighbors") is not None:
             return float(section["avg_num_neighbors"])
-    raise ValueError(
-        "message_normalization is 'avg_num_neighbors', but the hyperparameters hold no avg_num_neighbors"
-    )
+    raise ValueError("message_normalization is 'avg_num_neighbors', but the hyperparameters hold no avg_num_neighbors")

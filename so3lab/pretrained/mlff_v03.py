@@ -47,9 +47,7 @@ def settings_from_v03(hyperparameters: Mapping[str, Any]) -> ModelSettings:
     _refuse(geometry, {"sphc_normalization": None, "solid_harmonic": False}, "geometry embedding")
     _refuse(energy, {"zbl_repulsion": False, "zbl_repulsion_shift": 0.0}, "energy")
     if geometry["degrees"] != layers[0]["degrees"]:
-        raise ValueError(
-            f"degrees differ: {geometry['degrees']} in the geometry, {layers[0]['degrees']} in layers"
-        )
+        raise ValueError(f"degrees differ: {geometry['degrees']} in the geometry, {layers[0]['degrees']} in layers")
     return ModelSettings(
         num_features=features,
         num_layers=len(layers),
@@ -181,9 +179,7 @@ def _refuse(options: Mapping[str, Any], defaults: Mapping[str, Any], where: str)
 
 def _translated(options: Mapping[str, Any], name: str, choices: Mapping[str, str]) -> str:
     if options[name] not in choices:
-        raise ValueError(
-            f"{name} must be one of {', '.join(choices)}, got {options[name]!r}: so3lab has no other"
-        )
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {options[name]!r}: so3lab has no other")
     return choices[options[name]]
 
 

@@ -171,15 +171,10 @@ def from_torch(settings: ModelSettings, source: Tree) -> Tree:
     if not settings.learn_atomic_shifts and np.all(present.get(TORCH_SHIFTS, np.zeros(1)) == 0.0):
         present.pop(TORCH_SHIFTS, None)
     _require(present, names, allowed=TORCH_UNUSED_HEADS)
-    return {
-        row.ours: _shaped(row, [_untransposed(row.kind, present[name]) for name in row.torch])
-        for row in wanted
-    }
+    return {row.ours: _shaped(row, [_untransposed(row.kind, present[name]) for name in row.torch]) for row in wanted}
 
 
-TORCH_SCALES, TORCH_SHIFTS = (
-    f"atomic_energy_output_block.energy_{what}" for what in ("scales.weight", "shifts")
-)
+TORCH_SCALES, TORCH_SHIFTS = (f"atomic_energy_output_block.energy_{what}" for what in ("scales.weight", "shifts"))
 TORCH_CONSTANTS = (
     ".radial_basis_fn.b", ".radial_basis_fn.k", ".radial_basis_fn.k_rev", ".radial_basis_fn.gamma",
     ".radial_basis_fn.freqs", ".degree_repeats", ".cg_rep", ".segment_ids", ".segment_sum_matrix",
@@ -208,9 +203,7 @@ def _first_level(name: str, array: np.ndarray) -> np.ndarray:
     if axes is None or array.ndim != axes or array.shape[-1] == 1:
         return array
     if np.any(array != array[..., :1]):
-        raise ValueError(
-            f"{name} holds {array.shape[-1]} different levels of theory; so3lab reads networks with one"
-        )
+        raise ValueError(f"{name} holds {array.shape[-1]} different levels of theory; so3lab reads networks with one")
     return array[..., :1]
 
 

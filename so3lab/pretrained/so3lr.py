@@ -85,9 +85,7 @@ def _from_cache(tell: Tell) -> Potential:
         target.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        tell(
-            f"{target.parent} cannot be written ({error.strerror}): SO3LR is not kept; SO3LAB_CACHE names another"
-        )
+        tell(f"{target.parent} cannot be written ({error.strerror}): SO3LR is not kept; SO3LAB_CACHE names another")
         with tempfile.TemporaryDirectory() as folder:
             potential = potential_from_torch(installed_model() or fetched_model(Path(folder), tell), MODEL)
         tell(CREDIT)

@@ -71,9 +71,7 @@ class _Reader:
             raise PickleRefused("the file holds no PyTorch module; save the whole model, not its state_dict")
         self._walk(self._root, "")
         attributes = {
-            name: value
-            for name, value in self._root.state.items()
-            if not name.startswith("_") and _plain(value)
+            name: value for name, value in self._root.state.items() if not name.startswith("_") and _plain(value)
         }
         return TorchModel(str(self._root.function), attributes, self._submodules, self._tensors)
 

@@ -65,9 +65,7 @@ def settings_from_torch(model: TorchModel) -> ModelSettings:
     _refuse_unknown(attributes)
     options: dict[str, Any] = {name: attributes[name] for name in SAME if name in attributes}
     options |= {ours: attributes[theirs] for theirs, ours in RENAMED.items() if theirs in attributes}
-    options["energy_regression_dim"] = attributes.get("energy_regression_dim") or attributes.get(
-        "num_features"
-    )
+    options["energy_regression_dim"] = attributes.get("energy_regression_dim") or attributes.get("num_features")
     for name, tensor, usual in (("scales", TORCH_SCALES, 1.0), ("shifts", TORCH_SHIFTS, 0.0)):
         learned = bool(attributes.get(f"energy_learn_atomic_type_{name}"))
         used = learned or bool(np.any(model.tensors.get(tensor, np.full(1, usual)) != usual))

@@ -129,9 +129,7 @@ class Book:
                     f"got {settings.get(name)!r}"
                 )
         if state is None:
-            raise ValueError(
-                f"{paths[0]} holds no state to go on from; start the study again in another folder"
-            )
+            raise ValueError(f"{paths[0]} holds no state to go on from; start the study again in another folder")
         frames = []
         for path, count in zip(paths, state["frames_written"].tolist(), strict=True):
             with Trajectory(path) as trajectory:
@@ -183,9 +181,7 @@ class Book:
         for temperature in dict.fromkeys(self._temperatures):
             of_it = [
                 (frames, histogram)
-                for frames, histogram, own in zip(
-                    *zip(*histograms, strict=True), self._temperatures, strict=True
-                )
+                for frames, histogram, own in zip(*zip(*histograms, strict=True), self._temperatures, strict=True)
                 if own == temperature and histogram is not None
             ]
             if not of_it:
@@ -195,9 +191,7 @@ class Book:
             reference = np.nan if self._reference is None else self._reference["h"].to_numpy()
             r = of_it[0][1]["r"].to_numpy()
             tables.append(
-                pd.DataFrame(
-                    {"temperature_K": temperature, "r": r, "simulated": mean, "reference": reference}
-                )
+                pd.DataFrame({"temperature_K": temperature, "r": r, "simulated": mean, "reference": reference})
             )
         columns = ["temperature_K", "r", "simulated", "reference"]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns, dtype=float)

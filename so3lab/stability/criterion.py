@@ -48,9 +48,7 @@ def judge(
     deviation = np.abs(lengths[: stable + 1] - mean_lengths)
     if not deviation.size:
         return Verdict(stable, np.zeros(len(deviation)), 0)
-    return Verdict(
-        stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1])
-    )
+    return Verdict(stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1]))
 
 
 def survival_interval(survived: int, replicas: int, sigmas: float = 2.0) -> tuple[float, float]:

@@ -139,15 +139,11 @@ def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval,
     if atoms.pbc.any():
         raise ValueError(f"atoms must be a free molecule, got atoms.pbc {atoms.pbc.tolist()}")
     if not len(bonds(atoms)):
-        raise ValueError(
-            f"atoms must have bonds to watch, {atoms.get_chemical_formula()} as it stands has none"
-        )
+        raise ValueError(f"atoms must have bonds to watch, {atoms.get_chemical_formula()} as it stands has none")
     if not len(temperatures_K) or not all(np.isfinite(t) and t > 0 for t in temperatures_K):
         raise ValueError(f"temperatures_K must be positive numbers, got {list(temperatures_K)}")
     if len(set(temperatures_K)) != len(temperatures_K):
-        raise ValueError(
-            f"temperatures_K must differ, got {list(temperatures_K)}; ask for more replicas instead"
-        )
+        raise ValueError(f"temperatures_K must differ, got {list(temperatures_K)}; ask for more replicas instead")
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
     if ensemble not in ("nose-hoover", "langevin", "csvr"):
@@ -155,9 +151,7 @@ def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval,
     if not timestep_fs > 0 or interval < 1:
         raise ValueError(f"timestep_fs and interval must be positive, got {timestep_fs} and {interval}")
     if not (np.isfinite(ps) and 1000.0 * ps >= interval * timestep_fs):
-        raise ValueError(
-            f"ps must be at least the {0.001 * interval * timestep_fs:g} ps of one frame, got {ps}"
-        )
+        raise ValueError(f"ps must be at least the {0.001 * interval * timestep_fs:g} ps of one frame, got {ps}")
     if reference is not None and not all(np.array_equal(z, atoms.numbers) for z in reference.numbers):
         raise ValueError(
             f"reference must hold the same atoms in the same order as atoms ({atoms.get_chemical_formula()}); "

@@ -80,9 +80,7 @@ def at_atoms(values: Shaped[Array, "atoms *rest"], index: HostOrDevice) -> Shape
     return values.at[index].get(mode="promise_in_bounds")
 
 
-def sum_at_atoms(
-    atoms: int, *parts: tuple[HostOrDevice, Float[Array, "pairs *rest"]]
-) -> Float[Array, "atoms *rest"]:
+def sum_at_atoms(atoms: int, *parts: tuple[HostOrDevice, Float[Array, "pairs *rest"]]) -> Float[Array, "atoms *rest"]:
     """Sum rows into the atoms that valid indices name, for any number of (index, rows)."""
     rows = parts[0][1]
     total = jnp.zeros((atoms, *rows.shape[1:]), rows.dtype)
@@ -91,9 +89,7 @@ def sum_at_atoms(
     return total
 
 
-def displacements(
-    graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
-) -> Float[Array, "pairs 3"]:
+def displacements(graph: Graph, strain: Float[Array, "structures 3 3"] | None = None) -> Float[Array, "pairs 3"]:
     """Vectors from receiver to sender, ``R_j - R_i + n @ cell`` in Å; padding gets (1, 1, 1).
 
     Args:

@@ -50,9 +50,7 @@ def complete_cell(cell: Float[np.ndarray, "3 3"], pbc: Bool[np.ndarray, " 3"]) -
     cell = np.array(cell, dtype=np.float64)
     lengths = np.linalg.norm(cell, axis=1)
     if np.any(pbc & (lengths < 1e-8)):
-        raise ValueError(
-            f"cell must have a lattice vector along every periodic direction, got {cell.tolist()}"
-        )
+        raise ValueError(f"cell must have a lattice vector along every periodic direction, got {cell.tolist()}")
     for missing in np.flatnonzero(lengths < 1e-8):
         others = cell[np.linalg.norm(cell, axis=1) > 1e-8]
         _, _, basis = np.linalg.svd(np.vstack([others, np.zeros((3, 3))]))

@@ -53,9 +53,7 @@ def from_smiles(smiles: str, *, seed: int = 0) -> ase.Atoms:
         "charge": sum(atom.GetFormalCharge() for atom in members),
         "spin": sum(atom.GetNumRadicalElectrons() for atom in members),
     }
-    atoms = ase.Atoms(
-        [atom.GetAtomicNum() for atom in members], positions - positions.mean(axis=0), info=info
-    )
+    atoms = ase.Atoms([atom.GetAtomicNum() for atom in members], positions - positions.mean(axis=0), info=info)
     if any(atom.GetIsotope() for atom in members):
         atoms.set_masses([atom.GetMass() for atom in members])
     return atoms
@@ -76,9 +74,7 @@ def molecule_with_hydrogens(smiles: str) -> Any:
         raise ValueError(f"smiles must describe at least one atom, got {smiles!r}")
     problems = Chem.DetectChemistryProblems(molecule)
     if problems:
-        raise ValueError(
-            f"smiles must describe a possible molecule, and {smiles!r} does not: {problems[0].Message()}"
-        )
+        raise ValueError(f"smiles must describe a possible molecule, and {smiles!r} does not: {problems[0].Message()}")
     if not all(atom.GetAtomicNum() for atom in molecule.GetAtoms()):
         raise ValueError(f"smiles must name the element of every atom, got {smiles!r} with a placeholder '*'")
     return Chem.AddHs(Chem.MolFromSmiles(smiles))
@@ -158,9 +154,7 @@ def read_structure(source: str) -> ase.Atoms:
     try:
         atoms = ase.io.read(path)
     except Exception as error:  # ASE's readers raise whatever they stumble over
-        raise ValueError(
-            f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?"
-        ) from error
+        raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
     assert isinstance(atoms, ase.Atoms)
     if not len(atoms):
         raise ValueError(f"{path} holds no atoms")

@@ -120,9 +120,7 @@ def batch_graph(frames: Frames) -> Graph:
     )
 
 
-def batch_order(
-    frames: int, batch_size: int, first_step: int, steps: int, seed: int
-) -> Int[np.ndarray, "steps batch"]:
+def batch_order(frames: int, batch_size: int, first_step: int, steps: int, seed: int) -> Int[np.ndarray, "steps batch"]:
     """Which frames each step sees: one permutation after another, without gaps, a function of the seed alone."""
     first, last = first_step * batch_size, (first_step + steps) * batch_size
     passes = range(first // frames, -(-last // frames))

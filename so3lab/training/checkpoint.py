@@ -61,9 +61,7 @@ class Checkpoints:
         if epoch is None:
             return None
         about = self._manager.restore(epoch, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
-        changed = [
-            key for key in self._fingerprint if about["fingerprint"].get(key) != self._fingerprint[key]
-        ]
+        changed = [key for key in self._fingerprint if about["fingerprint"].get(key) != self._fingerprint[key]]
         if changed:
             raise ValueError(
                 f"{self.folder} belongs to a run with other {', '.join(changed)}; "

@@ -124,9 +124,7 @@ def _prepare(
     dtype: Dtype,
 ) -> _Run:
     if len(train_data) < settings.batch_size:
-        raise ValueError(
-            f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}"
-        )
+        raise ValueError(f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}")
     if start is not None:
         model = start.settings
         check_frames(start, train_data, "training frame")
@@ -334,9 +332,7 @@ def learning_rates(
     return decayed * np.minimum(1.0, (number + 1.0) / max(settings.warmup_steps, 1))
 
 
-def _require_finite(
-    train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings
-) -> None:
+def _require_finite(train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings) -> None:
     if np.isfinite(train_loss) and np.isfinite(valid_loss):
         return
     bad = np.flatnonzero(~np.isfinite(losses))

@@ -49,9 +49,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):
-            raise ValueError(
-                f"give either epochs or minutes, got epochs={self.epochs} and minutes={self.minutes}"
-            )
+            raise ValueError(f"give either epochs or minutes, got epochs={self.epochs} and minutes={self.minutes}")
         for name in (
             "epochs", "minutes", "batch_size", "learning_rate", "gradient_clip", "patience_epochs", "huber_delta",
         ):  # fmt: skip

@@ -69,9 +69,7 @@ def check_long_range(model: ModelSettings, batch_size: int, *parts: Dataset) -> 
         return
     periodic = np.concatenate([np.atleast_2d(part.pbc).any(axis=-1) for part in parts])
     if batch_size == 1 and periodic.any() and not periodic.all():
-        raise ValueError(
-            "batch_size must be at least 2 where some frames are molecules and some cells, got 1"
-        )
+        raise ValueError("batch_size must be at least 2 where some frames are molecules and some cells, got 1")
     if model.electrostatics not in ("none", "exact") or model.long_range_cutoff is not None:
         raise ValueError(
             "a model is trained and evaluated without truncation: take potential.with_electrostatics('exact'), "

@@ -71,9 +71,7 @@ def export(
     if path_out.exists() and Path(path_in).exists() and os.path.samefile(path_in, path_out):
         raise ValueError(f"path_out must be another file than path_in, got {path_out} for both")
     if path_out.exists() and not overwrite:
-        raise FileExistsError(
-            errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True"
-        )
+        raise FileExistsError(errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True")
     if not path_out.parent.is_dir():
         raise FileNotFoundError(
             errno.ENOENT, f"the folder of {path_out} does not exist; make it with: mkdir -p {path_out.parent}"
@@ -179,9 +177,7 @@ def _write_h5md(path: Path, part: _Part) -> None:
     ) as writer:  # fmt: skip
         for start in range(0, len(part), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            block: dict[str, Any] = {
-                name: table[name].to_numpy()[rows] for name in ("step", "time_fs", *observables)
-            }
+            block: dict[str, Any] = {name: table[name].to_numpy()[rows] for name in ("step", "time_fs", *observables)}
             if np.any(first.cell.array):
                 block["cell"] = trajectory.cells(rows)
             for name in ("positions", "velocities", "forces"):

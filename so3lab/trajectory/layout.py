@@ -91,9 +91,7 @@ class Layout:
 
     def columns(self) -> dict[str, Column]:
         """Every quantity that grows with the frames, except step and time."""
-        observables = {
-            name: Column(f"observables/{name}", _OBSERVABLE_UNITS.get(name)) for name in self.observables
-        }
+        observables = {name: Column(f"observables/{name}", _OBSERVABLE_UNITS.get(name)) for name in self.observables}
         return PER_ATOM | ({"cell": CELL} if self.has_cell else {}) | observables
 
 
@@ -237,9 +235,7 @@ def state_slots(file: h5py.File) -> tuple[StateSlot, StateSlot]:
     return first, second
 
 
-def write_state(
-    slots: tuple[StateSlot, StateSlot], counter: int, frames: int, state: dict[str, np.ndarray]
-) -> None:
+def write_state(slots: tuple[StateSlot, StateSlot], counter: int, frames: int, state: dict[str, np.ndarray]) -> None:
     """Put the restart state into the slot whose turn it is; the other slot stays valid meanwhile."""
     slot = slots[counter % 2]
     for name, value in state.items():

@@ -69,8 +69,7 @@ def open_readable(path: Path) -> h5py.File:
     except (KeyError, OSError, RuntimeError):
         file.close()
         raise ValueError(
-            f"{path} is an HDF5 file but not a so3lab trajectory, or is damaged; other H5MD files "
-            "open in MDAnalysis"
+            f"{path} is an HDF5 file but not a so3lab trajectory, or is damaged; other H5MD files open in MDAnalysis"
         ) from None
     if found > _layout.FORMAT:
         file.close()

@@ -41,27 +41,19 @@ def chosen_atoms(
     chosen = np.where(chosen < 0, chosen + count, chosen)
     numbers, times = np.unique(chosen, return_counts=True)
     if (times > 1).any():
-        raise ValueError(
-            f"atoms must name each atom once, but {numbers[times > 1][0]} is there more than once"
-        )
+        raise ValueError(f"atoms must name each atom once, but {numbers[times > 1][0]} is there more than once")
     return chosen
 
 
 def _indices(selection: np.ndarray, count: int) -> Integer[np.ndarray, " chosen"]:
     if selection.ndim != 1:
-        raise ValueError(
-            f"atoms must be a list of indices or a mask, got an array of shape {selection.shape}"
-        )
+        raise ValueError(f"atoms must be a list of indices or a mask, got an array of shape {selection.shape}")
     if selection.dtype == bool:
         if len(selection) != count:
-            raise ValueError(
-                f"a mask of atoms must have {count} truth values, one for each atom, got {len(selection)}"
-            )
+            raise ValueError(f"a mask of atoms must have {count} truth values, one for each atom, got {len(selection)}")
         return np.flatnonzero(selection)
     if len(selection) and selection.dtype.kind not in "iu":
-        raise TypeError(
-            f"atoms must be integer indices or truth values, got values of type {selection.dtype}"
-        )
+        raise TypeError(f"atoms must be integer indices or truth values, got values of type {selection.dtype}")
     return selection.astype(np.int64)
 
 

@@ -62,9 +62,7 @@ class TrajectoryWriter:
         compress: bool = False,
     ):
         path = Path(path)
-        layout = _layout.make_layout(
-            structure, tuple(observables), dict(state_template), meta, precision, chunk_frames
-        )
+        layout = _layout.make_layout(structure, tuple(observables), dict(state_template), meta, precision, chunk_frames)
         recovery.create_new(path, replace(layout, compress=compress))
         lock = FileLock(path)
         self._start(path, recovery.open_appendable(path), lock, frames=0, counter=0)
@@ -210,8 +208,7 @@ class TrajectoryWriter:
             shape = (count, *_layout.frame_shape(name, atoms))
             if array.shape != shape:
                 raise ValueError(
-                    f"frames[{name!r}] must have shape {shape} "
-                    f"({count} frames, {atoms} atoms), got {array.shape}"
+                    f"frames[{name!r}] must have shape {shape} ({count} frames, {atoms} atoms), got {array.shape}"
                 )
             if name in self._columns and (factor := self._columns[name].factor) != 1.0:
                 arrays[name] = array * np.asarray(factor, array.dtype)
@@ -251,9 +248,7 @@ def check_same_atoms(path: str | os.PathLike, structure: Atoms) -> None:
     if sorted(there.numbers) == sorted(structure.numbers) and np.array_equal(there.pbc, structure.pbc):
         problem = f"the atoms of {there.get_chemical_formula()} in another order"
     else:
-        names = (
-            f"{a.get_chemical_formula()}{' in a cell' if a.pbc.any() else ''}" for a in (there, structure)
-        )
+        names = (f"{a.get_chemical_formula()}{' in a cell' if a.pbc.any() else ''}" for a in (there, structure))
         problem = "{}, not {}".format(*names)
     raise ValueError(
         f"{path} cannot be resumed with this structure: it is a trajectory of {problem}; give the structure that "

@@ -213,25 +213,17 @@ def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     assert "add --resume" in refused(capsys, *train_arguments(frames, taken, "--epochs", 1))
     out = tmp_path / "n.so3.safetensors"
     assert "must end in .so3.safetensors" in refused(capsys, "train", frames, "--out", tmp_path / "n.pkl")
-    assert "but" in refused(
-        capsys, *train_arguments(frames, out, "--epochs", 1, "--seed", 0)[:6], "--train", 500
-    )
+    assert "but" in refused(capsys, *train_arguments(frames, out, "--epochs", 1, "--seed", 0)[:6], "--train", 500)
     assert "no bundled model of that name" in refused(capsys, "evaluate", "nothing", frames)
-    assert "bundled structure" in refused(
-        capsys, "md", model, "nowhere.xyz", "--steps", 20, "--out", tmp_path / "x.h5"
-    )
+    assert "bundled structure" in refused(capsys, "md", model, "nowhere.xyz", "--steps", 20, "--out", tmp_path / "x.h5")
     water = tmp_path / "silane.xyz"
     write(water, molecule("SiH4"))
-    assert "trained on H, C, O only" in refused(
-        capsys, "md", model, water, "--steps", 20, "--out", tmp_path / "x.h5"
-    )
+    assert "trained on H, C, O only" in refused(capsys, "md", model, water, "--steps", 20, "--out", tmp_path / "x.h5")
     empty = tmp_path / "empty.xyz"
     empty.write_text("")
     assert "ASE cannot read" in refused(capsys, "md", model, empty, "--steps", 20, "--out", tmp_path / "x.h5")
     (tmp_path / "there.h5").write_text("")
-    assert "there.h5" in refused(
-        capsys, "md", model, structure, "--steps", 20, "--out", tmp_path / "there.h5"
-    )
+    assert "there.h5" in refused(capsys, "md", model, structure, "--steps", 20, "--out", tmp_path / "there.h5")
     assert "timestep_fs must be" in refused(
         capsys, "md", model, structure, "--steps", 1, "--timestep-fs", -1, "--out", tmp_path / "x.h5"
     )
@@ -250,8 +242,5 @@ def test_import_is_light():
     """``import so3lab`` opens no device and loads none of the heavy packages."""
     code = "import so3lab, sys; print([m for m in ('jax', 'flax', 'ase', 'pandas', 'plotly') if m in sys.modules])"
     assert (
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        == "[]"
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

@@ -121,9 +121,7 @@ def test_weights_that_are_not_numbers_stop_a_run_before_it_starts(potential, eth
     for number in (0, len(leaves) - 1):
         planted = leaves[number].at[(0,) * leaves[number].ndim].set(np.nan)
         poisoned = jax.tree.unflatten(structure, [*leaves[:number], planted, *leaves[number + 1 :]])
-        with pytest.raises(
-            ValueError, match=r"weights of the potential must be finite numbers, but \S+ hold NaN"
-        ):
+        with pytest.raises(ValueError, match=r"weights of the potential must be finite numbers, but \S+ hold NaN"):
             list(run(replace(potential, parameters=poisoned), ethanol, steps=100, out=tmp_path / "run.h5"))
     assert not (tmp_path / "run.h5").exists()
 

@@ -35,9 +35,7 @@ def load(path: Path | None) -> tuple[datasets.Dataset, datasets.Dataset, dataset
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--preset", default="small")
     parser.add_argument("--seed", type=int, default=0)

@@ -29,8 +29,7 @@ def errors() -> pd.DataFrame:
     potential = so3lab.load("so3lr")
     structures = {"one water molecule": molecule("H2O"), "64 water molecules in a cell": water_box(64)}
     return pd.concat(
-        truncation_errors(potential, atoms, CUTOFFS).assign(structure=name)
-        for name, atoms in structures.items()
+        truncation_errors(potential, atoms, CUTOFFS).assign(structure=name) for name, atoms in structures.items()
     )
 
 
@@ -60,16 +59,14 @@ def figure(table: pd.DataFrame) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table = errors()
     print(
-        table.pivot_table(
-            index=["structure", "mode"], columns="cutoff_A", values="force_rms_error_eV_A"
-        ).to_string(float_format="%.1e")
+        table.pivot_table(index=["structure", "mode"], columns="cutoff_A", values="force_rms_error_eV_A").to_string(
+            float_format="%.1e"
+        )
     )
     if options.out:
         with rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "so3lab"}):

@@ -61,9 +61,7 @@ def water_box(molecules: int) -> ase.Atoms:
     random = np.random.default_rng(7)
     side = round(molecules ** (1 / 3))
     if side**3 != molecules:
-        raise ValueError(
-            f"a water box needs a cubic number of molecules such as 64, 512 or 4096, got {molecules}"
-        )
+        raise ValueError(f"a water box needs a cubic number of molecules such as 64, 512 or 4096, got {molecules}")
     spacing = 3.104
     box = ase.Atoms(cell=np.eye(3) * side * spacing, pbc=True)
     for place in np.ndindex(side, side, side):
@@ -101,9 +99,7 @@ class Worker:
     """
 
     def __init__(self, competitor: str, python: str, patience: float, memory_GB: float | None):
-        name, _, variant = (
-            competitor.replace("-", "_").replace("torch_sim_atomistic", "torch_sim").partition(":")
-        )
+        name, _, variant = competitor.replace("-", "_").replace("torch_sim_atomistic", "torch_sim").partition(":")
         program = WORKERS / f"{name}_worker.py"
         if not program.is_file():
             known = sorted(path.name.removesuffix("_worker.py") for path in WORKERS.glob("*_worker.py"))
@@ -194,9 +190,7 @@ def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list
             engine.take_turn(worker)
     of_all = [row(engine, batch * len(atoms), measured[0]) for engine in measured]
     start = {"structure": f"{Path(one).stem}{f'*{copies}' if copies else ''}", "atoms": batch * len(atoms)}
-    return [
-        start | {"engine": worker.name} | numbers for worker, numbers in zip(workers, of_all, strict=True)
-    ]
+    return [start | {"engine": worker.name} | numbers for worker, numbers in zip(workers, of_all, strict=True)]
 
 
 def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
@@ -231,17 +225,13 @@ def _share(first: dict[str, Any], seconds: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--structures", nargs="+", default=STRUCTURES)
     parser.add_argument("--competitor", action="append", default=[], metavar="NAME[:VARIANT]=PYTHON")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     parser.add_argument("--memory-GB", type=float, default=12.0, help="what an engine may take")
-    parser.add_argument(
-        "--gpu", action="store_true", help="engines compute on a GPU: no limit of memory or cores"
-    )
+    parser.add_argument("--gpu", action="store_true", help="engines compute on a GPU: no limit of memory or cores")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     engines = [("so3lab", sys.executable), *(text.split("=", 1) for text in options.competitor)]

@@ -47,9 +47,7 @@ def first_frame(run: str, cache: Path, folder: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", nargs="+", default=sorted(bundled_models()))
     options = parser.parse_args()
     print(f"{'run':20s} programs   first frame (s)   whole process with 20 steps (s)")

@@ -109,9 +109,7 @@ threading.Thread(target=note, args=({seconds},)).start()"""
 
 def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
     """Median and largest of seconds from a click on the temperature slider to a chunk that obeys."""
-    slider = notebook.page.locator(
-        ".widget-slider:has(.widget-label:has-text('Temperature')) .noUi-target"
-    ).first
+    slider = notebook.page.locator(".widget-slider:has(.widget-label:has-text('Temperature')) .noUi-target").first
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     assert box is not None
@@ -135,9 +133,7 @@ HEAP = "performance.memory.usedJSHeapSize / 1e6"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=40.0, help="of each measurement")
     parser.add_argument("--minutes", type=float, default=0.0, help="of watching for growth of memory")
     options = parser.parse_args()
@@ -150,12 +146,8 @@ def main() -> None:
                 with lab.open(browser, new_notebook(cells=[new_code_cell(PANEL)]), kind) as notebook:
                     notebook.run_all(seconds=120)
                     if kind == "prepared":
-                        notebook.wait_until(
-                            lambda: ask(notebook, "panel.job.state") == "paused", "readiness", 60
-                        )
-                    print(
-                        f"{kind}: first live frame {first_frame(notebook):.1f} s after the click", flush=True
-                    )
+                        notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "readiness", 60)
+                    print(f"{kind}: first live frame {first_frame(notebook):.1f} s after the click", flush=True)
                     if kind != "prepared":
                         continue
                     notebook.page.wait_for_timeout(5000)
@@ -193,9 +185,7 @@ def main() -> None:
                     "frames per second",
                     flush=True,
                 )
-            with lab.open(
-                browser, new_notebook(cells=[new_code_cell(LARGE_PANEL)]), "large-panel"
-            ) as notebook:
+            with lab.open(browser, new_notebook(cells=[new_code_cell(LARGE_PANEL)]), "large-panel") as notebook:
                 notebook.run_all(seconds=120)
                 first_frame(notebook)
                 notebook.page.wait_for_timeout(5000)

@@ -116,9 +116,7 @@ def measure(notebook: Notebook, frames: int, moves: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--moves", type=int, default=40)
     parser.add_argument("--pictures", help="folder for a picture of the panel")
@@ -129,9 +127,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as play, start_lab(Path(name)) as lab:
         browser = play.chromium.launch(executable_path=chromium, args=_FLAGS)
         write_long_file(lab.folder / "long.h5", options.frames)
-        with lab.open(
-            browser, new_notebook(cells=[new_code_cell(SHOW)]), "scrubbing", width=1400
-        ) as notebook:
+        with lab.open(browser, new_notebook(cells=[new_code_cell(SHOW)]), "scrubbing", width=1400) as notebook:
             notebook.run_all(seconds=300)
             notebook.page.wait_for_selector(".js-plotly-plot .draglayer .nsewdrag", timeout=120_000)
             notebook.page.wait_for_timeout(3000)
@@ -145,11 +141,7 @@ def main() -> None:
             alone = scrub(notebook, "viewer", options.frames, options.moves)
         size = (lab.folder / "long.h5").stat().st_size / 2**20
         floor = {f"viewer alone: {name}": value for name, value in alone.items()}
-        print(
-            pd.Series({"frames": options.frames, "file, MiB": size} | found | floor).to_string(
-                float_format="%.4g"
-            )
-        )
+        print(pd.Series({"frames": options.frames, "file, MiB": size} | found | floor).to_string(float_format="%.4g"))
 
 
 if __name__ == "__main__":

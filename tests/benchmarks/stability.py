@@ -56,9 +56,7 @@ def drift(name: str, ps: float = 4.0) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ps", type=float, default=100.0)
     parser.add_argument("--models", nargs="+", default=sorted(bundled_models()))
     parser.add_argument("--seeds", type=int, default=1)

@@ -20,9 +20,7 @@ TIMESTEP_FS, INTERVAL, TEMPERATURE_K, REPORT_PS = 0.5, 40, 300.0, 1.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--molecules", type=int, default=64)
     parser.add_argument("--ps", type=float, default=20.0)
     parser.add_argument("--out", type=Path, default=Path("water.h5"))

@@ -173,9 +173,7 @@ class Notebook(Watched):
 
         def painted() -> bool:
             found = self.canvases(NGLVIEW)
-            return len(found) >= views and all(
-                view.painted > 0.002 * view.width * view.height for view in found
-            )
+            return len(found) >= views and all(view.painted > 0.002 * view.width * view.height for view in found)
 
         self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
         return self.canvases(NGLVIEW)

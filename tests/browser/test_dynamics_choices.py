@@ -126,9 +126,7 @@ def turn_knobs(notebook, ensemble: str) -> None:
     notebook.wait_until(lambda: 15 < ask(notebook, "panel.control.thermostat_fs") < 25, "a fast thermostat")
     drag(notebook, "Temperature", 0.1)
     notebook.wait_until(lambda: 120 < ask(notebook, "panel.control.temperature_K") < 180, "150 K")
-    notebook.wait_until(
-        lambda: ask(notebook, f"float({last}['target_temperature'].iloc[-1])") > 120, "frames at 150 K"
-    )
+    notebook.wait_until(lambda: ask(notebook, f"float({last}['target_temperature'].iloc[-1])") > 120, "frames at 150 K")
     mean = "float(panel.live.table()['temperature'].iloc[-100:].mean())"
     notebook.wait_until(lambda: 110 < ask(notebook, mean) < 190, "hot atoms", seconds=90)
     if ensemble == "npt-flexible":
@@ -165,9 +163,7 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         start(notebook)
         moves(notebook)
         notebook.wait_until(lambda: sliders(notebook) == SLIDERS["npt-flexible"], "sliders of npt")
-        notebook.wait_until(
-            lambda: ask(notebook, "panel.live.time_ps") > 0.15, "no grid of molecules any more", 120
-        )
+        notebook.wait_until(lambda: ask(notebook, "panel.live.time_ps") > 0.15, "no grid of molecules any more", 120)
         programs, volume = ask(notebook, PROGRAMS), "float(panel.live.frame().volume[-1])"
         drag(notebook, "Barostat", 0.1)
         drag(notebook, "Pressure", 0.3)
@@ -176,9 +172,7 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         notebook.wait_until(lambda: ask(notebook, volume) < 0.98 * before, "a smaller cell", seconds=120)
         assert ask(notebook, PROGRAMS) == programs
         assert len(notebook.canvases(VIEW)) == 1
-        notebook.page.locator(
-            "button:has-text('Pause')"
-        ).first.click()  # for the picture: a busy page moves on
+        notebook.page.locator("button:has-text('Pause')").first.click()  # for the picture: a busy page moves on
         notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "the pause")
         notebook.picture("water-npt", ".jp-CodeCell >> nth=0")
         assert notebook.failures() == []

@@ -52,9 +52,7 @@ def ask(notebook, expression: str):
 
 def drag(notebook, label: str, share: float) -> None:
     """Move an ipywidgets slider to a share of its range, by a click on its track."""
-    slider = notebook.page.locator(
-        f".widget-slider:has(.widget-label:has-text('{label}')) .noUi-target"
-    ).first
+    slider = notebook.page.locator(f".widget-slider:has(.widget-label:has-text('{label}')) .noUi-target").first
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     notebook.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
@@ -75,9 +73,7 @@ def test_the_temperature_slider_heats_and_compiles_nothing(opened):
     opened.run_code("import so3lab.dynamics.compiled_loop")
     programs = ask(opened, count)
     drag(opened, "Temperature", 0.4)  # of 1500 K
-    opened.wait_until(
-        lambda: abs(ask(opened, "panel.control.temperature_K") - 600) < 15, "600 K in the control"
-    )
+    opened.wait_until(lambda: abs(ask(opened, "panel.control.temperature_K") - 600) < 15, "600 K in the control")
     frames = ask(opened, "panel.live.frames()")
     opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 600, "frames", seconds=90)
     mean = ask(opened, "float(panel.live.table()['temperature'].iloc[-500:].mean())")
@@ -198,9 +194,7 @@ NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(but
   .map(one => one.outerHTML.slice(0, 120))"""
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(1000, "Light"), (1000, "Dark"), (1900, "Dark"), (1900, "Light")]
-)
+@pytest.mark.parametrize(("width", "theme"), [(1000, "Light"), (1000, "Dark"), (1900, "Dark"), (1900, "Light")])
 def test_it_fits_the_page_and_the_keyboard_reaches_everything(opened, width, theme):
     opened.page.set_viewport_size({"width": width, "height": 1500 if width > 1200 else 1900})
     use_theme(opened, theme)
@@ -238,9 +232,7 @@ def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
         "one of each",
     )
     opened.page.locator("button:has-text('Stop')").first.click()
-    opened.wait_until(
-        lambda: ask(opened, threads) == ["so3lab live plots", "so3lab viewer"], "the run has ended"
-    )
+    opened.wait_until(lambda: ask(opened, threads) == ["so3lab live plots", "so3lab viewer"], "the run has ended")
     assert ask(opened, names).count("so3lab still") <= 1
     opened.run_code("panel.close()")
     opened.wait_until(lambda: ask(opened, names) == [], "no thread")
@@ -251,9 +243,7 @@ def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_pat
     with lab.open(browser, new_notebook(cells=[new_code_cell(CELL)]), "closed") as notebook:
         notebook.run_all(seconds=120)
         notebook.answer("panel.start()")
-        notebook.wait_until(
-            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
-        )
+        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
         notebook.answer(f"panel.record({str(file)!r}); first = panel.live.frames()")
         notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > first + 150"), "recorded frames", 60)
         process = ask(notebook, "__import__('os').getpid()")
@@ -314,9 +304,7 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
             notebook.page.get_by_label(label, exact=True).fill("ethanol")
             notebook.page.get_by_label(label, exact=True).press("Tab")
         notebook.page.locator("button:has-text('Start')").first.click()
-        notebook.wait_until(
-            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
-        )
+        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
         assert notebook.failures() == []
         assert notebook.errors == []
 
@@ -338,9 +326,7 @@ def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cel
     with lab.open(browser, new_notebook(cells=[new_code_cell(NPT)]), "npt") as notebook:
         notebook.run_all(seconds=120)
         notebook.answer("panel.start()")
-        notebook.wait_until(
-            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120
-        )
+        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
         first = ask(notebook, "__import__('os').getpid()")
         notebook.page.evaluate(
             "async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
@@ -349,9 +335,7 @@ def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cel
         notebook.run_all(seconds=120)
         assert ask(notebook, "__import__('os').getpid()") != first
         notebook.answer("panel.start()")
-        notebook.wait_until(
-            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 20"), "frames", 120
-        )
+        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 20"), "frames", 120)
         notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", 60)
         programs = "__import__('so3lab').stepping.run_chunk._cache_size()"
         volume = "float(panel.live.frame().volume[-1])"

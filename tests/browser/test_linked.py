@@ -90,9 +90,7 @@ def test_hover_and_click_reach_python(notebook, number):
         notebook.page.wait_for_timeout(300)
         return kind in asked(notebook, "seen")
 
-    notebook.wait_until(
-        lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30
-    )
+    notebook.wait_until(lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30)
     assert abs(float(asked(notebook, "seen[-1][1]")) - 5) < 0.5
 
 

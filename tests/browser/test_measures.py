@@ -49,9 +49,7 @@ PIXELS = """([point, reach]) => {
 def notebook(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(CHAIN)]), "measures") as opened:
         opened.run_all(seconds=120)
-        opened.wait_until(
-            lambda: [view for view in opened.canvases(".so3-stage") if view.painted > 2000], "atoms"
-        )
+        opened.wait_until(lambda: [view for view in opened.canvases(".so3-stage") if view.painted > 2000], "atoms")
         yield opened
         assert opened.failures() == []
         assert opened.errors == []
@@ -65,9 +63,7 @@ def cylinders(notebook: Notebook, count: int) -> np.ndarray:
 
 def positions(notebook: Notebook) -> np.ndarray:
     """As they are drawn."""
-    return np.array(
-        json.loads(notebook.answer("import json; print(json.dumps(viewer.atoms.positions.tolist()))"))
-    )
+    return np.array(json.loads(notebook.answer("import json; print(json.dumps(viewer.atoms.positions.tolist()))")))
 
 
 def around(notebook: Notebook, point: np.ndarray, reach: int = 3) -> int:
@@ -121,9 +117,7 @@ def test_the_arc_follows_atoms_that_move(notebook):
     notebook.run_code("viewer.show_live(chain(120.0)); viewer.picked = [0, 1, 2, 3]")
     first = cylinders(notebook, 3 + 23)
     notebook.run_code("viewer.push(chain(60.0).positions)")
-    notebook.wait_until(
-        lambda: np.abs(np.array(notebook.page.evaluate(CYLINDERS)) - first).max() > 0.3, "another arc"
-    )
+    notebook.wait_until(lambda: np.abs(np.array(notebook.page.evaluate(CYLINDERS)) - first).max() > 0.3, "another arc")
     arc, at = cylinders(notebook, 3 + 23)[3:, 0], positions(notebook)
     middle = (at[1] + at[2]) / 2
     cosine = unit(arc[0] - middle) @ unit(arc[-1] - middle)

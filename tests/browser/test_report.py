@@ -26,15 +26,11 @@ def report_path(tmp_path_factory):
         movie.append(atoms)
     time_fs = 10.0 * np.arange(FRAMES)
     temperature = 300 + 40 * np.sin(time_fs / 60)
-    table = pd.DataFrame(
-        {"time_fs": time_fs, "temperature": temperature, "total_energy": -10 + temperature / 1e4}
-    )
+    table = pd.DataFrame({"time_fs": time_fs, "temperature": temperature, "total_energy": -10 + temperature / 1e4})
     series = figures.time_series(table, "temperature", "total_energy", levels={"temperature": 300.0})
     sections = [Section("Dynamics", "Ethanol.", [Movie(movie, time_fs / 1000, "60 frames"), series])]
     path = tmp_path_factory.mktemp("report") / "report.html"
-    return build_report(
-        sections, path, title="Ethanol", subtitle="A test", numbers={"force": "0.2 kcal/mol/Å"}
-    )
+    return build_report(sections, path, title="Ethanol", subtitle="A test", numbers={"force": "0.2 kcal/mol/Å"})
 
 
 @contextlib.contextmanager

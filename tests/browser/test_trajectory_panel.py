@@ -83,9 +83,7 @@ def at_share(notebook: Notebook, share: float) -> tuple[float, float]:
     return box["x"] + share * box["width"], box["y"] + box["height"] / 2
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(1900, "Light"), (1900, "Dark"), (1000, "Light"), (1000, "Dark")]
-)
+@pytest.mark.parametrize(("width", "theme"), [(1900, "Light"), (1900, "Dark"), (1000, "Light"), (1000, "Dark")])
 def test_it_fits_the_page(notebook, width, theme):
     notebook.page.set_viewport_size({"width": width, "height": 1150 if width > 1200 else 1650})
     use_theme(notebook, theme)
@@ -93,9 +91,7 @@ def test_it_fits_the_page(notebook, width, theme):
     notebook.page.wait_for_timeout(2500)
     cell = ".jp-CodeCell >> nth=1"
     notebook.picture(f"trajectory-{theme.lower()}-{width}", cell)
-    sideways = (
-        "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
-    )
+    sideways = "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
     assert notebook.page.evaluate(sideways) <= 1
     notebook.run_code("panel.viewer.picked = [1, 4, 6]")  # another row, which makes the figure higher
     notebook.wait_until(lambda: "angle" in asked(notebook, "list(panel.plot.series)[-1]"), "an angle")
@@ -144,9 +140,7 @@ def test_a_click_says_its_line_of_python(notebook):
         notebook.page.wait_for_timeout(300)
         notebook.page.mouse.click(x, y)
         notebook.page.wait_for_timeout(300)
-        return "atoms = so3lab.trajectory.Trajectory('run.h5')[2" in notebook.page.inner_text(
-            ".so3-code code"
-        )
+        return "atoms = so3lab.trajectory.Trajectory('run.h5')[2" in notebook.page.inner_text(".so3-code code")
 
     notebook.wait_until(said, "the line that gives this frame")
     notebook.run_code("import so3lab; exec(panel._code.code); assert len(atoms) == 42")
@@ -158,9 +152,7 @@ def test_picked_atoms_add_a_series(notebook):
     notebook.run_code("panel.viewer.picked = [0, 5]")
     notebook.wait_until(lambda: curves.count() == count + 1, "a curve of the distance")
     notebook.run_code("panel.viewer.picked = [0, 5, 7, 9]")
-    notebook.wait_until(
-        lambda: "dihedral" in asked(notebook, "list(panel.plot.series)[-1]"), "a dihedral instead"
-    )
+    notebook.wait_until(lambda: "dihedral" in asked(notebook, "list(panel.plot.series)[-1]"), "a dihedral instead")
     notebook.wait_until(lambda: curves.count() == count + 1, "as many curves as before")
     notebook.run_code("import so3lab.observables")
     right = """np.allclose(panel.table().iloc[:, -1].to_numpy(), so3lab.observables.dihedral_degrees(
@@ -198,9 +190,7 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
         notebook.page.mouse.move(left + step * (right - left) / 10, y)
         notebook.page.wait_for_timeout(60)
     notebook.page.mouse.up()
-    notebook.wait_until(
-        lambda: asked(notebook, "1900 < panel.choice.chosen.start < 2100") == "True", "the first frame"
-    )
+    notebook.wait_until(lambda: asked(notebook, "1900 < panel.choice.chosen.start < 2100") == "True", "the first frame")
     assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"
     notebook.page.wait_for_timeout(800)
     notebook.picture("trajectory-brushed")
@@ -222,9 +212,7 @@ def test_chosen_frames_are_saved_once(notebook):
     said.wait_for(timeout=30_000)
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
     notebook.page.get_by_role("button", name="Save frames").click()
-    notebook.page.locator("[role=status]", has_text="frames.extxyz").filter(has_text="exists").wait_for(
-        timeout=30_000
-    )
+    notebook.page.locator("[role=status]", has_text="frames.extxyz").filter(has_text="exists").wait_for(timeout=30_000)
 
 
 def test_wrong_files_are_said_in_a_sentence(notebook):

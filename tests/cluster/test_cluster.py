@@ -48,8 +48,7 @@ def undisturbed(model, tmp_path_factory):
 def runs_in(folder, model, count=3, **changes):
     settings = {"steps": STEPS, "interval": 10} | changes
     return [
-        Run(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, limits=UNLIMITED, **settings)
-        for k in range(count)
+        Run(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, limits=UNLIMITED, **settings) for k in range(count)
     ]
 
 
@@ -153,9 +152,7 @@ def test_complete_runs_are_not_run_again_and_longer_ones_go_on(model, tmp_path):
     assert (again.failure, again.frames) == (None, 6)
     assert run.path.stat().st_mtime_ns == written
     assert simulate(Run(model, "ethanol", run.path, 200, limits=UNLIMITED)).frames == 11
-    failure = simulate(
-        Run(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0, limits=UNLIMITED)
-    ).failure
+    failure = simulate(Run(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0, limits=UNLIMITED)).failure
     assert "belongs to another run, with temperature_K 300.0 instead of 400.0, seed 0 instead of 1" in failure
     failure = simulate(Run(model, molecule("CH4"), run.path, 300, limits=UNLIMITED)).failure
     assert "it is a trajectory of C2H6O, not CH4" in failure

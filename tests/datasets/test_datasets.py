@@ -185,9 +185,7 @@ def test_energy_shifts_recover_the_energies_of_elements():
 def test_energy_shifts_of_one_molecule_sum_to_its_mean_energy():
     dataset = uniform(50)
     shifts = datasets.energy_shifts(dataset)
-    assert sum(shifts[int(z)] for z in dataset.numbers[0]) == pytest.approx(
-        dataset.energies.mean(), rel=1e-12
-    )
+    assert sum(shifts[int(z)] for z in dataset.numbers[0]) == pytest.approx(dataset.energies.mean(), rel=1e-12)
     # Of all such answers the one of least norm is proportional to how often an element occurs.
     assert shifts[1] / 6 == pytest.approx(shifts[6] / 2) == pytest.approx(shifts[8])
 

@@ -144,9 +144,7 @@ def test_every_entry_of_the_catalogue_says_what_it_is():
 
 def test_a_broken_transfer_goes_on_where_it_stopped(server):
     server.break_after = 10_000
-    with pytest.raises(
-        datasets.DownloadError, match=r"transfer ended after 10000 of \d+ bytes\. Run it again"
-    ):
+    with pytest.raises(datasets.DownloadError, match=r"transfer ended after 10000 of \d+ bytes\. Run it again"):
         datasets.fetch("md17-ethanol")
     assert not (sources.download_folder() / FILE).exists()
     server.break_after = None
@@ -195,9 +193,7 @@ def test_a_missing_file_and_no_network_say_what_to_place_where(server, monkeypat
         datasets.fetch("md17-ethanol")
     assert f"place it as {place}" in str(caught.value)
     monkeypatch.setenv("SO3LAB_DATA_URL", "http://127.0.0.1:9")  # nothing listens there
-    with pytest.raises(
-        datasets.DownloadError, match=r"could not be downloaded from http://127.0.0.1:9/"
-    ) as caught:
+    with pytest.raises(datasets.DownloadError, match=r"could not be downloaded from http://127.0.0.1:9/") as caught:
         datasets.load("md17-ethanol")
     assert f"place it as {place}" in str(caught.value)
 
@@ -218,9 +214,7 @@ def test_the_first_download_is_remembered_and_a_different_one_refused(server):
     assert datasets.fetch("md17-ethanol") == path  # the same again
     path.unlink()
     server.files[FILE] = md17_file(frames=301)
-    with pytest.raises(
-        datasets.DownloadError, match=r"sha256 .*, but its first download had .*remove its entry"
-    ):
+    with pytest.raises(datasets.DownloadError, match=r"sha256 .*, but its first download had .*remove its entry"):
         datasets.fetch("md17-ethanol")
     assert not path.exists()
     (path.parent / CHECKSUMS).unlink()
@@ -289,9 +283,7 @@ def test_archives_without_a_proper_member_are_refused(server, monkeypatch, conte
 
 def test_a_published_checksum_must_agree(server):
     server.files["rmd17.tar.bz2"] = archive_of(("rmd17/npz_data/rmd17_ethanol.npz", b"wrong"))
-    with pytest.raises(
-        datasets.DownloadError, match="but its publisher states cb1a927628d96f2e966025da4fb63d18"
-    ):
+    with pytest.raises(datasets.DownloadError, match="but its publisher states cb1a927628d96f2e966025da4fb63d18"):
         datasets.fetch("rmd17-ethanol")
     folder = sources.download_folder()
     assert [file.name for file in folder.iterdir() if file.suffix != ".lock"] == []

@@ -121,9 +121,7 @@ def test_padded_archives_with_atom_counts(tmp_path):
         "F": forces,
         "N": np.array([9, 3]),
     }
-    dataset = datasets.load(
-        save(tmp_path / "padded.npz", arrays | {"Q": np.array([0, 1.0])}), energy_unit="eV"
-    )
+    dataset = datasets.load(save(tmp_path / "padded.npz", arrays | {"Q": np.array([0, 1.0])}), energy_unit="eV")
     assert [len(z) for z in dataset.numbers] == [9, 3]
     assert dataset.total_charges.tolist() == [0, 1]
     del arrays["N"]
@@ -189,9 +187,7 @@ def test_ase_files_with_names_of_their_own(tmp_path):
     assert_same(dataset)
     assert list(dataset.labels) == ["trajectory"]
     assert (dataset.total_charges == 1).all()
-    with pytest.raises(
-        ValueError, match=r"frame 0 of mace has no energies; it has .*'REF_energy'.*pass keys="
-    ):
+    with pytest.raises(ValueError, match=r"frame 0 of mace has no energies; it has .*'REF_energy'.*pass keys="):
         datasets.load(tmp_path / "mace.extxyz")
     with pytest.raises(ValueError, match="nothing called 'DFT_energy'"):
         datasets.load(tmp_path / "mace.extxyz", keys={"energies": "DFT_energy"})

@@ -54,9 +54,7 @@ print(compiler_selftest())
 def test_the_jax_that_is_installed_computes_right_numbers(tmp_path):
     """In a process of its own, as the commands do it: XLA reads its flags once."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
-    result = subprocess.run(
-        [sys.executable, "-c", SELFTEST], capture_output=True, text=True, env=environment, cwd=ROOT
-    )
+    result = subprocess.run([sys.executable, "-c", SELFTEST], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert "ok=True" in result.stdout
     assert len(json.loads((tmp_path / "cache" / "compiler-selftest.json").read_text())) == 1
@@ -182,9 +180,7 @@ def test_no_gpu_is_fine_and_a_seen_gpu_is_named(monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script as nvidia-smi")
 def test_the_driver_says_which_cuda_it_knows(monkeypatch, tmp_path):
     script = tmp_path / "nvidia-smi"
-    script.write_text(
-        '#!/bin/sh\necho "| NVIDIA-SMI 550.54  Driver Version: 550.54  CUDA Version: 12.4  |"\n'
-    )
+    script.write_text('#!/bin/sh\necho "| NVIDIA-SMI 550.54  Driver Version: 550.54  CUDA Version: 12.4  |"\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert checks.nvidia_cuda() == "12.4"

@@ -42,9 +42,7 @@ def test_a_cell_too_small_is_refused_at_the_start(crystal, tmp_path):
 
 
 @pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])
-def test_a_cell_that_gets_too_small_under_pressure_ends_the_run_and_keeps_the_frames(
-    ensemble, crystal, tmp_path
-):
+def test_a_cell_that_gets_too_small_under_pressure_ends_the_run_and_keeps_the_frames(ensemble, crystal, tmp_path):
     out, control = tmp_path / "run.h5", Control(60.0, **SQUEEZED)
     limits = Limits(energy_jump=None, heat=None)
     sentence = (

@@ -55,9 +55,7 @@ def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensem
     velocities = np.concatenate([c.velocities for chunks in sample(replicas, 20, 32) for c in chunks])
     twice = np.einsum("a,fax,fax->f", masses, velocities, velocities)
     assert twice.mean() / (freedom * units.kB) == pytest.approx(300.0, abs=1.0)
-    last, velocities = (
-        np.asarray(x).reshape(64, 9, 3) for x in (replicas.state.positions, replicas.state.velocities)
-    )
+    last, velocities = (np.asarray(x).reshape(64, 9, 3) for x in (replicas.state.positions, replicas.state.velocities))
     momentum = np.einsum("a,rax->rx", masses, velocities)
     angular = np.einsum("a,rax->rx", masses, np.cross(last, velocities))
     if ensemble != "langevin":
@@ -108,9 +106,7 @@ def test_configurational_averages_of_a_double_well_and_of_springs(ensemble):
     with jax.enable_x64(True):
         bodies = bodies_of(np.full(structures, 12.0), np.full(structures, 3.0), np.ones(structures, int))
         integrator = INTEGRATORS[ensemble](in_a_well, bodies)
-        knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).knobs(
-            structures
-        )
+        knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).knobs(structures)
         random = np.random.default_rng(0)
         positions = jnp.asarray(random.normal(scale=[1.0, 0.1, 0.1], size=(structures, 3)))
         velocities = jnp.asarray(random.normal(scale=np.sqrt(kT / 12.0), size=(structures, 3)))
@@ -174,9 +170,7 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
     r"""Without forces, :math:`p(V) \propto V^N e^{-PV/kT}`: mean (N + 1) kT/P, variance (N + 1) (kT/P)²."""
     count, temperature_K, pressure_GPa = 8, 300.0, 0.1
     unit = units.kB * temperature_K / (pressure_GPa * units.GPa)
-    atoms = ase.Atoms(
-        f"Ar{count}", np.random.default_rng(0).uniform(0, 7, (count, 3)), cell=[7.5] * 3, pbc=True
-    )
+    atoms = ase.Atoms(f"Ar{count}", np.random.default_rng(0).uniform(0, 7, (count, 3)), cell=[7.5] * 3, pbc=True)
     control = Control(
         temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
         compressibility_per_GPa=10.0,
@@ -208,9 +202,7 @@ def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(en
     gas = ForceField(nothing, (), 0.05, "float64")
     replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
     # A gas lets a flexible cell become as oblique as it likes; the few that overdo it stop, and are left out.
-    chunks = [
-        c for some in sample(replicas, 3, 20, discard=1) for c in some if len(c) == replicas.most_frames
-    ]
+    chunks = [c for some in sample(replicas, 3, 20, discard=1) for c in some if len(c) == replicas.most_frames]
     assert len(chunks) > 430
     assert np.concatenate([c.volume for c in chunks]).mean() == pytest.approx(count * unit, rel=0.03)
     drifts = [observables.energy_drift(c.time_fs, c.conserved_energy) for c in chunks]

@@ -49,9 +49,7 @@ def knobs(timestep_fs=0.5, temperature_K=300.0, friction_per_ps=2.0) -> Knobs:
 
 
 def run(integrator, state, knob, steps):
-    return jax.jit(lambda s: jax.lax.fori_loop(0, steps, lambda _, inner: integrator.step(inner, knob), s))(
-        state
-    )
+    return jax.jit(lambda s: jax.lax.fori_loop(0, steps, lambda _, inner: integrator.step(inner, knob), s))(state)
 
 
 def start(integrator, atoms=2, seed=0):
@@ -66,9 +64,7 @@ def test_velocity_verlet_is_second_order():
         exact = run(integrator, start(integrator), knobs(1 / 64), 64 * 16).positions
         timesteps = np.array([1.0, 0.5, 0.25, 0.125])
         errors = [
-            float(
-                jnp.abs(run(integrator, start(integrator), knobs(dt), int(16 / dt)).positions - exact).max()
-            )
+            float(jnp.abs(run(integrator, start(integrator), knobs(dt), int(16 / dt)).positions - exact).max())
             for dt in timesteps
         ]
     slope = np.polyfit(np.log2(timesteps), np.log2(errors), 1)[0]
@@ -93,9 +89,7 @@ def test_langevin_samples_the_harmonic_distribution():
         integrator = langevin(harmonic, bodies(masses))
         state = start(integrator, len(masses))
         knob = knobs(1.5, temperature_K, 20.0)
-        advance = jax.jit(
-            lambda s: jax.lax.fori_loop(0, 25, lambda _, inner: integrator.step(inner, knob), s)
-        )
+        advance = jax.jit(lambda s: jax.lax.fori_loop(0, 25, lambda _, inner: integrator.step(inner, knob), s))
         for _ in range(40):
             state = advance(state)
         potential, kinetic = np.zeros(4), np.zeros(4)
@@ -160,10 +154,6 @@ def test_degrees_of_freedom():
     assert degrees_of_freedom(9, "nve", periodic=True) == 24
     assert degrees_of_freedom(3, "nve", periodic=False, linear=True) == 4
     assert degrees_of_freedom(9, "langevin", periodic=False) == 27
-    assert (
-        degrees_of_freedom(9, "csvr", periodic=False)
-        == degrees_of_freedom(9, "nose-hoover", periodic=False)
-        == 21
-    )
+    assert degrees_of_freedom(9, "csvr", periodic=False) == degrees_of_freedom(9, "nose-hoover", periodic=False) == 21
     assert degrees_of_freedom(9, "npt", periodic=True) == 24
     assert degrees_of_freedom(9, "nve", periodic=False, held=2) == 21

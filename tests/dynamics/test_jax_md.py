@@ -59,9 +59,7 @@ def test_constant_energy_gives_the_same_trajectory(argon):
     field, atoms, energy, _ = argon
     atoms = atoms.copy()
     atoms.set_velocities(np.random.default_rng(1).normal(scale=0.02, size=(len(atoms), 3)))
-    chunk = Simulation(field, atoms, ensemble="nve", control=Control(timestep_fs=5.0), limits=FREE).advance(
-        1, 300
-    )
+    chunk = Simulation(field, atoms, ensemble="nve", control=Control(timestep_fs=5.0), limits=FREE).advance(1, 300)
     with jax.enable_x64(True):
         masses = jnp.asarray(atoms.get_masses())
         init, step = simulate.nve(energy, lambda r, dr, **kw: r + dr, dt=5.0 * units.fs)

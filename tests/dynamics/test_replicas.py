@@ -62,9 +62,7 @@ def test_different_molecules_in_one_batch_move_as_each_alone(potential, ensemble
 
 def test_cells_of_different_sizes_in_one_batch_move_as_each_alone():
     field, _, sigma = truncated_lennard_jones("float64")
-    structures = [
-        ase.build.bulk("Ar", "fcc", a=a * sigma, cubic=True).repeat(n) for a, n in ((1.6, 4), (1.7, 3))
-    ]
+    structures = [ase.build.bulk("Ar", "fcc", a=a * sigma, cubic=True).repeat(n) for a, n in ((1.6, 4), (1.7, 3))]
     for ensemble in ("csvr", "npt"):
         control = Control(80.0, timestep_fs=10.0, pressure_GPa=0.1)
         together = Replicas(field, structures, ensemble=ensemble, control=control, limits=FREE)
@@ -121,9 +119,7 @@ def test_one_that_blows_up_leaves_the_others_alone(tmp_path):
 def test_a_bond_that_breaks_is_named_with_its_step(ethanol):
     control = Control(10.0, biases=[dynamics.Pull((0, 1), 20.0)])
     moving = Simulation(SPRINGS, ethanol, control=control, limits=Limits(energy_jump=None, heat=None))
-    words = (
-        r"the bond .*0.* changed by more than 1.0 Å at step \d+\. Try .*limits=Limits\(bond_stretch=None\)"
-    )
+    words = r"the bond .*0.* changed by more than 1.0 Å at step \d+\. Try .*limits=Limits\(bond_stretch=None\)"
     with pytest.raises(SimulationError, match=words) as found:
         moving.advance(64, 10)
     assert len(found.value.chunk) < 64
@@ -198,9 +194,7 @@ def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
         limits=FREE,
     ):  # fmt: skip
         plain += [np.linalg.norm(c.positions[:, 1] - c.positions[:, 0], axis=1) for c in some]
-    assert (
-        np.mean(np.concatenate(plain) < 2.25) > 0.95 > near + 0.2
-    )  # it never leaves the well where it began
+    assert np.mean(np.concatenate(plain) < 2.25) > 0.95 > near + 0.2  # it never leaves the well where it began
     report = counts[0].report()
     assert (report["attempts"] > 200).all()
     assert report["acceptance"].between(0.3, 0.95).all()
@@ -266,9 +260,7 @@ def test_constant_pressure_goes_on_exactly_and_keeps_its_cells(tmp_path):
     for _ in range(3):
         next(first)
     first.close()
-    list(
-        dynamics.run(field, atoms, out=tmp_path / "b.h5", control=Control(**control), resume=True, **options)
-    )
+    list(dynamics.run(field, atoms, out=tmp_path / "b.h5", control=Control(**control), resume=True, **options))
     with Trajectory(tmp_path / "a.h5") as a, Trajectory(tmp_path / "b.h5") as b:
         np.testing.assert_array_equal(a.positions(), b.positions())
         np.testing.assert_array_equal(a[-1].cell.array, b[-1].cell.array)

@@ -133,9 +133,7 @@ def test_blow_up_stops_with_a_sentence_and_keeps_the_good_frames(tmp_path):
 
 def test_resumed_run_is_the_uninterrupted_one(potential, ethanol, tmp_path):
     straight = everything(run(potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "a.h5"))
-    some = run(
-        potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "b.h5", seconds_per_chunk=0.02
-    )
+    some = run(potential, ethanol, steps=600, interval=10, seed=3, out=tmp_path / "b.h5", seconds_per_chunk=0.02)
     for _ in range(4):
         next(some)
     some.close()
@@ -205,9 +203,7 @@ def test_frames_that_are_far_apart_cost_no_more_than_a_chunk(potential, ethanol,
     options = {"interval": 250, "ensemble": "langevin", "seed": 4}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrajectoryWriter, "save_state", noted)
-        some = run(
-            potential, ethanol, steps=500, out=tmp_path / "parts.h5", seconds_per_chunk=1e-9, **options
-        )
+        some = run(potential, ethanol, steps=500, out=tmp_path / "parts.h5", seconds_per_chunk=1e-9, **options)
         next(some)
         assert len(next(some)) == 1
         some.close()

@@ -84,9 +84,7 @@ def test_the_command_writes_nothing_and_tells_what_a_nanosecond_takes(capsys, tm
     assert result["end"]
     assert list(tmp_path.iterdir()) == []
     assert main(command) == 0
-    assert "whether replicas would make more of it was not measured" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "whether replicas would make more of it was not measured" in " ".join(capsys.readouterr().out.split())
     assert main([*command[:-1], "-1"]) == 1
     assert "seconds must be a positive number, got -1" in capsys.readouterr().err
     with pytest.raises(SystemExit):

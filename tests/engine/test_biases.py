@@ -27,9 +27,7 @@ def energy_of(biases, atoms, slots=Slots()):  # noqa: B008
     index = np.zeros(len(atoms), int)
 
     def energy(positions):
-        return bias_energies(
-            steering, positions, jnp.asarray(atoms.get_masses()), jnp.asarray(index), cells, 1
-        )[0]
+        return bias_energies(steering, positions, jnp.asarray(atoms.get_masses()), jnp.asarray(index), cells, 1)[0]
 
     return energy
 
@@ -42,9 +40,7 @@ def test_energies_are_what_they_are_said_to_be():
         off = np.radians(atoms.get_angle(0, 1, 2) - 100)
         assert at(Restraint((0, 1, 2), 100.0, 2.0)) == pytest.approx(off**2)
         dihedral = atoms.get_dihedral(4, 0, 1, 2)
-        assert at(Restraint((4, 0, 1, 2), dihedral - 350.0, 2.0)) == pytest.approx(
-            np.radians(10) ** 2, rel=1e-6
-        )
+        assert at(Restraint((4, 0, 1, 2), dihedral - 350.0, 2.0)) == pytest.approx(np.radians(10) ** 2, rel=1e-6)
         assert at(Pull((3, 5), 0.3)) == pytest.approx(-0.3 * atoms.get_distance(3, 5))
         far = np.linalg.norm(atoms.positions - atoms.get_center_of_mass(), axis=1)
         assert at(Sphere(1.5, 2.0)) == pytest.approx(np.sum(np.maximum(far - 1.5, 0) ** 2))
@@ -133,9 +129,7 @@ def test_atoms_that_are_held_stay_and_carry_no_heat():
 
 
 def test_bad_biases_are_refused_with_a_sentence(ethanol):
-    with pytest.raises(
-        ValueError, match=r"Restraint atoms must be 2 or 3 or 4 different numbers, got \(1, 1\)"
-    ):
+    with pytest.raises(ValueError, match=r"Restraint atoms must be 2 or 3 or 4 different numbers, got \(1, 1\)"):
         Restraint((1, 1), 2.0, 1.0)
     with pytest.raises(ValueError, match="strength must be finite and not negative, got -1"):
         Restraint((0, 1), 2.0, -1.0)

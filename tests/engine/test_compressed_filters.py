@@ -9,7 +9,7 @@ from differences import central_forces
 from so3lab import dynamics
 from so3lab.engine.compressed_filters import SHORTEST, collapse, shared_basis
 from so3lab.engine.energy_model import energy_and_forces, numerics
-from so3lab.network.messages import head_major, head_minor
+from so3lab.engine.messages import head_major, head_minor
 from so3lab.network.settings import ModelSettings, preset
 from so3lab.potential import Potential
 from so3lab.potential.model_file import flat_parameters
@@ -41,9 +41,7 @@ def test_fast_form_agrees_with_the_network(basis, cutoff_function, ethanol):
     assert potential.collapses
     energy, forces = evaluated(potential, ethanol, potential.parameters)
     for with_species in (True, False):
-        fast_energy, fast_forces = evaluated(
-            potential, ethanol, potential.force_field.parameters, with_species
-        )
+        fast_energy, fast_forces = evaluated(potential, ethanol, potential.force_field.parameters, with_species)
         assert fast_energy == pytest.approx(energy, abs=1e-9)
         np.testing.assert_allclose(fast_forces, forces, atol=1e-9)
 
@@ -60,9 +58,7 @@ def test_cells_take_the_fast_form_too():
     potential = random_potential()
     atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
     atoms.rattle(0.1, seed=2)
-    graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")._replace(
-        species=species_of([atoms])
-    )
+    graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")._replace(species=species_of([atoms]))
     with numerics("float64"):
         energy = potential.force_field.energy
         results = [
@@ -130,8 +126,7 @@ def test_basis_is_constant_below_the_shortest_distance():
     with numerics("float64"):
         fit = collapse(potential.settings, flat_parameters(potential.parameters), "float64")
         near, shortest = (
-            shared_basis(jnp.array([d]), fit.collapsed.mixing, potential.settings.cutoff)
-            for d in (0.1, SHORTEST)
+            shared_basis(jnp.array([d]), fit.collapsed.mixing, potential.settings.cutoff) for d in (0.1, SHORTEST)
         )
     np.testing.assert_allclose(near, shortest, rtol=1e-12)
 

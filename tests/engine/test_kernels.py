@@ -35,15 +35,15 @@ VARIANTS = {
     "as in mlff v0.3": {"layer_form": "v0.3", "residual_mlp": (False, False), "normalization": "sqrt_width"},
     "far pairs": LONG_RANGE,
     "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
+    "charges that end": {**LONG_RANGE, "electrostatics": "wolf", "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
+    "charges that end in cells": {**LONG_RANGE, "electrostatics": "compat"},
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(c_compiler.compiler() is None, reason="there is no C compiler")
 
 
 def settings_of(**changes) -> ModelSettings:
-    return preset(
-        "tiny", **{"num_features": 32, "num_heads": 4, "degrees": (1, 2, 3, 4), "cutoff": 4.5, **changes}
-    )
+    return preset("tiny", **{"num_features": 32, "num_heads": 4, "degrees": (1, 2, 3, 4), "cutoff": 4.5, **changes})
 
 
 def potential_of(dtype="float64", **changes) -> Potential:
@@ -71,9 +71,7 @@ def evaluated(potential: Potential, structures, in_c: bool, with_species=True, r
     graph = graph if needs is None else with_long_range(graph, structures, needs)
     energy = energy_function(potential.settings)
     with numerics(potential.dtype):
-        program = jax.jit(
-            lambda parameters, graph: energy_and_forces(energy, parameters, graph, with_strain=True)[:3]
-        )
+        program = jax.jit(lambda parameters, graph: energy_and_forces(energy, parameters, graph, with_strain=True)[:3])
         found = program(FastParameters(potential.parameters, fit.collapsed), graph)
         return [np.asarray(x) for x in found]
 

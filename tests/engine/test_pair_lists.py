@@ -126,7 +126,5 @@ def test_a_leap_ends_the_run_with_a_sentence():
     atoms.set_velocities(np.full((30, 3), 1e-3))
     simulation = Simulation(ARGON, atoms, ensemble="nve", limits=Limits(None, None, None))
     simulation.control.timestep_fs = 1e5
-    with pytest.raises(
-        SimulationError, match="an atom leapt by more than half the skin of the pair list at step 1"
-    ):
+    with pytest.raises(SimulationError, match="an atom leapt by more than half the skin of the pair list at step 1"):
         simulation.advance(2, 10)

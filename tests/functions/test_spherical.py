@@ -65,14 +65,11 @@ def test_contraction_is_invariant_and_has_its_closed_form(directions):
     mixture = np.random.default_rng(1).normal(size=(5, 40))
     with jax.enable_x64(True):
         before, after = (
-            np.asarray(contract(jax.numpy.asarray(mixture @ harmonics(d)), DEGREES))
-            for d in (directions, rotated)
+            np.asarray(contract(jax.numpy.asarray(mixture @ harmonics(d)), DEGREES)) for d in (directions, rotated)
         )
         one = np.asarray(contract(jax.numpy.asarray(harmonics(directions)), DEGREES))
     np.testing.assert_allclose(before, after, rtol=1e-12)
-    np.testing.assert_allclose(
-        one, np.tile(np.sqrt(2 * np.array(DEGREES) + 1) / (4 * np.pi), (40, 1)), rtol=1e-12
-    )
+    np.testing.assert_allclose(one, np.tile(np.sqrt(2 * np.array(DEGREES) + 1) / (4 * np.pi), (40, 1)), rtol=1e-12)
 
 
 def test_spread_repeats_each_degree():

@@ -91,17 +91,13 @@ def test_start_structures_are_minima_at_the_level_of_their_set(bundled_set):
 def test_ethanol_covers_trans_and_both_gauche_wells():
     data = np.load(bundled("data") / "ethanol.npz")
     angles = observables.dihedral_degrees(data["R"].astype(float), (0, 1, 2, 8))
-    wells = [
-        np.mean(np.cos(np.radians(angles - centre)) > np.cos(np.radians(40))) for centre in (60, 180, -60)
-    ]
+    wells = [np.mean(np.cos(np.radians(angles - centre)) > np.cos(np.radians(40))) for centre in (60, 180, -60)]
     assert min(wells) > 0.05
 
 
 def test_alanine_dipeptide_covers_the_ramachandran_map():
     data = np.load(bundled("data") / "ala2.npz")
-    phi, psi = (
-        observables.dihedral_degrees(data["R"].astype(float), atoms) for atoms in reference_sets.backbone(0)
-    )
+    phi, psi = (observables.dihedral_degrees(data["R"].astype(float), atoms) for atoms in reference_sets.backbone(0))
     counts = np.histogram2d(phi, psi, bins=12, range=[[-180, 180]] * 2)[0]
     assert (counts > 0).mean() > 0.8
     c7ax = (abs(phi - 72) < 40) & (abs(psi + 62) < 40)
@@ -122,9 +118,7 @@ def test_autocorrelation_of_a_known_process():
         series[:, t] = 0.6 * series[:, t - 1] + rng.normal(size=4)
     trajectory = np.repeat(np.arange(4), 5000)
     offsets = np.repeat([0.0, 50.0, -20.0, 7.0], 5000)  # a constant in each trajectory is no correlation
-    assert sampling.energy_autocorrelation(series.ravel() + offsets, trajectory) == pytest.approx(
-        0.6, abs=0.03
-    )
+    assert sampling.energy_autocorrelation(series.ravel() + offsets, trajectory) == pytest.approx(0.6, abs=0.03)
 
 
 def test_representable_positions_survive_float32():
@@ -177,8 +171,6 @@ def test_a_recipe_gives_the_same_set_again_and_continues_unfinished_work(tmp_pat
     list(reference_sets.make("ethanol", tmp_path / "b", tmp_path / "work_a", 1))
     one, two = (np.load(tmp_path / folder / "ethanol.npz") for folder in "ab")
     assert len(one["E"]) == 41
-    different = [
-        key for key in ("z", "R", "E", "F", "origin", "trajectory") if not np.array_equal(one[key], two[key])
-    ]
+    different = [key for key in ("z", "R", "E", "F", "origin", "trajectory") if not np.array_equal(one[key], two[key])]
     assert different == []
     assert set(json.loads((tmp_path / "a" / "checksums.json").read_text())) == {"ethanol.npz", "ethanol.xyz"}

@@ -37,9 +37,7 @@ def random_potential(mode: str = "exact", cutoff: float | None = None) -> Potent
 
 def crystal() -> ase.Atoms:
     cell = [[4.4, 0, 0], [0.5, 4.1, 0], [-0.3, 0.4, 4.7]]
-    atoms = ase.Atoms(
-        "CONHF", scaled_positions=np.random.default_rng(19).uniform(size=(5, 3)), cell=cell, pbc=True
-    )
+    atoms = ase.Atoms("CONHF", scaled_positions=np.random.default_rng(19).uniform(size=(5, 3)), cell=cell, pbc=True)
     atoms.info["charge"] = 1.0
     return atoms
 
@@ -51,9 +49,7 @@ def test_forces_and_stress_are_exact_gradients(mode, kind):
     atoms.calc = random_potential(mode, MODES[mode]).calculator()
     forces = atoms.get_forces()
     assert np.abs(forces).max() > 1e-3
-    np.testing.assert_allclose(
-        forces[:2], calculate_numerical_forces(atoms, eps=1e-4, iatoms=[0, 1]), atol=2e-6
-    )
+    np.testing.assert_allclose(forces[:2], calculate_numerical_forces(atoms, eps=1e-4, iatoms=[0, 1]), atol=2e-6)
     if kind == "crystal":
         np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-4), atol=1e-8)
 
@@ -208,9 +204,7 @@ def test_energy_is_conserved_with_published_weights(shared, kind):
 
     potential = load_so3lr(so3lr_reference.FOLDER, "float64")
     atoms = molecule("CH3OH") if kind == "molecule" else small_water_cell()
-    chunks = list(
-        run(potential, atoms, steps=200, interval=5, ensemble="nve", temperature_K=300, timestep_fs=0.25)
-    )
+    chunks = list(run(potential, atoms, steps=200, interval=5, ensemble="nve", temperature_K=300, timestep_fs=0.25))
     time_fs, total, kinetic = (
         np.concatenate([getattr(chunk, name) for chunk in chunks])
         for name in ("time_fs", "total_energy", "kinetic_energy")

@@ -34,9 +34,7 @@ def ions(seed: int = 0, size: int = 24, edge: float = 7.0) -> tuple[ase.Atoms, n
 
 
 def rock_salt() -> tuple[ase.Atoms, np.ndarray]:
-    corners = (
-        np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0]]) / 2
-    )
+    corners = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0]]) / 2
     atoms = ase.Atoms("O4H4", scaled_positions=corners, cell=[5.64] * 3, pbc=True)
     return atoms, np.array([1.0] * 4 + [-1.0] * 4)
 
@@ -75,9 +73,7 @@ def electrostatics(atoms, charges, mode="exact", cutoff=None, mesh=False, dtype=
 def test_interaction_is_the_formula_and_smooth_at_zero():
     with numerics("float64"):
         far = np.array([0.039, 0.041, 0.5, 3.0, 20.0])
-        np.testing.assert_allclose(
-            screened_coulomb(jnp.asarray(far), SIGMA), erf(far / SIGMA) / far, rtol=1e-12
-        )
+        np.testing.assert_allclose(screened_coulomb(jnp.asarray(far), SIGMA), erf(far / SIGMA) / far, rtol=1e-12)
         slope = jax.vmap(jax.grad(lambda r: screened_coulomb(r, SIGMA)))(jnp.array([0.0, 0.02, 1.0]))
     assert screened_coulomb(jnp.zeros(()), SIGMA) == pytest.approx(2 / (math.sqrt(math.pi) * SIGMA), rel=1e-6)
     expected = [0.0] + [
@@ -119,12 +115,8 @@ def test_choice_of_unit_cell_changes_nothing():
     other = atoms.copy()
     other.set_cell([atoms.cell[0], atoms.cell[1] + atoms.cell[0], atoms.cell[2] - 2 * atoms.cell[0]])
     other.positions += 3 * atoms.cell[1]
-    np.testing.assert_allclose(
-        electrostatics(other, charges)[0], electrostatics(atoms, charges)[0], atol=1e-6
-    )
-    np.testing.assert_allclose(
-        electrostatics(other, charges)[1], electrostatics(atoms, charges)[1], atol=1e-6
-    )
+    np.testing.assert_allclose(electrostatics(other, charges)[0], electrostatics(atoms, charges)[0], atol=1e-6)
+    np.testing.assert_allclose(electrostatics(other, charges)[1], electrostatics(atoms, charges)[1], atol=1e-6)
 
 
 def test_mesh_equals_the_sum_over_waves():

@@ -55,9 +55,7 @@ def test_attention_weights_equal_the_published_model(shared, name):
     stored, graph, output = reference_run(name)
     real = graph.pair_mask
     i, j = graph.receivers[real], graph.senders[real]
-    place = {
-        pair: k for k, pair in enumerate(zip(stored["idx_i"].tolist(), stored["idx_j"].tolist(), strict=True))
-    }
+    place = {pair: k for k, pair in enumerate(zip(stored["idx_i"].tolist(), stored["idx_j"].tolist(), strict=True))}
     forward = [place[pair] for pair in zip(i.tolist(), j.tolist(), strict=True)]
     backward = [place[pair] for pair in zip(j.tolist(), i.tolist(), strict=True)]
     for layer in range(3):
@@ -76,9 +74,7 @@ VARIANTS = {
     "cosine, physnet, root of width": variant(
         cutoff_function="cosine", radial_basis="physnet", normalization="sqrt_width"
     ),
-    "exponential, bessel, none": variant(
-        cutoff_function="exponential", radial_basis="bessel", normalization="none"
-    ),
+    "exponential, bessel, none": variant(cutoff_function="exponential", radial_basis="bessel", normalization="none"),
     "polynomial, norms, both MLPs": variant(
         cutoff_function="polynomial", layer_normalization=(True, True), residual_mlp=(True, True)
     ),
@@ -140,16 +136,12 @@ def test_attention_costs_nothing_when_nobody_asks(ethanol):
     potential = Potential.initial(variant(), dtype="float32")
     graph = build_graph([ethanol], potential.settings.cutoff)
     energy = potential.force_field.energy
-    text = (
-        jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(potential.parameters, graph).as_text()
-    )
+    text = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(potential.parameters, graph).as_text()
     assert f"tensor<2x2x{graph.receivers.shape[0]}x" not in text.split("return")[-1]
 
 
 def test_settings_refuse_what_cannot_work():
-    with pytest.raises(
-        ValueError, match=r"num_features must be a multiple of num_heads \(5\), got 64; try 65"
-    ):
+    with pytest.raises(ValueError, match=r"num_features must be a multiple of num_heads \(5\), got 64; try 65"):
         ModelSettings(num_heads=5)
     with pytest.raises(ValueError, match=r"cutoff .* must be positive, got -1"):
         ModelSettings(cutoff=-1.0)

@@ -67,18 +67,14 @@ def test_a_walk_in_a_breathing_cell_is_unwrapped_without_drift():
 
 def test_frames_too_far_apart_are_refused():
     far = np.random.default_rng(0).uniform(0, 10, (5, 50, 3))
-    with pytest.raises(
-        ValueError, match=r"less than half of the shortest lattice vector \(5.00 Å\).*save frames"
-    ):
+    with pytest.raises(ValueError, match=r"less than half of the shortest lattice vector \(5.00 Å\).*save frames"):
         observables.mean_squared_displacement(far, np.arange(5.0), cell=10.0 * np.eye(3))
 
 
 def test_displacement_is_the_plain_double_sum_and_that_of_mdanalysis():
     positions = walk(60, 7, seed=3) + 1000.0
     table = observables.mean_squared_displacement(positions, INTERVAL_FS * np.arange(60))
-    plain = [0.0] + [
-        np.mean(np.sum((positions[lag:] - positions[:-lag]) ** 2, axis=-1)) for lag in range(1, 60)
-    ]
+    plain = [0.0] + [np.mean(np.sum((positions[lag:] - positions[:-lag]) ** 2, axis=-1)) for lag in range(1, 60)]
     np.testing.assert_allclose(table["msd_A2"], plain, rtol=1e-7, atol=1e-12)
     assert table["origins"].tolist() == list(range(60, 0, -1))
     assert table["lag_fs"][59] == 59 * INTERVAL_FS
@@ -102,9 +98,7 @@ def test_drift_of_the_whole_is_taken_out_when_masses_are_given():
 def test_diffusion_refuses_windows_and_times_that_make_no_sense():
     positions, time_fs = walk(100, 3, seed=5), INTERVAL_FS * np.arange(100)
     for window in ((0.0, 600.0), (100.0, 110.0), (-100.0, 300.0)):
-        with pytest.raises(
-            ValueError, match="fit_fs must hold two lags or more, 20 fs apart, within a block of 380"
-        ):
+        with pytest.raises(ValueError, match="fit_fs must hold two lags or more, 20 fs apart, within a block of 380"):
             observables.diffusion_coefficient(positions, time_fs, fit_fs=window)
     with pytest.raises(ValueError, match="blocks must be at least 2"):
         observables.diffusion_coefficient(positions, time_fs, blocks=1)

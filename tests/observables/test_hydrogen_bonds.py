@@ -68,8 +68,7 @@ def test_bonds_of_crowded_water_are_those_of_a_search_through_all_images():
             if length < 3.2 and angle >= 100:
                 expected.add((donor, hydrogen, acceptor, round(length, 6), round(angle, 5)))
     found = {
-        (r.donor, r.hydrogen, r.acceptor, round(r.distance_A, 6), round(r.angle_deg, 5))
-        for r in table.itertuples()
+        (r.donor, r.hydrogen, r.acceptor, round(r.distance_A, 6), round(r.angle_deg, 5)) for r in table.itertuples()
     }
     assert len(expected) > 5
     assert found == expected

@@ -36,9 +36,7 @@ def test_temperature_of_known_velocities():
 def test_pressure_of_an_ideal_gas_and_of_compressed_copper():
     gas = observables.pressure(np.array([1.5 * 100 * units.kB * 300.0]), np.zeros((1, 3, 3)), 4.0e5)
     assert gas["pressure_eV_A3"].item() == pytest.approx(100 * units.kB * 300.0 / 4.0e5)
-    assert gas["kinetic_GPa"].item() == pytest.approx(
-        1.0355e-3, rel=1e-4
-    )  # 10.2 atm at 300 K, pV = NkT in SI
+    assert gas["kinetic_GPa"].item() == pytest.approx(1.0355e-3, rel=1e-4)  # 10.2 atm at 300 K, pV = NkT in SI
     energies, volumes = [], []
     for a in (3.499, 3.5, 3.501):
         copper = bulk("Cu", cubic=True, a=a)
@@ -119,9 +117,7 @@ def test_radial_distribution_of_an_ideal_gas_is_one_and_of_a_crystal_its_shells(
     with pytest.raises(ValueError, match="atoms must hold Xe, got"):
         observables.radial_distribution(frames, gas, "Xe")
     with pytest.raises(ValueError, match="atoms must hold two atoms of O, got one"):
-        observables.radial_distribution(
-            np.zeros((1, 3, 3)), ase.Atoms("OH2", cell=[9] * 3, pbc=True), "O", "O"
-        )
+        observables.radial_distribution(np.zeros((1, 3, 3)), ase.Atoms("OH2", cell=[9] * 3, pbc=True), "O", "O")
 
 
 def test_radial_distribution_of_a_cell_that_changes():

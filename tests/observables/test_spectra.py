@@ -65,9 +65,7 @@ def test_diatomic_vibrates_at_its_wavenumber(wavenumber):
     assert table.loc[table["intensity"].idxmax(), "wavenumber_per_cm"] == pytest.approx(moved, abs=3.0)
     assert integral(table) == pytest.approx(1.0, abs=0.01)
     far = (table["wavenumber_per_cm"] - moved).abs() > 60.0
-    assert (
-        integral(table[far | (table.index < 2)].reset_index(drop=True)) < 1e-4
-    )  # Hann's window leaks little
+    assert integral(table[far | (table.index < 2)].reset_index(drop=True)) < 1e-4  # Hann's window leaks little
 
 
 def test_spectrum_of_water_shows_its_normal_modes_and_nothing_else():
@@ -76,15 +74,11 @@ def test_spectrum_of_water_shows_its_normal_modes_and_nothing_else():
     assert modes.wavenumbers_per_cm.shape == (3,)
     velocities = 2e-3 * np.einsum("m,max->ax", [1.0, 0.7, 1.3], modes.modes)
     run = motion(water_forces, WATER, velocities, WATER_MASSES, 0.25, 16000)
-    table = observables.vibrational_spectrum(
-        run, 0.25 * np.arange(16000), WATER_MASSES, highest_per_cm=6000.0
-    )
+    table = observables.vibrational_spectrum(run, 0.25 * np.arange(16000), WATER_MASSES, highest_per_cm=6000.0)
     peaks, _ = find_peaks(table["intensity"], height=1e-3 * table["intensity"].max())
     places = table["wavenumber_per_cm"].to_numpy()[peaks]
     np.testing.assert_allclose(places, modes.wavenumbers_per_cm, rtol=0.004, atol=3.0)
-    energies = (
-        modes.reduced_masses * np.array([1.0, 0.7, 1.3]) ** 2
-    )  # kinetic at the start; a band holds its share
+    energies = modes.reduced_masses * np.array([1.0, 0.7, 1.3]) ** 2  # kinetic at the start; a band holds its share
     for place, share in zip(places, energies / energies.sum(), strict=True):
         band = table[(table["wavenumber_per_cm"] - place).abs() < 60].reset_index(drop=True)
         assert integral(band) == pytest.approx(share, rel=0.02)
@@ -113,9 +107,7 @@ def test_every_window_keeps_the_area_of_a_peak_and_its_stated_width(window):
     assert table.loc[table["power"].idxmax(), "wavenumber_per_cm"] == pytest.approx(1500.0, abs=0.5)
     above = table["power"] > 0.5 * table["power"].max()
     width = above.sum() * table["wavenumber_per_cm"][1] / resolution
-    assert width == pytest.approx(
-        {"hann": 1.4, "hamming": 1.3, "blackman": 1.6, "boxcar": 0.9}[window], abs=0.1
-    )
+    assert width == pytest.approx({"hann": 1.4, "hamming": 1.3, "blackman": 1.6, "boxcar": 0.9}[window], abs=0.1)
 
 
 def test_frames_too_far_apart_are_refused_with_the_limit():
@@ -130,9 +122,7 @@ def test_spectra_refuse_gaps_too_little_and_unknown_options():
     spectrum = observables.vibrational_spectrum
     with pytest.raises(ValueError, match="window must be one of hann, hamming, blackman, boxcar, got 'flat'"):
         observables.power_spectrum(velocities[:, 0], time_fs, window="flat")
-    with pytest.raises(
-        ValueError, match=r"resolution_per_cm must lie between 334 and .* got 5.0, which takes 6671"
-    ):
+    with pytest.raises(ValueError, match=r"resolution_per_cm must lie between 334 and .* got 5.0, which takes 6671"):
         spectrum(velocities, time_fs, masses, resolution_per_cm=5.0)
     with pytest.raises(ValueError, match="zero_padding must be 1"):
         spectrum(velocities, time_fs, masses, zero_padding=0)
@@ -156,10 +146,7 @@ def test_velocity_autocorrelation_is_the_plain_double_sum(masses):
     velocities = np.cumsum(np.random.default_rng(1).normal(size=(80, 3, 3)), axis=0)
     table = observables.velocity_autocorrelation(velocities, 0.5 * np.arange(80), masses, longest_fs=39.5)
     weights = np.ones(3) if masses is None else masses
-    plain = [
-        np.mean(np.einsum("a,fax,fax->f", weights, velocities[: 80 - lag], velocities[lag:]))
-        for lag in range(80)
-    ]
+    plain = [np.mean(np.einsum("a,fax,fax->f", weights, velocities[: 80 - lag], velocities[lag:])) for lag in range(80)]
     np.testing.assert_allclose(table["vacf"], np.array(plain) / plain[0], atol=1e-10)
     assert table["lag_fs"].iloc[-1] == 39.5
     assert len(observables.velocity_autocorrelation(velocities, 0.5 * np.arange(80))) == 40
@@ -184,9 +171,7 @@ def test_infrared_band_has_the_area_of_the_double_harmonic_formula(wavenumber, i
         other = observables.infrared_spectrum(dipole, time_fs, 300.0, correction=correction)
         ratio = other["intensity_km_cm_per_mol"][peak] / table["intensity_km_cm_per_mol"][peak]
         assert ratio == pytest.approx(2 * factor(x / 2) / x, rel=1e-5)
-    with pytest.raises(
-        ValueError, match="correction must be 'harmonic', 'standard' or 'schofield', got 'exact'"
-    ):
+    with pytest.raises(ValueError, match="correction must be 'harmonic', 'standard' or 'schofield', got 'exact'"):
         observables.infrared_spectrum(dipole, time_fs, 300.0, correction="exact")
     with pytest.raises(ValueError, match="temperature_K must be positive, got 0"):
         observables.infrared_spectrum(dipole, time_fs, 0.0)

@@ -59,9 +59,7 @@ def test_internal_coordinates_cross_the_faces_of_a_skewed_cell(frames):
     images = np.random.default_rng(2).integers(-2, 3, frames.shape)
     for cell in (SKEWED, np.tile(SKEWED, (30, 1, 1)) * np.linspace(1.0, 1.1, 30)[:, None, None]):
         wrapped = frames + images @ cell
-        np.testing.assert_allclose(
-            observables.internal_coordinates(wrapped, names, cell=cell), free, atol=1e-9
-        )
+        np.testing.assert_allclose(observables.internal_coordinates(wrapped, names, cell=cell), free, atol=1e-9)
     slab = SKEWED * [[1], [1], [0]]
     only_two = frames + (images * [1, 1, 0]) @ SKEWED
     np.testing.assert_allclose(observables.internal_coordinates(only_two, names, cell=slab), free, atol=1e-9)

@@ -14,9 +14,7 @@ from so3lab.structures.graph import build_graph
 
 def crystal() -> ase.Atoms:
     atoms = bulk("NaCl", "rocksalt", a=4.2).repeat((2, 1, 1))
-    atoms.set_cell(
-        atoms.cell @ (np.eye(3) + 0.05 * np.random.default_rng(0).normal(size=(3, 3))), scale_atoms=True
-    )
+    atoms.set_cell(atoms.cell @ (np.eye(3) + 0.05 * np.random.default_rng(0).normal(size=(3, 3))), scale_atoms=True)
     atoms.rattle(0.1, seed=4)
     return atoms
 
@@ -72,9 +70,7 @@ def test_order_and_direction_of_pairs_change_nothing(potential64, ethanol):
         receivers=graph.senders[order], senders=graph.receivers[order], pair_mask=graph.pair_mask[order]
     )
     with numerics("float64"):
-        a, b = (
-            _predict(potential64.settings, potential64.parameters, g, False, False) for g in (graph, turned)
-        )
+        a, b = (_predict(potential64.settings, potential64.parameters, g, False, False) for g in (graph, turned))
     close(a.energies, b.energies)
     close(a.forces, b.forces)
 

@@ -55,9 +55,7 @@ def index(tmp_path, monkeypatch) -> Index:
     monkeypatch.setattr(conversion, "MEMBER_SHA256", checksum)
     potential = conversion.potential_from_torch(model, "so3lr.model")
     monkeypatch.setattr(conversion, "SO3LR_SETTINGS", potential.settings)
-    monkeypatch.setattr(
-        conversion, "SO3LR_TENSORS", conversion.fingerprint(flat_parameters(potential.parameters))
-    )
+    monkeypatch.setattr(conversion, "SO3LR_TENSORS", conversion.fingerprint(flat_parameters(potential.parameters)))
     return index
 
 
@@ -72,9 +70,7 @@ def test_it_is_fetched_converted_and_cited_once(index, capsys):
     assert capsys.readouterr().err == ""
     assert index.asked == 1
     assert same_tensors(first, second)
-    assert [path.name for path in cached_model().parent.iterdir() if path.suffix != ".lock"] == [
-        cached_model().name
-    ]
+    assert [path.name for path in cached_model().parent.iterdir() if path.suffix != ".lock"] == [cached_model().name]
 
 
 def test_where_nothing_can_be_kept_it_is_used_all_the_same(index, capsys, tmp_path, monkeypatch):
@@ -183,9 +179,7 @@ def test_there_is_a_way_to_fetch_here():
     assert ways
     for name, command in ways:
         program = (
-            [*command[: command.index("download")], "--version"]
-            if "download" in command
-            else [command[0], "--version"]
+            [*command[: command.index("download")], "--version"] if "download" in command else [command[0], "--version"]
         )
         assert subprocess.run(program, capture_output=True).returncode == 0, name
 

@@ -127,9 +127,7 @@ def test_altered_files_are_not_so3lr(shared, tmp_path, what):
 
 
 def test_a_folder_without_so3lr_says_what_it_should_hold(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"params.pkl and hyperparameters.json, so3krates_torch-0.2.1"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"params.pkl and hyperparameters.json, so3krates_torch-0.2.1"):
         load_so3lr(tmp_path)
     with pytest.raises(ValueError, match="'exact', 'wolf' or 'compat', got 'none'"):
         load_so3lr(tmp_path, electrostatics="none")
@@ -222,9 +220,7 @@ def test_the_mean_number_of_neighbours_is_not_guessed():
     ],
 )
 def test_additions_of_the_port_are_refused_by_name(small, attributes, classes, sentence):
-    data = torch_files.torch_file(
-        port_attributes(**attributes), torch_files.torch_parameters(*small), classes
-    )
+    data = torch_files.torch_file(port_attributes(**attributes), torch_files.torch_parameters(*small), classes)
     with pytest.raises(ValueError, match=sentence):
         conversion.potential_from_torch(data, "x")
 

@@ -172,9 +172,7 @@ def test_specified_values(shared):
         np.testing.assert_allclose(found, expected, atol=3e-8, err_msg=name)
         atom, force = FORCES[name]
         given = np.isfinite(force)
-        np.testing.assert_allclose(
-            results[name].forces[atom][given], np.array(force)[given], atol=1e-7, err_msg=name
-        )
+        np.testing.assert_allclose(results[name].forces[atom][given], np.array(force)[given], atol=1e-7, err_msg=name)
     np.testing.assert_allclose(results["hydroxide"].partial_charges, [-0.977351415, -0.022648585], atol=1e-8)
     np.testing.assert_allclose(results["hydroxide"].hirshfeld_ratios, [0.6481467861, 0.7350936128], atol=1e-8)
     assert results["water"].dipole[2] == pytest.approx(-0.3953047795, abs=1e-8)
@@ -197,8 +195,7 @@ def test_exact_electrostatics_of_water_against_truncated(shared):
     """Deviations in bulk water as measured independently: specification, section 8.2."""
     box = structure(stored("water64"))
     exact, compat, wolf = (
-        so3lr(mode, cutoff, "float32")(box)
-        for mode, cutoff in (("exact", 12.0), ("compat", 12.0), ("wolf", 12.0))
+        so3lr(mode, cutoff, "float32")(box) for mode, cutoff in (("exact", 12.0), ("compat", 12.0), ("wolf", 12.0))
     )
     rms = lambda a, b: np.sqrt(np.mean((a.forces - b.forces) ** 2))  # noqa: E731
     assert rms(compat, exact) == pytest.approx(0.148, rel=0.02)

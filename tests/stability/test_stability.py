@@ -26,9 +26,7 @@ N2 = ase.Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]])
 def pair_field(energy_of_distance, *parameters) -> ForceField:
     def energy(parameters, graph, strain=None):
         d = jnp.where(graph.pair_mask, safe_norm(displacements(graph, strain)), 1.0)
-        return sum_pairs_per_structure(
-            jnp.where(graph.pair_mask, energy_of_distance(d, *parameters), 0.0), graph
-        )
+        return sum_pairs_per_structure(jnp.where(graph.pair_mask, energy_of_distance(d, *parameters), 0.0), graph)
 
     return ForceField(energy, parameters, 50.0, "float64")
 
@@ -50,12 +48,8 @@ def test_a_bond_that_is_pushed_apart_breaks_when_mechanics_says_so():
     force = 0.05
     acceleration = 2.0 * force / N2.get_masses()[0]
     breaks_fs = np.sqrt(2.0 * 0.5 / acceleration) / units.fs
-    reference = datasets.Dataset.from_arrays(
-        "n2", N2.numbers, N2.positions[None], np.zeros(1), np.zeros((1, 2, 3))
-    )
-    found = result_of(
-        pushing(force), N2, replicas=2, ps=0.4, timestep_fs=0.25, interval=4, reference=reference, **COLD
-    )
+    reference = datasets.Dataset.from_arrays("n2", N2.numbers, N2.positions[None], np.zeros(1), np.zeros((1, 2, 3)))
+    found = result_of(pushing(force), N2, replicas=2, ps=0.4, timestep_fs=0.25, interval=4, reference=reference, **COLD)
     rows = found.replicas
     expected = 0.001 * np.ceil(breaks_fs)  # the first frame, of one in each fs, after it
     np.testing.assert_allclose(rows["unstable_at_ps"], expected)
@@ -181,9 +175,7 @@ def test_command_writes_tables_and_a_report_and_a_study_resumed_is_the_study(cap
     whole = run(capsys, *TINY, "--ps", 0.1, "--out", tmp_path / "whole")
     assert resumed["time_ps"] == pytest.approx(0.1)
     for one, other in zip(resumed["replicas"], whole["replicas"], strict=True):
-        assert {name: one[name] for name in ("seed", "bond")} == {
-            name: other[name] for name in ("seed", "bond")
-        }
+        assert {name: one[name] for name in ("seed", "bond")} == {name: other[name] for name in ("seed", "bond")}
         for name in ("stable_ps", "largest_deviation_A", "mean_temperature_K", "h_error"):
             assert one[name] == pytest.approx(other[name], rel=1e-9)
     other = [*map(str, TINY), "--ps", "0.1", "--out", str(folder), "--resume", "--seed", "3"]
@@ -245,9 +237,7 @@ def test_peaks_of_a_cold_run_stand_at_the_normal_modes():
     h = timestep_fs * units.fs
     expected = modes * (2.0 / h) * np.arcsin(0.5 * h * omega) / omega
 
-    chunks = list(
-        dynamics.run(potential, atoms, steps=16_000, ensemble="nve", temperature_K=20.0, interval=4, seed=1)
-    )
+    chunks = list(dynamics.run(potential, atoms, steps=16_000, ensemble="nve", temperature_K=20.0, interval=4, seed=1))
     times = np.concatenate([chunk.time_fs for chunk in chunks])
     velocities = np.concatenate([chunk.velocities for chunk in chunks])
     spectrum = observables.vibrational_spectrum(velocities, times, atoms.get_masses(), resolution_per_cm=5.0)

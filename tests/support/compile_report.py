@@ -48,9 +48,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        "--costs", metavar="FILE", help="write seconds and compile seconds of every test as JSON lines"
-    )
+    parser.addoption("--costs", metavar="FILE", help="write seconds and compile seconds of every test as JSON lines")
 
 
 def pytest_terminal_summary(terminalreporter, config):
@@ -86,9 +84,7 @@ def _rows(terminalreporter) -> list[dict]:
         for report in reports:
             if not hasattr(report, "user_properties") or not hasattr(report, "duration"):
                 continue
-            row = rows.setdefault(
-                report.nodeid, Counter(trace=0, lower=0, compile=0, cached=0, programs=0, seconds=0)
-            )
+            row = rows.setdefault(report.nodeid, Counter(trace=0, lower=0, compile=0, cached=0, programs=0, seconds=0))
             row["seconds"] += report.duration
             for name, value in report.user_properties:
                 if name == _KEY:

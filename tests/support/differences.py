@@ -8,9 +8,7 @@ SOME = ((0, 0), (2, 1), (5, 2))
 STEP = 1e-4
 
 
-def central_forces(
-    energy: Callable[[ase.Atoms], float], atoms: ase.Atoms
-) -> Iterator[tuple[tuple[int, int], float]]:
+def central_forces(energy: Callable[[ase.Atoms], float], atoms: ase.Atoms) -> Iterator[tuple[tuple[int, int], float]]:
     """Some components (atom, axis) of the forces in eV/Å as differences of an energy in eV."""
     for atom, axis in SOME:
         energies = []

@@ -84,9 +84,7 @@ def test_one_compile_for_the_whole_run(data, caplog):
     with jax.log_compiles(), caplog.at_level("WARNING"):
         list(train(*data, TINY, TrainingSettings(epochs=3, batch_size=4)))
     compiled = [
-        record.message
-        for record in caplog.records
-        if "Finished XLA compilation of jit(epoch)" in record.message
+        record.message for record in caplog.records if "Finished XLA compilation of jit(epoch)" in record.message
     ]
     assert len(compiled) == 1
 
@@ -115,9 +113,7 @@ def test_training_goes_on_from_another_potential(run, data):
         replace(data[0], energies=data[0].energies + 123.0),
         replace(data[1], energies=data[1].energies + 123.0),
     )
-    other = next(
-        train(*lifted, TINY, TrainingSettings(epochs=5, batch_size=4, learning_rate=1e-4), start=best)
-    )
+    other = next(train(*lifted, TINY, TrainingSettings(epochs=5, batch_size=4, learning_rate=1e-4), start=best))
     assert other.valid_energy_mae_meV < 2 * run[0].valid_energy_mae_meV
 
 
@@ -137,9 +133,7 @@ def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
     tables = evaluate(last.best, mixed)
     for frame in (0, len(mixed) - 1):
         (atoms,) = mixed.select([frame]).to_atoms()
-        assert tables.structures["predicted_energy"][frame] == pytest.approx(
-            last.best(atoms).energy, abs=1e-4
-        )
+        assert tables.structures["predicted_energy"][frame] == pytest.approx(last.best(atoms).energy, abs=1e-4)
 
 
 @pytest.mark.parametrize("count", [2, 5])
@@ -164,9 +158,7 @@ def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predict
     found = evaluate(last.best, data)
     single = [last.best(atoms) for atoms in data.to_atoms()]
     np.testing.assert_allclose(found.structures["predicted_energy"], [r.energy for r in single], atol=1e-9)
-    np.testing.assert_allclose(
-        found.forces["predicted"], np.concatenate([r.forces.ravel() for r in single]), atol=1e-9
-    )
+    np.testing.assert_allclose(found.forces["predicted"], np.concatenate([r.forces.ravel() for r in single]), atol=1e-9)
     if count == 5:
         with pytest.raises(ValueError, match="batch_size must be at least 2 where some frames are molecules"):
             next(train(data, data, LONG_RANGE, replace(settings, batch_size=1)))
@@ -246,9 +238,7 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
     with pytest.raises(
         FloatingPointError, match=r"the loss stopped being a finite number at step .* learning_rate below 1e"
     ):
-        list(
-            train(*data, TINY, TrainingSettings(epochs=20, batch_size=4, learning_rate=1e30, warmup_steps=0))
-        )
+        list(train(*data, TINY, TrainingSettings(epochs=20, batch_size=4, learning_rate=1e30, warmup_steps=0)))
 
 
 def test_mixed_sizes_train_in_one_program():

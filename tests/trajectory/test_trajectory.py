@@ -87,9 +87,7 @@ def test_arrays_instead_of_atoms_and_isotopes(tmp_path):
         writer.save_state({})
     with Trajectory(tmp_path / "run.h5") as trajectory:
         np.testing.assert_array_equal(trajectory[0].get_masses(), masses)
-        np.testing.assert_allclose(
-            trajectory[1].get_velocities(), frames_of(1, 1)["velocities"][0], rtol=1e-6
-        )
+        np.testing.assert_allclose(trajectory[1].get_velocities(), frames_of(1, 1)["velocities"][0], rtol=1e-6)
 
 
 def test_hundred_thousand_frames_open_at_once_and_frames_come_in_milliseconds(tmp_path):
@@ -205,12 +203,8 @@ def test_export_of_chosen_atoms(tmp_path, suffix):
     if suffix != ".pdb":
         with Trajectory(path) as trajectory:
             for atoms, original in zip(images, trajectory[::3], strict=True):
-                np.testing.assert_allclose(
-                    atoms.get_velocities(), original.get_velocities()[heavy], atol=1e-7
-                )
-                np.testing.assert_allclose(
-                    atoms.get_forces(), original.get_forces()[heavy], rtol=1e-6, atol=1e-7
-                )
+                np.testing.assert_allclose(atoms.get_velocities(), original.get_velocities()[heavy], atol=1e-7)
+                np.testing.assert_allclose(atoms.get_forces(), original.get_forces()[heavy], rtol=1e-6, atol=1e-7)
                 assert "energy" not in atoms.calc.results  # it is that of all atoms
 
 
@@ -295,9 +289,7 @@ def test_export_refuses_with_a_sentence(tmp_path, monkeypatch):
         export(path, path, overwrite=True)
     with pytest.raises(ValueError, match=r"at least one of the 3 of .*, got 5:$"):
         export(path, tmp_path / "run.xyz", slice(5, None))
-    with pytest.raises(
-        FileNotFoundError, match=r"the folder of .*run\.xyz does not exist; make it with: mkdir -p"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"the folder of .*run\.xyz does not exist; make it with: mkdir -p"):
         export(path, tmp_path / "no" / "run.xyz")
     (tmp_path / "taken.xyz").write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):

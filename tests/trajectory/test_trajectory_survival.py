@@ -139,9 +139,7 @@ def test_a_reader_does_not_make_a_resumed_run_lose_frames(tmp_path, start_writin
 def test_resume_refuses_other_atoms(tmp_path):
     path = write(tmp_path / "run.h5", 3)
     before = path.read_bytes()
-    with pytest.raises(
-        ValueError, match=r"a trajectory of C2H6O, not H2O; give the structure that it began with"
-    ):
+    with pytest.raises(ValueError, match=r"a trajectory of C2H6O, not H2O; give the structure that it began with"):
         TrajectoryWriter.resume(path, molecule("H2O"))
     with pytest.raises(ValueError, match=r"the atoms of C2H6O in another order"):
         TrajectoryWriter.resume(path, ETHANOL[::-1])

@@ -28,9 +28,7 @@ def embedded(page: str) -> list[dict]:
 
 
 def written(tmp_path, *items, **options) -> str:
-    return build_report(
-        [Section("Results", "Look.", items)], tmp_path / "deep" / "r.html", **options
-    ).read_text()
+    return build_report([Section("Results", "Look.", items)], tmp_path / "deep" / "r.html", **options).read_text()
 
 
 def test_coordinates_survive_to_a_thousandth_of_an_angstrom(tmp_path):
@@ -60,9 +58,7 @@ def test_periodic_movies_keep_their_cell(tmp_path):
 
 
 def test_the_page_fetches_nothing_and_stays_below_ten_megabytes(tmp_path):
-    page = written(
-        tmp_path, Movie(frames(1200)), go.Figure(go.Scatter(x=np.arange(30000), y=np.arange(30000)))
-    )
+    page = written(tmp_path, Movie(frames(1200)), go.Figure(go.Scatter(x=np.arange(30000), y=np.arange(30000))))
     assert len(page.encode()) < 10e6
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="?http', page)
     assert "default-src 'none'" in page

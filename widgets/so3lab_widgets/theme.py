@@ -139,9 +139,7 @@ def require(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise ValueError(
-            f"the table has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}"
-        )
+        raise ValueError(f"the table has no column {missing[0]!r}; it has {', '.join(map(str, table.columns))}")
     if table.empty:
         raise ValueError("the table is empty: there is nothing to draw")
 

@@ -88,9 +88,7 @@ def pressure_tensors(state: MDState, bodies: Bodies, temperature) -> Float[Array
     volumes = jnp.abs(jnp.linalg.det(state.cells))[:, None, None]
     atoms = sum_of_structures(jnp.ones_like(bodies.masses), bodies)
     lost = (atoms - bodies.freedom / 3.0) * temperature
-    thermal = _kinetic_tensors(state.velocities, bodies) + lost[:, None, None] * jnp.eye(
-        3, dtype=volumes.dtype
-    )
+    thermal = _kinetic_tensors(state.velocities, bodies) + lost[:, None, None] * jnp.eye(3, dtype=volumes.dtype)
     return (thermal - state.virial) / volumes
 
 

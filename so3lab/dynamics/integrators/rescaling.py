@@ -46,9 +46,7 @@ def nose_hoover(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
         state = _chain_half_step(state, bodies, knobs)
         half = state.velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
         positions = state.positions + knobs.timestep * half
-        return _chain_half_step(
-            finished(state, positions, half, bodies, knobs.timestep, force_fn), bodies, knobs
-        )
+        return _chain_half_step(finished(state, positions, half, bodies, knobs.timestep, force_fn), bodies, knobs)
 
     return Integrator(starter(force_fn, bodies, CHAIN), step)
 
@@ -122,9 +120,7 @@ def rescaled(state: MDState, keys: Array, bodies: Bodies, knobs: Knobs) -> MDSta
     rest = jnp.where(freedom > 1.5, rest, 0.0)  # the sum of the squares of freedom - 1 normal numbers
     moving = kinetic > 0.0
     ratio = 0.5 * knobs.temperature / jnp.where(moving, kinetic, 1.0)
-    squared = (
-        keep + ratio * (1.0 - keep) * (one**2 + rest) + 2.0 * one * jnp.sqrt(keep * (1.0 - keep) * ratio)
-    )
+    squared = keep + ratio * (1.0 - keep) * (one**2 + rest) + 2.0 * one * jnp.sqrt(keep * (1.0 - keep) * ratio)
     # Only a structure with one or two degrees of freedom ever turns round.
     sign = jnp.where(one * jnp.sqrt((1.0 - keep) * ratio) + jnp.sqrt(keep) < 0.0, -1.0, 1.0)
     factor = jnp.where(moving, sign * jnp.sqrt(jnp.maximum(squared, 0.0)), 1.0)

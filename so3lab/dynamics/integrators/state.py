@@ -28,9 +28,7 @@ class Forces(NamedTuple):
     forces: Float[Array, "atoms 3"]  # eV/Å, steering included
     flaws: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
     bias: Float[Array, " structures"]  # eV, of restraints and pulls
-    virial: Float[Array, "structures 3 3"] | None = (
-        None  # eV, gradient with respect to a strain, when asked for
-    )
+    virial: Float[Array, "structures 3 3"] | None = None  # eV, gradient with respect to a strain, when asked for
 
 
 class MDState(NamedTuple):
@@ -46,9 +44,7 @@ class MDState(NamedTuple):
     seed: UInt32[Array, "structures words"]  # key data; random numbers are a function of it and of the step
     step: Int[Array, ""]
     flaws: Int[Array, " structures"]  # of the last step's pair lists; not 0: this state is worth nothing
-    fate: Int[
-        Array, " structures"
-    ]  # 0 while all is well, else what ended this structure (so3lab.dynamics.limits)
+    fate: Int[Array, " structures"]  # 0 while all is well, else what ended this structure (so3lab.dynamics.limits)
     ended: Int[Array, " structures"]  # the last good step of a structure that has met its fate
     cells: Float[Array, "structures 3 3"] | None = None  # Å, rows; None when no structure is periodic
     virial: Float[Array, "structures 3 3"] | None = None  # eV; None at constant volume
@@ -88,9 +84,7 @@ class Bodies(NamedTuple):
     masses: Float[Array, " atoms"]  # amu
     inverse_masses: Float[Array, "atoms 1"]  # 0 for atoms that are held
     structure_index: Int[Array, " atoms"]
-    members: Int[
-        Array, "structures largest"
-    ]  # atoms of each structure; what is beyond its last one is padding
+    members: Int[Array, "structures largest"]  # atoms of each structure; what is beyond its last one is padding
     rows: Int[Array, " atoms"]  # where an atom stands in ``members``, flattened
     freedom: Float[Array, " structures"]  # degrees of freedom that carry kinetic energy
 
@@ -179,9 +173,7 @@ def kinetic_energies(velocities: Float[Array, "atoms 3"], bodies: Bodies) -> Flo
     return 0.5 * sum_of_structures(bodies.masses * jnp.sum(velocities * velocities, axis=1), bodies)
 
 
-def sum_of_structures(
-    values: Float[Array, "atoms *rest"], bodies: Bodies
-) -> Float[Array, "structures *rest"]:
+def sum_of_structures(values: Float[Array, "atoms *rest"], bodies: Bodies) -> Float[Array, "structures *rest"]:
     """Sum over the atoms of each structure."""
     if bodies.structures == 1:
         return values.sum(axis=0)[None]

@@ -11,6 +11,7 @@ from so3lab.engine.kernels.attention import (
 )
 from so3lab.engine.kernels.far_pairs import (
     COULOMB_BY_PAIRS,
+    COULOMB_ENDS,
     TRUNCATED,
     FarAtoms,
     FarConstants,
@@ -23,6 +24,7 @@ from so3lab.engine.kernels.update import UpdateWeights, update, update_weights
 
 __all__ = [
     "COULOMB_BY_PAIRS",
+    "COULOMB_ENDS",
     "MOST_SPECIES",
     "TRUNCATED",
     "FarAtoms",

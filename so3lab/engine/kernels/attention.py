@@ -1,6 +1,6 @@
 r"""Euclidean attention of a trained layer over undirected pairs, filters included, by the loops in C.
 
-The same as :mod:`so3lab.network.messages` on collapsed filters, in one function with its reverse pass, for energies
+The same as :mod:`so3lab.engine.messages` on collapsed filters, in one function with its reverse pass, for energies
 that are differentiated once with respect to positions: parameters get no gradients. Filters contain the normalisation,
 so that a weight is the scale (cutoff) of its pair times
 
@@ -82,9 +82,7 @@ def pair_weights(
         norms: What the weights of each attention are divided by.
         dtype: Precision.
     """
-    hidden, rank = (
-        -(-size // lanes(dtype)) * lanes(dtype) for size in (geometric[0][0].shape[1], len(radial[0]))
-    )
+    hidden, rank = (-(-size // lanes(dtype)) * lanes(dtype) for size in (geometric[0][0].shape[1], len(radial[0])))
 
     def wider(x: np.ndarray, axis: int, size: int) -> np.ndarray:
         return np.pad(x, [(0, size - x.shape[k] if k == axis else 0) for k in range(x.ndim)])
@@ -139,9 +137,7 @@ def _project_backward(heads: Heads, weights: Projection, gradient):
     return back[0], None
 
 
-_project = jax.custom_vjp(
-    lambda heads, *arguments: _project_forward(heads, *arguments)[0], nondiff_argnums=(0,)
-)
+_project = jax.custom_vjp(lambda heads, *arguments: _project_forward(heads, *arguments)[0], nondiff_argnums=(0,))
 _project.defvjp(_project_forward, _project_backward)
 
 
@@ -167,9 +163,7 @@ def attend(
     return Sums(dx, dchi, (f_i[:, :number], f_j[:, :number]), (e_i[:, :count], e_j[:, :count]))
 
 
-def _attend_forward(
-    heads: Heads, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights
-):
+def _attend_forward(heads: Heads, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
     sizes, features, pairs = heads.sizes(), projected.shape[1] // 5, scale.shape[0]
     dx, dchi, filters, raw = call(
         heads,
@@ -207,9 +201,7 @@ def _attend_backward(heads: Heads, kept, gradients):
     return grad_projected, grad_chi, None, None, grad_scale, grad_harmonics, grad_basis, None
 
 
-_attend = jax.custom_vjp(
-    lambda heads, *arguments: _attend_forward(heads, *arguments)[0], nondiff_argnums=(0,)
-)
+_attend = jax.custom_vjp(lambda heads, *arguments: _attend_forward(heads, *arguments)[0], nondiff_argnums=(0,))
 _attend.defvjp(_attend_forward, _attend_backward)
 
 
@@ -232,9 +224,7 @@ def attend_first(
     """
     dx, dchi, raw = _first(heads, table, values, species, *pairs)
     number, one = heads.features, heads.features + len(heads.degrees)  # numbers of raw in one direction
-    return Sums(
-        dx, dchi, (raw[:, :number], raw[:, one : one + number]), (raw[:, number:one], raw[:, one + number :])
-    )
+    return Sums(dx, dchi, (raw[:, :number], raw[:, one : one + number]), (raw[:, number:one], raw[:, one + number :]))
 
 
 def _first_forward(heads: Heads, table, values, species, receivers, senders, scale, harmonics, basis):

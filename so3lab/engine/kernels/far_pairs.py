@@ -1,7 +1,7 @@
-"""Energies of far pairs by the loops in C: dispersion, and electrostatics of molecules without truncation.
+"""Energies of far pairs by the loops in C: dispersion and electrostatics, truncated or not.
 
-The same numbers as :mod:`so3lab.network.pairwise.dispersion` and ``exact`` of
-:mod:`so3lab.network.pairwise.electrostatics`, which have the formulas, in one function with its reverse pass.
+The same numbers as :mod:`so3lab.network.pairwise.dispersion` and :mod:`so3lab.network.pairwise.electrostatics`, which
+have the formulas, in one function with its reverse pass. Waves and self terms are not theirs.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, Int
 from so3lab.engine.kernels.library import Heads, call, shape_like
 from so3lab.engine.kernels.pair_inputs import Places, gradient_of
 
-TRUNCATED, COULOMB_BY_PAIRS = 1, 2
-"""Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs."""
+TRUNCATED, COULOMB_BY_PAIRS, COULOMB_ENDS = 1, 2, 4
+"""Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs; that ends there, too."""
 _KEPT = 5  # numbers kept for each pair; as in the source
 
 
@@ -29,6 +29,9 @@ class FarConstants(NamedTuple):
     cutoff: float  # Å
     window: float  # Å, in which dispersion is switched off
     screening_length: float  # Å
+    coulomb_end: float  # 1/Å; the screened interaction at the cutoff
+    coulomb_end_slope: float  # 1/Å²
+    blend_start: float  # Å; from where its end is smoothed
 
 
 class FarAtoms(NamedTuple):
@@ -52,7 +55,7 @@ def far_energies(
         places: The far pairs; those beyond the cutoff of a truncated structure are skipped.
         atoms: Their polarizabilities and charges.
         ratio: Square of the polarizability over C6 of each atom, atomic units; gets no gradient.
-        kind: Of each structure, a sum of ``TRUNCATED`` and ``COULOMB_BY_PAIRS``.
+        kind: Of each structure, a sum of ``TRUNCATED``, ``COULOMB_BY_PAIRS`` and ``COULOMB_ENDS``.
     """
     return _far(constants, places, atoms, ratio, kind)
 
@@ -65,9 +68,7 @@ def _inputs(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kin
 def _forward(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
     number, pairs = ratio.shape[0], places.mask.shape[0]
     results = tuple(shape_like(ratio, *sizes) for sizes in ((number,), (number,), (pairs, _KEPT)))
-    dispersion, coulomb, kept = call(
-        constants.heads, "far", results, *_inputs(constants, places, atoms, ratio, kind)
-    )
+    dispersion, coulomb, kept = call(constants.heads, "far", results, *_inputs(constants, places, atoms, ratio, kind))
     return (dispersion, coulomb), (places, atoms, ratio, kind, kept)
 
 

@@ -63,9 +63,7 @@ def _backward(shape: Shape, kept, gradients):
     places, mixing = kept
     structures = max(places.strain.shape[0], 1)
     results = (shape_like(mixing, *places.positions.shape), shape_like(mixing, 9 * structures))
-    positions, strain = call(
-        shape.heads, "geometry_back", results, *_inputs(shape, places, mixing), *gradients
-    )
+    positions, strain = call(shape.heads, "geometry_back", results, *_inputs(shape, places, mixing), *gradients)
     return gradient_of(places, positions, strain), None
 
 

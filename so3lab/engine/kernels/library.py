@@ -20,9 +20,7 @@ from so3lab.machine.c_compiler import OFF, Unavailable, library_for, variant
 from so3lab.network.settings import ModelSettings
 
 _FUNCTIONS = tuple(
-    name + back
-    for name in ("geometry", "project", "attend", "first", "update", "far")
-    for back in ("", "_back")
+    name + back for name in ("geometry", "project", "attend", "first", "update", "far") for back in ("", "_back")
 )
 
 
@@ -97,9 +95,7 @@ class Heads(NamedTuple):
         return np.array([self.features, *(2 * degree + 1 for degree in self.degrees)], np.int32)
 
 
-def call(
-    heads: Heads, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments
-) -> Sequence[jax.Array]:
+def call(heads: Heads, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> Sequence[jax.Array]:
     """Results of a function of the library, in the precision of the first of them; for compiled code."""
     symbol = _symbol(name, results[0].dtype.name, heads.features, len(heads.degrees))
     return jax.ffi.ffi_call(symbol, results)(*arguments)

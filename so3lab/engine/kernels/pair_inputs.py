@@ -39,9 +39,7 @@ def places_of(graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> Pl
     )
 
 
-def gradient_of(
-    places: Places, positions: Float[Array, "atoms 3"], strain: Float[Array, " nine_structures"]
-) -> Places:
+def gradient_of(places: Places, positions: Float[Array, "atoms 3"], strain: Float[Array, " nine_structures"]) -> Places:
     """A gradient by places: by positions and strain."""
     nothing = Places(*(None for _ in Places._fields))  # type: ignore[arg-type]
     strains = strain.reshape(-1, 3, 3)[: places.strain.shape[0]]

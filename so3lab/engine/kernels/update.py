@@ -1,6 +1,6 @@
 """What follows the attention of a layer, atom by atom: normalisation, residual networks and exchange, in C.
 
-The same as :class:`so3lab.network.layer.Layer` does after its attention, in one function with its reverse pass, for
+The same as :class:`so3lab.network.so3krates.Layer` does after its attention, in one function with its reverse pass, for
 energies that are differentiated once with respect to positions.
 """
 
@@ -103,9 +103,7 @@ def _forward(heads: Heads, x, dx, chi, dchi, weights: UpdateWeights):
     atoms, features = x.shape
     kept_size = 5 * features + chi.shape[1] + len(heads.degrees)
     results = (shape_like(x, atoms, features), shape_like(x, *chi.shape), shape_like(x, atoms, kept_size))
-    new_x, new_chi, kept = call(
-        heads, "update", results, heads.sizes(), *jax.tree.leaves(weights), x, dx, chi, dchi
-    )
+    new_x, new_chi, kept = call(heads, "update", results, heads.sizes(), *jax.tree.leaves(weights), x, dx, chi, dchi)
     return (new_x, new_chi), (weights, kept)
 
 

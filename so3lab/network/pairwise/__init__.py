@@ -1,8 +1,8 @@
 """Pairwise terms with few parameters that a network need not learn: repulsion, electrostatics, dispersion."""
 
-from so3lab.engine.native_long_range import far_terms
 from so3lab.network.pairwise.dispersion import DISPERSION_ELEMENTS, dispersion_term
 from so3lab.network.pairwise.electrostatics import electrostatics_term
+from so3lab.network.pairwise.long_range_energy import long_range_terms
 from so3lab.network.pairwise.repulsion import REPULSION_RANGE, ShortRangeRepulsion
 from so3lab.network.pairwise.term import Term, atomic_term, pair_term
 from so3lab.network.pairwise.truncation import CELL_CUTOFF
@@ -16,6 +16,6 @@ __all__ = [
     "atomic_term",
     "dispersion_term",
     "electrostatics_term",
-    "far_terms",
+    "long_range_terms",
     "pair_term",
 ]

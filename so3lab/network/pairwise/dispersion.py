@@ -71,9 +71,7 @@ def dispersion_term(
     return pair_term(jnp.where(far.pair_mask, units.hartree * energies, 0.0), far)
 
 
-def oscillators(
-    ratios: Float[Array, " atoms"], graph: Graph
-) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
+def oscillators(ratios: Float[Array, " atoms"], graph: Graph) -> tuple[Float[Array, " atoms"], Float[Array, " atoms"]]:
     """Polarizability of each atom, and its square over C6, which does not depend on the surroundings; atomic units."""
     free, c6 = (jnp.asarray(_table(column), ratios.dtype)[graph.atomic_numbers] for column in (0, 1))
     return jnp.maximum(free * ratios, FAINTEST), free * free / c6
@@ -95,7 +93,5 @@ def _oscillator_energy(
     near2 = (2.0 * 2.54 * scale * root) ** 2
     far6, near6 = far2**3, near2**3
     return -(
-        c6 / (far6 + near6)
-        + c8 / (far6 * far2 + near6 * near2)
-        + c10 / (far6 * far2 * far2 + near6 * near2 * near2)
+        c6 / (far6 + near6) + c8 / (far6 * far2 + near6 * near2) + c10 / (far6 * far2 * far2 + near6 * near2 * near2)
     )

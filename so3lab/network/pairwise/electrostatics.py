@@ -64,16 +64,14 @@ def screened_coulomb(distances: Float[Array, "*any"], screening_length: float) -
     return jnp.where(near, series, jax.lax.erf(away) / away) / screening_length
 
 
-def screened_coulomb_slope(distance: float, screening_length: float) -> float:
-    """Derivative of :func:`screened_coulomb` at one distance, in 1/Å²."""
-    x = distance / screening_length
-    gauss = 2.0 * math.exp(-x * x) / (math.sqrt(math.pi) * screening_length * distance)
-    return gauss - math.erf(x) / distance**2
+def end_of_coulomb(cutoff: float, screening_length: float) -> tuple[float, float]:
+    """The screened interaction at the cutoff, in 1/Å, and its derivative there, in 1/Å²."""
+    x = cutoff / screening_length
+    gauss = 2.0 * math.exp(-x * x) / (math.sqrt(math.pi) * screening_length * cutoff)
+    return math.erf(x) / cutoff, gauss - math.erf(x) / cutoff**2
 
 
-def truncated_coulomb(
-    distances: Float[Array, "*any"], screening_length: float, cutoff: float
-) -> Float[Array, "*any"]:
+def truncated_coulomb(distances: Float[Array, "*any"], screening_length: float, cutoff: float) -> Float[Array, "*any"]:
     r"""The screened interaction, shifted near and force-shifted at the cutoff, so that it ends smoothly.
 
     .. math:: V(r) - V(r_c) - (1 - f(r))\,V'(r_c)\,(r - r_c), \quad f = \mathrm{switch}(r; 0.45\,r_c, r_c)
@@ -83,8 +81,7 @@ def truncated_coulomb(
         screening_length: σ in Å.
         cutoff: :math:`r_c` in Å.
     """
-    value = math.erf(cutoff / screening_length) / cutoff
-    slope = screened_coulomb_slope(cutoff, screening_length)
+    value, slope = end_of_coulomb(cutoff, screening_length)
     inside = jnp.minimum(distances, cutoff)
     blend = 1.0 - switch(inside, BLEND_START * cutoff, cutoff)
     return screened_coulomb(inside, screening_length) - value - blend * slope * (inside - cutoff)
@@ -132,11 +129,13 @@ def _truncated(charges, distances, far: Graph, settings: ModelSettings) -> Term:
     pairs = pair_term(_charge_products(charges, far) * interaction, far)
     if ends is None or settings.electrostatics == "compat":
         return pairs
-    own = atomic_term(_self_energies(charges, far, ends, sigma), far)
+    own = atomic_term(self_energies(charges, far, ends, sigma), far)
     return Term(*(a + b for a, b in zip(pairs, own, strict=True)))
 
 
-def _self_energies(charges, graph: Graph, ends: Truncation, sigma: float) -> Float[Array, " atoms"]:
+def self_energies(
+    charges: Float[Array, " atoms"], graph: Graph, ends: Truncation, sigma: float
+) -> Float[Array, " atoms"]:
     """Energy of each charge with the one that neutralises its sphere, :math:`-k_e V(r_c) q^2 / 2`."""
     factor = -0.5 * units.coulomb_constant * math.erf(ends.cutoff / sigma) / ends.cutoff
     return jnp.where(ends.structures[graph.structure_index], factor * charges * charges, 0.0)

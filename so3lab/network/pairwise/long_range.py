@@ -135,8 +135,7 @@ def _waves(structures: Sequence[ase.Atoms], screening_length: float) -> Int[np.n
         _check_periodicity(atoms)
     none = np.zeros((0, 3), int)
     found = [
-        wave_vectors(np.asarray(atoms.cell), screening_length) if atoms.pbc.any() else none
-        for atoms in structures
+        wave_vectors(np.asarray(atoms.cell), screening_length) if atoms.pbc.any() else none for atoms in structures
     ]
     room = bucket(max(len(waves) for waves in found))
     return np.stack([_padded(waves, room) for waves in found])
@@ -234,9 +233,6 @@ def fixed_long_range(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> 
         return LongRange(none, none, np.zeros(0, bool), None, *fixed)
     pairs = [far_pairs(atoms, needs) for atoms in structures]
     offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(np.int32)
-    i, j = (
-        np.concatenate([p[side] + offset for p, offset in zip(pairs, offsets, strict=True)])
-        for side in (0, 1)
-    )
+    i, j = (np.concatenate([p[side] + offset for p, offset in zip(pairs, offsets, strict=True)]) for side in (0, 1))
     images = np.concatenate([p.images for p in pairs]) if structures[0].pbc.any() else None
     return LongRange(i, j, np.ones(len(i), bool), images, *fixed)

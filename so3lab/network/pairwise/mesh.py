@@ -68,9 +68,7 @@ def mesh_factors(cell: Float[np.ndarray, "3 3"], screening_length: float) -> Flo
 
 def _spline_factors(points: int) -> Float[np.ndarray, " points"]:
     """Inverse squared Fourier transform of the B-spline at integers, Essmann et al., eq. 4.4."""
-    spline = np.array(
-        [float(value) for value in _spline_weights(np.zeros(()))]
-    )  # M(0), M(1), ..., M(order - 1)
+    spline = np.array([float(value) for value in _spline_weights(np.zeros(()))])  # M(0), M(1), ..., M(order - 1)
     waves = np.exp(2j * np.pi * np.outer(np.arange(points), np.arange(ORDER)) / points)
     return 1.0 / np.abs(waves @ spline) ** 2
 
@@ -80,9 +78,7 @@ def _spline_weights(t) -> list:
     weights = [1.0 + 0.0 * t]
     for order in range(2, ORDER + 1):
         padded = [0.0, *weights, 0.0]
-        weights = [
-            ((t + j) * padded[j + 1] + (order - t - j) * padded[j]) / (order - 1) for j in range(order)
-        ]
+        weights = [((t + j) * padded[j + 1] + (order - t - j) * padded[j]) / (order - 1) for j in range(order)]
     return weights
 
 

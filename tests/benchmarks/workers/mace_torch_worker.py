@@ -13,9 +13,7 @@ CALCULATOR = MACECalculator(models=random_mace(), device=torch_device(), default
 def prepare(structures):
     """The network on all structures at once, and dynamics of a single one in ASE, which knows no batches."""
     rows = [
-        data.AtomicData.from_config(
-            data.config_from_atoms(atoms), z_table=CALCULATOR.z_table, cutoff=CALCULATOR.r_max
-        )
+        data.AtomicData.from_config(data.config_from_atoms(atoms), z_table=CALCULATOR.z_table, cutoff=CALCULATOR.r_max)
         for atoms in structures
     ]
     batch = next(iter(torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows)))).to(torch_device())

@@ -21,9 +21,7 @@ class Engine(NamedTuple):
     why_no_steps: str = "no dynamics"
 
 
-def serve(
-    prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callable[[], float] | None = None
-) -> None:
+def serve(prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callable[[], float] | None = None) -> None:
     """Answer requests until the input ends.
 
     Requests are ``{"structures": path}``, which prepares and compiles, and ``{"calls": n}`` or ``{"steps": n}``,

@@ -24,9 +24,7 @@ def prepare(structures):
             )
             for atoms in structures
         ]  # fmt: skip
-        batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows)))).to(
-            torch_device()
-        )
+        batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows)))).to(torch_device())
 
     def call():
         fresh = CALCULATOR._clone_batch(batch).to_dict()

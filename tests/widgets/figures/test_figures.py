@@ -78,16 +78,12 @@ def test_parity_of_many_points_keeps_every_point(components):
 
 
 def test_parity_of_few_points_colours_elements(components):
-    names = [
-        trace.name for trace in figures.parity(components.head(90), "force").data if trace.type == "scatter"
-    ]
+    names = [trace.name for trace in figures.parity(components.head(90), "force").data if trace.type == "scatter"]
     assert names[:3] == ["C", "H", "O"]
 
 
 def test_parity_of_energies_is_relative_and_picks_its_rows(components):
-    energies = pd.DataFrame(
-        {"kind": "energy", "reference": [-4000.0, -4001.0], "predicted": [-4000.1, -4001.0]}
-    )
+    energies = pd.DataFrame({"kind": "energy", "reference": [-4000.0, -4001.0], "predicted": [-4000.1, -4001.0]})
     both = pd.concat([energies, components.assign(kind="force")])
     figure = figures.parity(both, "energy")
     assert "2 values" in figure.layout.title.subtitle.text

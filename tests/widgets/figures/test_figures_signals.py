@@ -11,9 +11,7 @@ from so3lab import observables
 @pytest.fixture
 def spectrum() -> pd.DataFrame:
     wavenumbers = np.linspace(0.0, 4000.0, 801)
-    return pd.DataFrame(
-        {"wavenumber_per_cm": wavenumbers, "intensity": np.exp(-(((wavenumbers - 1700) / 30) ** 2))}
-    )
+    return pd.DataFrame({"wavenumber_per_cm": wavenumbers, "intensity": np.exp(-(((wavenumbers - 1700) / 30) ** 2))})
 
 
 def titles(figure) -> list[str]:
@@ -70,9 +68,7 @@ def test_displacement_is_drawn_to_half_the_run_with_the_line_that_was_fitted():
     np.testing.assert_allclose(line.y, [0.5, 0.5 + 6 * 0.23 * 5.0])
     np.testing.assert_allclose(fitted.x, [1.0, 2.0])
     figure = figures.mean_squared_displacement(table, fit)
-    assert (
-        "D = (2.30 ± 0.21) · 10<sup>−5</sup> cm²/s = 0.230 ± 0.021 Å²/ps" in figure.layout.title.subtitle.text
-    )
+    assert "D = (2.30 ± 0.21) · 10<sup>−5</sup> cm²/s = 0.230 ± 0.021 Å²/ps" in figure.layout.title.subtitle.text
     assert titles(figure) == ["lag (ps)", "MSD (Å²)"]
     assert len(figures.mean_squared_displacement(table).data) == 1
 
@@ -86,9 +82,7 @@ def test_block_averages_carry_their_errors_and_say_when_there_is_no_plateau():
     assert figure.layout.shapes[0].y0 == estimate.error
     assert figure.layout.title.subtitle.text == f"mean {estimate.mean:.2f} ± {estimate.error:.2f} K (dashed)"
     constant = np.full(8, 2.0)
-    still = figures.block_average(
-        observables.block_average(constant), "", observables.mean_and_error(constant)
-    )
+    still = figures.block_average(observables.block_average(constant), "", observables.mean_and_error(constant))
     assert still.layout.title.subtitle.text == "mean 2.000 ± 0.000 (dashed)"
     assert "standard error of the mean (K)" in titles(figure)
     short = figures.block_average(table, "K", estimate._replace(plateau=False))

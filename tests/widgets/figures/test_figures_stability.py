@@ -30,9 +30,7 @@ def test_survival_steps_down_where_a_run_breaks(replicas):
 
 
 def test_survival_carries_its_intervals(replicas):
-    table = pd.DataFrame(
-        {"temperature_K": [300.0, 500.0], "fraction_low": [0.5, 0.15], "fraction_high": [1.0, 0.85]}
-    )
+    table = pd.DataFrame({"temperature_K": [300.0, 500.0], "fraction_low": [0.5, 0.15], "fraction_high": [1.0, 0.85]})
     bars = [trace for trace in figures.survival(replicas, table).data if trace.mode == "markers"]
     assert [trace.error_y.arrayminus[0] for trace in bars] == pytest.approx([50.0, 35.0])
     assert [trace.error_y.array[0] for trace in bars] == pytest.approx([0.0, 35.0])

@@ -22,9 +22,7 @@ def test_radial_distribution_tells_pairs_apart_and_marks_the_mean_density():
     assert "highest at 2.77 Å: 2.00 times" in figure.layout.title.subtitle.text
     assert titles(figure) == ["distance r (Å)", "g(r) (no unit)"]
     assert figure.layout.shapes[0].y0 == 1.0
-    both = figures.radial_distribution(
-        pd.concat([one.assign(pair="O-O"), one.assign(pair="O-H", g=2 * one["g"])])
-    )
+    both = figures.radial_distribution(pd.concat([one.assign(pair="O-O"), one.assign(pair="O-H", g=2 * one["g"])]))
     assert [trace.name for trace in both.data] == ["O-O", "O-H"]
     assert both.data[1].y.max() == pytest.approx(2 * both.data[0].y.max())
     assert both.layout.showlegend

@@ -244,8 +244,6 @@ def test_sliders_follow_python_and_pages_do_not_turn_knobs(panel):
     wait_for(lambda: sliders["temperature_K"].value == 2000.0, "the slider")
     wait_for(lambda: panel.steering.others.value == "1 more set in Python", "a word about the restraint")
     panel.steering.pull((0, 2), 0.1)
-    assert panel.control.biases == (Restraint((0, 1), 1.5, 5.0), Pull((0, 2), 0.1)), (
-        "one does not undo the other"
-    )
+    assert panel.control.biases == (Restraint((0, 1), 1.5, 5.0), Pull((0, 2), 0.1)), "one does not undo the other"
     panel.steering.release()
     assert panel.control.biases == ()

@@ -79,9 +79,7 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
     viewer = runs(panel).viewers[0]
     assert list(viewer.colours) == ["element", "force", "speed", "atomic energy", "attention"]
     viewer.colour = "attention"
-    wait_for(
-        lambda: {"links", "values"} <= viewer._latest.keys(), "links between atoms that listen to each other"
-    )
+    wait_for(lambda: {"links", "values"} <= viewer._latest.keys(), "links between atoms that listen to each other")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     viewer.colour = "atomic energy"

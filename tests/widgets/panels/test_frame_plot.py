@@ -58,9 +58,7 @@ def test_large_energies_keep_their_digits(plot):
     assert shown == pytest.approx(plot.series["energy"].values[0], abs=1e-5, rel=0)
 
 
-@pytest.mark.parametrize(
-    ("time", "frame"), [(0.0, 0), (1.004, 100), (1.006, 101), (-5.0, 0), (1e6, FRAMES - 1)]
-)
+@pytest.mark.parametrize(("time", "frame"), [(0.0, 0), (1.004, 100), (1.006, 101), (-5.0, 0), (1e6, FRAMES - 1)])
 @pytest.mark.parametrize("how", ["hover", "click"])
 def test_pointing_tells_the_nearest_frame(plot, told, how, time, frame):
     from_page(plot, how, 1, [time])

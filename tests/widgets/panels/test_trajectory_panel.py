@@ -58,9 +58,7 @@ def test_the_player_moves_line_and_numbers(panel):
     panel.viewer.frame = 1000
     wait_for(lambda: panel.plot.figure.cursor == 2.0)
     wait_for(lambda: "frame 1,000" in panel._readout.value)
-    assert (
-        f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
-    )
+    assert f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
 
 
 def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
@@ -184,9 +182,7 @@ def open_widgets() -> int:
 
 def held_open(path) -> int:
     """How often this process holds a file open."""
-    return sum(
-        os.path.realpath(f"/proc/self/fd/{number}") == str(path) for number in os.listdir("/proc/self/fd")
-    )
+    return sum(os.path.realpath(f"/proc/self/fd/{number}") == str(path) for number in os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's list of open files")

@@ -21,17 +21,13 @@ def figure():
 def sent(figure, monkeypatch):
     """What of the traces goes to the page with each update."""
     updates: list[dict] = []
-    monkeypatch.setattr(
-        figure, "_send_update_msg", lambda restyle_data, **others: updates.append(restyle_data)
-    )
+    monkeypatch.setattr(figure, "_send_update_msg", lambda restyle_data, **others: updates.append(restyle_data))
     return updates
 
 
 def size(widget) -> int:
     """Bytes of a widget's text on the way to the page."""
-    return sum(
-        len(value) for value in widget.get_state().values() if isinstance(value, str | bytes | memoryview)
-    )
+    return sum(len(value) for value in widget.get_state().values() if isinstance(value, str | bytes | memoryview))
 
 
 def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):

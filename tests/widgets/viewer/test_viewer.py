@@ -30,8 +30,7 @@ class Page:
     def receive(self, content: dict, buffers=None) -> None:
         if content["kind"] == "frame":
             arrays = {
-                name: np.frombuffer(data, np.float32)
-                for name, data in zip(content["parts"], buffers, strict=True)
+                name: np.frombuffer(data, np.float32) for name, data in zip(content["parts"], buffers, strict=True)
             }
             self.frames.append(arrays | {"message": content})
         elif content["kind"] == "picture" and self.answers:
@@ -39,9 +38,7 @@ class Page:
             picture = Image.new("RGBA", (65, 49), (int(40 + 20 * shown[0, 0]) % 256, 80, 120, 255))
             written = BytesIO()
             picture.save(written, "PNG")
-            self.viewer._handle_custom_msg(
-                {"kind": "picture", "number": content["number"]}, [written.getvalue()]
-            )
+            self.viewer._handle_custom_msg({"kind": "picture", "number": content["number"]}, [written.getvalue()])
         else:
             self.others.append((content, buffers))
 
@@ -100,9 +97,7 @@ def test_a_frame_is_sent_when_it_is_shown(make):
     viewer, page = make(frames)
     assert viewer.frames == 40
     viewer.frame = 7
-    wait_for(
-        lambda: len(page.positions) and np.allclose(page.positions, centred(frames[7]), atol=1e-5), "frame 7"
-    )
+    wait_for(lambda: len(page.positions) and np.allclose(page.positions, centred(frames[7]), atol=1e-5), "frame 7")
     np.testing.assert_allclose(viewer.atoms.positions, centred(frames[7]), atol=1e-5)
 
 
@@ -111,9 +106,7 @@ def test_smoothing_is_the_mean_over_superposed_neighbours(make):
     viewer, page = make(frames)
     viewer.frame, viewer.smoothing = 10, 2
     around = superpose(np.stack([atoms.positions for atoms in frames[8:13]]), centred(frames[10]))
-    wait_for(
-        lambda: page.frames and np.allclose(page.positions, around.mean(axis=0), atol=1e-4), "a smooth frame"
-    )
+    wait_for(lambda: page.frames and np.allclose(page.positions, around.mean(axis=0), atol=1e-4), "a smooth frame")
 
 
 def test_playing_keeps_its_speed_and_ends_or_begins_again(make):
@@ -353,8 +346,6 @@ def test_what_is_sent_again_pushes_no_frame_out(make):
         viewer.push(moved)
         viewer.link([[0, 1]], [1.0])
     wait_for(
-        lambda: (
-            np.allclose(page.positions, moved - moved.mean(axis=0), atol=1e-4) and "links" in page.frames[-1]
-        ),
+        lambda: np.allclose(page.positions, moved - moved.mean(axis=0), atol=1e-4) and "links" in page.frames[-1],
         "the pushed frame with its links",
     )

@@ -192,9 +192,7 @@ def force_error_by_element(table: pd.DataFrame) -> go.Figure:
     require(table, ["element", "reference", "predicted"])
     errors = 1000 * (table["predicted"] - table["reference"])
     grouped = pd.DataFrame({"element": table["element"], "absolute": errors.abs(), "square": errors**2})
-    summary = grouped.groupby("element").agg(
-        mae=("absolute", "mean"), mse=("square", "mean"), n=("square", "size")
-    )
+    summary = grouped.groupby("element").agg(mae=("absolute", "mean"), mse=("square", "mean"), n=("square", "size"))
     rmse = np.sqrt(summary["mse"])
     names = [str(name) for name in summary.index]
     extra = np.column_stack([summary["mae"] * KCAL_PER_MEV, rmse * KCAL_PER_MEV, summary["n"]])

@@ -17,9 +17,7 @@ _MODES = {
 }
 
 
-def attention_matrix(
-    table: pd.DataFrame, atom_labels: Sequence[str] | None = None, kind: str = "head"
-) -> go.Figure:
+def attention_matrix(table: pd.DataFrame, atom_labels: Sequence[str] | None = None, kind: str = "head") -> go.Figure:
     """Show who listens to whom: one heat map per layer (row) and head or degree (column).
 
     The scale is centred at zero, because the weights are not normalised and may be negative.
@@ -93,9 +91,7 @@ def energy_terms(table: pd.DataFrame) -> go.Figure:
     low, high, margin = heights.min(), heights.max(), 0.12 * float(np.ptp(heights)) or 1.0
     figure.update_yaxes(title_text="change of energy (eV)", range=[low - margin, high + margin])
     total = float(changes["total"].iloc[-1])
-    subtitle = (
-        f"from {first} to {table.index[-1]}: {total:+.3f} eV = {1000 * total * KCAL_PER_MEV:+.1f} kcal/mol"
-    )
+    subtitle = f"from {first} to {table.index[-1]}: {total:+.3f} eV = {1000 * total * KCAL_PER_MEV:+.1f} kcal/mol"
     return styled(figure, "Energy by term", subtitle)
 
 

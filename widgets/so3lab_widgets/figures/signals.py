@@ -16,9 +16,7 @@ _FAINTEST = 1e-3
 """Share of the highest peak below which the end of a spectrum is cut off."""
 
 
-def vibrational_spectrum(
-    table: pd.DataFrame, modes_per_cm: Sequence[float] | np.ndarray | None = None
-) -> go.Figure:
+def vibrational_spectrum(table: pd.DataFrame, modes_per_cm: Sequence[float] | np.ndarray | None = None) -> go.Figure:
     """Draw the vibrational density of states, with marks where harmonic vibrations lie.
 
     Args:
@@ -31,9 +29,7 @@ def vibrational_spectrum(
     return styled(figure, "Vibrational spectrum", _marked(modes_per_cm))
 
 
-def infrared_spectrum(
-    table: pd.DataFrame, modes_per_cm: Sequence[float] | np.ndarray | None = None
-) -> go.Figure:
+def infrared_spectrum(table: pd.DataFrame, modes_per_cm: Sequence[float] | np.ndarray | None = None) -> go.Figure:
     """Draw the infrared absorption, wavenumbers falling from left to right as spectrometers show them.
 
     Args:
@@ -47,9 +43,7 @@ def infrared_spectrum(
     return styled(figure, "Infrared spectrum", _marked(modes_per_cm))
 
 
-def _spectrum(
-    table: pd.DataFrame, column: str, unit: str, modes: Sequence[float] | np.ndarray | None
-) -> go.Figure:
+def _spectrum(table: pd.DataFrame, column: str, unit: str, modes: Sequence[float] | np.ndarray | None) -> go.Figure:
     require(table, ["wavenumber_per_cm", column])
     wavenumbers, heights = table["wavenumber_per_cm"].to_numpy(float), table[column].to_numpy(float)
     present = wavenumbers[heights > _FAINTEST * heights.max()]
@@ -94,9 +88,7 @@ def velocity_autocorrelation(table: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.add_hline(0.0, line={"color": INK, "width": 1})
     figure.update_xaxes(title_text="lag (fs)", range=[0.0, float(table["lag_fs"].max())])
-    figure.update_yaxes(
-        title_text="autocorrelation (no unit)", range=[min(-0.1, 1.1 * table["vacf"].min()), 1.05]
-    )
+    figure.update_yaxes(title_text="autocorrelation (no unit)", range=[min(-0.1, 1.1 * table["vacf"].min()), 1.05])
     return styled(figure, "Velocity autocorrelation")
 
 

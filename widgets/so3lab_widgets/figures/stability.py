@@ -80,9 +80,7 @@ def largest_deviation(table: pd.DataFrame) -> go.Figure:
     figure.add_hline(UNSTABLE_A, line={"color": INK, "dash": "dash", "width": 1.5})
     worst = float(table[column].max())
     figure.update_xaxes(title_text="time (ps)", rangemode="tozero")
-    figure.update_yaxes(
-        title_text="largest change of a bond (Å)", range=[0.0, 1.1 * min(max(worst, UNSTABLE_A), 1.5)]
-    )
+    figure.update_yaxes(title_text="largest change of a bond (Å)", range=[0.0, 1.1 * min(max(worst, UNSTABLE_A), 1.5)])
     beyond = "" if worst <= 1.65 else " · cut off above"
     subtitle = f"largest {worst:.2f} Å · dashed: {UNSTABLE_A} Å, unstable{beyond}"
     figure.update_layout(meta={"x": "time_ps"})

@@ -48,9 +48,7 @@ def internal_coordinates(table: pd.DataFrame) -> go.Figure:
     names = [str(name) for name in table.columns if str(name).endswith(("_A", "_deg"))]
     require(table, names or ["…_A or …_deg"])
     time = time_ps(table)
-    figure = make_subplots(
-        rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=min(0.08, 0.3 / len(names))
-    )
+    figure = make_subplots(rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=min(0.08, 0.3 / len(names)))
     for row, (name, colour) in enumerate(zip(names, cycle(len(names)), strict=True), start=1):
         values = table[name].to_numpy(float)
         signed = name.endswith("_deg") and bool(np.nanmin(values) < 0)

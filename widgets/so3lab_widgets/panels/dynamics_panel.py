@@ -113,9 +113,7 @@ class DynamicsPanel(RunCommands):
         """
         live = self._running()
         if self.job is None or self.job.ended:
-            raise ValueError(
-                "what has ended writes no frames; press Start, or go on from a frame, and record then"
-            )
+            raise ValueError("what has ended writes no frames; press Start, or go on from a frame, and record then")
         written = live.record(path, {"model": self.form.model.value, "structure": self.form.structure.value})
         self._say_code(f"panel.record({str(path)!r})")
         self.saving.recording(str(written[0]))
@@ -191,9 +189,7 @@ class DynamicsPanel(RunCommands):
             on_trouble=self.bar.tell,
         )  # fmt: skip
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
-        self._body = ipw.HBox(
-            [self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
-        )
+        self._body = ipw.HBox([self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         self.past = PastRow(
             lambda share: self._try(lambda: self.show_frame(self._frame_at(share))),
             lambda share: self._try(lambda: self.go_back(self._frame_at(share))),

@@ -27,13 +27,9 @@ class FrameChoice(ipw.VBox):
     ):
         self._on_change, self._quiet = on_change, False
         narrow = {"layout": ipw.Layout(width="150px"), "style": {"description_width": "50px"}}
-        self.first = ipw.BoundedIntText(
-            0, min=0, max=0, description="Frames", continuous_update=False, **narrow
-        )
+        self.first = ipw.BoundedIntText(0, min=0, max=0, description="Frames", continuous_update=False, **narrow)
         self.last = ipw.BoundedIntText(0, min=0, max=0, description="to", continuous_update=False, **narrow)
-        self.every = ipw.BoundedIntText(
-            1, min=1, max=1, description="every", continuous_update=False, **narrow
-        )
+        self.every = ipw.BoundedIntText(1, min=1, max=1, description="every", continuous_update=False, **narrow)
         self.stem = ipw.Text("frames", description="Save as", layout=ipw.Layout(width="240px"),
                              style={"description_width": "56px"})  # fmt: skip
         self.ending = ipw.Dropdown(options=_FORMATS, layout=ipw.Layout(width="100px"))
@@ -85,9 +81,7 @@ class FrameChoice(ipw.VBox):
         if self._quiet:
             return
         count = len(range(*self.chosen.indices(self.last.value + 1)))
-        self.count.value = (
-            f"{count:,} frame{'' if count == 1 else 's'} chosen" if count else "no frame is chosen"
-        )
+        self.count.value = f"{count:,} frame{'' if count == 1 else 's'} chosen" if count else "no frame is chosen"
         self._on_change()
 
 

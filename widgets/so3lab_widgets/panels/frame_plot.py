@@ -108,9 +108,7 @@ class FramePlot:
         self.figure = LinkedFigure(styled(go.Figure(layout=self._start_layout()), height=_HEIGHT))
         self.figure.layout.margin = _MARGINS
         self.figure.layout.on_change(lambda layout, limits: self._on_sight(limits), "xaxis.range")
-        self.figure.layout.on_change(
-            lambda layout, automatic: self._on_automatic(automatic), "xaxis.autorange"
-        )
+        self.figure.layout.on_change(lambda layout, automatic: self._on_automatic(automatic), "xaxis.autorange")
 
     def draw(self, series: dict[str, Series]) -> None:
         """Show these series, one below the other."""
@@ -143,9 +141,7 @@ class FramePlot:
         """The same as a plain figure."""
         plain, at = go.Figure(self.figure), self.figure.cursor
         if at is not None:
-            plain.add_shape(
-                type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line={"color": ORANGE, "width": 2}
-            )
+            plain.add_shape(type="line", yref="paper", y0=0, y1=1, x0=at, x1=at, line={"color": ORANGE, "width": 2})
         return plain
 
     def choose(self, first: int, stop: int) -> None:

@@ -35,9 +35,7 @@ class JobBar(ipw.VBox):
         self._say = say
         self.start_button = button("Start", "play", "start, or go on after a pause", lambda: start())
         self.pause_button = button("Pause", "pause", "wait after the present step", pause or self._pause)
-        self.step_button = button(
-            "Step", "step-forward", "while paused: one piece of work", step or self._step
-        )
+        self.step_button = button("Step", "step-forward", "while paused: one piece of work", step or self._step)
         self.stop_button = button("Stop", "stop", "end", stop or self._stop)
         self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
         self.status, self.error = ipw.HTML(), ipw.HTML()
@@ -50,9 +48,7 @@ class JobBar(ipw.VBox):
         buttons = (
             self.start_button, self.pause_button, self.step_button, self.stop_button, self.log_button,
         )  # fmt: skip
-        row = ipw.HBox(
-            [*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
-        )
+        row = ipw.HBox([*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
         super().__init__([row, self.error, self.details])
         self.refresh()
 
@@ -66,9 +62,7 @@ class JobBar(ipw.VBox):
 
     def tell(self, sentence: str) -> None:
         """Show a sentence where errors stand; none takes it away."""
-        self.error.value = (
-            f'<span role="alert" style="{_WRONG}">{html.escape(sentence)}</span>' if sentence else ""
-        )
+        self.error.value = f'<span role="alert" style="{_WRONG}">{html.escape(sentence)}</span>' if sentence else ""
 
     def refresh(self) -> None:
         """Bring buttons and words up to date; also called by whoever knows that there is news."""

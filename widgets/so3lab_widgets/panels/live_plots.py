@@ -90,9 +90,7 @@ class LivePlots:
         self.curves.close()
         self.maps.close()
 
-    def _draw_curves(
-        self, live: LiveDynamics, number: int, picked: Sequence[int], table: pd.DataFrame
-    ) -> None:
+    def _draw_curves(self, live: LiveDynamics, number: int, picked: Sequence[int], table: pd.DataFrame) -> None:
         rows = strided(max(0, len(table) - WINDOW), len(table), _POINTS)
         part = table.iloc[rows]
         times = part["time_fs"].to_numpy() * 0.001
@@ -120,9 +118,7 @@ class LivePlots:
         spectrum, energies = self._spectrum(live, number, table), self._free_energy(live, number, table)
         with self.maps.batch_update():
             if spectrum is not None:
-                self._draw(
-                    "spectrum", spectrum["wavenumber_per_cm"].to_numpy(), spectrum["intensity"].to_numpy()
-                )
+                self._draw("spectrum", spectrum["wavenumber_per_cm"].to_numpy(), spectrum["intensity"].to_numpy())
             if energies is not None:
                 trace = self._traces["backbone"]
                 trace.x, trace.y = energies.columns.to_numpy(), energies.index.to_numpy()
@@ -133,9 +129,7 @@ class LivePlots:
         trace = self._traces[name]
         trace.x, trace.y = x.astype(np.float32), y.astype(np.float32)
 
-    def _measured(
-        self, live: LiveDynamics, number: int, picked: Sequence[int], rows: np.ndarray
-    ) -> np.ndarray | None:
+    def _measured(self, live: LiveDynamics, number: int, picked: Sequence[int], rows: np.ndarray) -> np.ndarray | None:
         if len(picked) < 2:
             return None
         step = int(rows[1] - rows[0]) if len(rows) > 1 else 1
@@ -162,10 +156,7 @@ class LivePlots:
         positions = live.positions(number, slice(None, None, max(1, len(table) // _MAPPED)))
         phi, psi = (
             np.concatenate(
-                [
-                    observables.dihedral_degrees(positions, getattr(residue, name))
-                    for residue in self._torsions
-                ]
+                [observables.dihedral_degrees(positions, getattr(residue, name)) for residue in self._torsions]
             )
             for name in ("phi", "psi")
         )
@@ -225,9 +216,7 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
 
 def _maps(height: int, backbone: bool) -> go.Figure:
     rows = 2 if backbone else 1
-    figure = make_subplots(
-        rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18
-    )
+    figure = make_subplots(rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18)
     figure.add_scatter(
         x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=rows, col=1, line={"color": BLUE, "width": 1.2}
     )  # fmt: skip

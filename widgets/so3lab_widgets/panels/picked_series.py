@@ -19,9 +19,7 @@ def column_of(symbols: Sequence[str], atoms: Sequence[int]) -> str:
         ValueError: If there are not two to four different atoms, or one does not exist.
     """
     if len(atoms) not in _KINDS or len(set(atoms)) != len(atoms):
-        raise ValueError(
-            f"a series needs two to four different atoms, got {', '.join(map(str, atoms)) or 'none'}"
-        )
+        raise ValueError(f"a series needs two to four different atoms, got {', '.join(map(str, atoms)) or 'none'}")
     if min(atoms) < 0 or max(atoms) >= len(symbols):
         raise ValueError(f"atoms are numbered 0 to {len(symbols) - 1}, got {', '.join(map(str, atoms))}")
     names = "–".join(f"{symbols[atom]}{atom}" for atom in atoms)

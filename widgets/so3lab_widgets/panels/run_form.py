@@ -29,9 +29,7 @@ class RunForm(ipw.HBox):
         ValueError: If the ensemble is none of these, or there are too many replicas.
     """
 
-    def __init__(
-        self, model: str | Potential | ForceField, structure: str | Atoms, ensemble: str, replicas: int
-    ):
+    def __init__(self, model: str | Potential | ForceField, structure: str | Atoms, ensemble: str, replicas: int):
         if ensemble not in ENSEMBLES:
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
@@ -44,9 +42,7 @@ class RunForm(ipw.HBox):
                                 options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
                                 tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
         self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=ENSEMBLES)
-        self.replicas = _field(
-            ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS
-        )
+        self.replicas = _field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(
             [self.model, self.structure, self.ensemble, self.replicas],
             layout=ipw.Layout(flex_flow="row wrap", align_items="center"),

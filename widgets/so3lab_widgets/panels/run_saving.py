@@ -105,6 +105,4 @@ class RunSaving:
 def page_of(figures: Sequence[go.Figure]) -> str:
     """Figures one below the other in a page that needs no network."""
     first, *others = figures
-    return first.to_html() + "".join(
-        other.to_html(full_html=False, include_plotlyjs=False) for other in others
-    )
+    return first.to_html() + "".join(other.to_html(full_html=False, include_plotlyjs=False) for other in others)

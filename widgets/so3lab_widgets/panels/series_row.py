@@ -123,9 +123,7 @@ class SeriesRow(ipw.HBox):
 
     def _offer(self, column: str, values: np.ndarray, shown: bool, circular: bool = False) -> None:
         self.series[column] = Series(column, values, PALETTE[len(self.series) % len(PALETTE)], circular)
-        button = ipw.ToggleButton(
-            shown, description=self.series[column].words, tooltip=f"Draw {label(column)}"
-        )
+        button = ipw.ToggleButton(shown, description=self.series[column].words, tooltip=f"Draw {label(column)}")
         button.layout.width = "auto"
         button.observe(lambda _: self._on_change(), "value")
         self._buttons[column] = button

@@ -93,12 +93,8 @@ class SteeringBox(ipw.VBox):
         for knob in KNOBS:
             if ensemble in knob.ensembles:
                 self.sliders[knob.name] = self._slider(knob)
-        self.hold_button = ipw.Button(
-            description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms"
-        )
-        self.pull_button = ipw.Button(
-            description="Pull picked", tooltip="a force between the two picked atoms"
-        )
+        self.hold_button = ipw.Button(description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms")
+        self.pull_button = ipw.Button(description="Pull picked", tooltip="a force between the two picked atoms")
         self.hold_button.on_click(lambda _: self.try_to(self.hold))
         self.pull_button.on_click(lambda _: self.try_to(self.pull))
         self.rows = ipw.VBox()
@@ -151,9 +147,7 @@ class SteeringBox(ipw.VBox):
         of_centre, of_strength = _UNITS[len(atoms)]
         where = _float_slider(centre, low, high, 0.01 if len(atoms) == 2 else 1.0, f"at ({of_centre})")
         how = _float_slider(strength, 0.0, 4.0 * _STRENGTHS[len(atoms)], 0.05, f"spring ({of_strength})")
-        self._add_row(
-            f"hold {self._names(atoms)}", (where, how), lambda: Restraint(atoms, where.value, how.value)
-        )
+        self._add_row(f"hold {self._names(atoms)}", (where, how), lambda: Restraint(atoms, where.value, how.value))
 
     def pull(self, atoms: Sequence[int] | None = None, force: float = 0.5) -> None:
         """Pull two atoms apart with a constant force in eV/Å, or push them together with a negative one.
@@ -163,9 +157,7 @@ class SteeringBox(ipw.VBox):
         """
         atoms = tuple(self._picked() if atoms is None else atoms)
         if len(atoms) != 2:
-            raise ValueError(
-                f"pull needs two atoms, and {len(atoms)} are picked; click two atoms in the view"
-            )
+            raise ValueError(f"pull needs two atoms, and {len(atoms)} are picked; click two atoms in the view")
         self._check_room(Pull, atoms)
         self._pull_row(atoms, force)
         self._apply()
@@ -188,11 +180,7 @@ class SteeringBox(ipw.VBox):
         for knob in KNOBS:
             value = getattr(self.control, knob.name)
             slider = self.sliders.get(knob.name)
-            if (
-                slider is not None
-                and isinstance(value, float)
-                and knob.steps_between(slider.value, value) > 0.51
-            ):
+            if slider is not None and isinstance(value, float) and knob.steps_between(slider.value, value) > 0.51:
                 slider.min, slider.max = self._limits(knob, value)
                 slider.value = value
         others = len(self._others())

@@ -94,9 +94,7 @@ class TrajectoryPanel(Panel):
             # Somebody's own stays open when the panel closes: a slice is a reader of its own.
             opened = trajectory[:] if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
             if not len(opened):
-                raise ValueError(
-                    f"{opened.path} has no frames yet; open it again when its run has written some"
-                )
+                raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
             self.viewer.show(opened, self._colours(opened))
             with self._lock:
                 self._show(opened)
@@ -120,9 +118,7 @@ class TrajectoryPanel(Panel):
         """The chosen frames, one per row, with everything that was measured."""
         trajectory = self._opened()
         table = pd.DataFrame({"step": trajectory.steps, "time_fs": trajectory.times_fs}).rename_axis("frame")
-        return table.assign(**{column: one.values for column, one in self.row.series.items()})[
-            self.choice.chosen
-        ]
+        return table.assign(**{column: one.values for column, one in self.row.series.items()})[self.choice.chosen]
 
     def session(self) -> str:
         """All that was clicked as lines of Python."""
@@ -161,9 +157,7 @@ class TrajectoryPanel(Panel):
         return [self.viewer, *((self.plot.figure,) if self.plot is not None else ())]
 
     def _make_controls(self) -> None:
-        self.path = ipw.Text(
-            placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px")
-        )
+        self.path = ipw.Text(placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px"))
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
         self.open_button.on_click(lambda _: self.load(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
@@ -175,12 +169,8 @@ class TrajectoryPanel(Panel):
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self._code = CodeLine()
         molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
-        both = ipw.HBox(
-            [molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
-        )
-        head = ipw.HBox(
-            [self.row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
-        )
+        both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
+        head = ipw.HBox([self.row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
         self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
         self._body.layout.display = "none"
 

@@ -67,14 +67,10 @@ class LinkedFigure(Pictured, go.FigureWidget):
         self._edits = threading.RLock()
         self._streamed_at = -float("inf")
         if not isinstance(data, go.Figure):
-            data = go.Figure(
-                data, layout if isinstance(layout, go.Layout) else {"template": TEMPLATE} | (layout or {})
-            )
+            data = go.Figure(data, layout if isinstance(layout, go.Layout) else {"template": TEMPLATE} | (layout or {}))
             layout = None
         super().__init__(data, layout, **options)
-        self._view_count = (
-            None  # a page that counts views reports to a figure that was just closed, and fails
-        )
+        self._view_count = None  # a page that counts views reports to a figure that was just closed, and fails
         self._config = {
             "responsive": True, "displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["lasso2d"],
         }  # fmt: skip
@@ -125,13 +121,9 @@ class LinkedFigure(Pictured, go.FigureWidget):
         traces = {trace.name: trace for trace in self.data}
         for name, curve in values.items():
             if name not in traces:
-                raise ValueError(
-                    f"curves must name traces of the figure ({', '.join(map(str, traces))}), got {name!r}"
-                )
+                raise ValueError(f"curves must name traces of the figure ({', '.join(map(str, traces))}), got {name!r}")
             if curve.shape != place.shape:
-                raise ValueError(
-                    f"curve {name!r} must have one value per x, got {len(curve)} for {len(place)}"
-                )
+                raise ValueError(f"curve {name!r} must have one value per x, got {len(curve)} for {len(place)}")
         with self._edits:
             if not last and time.monotonic() - self._streamed_at < every_seconds:
                 return False

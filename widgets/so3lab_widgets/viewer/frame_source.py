@@ -75,9 +75,7 @@ class Frames:
         """Cell of a frame in Å, rows; None for a free molecule."""
         if not self.first.pbc.any():
             return None
-        return np.asarray(
-            self.source.cells(index) if hasattr(self.source, "cells") else self._atoms(index).cell
-        )
+        return np.asarray(self.source.cells(index) if hasattr(self.source, "cells") else self._atoms(index).cell)
 
     def forces(self, index: int) -> np.ndarray | None:
         """Forces of a frame in eV/Å, where it has any."""
@@ -118,9 +116,7 @@ def pdb_text(atoms: Atoms) -> str:
     joined = joined[lengths < _STRETCHED]
     residues = _molecules(len(atoms), joined)
     # As exact positions come: where a page looks at first.
-    middle = (
-        0.0 if atoms.pbc.any() and np.abs(atoms.positions).max() < _WIDEST else atoms.positions.mean(axis=0)
-    )
+    middle = 0.0 if atoms.pbc.any() and np.abs(atoms.positions).max() < _WIDEST else atoms.positions.mean(axis=0)
     lines = [
         f"HETATM{number + 1:5d} {symbol:<4.4s} MOL {chr(65 + residue // 9999 % 26)}{residue % 9999 + 1:4d}    "
         f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {symbol:>2s}"

@@ -67,9 +67,7 @@ def _gif(frames: Sequence[np.ndarray], fps: float) -> bytes:
     images = [Image.fromarray(frame).convert("P", palette=palette) for frame in frames]
     written = BytesIO()
     duration = 1000.0 / min(fps, _FASTEST_GIF)
-    images[0].save(
-        written, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, disposal=1
-    )
+    images[0].save(written, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, disposal=1)
     return written.getvalue()
 
 
@@ -78,14 +76,10 @@ def _mp4(frames: Sequence[np.ndarray], fps: float) -> bytes:
 
     written = BytesIO()
     with av.open(written, "w", format="mp4") as container:
-        stream = container.add_stream(
-            "libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "18"}
-        )
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "18"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuv420p"  # the only one that every player reads
         for frame in frames:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
-            )
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode(None))
     return written.getvalue()

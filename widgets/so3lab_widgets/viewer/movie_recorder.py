@@ -50,9 +50,7 @@ class Filming:
         def work() -> None:
             try:
                 frames = self._chosen(None)
-                movie = movie_encoder.encode(
-                    self._pictures_of(frames), movie_encoder.ending_of(name), viewer.fps
-                )
+                movie = movie_encoder.encode(self._pictures_of(frames), movie_encoder.ending_of(name), viewer.fps)
                 viewer.send({"kind": "download", "name": name}, [movie])
             except Exception as error:
                 viewer.notice = " ".join(str(error).split())
@@ -77,9 +75,7 @@ class Filming:
                 try:
                     yield self._draw(frame).result(timeout=_PICTURE_S)
                 except TimeoutError as error:
-                    raise TimeoutError(
-                        "no page has drawn the movie; is the view in sight of a browser?"
-                    ) from error
+                    raise TimeoutError("no page has drawn the movie; is the view in sight of a browser?") from error
                 if number % 10 == 0:
                     viewer.notice = f"filming: {number + 1} of {len(frames)} frames"
         finally:

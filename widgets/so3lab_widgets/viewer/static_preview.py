@@ -96,9 +96,7 @@ class Still:
         with self._stirred:
             self._waiting, self._taken_at = False, time.monotonic()
         if pictures and not self._closed and all(one.done() for one in pictures):
-            self._handle.update(
-                _output(side_by_side([one.result() for one in pictures]), repr(self._widget)), raw=True
-            )
+            self._handle.update(_output(side_by_side([one.result() for one in pictures]), repr(self._widget)), raw=True)
 
     def _due(self) -> float:
         return min(self._moved_at + QUIET_S, self._taken_at + LONGEST_S)

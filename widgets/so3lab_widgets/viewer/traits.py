@@ -59,7 +59,5 @@ class ViewerTraits(traitlets.HasTraits):
     def _valid_picked(self, proposal: Any) -> list[int]:
         atoms = 0 if self._atoms is None else len(self._atoms)
         if len(set(proposal.value)) < len(proposal.value) or any(not 0 <= x < atoms for x in proposal.value):
-            raise traitlets.TraitError(
-                f"picked must be different atoms, 0 to {atoms - 1}, got {proposal.value}"
-            )
+            raise traitlets.TraitError(f"picked must be different atoms, 0 to {atoms - 1}, got {proposal.value}")
         return proposal.value

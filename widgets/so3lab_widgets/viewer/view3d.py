@@ -100,9 +100,7 @@ def _first(structure: Any) -> Atoms:
     """The structure, or the first of many, after a look at whether it can be shown at all."""
     if isinstance(structure, Atoms):
         first = structure
-    elif isinstance(structure, str) or not (
-        hasattr(structure, "__len__") and hasattr(structure, "__getitem__")
-    ):
+    elif isinstance(structure, str) or not (hasattr(structure, "__len__") and hasattr(structure, "__getitem__")):
         raise TypeError(f"structure must be Atoms or a sequence of Atoms, not {type(structure).__name__}")
     elif len(structure) == 0:
         raise ValueError("the trajectory has no frames: there is nothing to show")

@@ -56,9 +56,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
 
         unknown = sorted(set(traits) - {name for name in self.trait_names() if not name.startswith("_")})
         if unknown:
-            raise TypeError(
-                f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(SETTABLE)}"
-            )
+            raise TypeError(f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(SETTABLE)}")
         self._lock = threading.RLock()
         self._content: Frames | None = None
         self._atoms: Atoms | None = None
@@ -215,9 +213,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         future.add_done_callback(lambda done: Path(path).write_bytes(done.result()))
         return future
 
-    def save_movie(
-        self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0
-    ) -> "Future[Path]":
+    def save_movie(self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0) -> "Future[Path]":
         """Write a movie of some frames as the page draws them, each of them; the work is done in a thread.
 
         Args:
@@ -252,9 +248,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
         before = self._atoms
         same = (
-            before is not None
-            and np.array_equal(before.numbers, atoms.numbers)
-            and before.pbc.any() == atoms.pbc.any()
+            before is not None and np.array_equal(before.numbers, atoms.numbers) and before.pbc.any() == atoms.pbc.any()
         )
         self._atoms = atoms.copy()
         self._latest.clear()

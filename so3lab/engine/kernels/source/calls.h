@@ -268,6 +268,7 @@ static XLA_FFI_Error *far(XLA_FFI_CallFrame *frame, int back) {
     const REAL *numbers = in(frame, 12);
     s.bohr = numbers[0], s.hartree = numbers[1], s.coulomb = numbers[2], s.scale = numbers[3];
     s.cutoff = numbers[4], s.window = numbers[5], s.screening = numbers[6];
+    s.coulomb_end = numbers[7], s.coulomb_end_slope = numbers[8], s.blend_start = numbers[9];
     Work work = {.run = back ? run_far_back : run_far, .what = &s, .rows = s.pairs, .sizes = {s.atoms, s.atoms},
                  .results = {out(frame, 0), out(frame, 1)}};
     if (back) {

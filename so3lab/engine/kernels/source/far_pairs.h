@@ -1,9 +1,9 @@
-/* Dispersion and screened Coulomb energy of far pairs, LANES pairs at a time; formulas in so3lab/pairwise.
+/* Dispersion and screened Coulomb energy of far pairs, LANES pairs at a time; formulas in so3lab/network/pairwise.
 
    The way forth keeps five numbers for each pair, so that the way back only gathers and scatters. */
 
 enum { SLOPE, ENERGY, PER_POLARIZABILITY, COULOMB, COULOMB_SLOPE, KEPT }; /* slopes: derivative over distance */
-enum { TRUNCATED = 1, COULOMB_BY_PAIRS = 2 };                             /* of a structure */
+enum { TRUNCATED = 1, COULOMB_BY_PAIRS = 2, COULOMB_ENDS = 4 };           /* of a structure */
 
 typedef struct {
     Places places;
@@ -11,6 +11,7 @@ typedef struct {
     const int *kind; /* of structures */
     const REAL *polarizability, *ratio, *charges; /* ratio: polarizability squared over C6 */
     REAL bohr, hartree, scale, cutoff, window, screening, coulomb;
+    REAL coulomb_end, coulomb_end_slope, blend_start; /* of the screened interaction at the cutoff; Å */
     REAL *kept;                                   /* [pairs, KEPT] */
     const REAL *grad_dispersion, *grad_coulomb;   /* [atoms] */
 } Far;
@@ -31,6 +32,15 @@ static INLINE VEC seventh_root(VEC x) {
 static INLINE VEC smooth_step(VEC x, VEC *inside) {
     *inside = chosen(x > (REAL)0.012, x, constant(1));
     return chosen(x > (REAL)0.012, exponential(constant(-1) / *inside), constant(0));
+}
+
+/* What switches from 1 to 0 between begin and end, and its derivative over distance. */
+static INLINE VEC fading(VEC distance, REAL begin, REAL end, VEC *slope) {
+    VEC inside, outside, c = (distance - begin) / (end - begin);
+    VEC rising = smooth_step(c, &inside), falling = smooth_step((REAL)1 - c, &outside), sum = rising + falling;
+    VEC fade = falling / sum;
+    *slope = -fade * (rising / sum) * ((REAL)1 / (inside * inside) + (REAL)1 / (outside * outside)) / (end - begin);
+    return fade;
 }
 
 /* Dispersion of LANES pairs: energies, and derivatives by squared distance and by mean polarizability. */
@@ -96,10 +106,7 @@ static void far_block(const Far *s, const long *pairs, int count, REAL squares[L
     VEC slope = (REAL)2 * by_square, distance = constant(0);
     for (int l = 0; l < LANES; l++) distance[l] = ROOT(square[l]);
     if (coulomb & TRUNCATED) {
-        VEC inside, outside, c = (distance - (s->cutoff - s->window)) / s->window;
-        VEC rising = smooth_step(c, &inside), falling = smooth_step((REAL)1 - c, &outside), sum = rising + falling;
-        VEC fade = falling / sum;
-        VEC steep = -fade * (rising / sum) * ((REAL)1 / (inside * inside) + (REAL)1 / (outside * outside)) / s->window;
+        VEC steep, fade = fading(distance, s->cutoff - s->window, s->cutoff, &steep);
         VEC flags = load(fades);
         fade = chosen(flags > (REAL)0, fade, constant(1));
         steep = chosen(flags > (REAL)0, steep, constant(0));
@@ -107,17 +114,26 @@ static void far_block(const Far *s, const long *pairs, int count, REAL squares[L
         energy *= fade;
         by_mean *= fade;
     }
+    VEC shift = constant(0), shift_slope = constant(0); /* so that the interaction ends smoothly; slope over distance */
+    if (coulomb & COULOMB_ENDS) {
+        VEC steep, blend = (REAL)1 - fading(distance, s->blend_start, s->cutoff, &steep), short_of = distance - s->cutoff;
+        shift = -s->coulomb_end - blend * s->coulomb_end_slope * short_of;
+        shift_slope = (steep * short_of - blend) * s->coulomb_end_slope / distance;
+    }
     for (int l = 0; l < count; l++) {
         const long pair = pairs[l], i = s->places.i[pair], j = s->places.j[pair];
+        const int kind = s->kind[s->places.structure[i]];
         REAL *kept = s->kept + pair * KEPT;
         kept[SLOPE] = slope[l], kept[ENERGY] = energy[l], kept[PER_POLARIZABILITY] = by_mean[l];
         kept[COULOMB] = kept[COULOMB_SLOPE] = 0;
         dispersion_of[i] += (REAL)0.5 * energy[l];
         dispersion_of[j] += (REAL)0.5 * energy[l];
-        if (s->kind[s->places.structure[i]] & COULOMB_BY_PAIRS) {
+        if (kind & COULOMB_BY_PAIRS) {
             REAL by_x, value = screened(distance[l] / s->screening, &by_x) / s->screening;
+            REAL by_distance = by_x / (s->screening * s->screening * s->screening);
+            if (kind & COULOMB_ENDS) value += shift[l], by_distance += shift_slope[l];
             kept[COULOMB] = s->coulomb * value;
-            kept[COULOMB_SLOPE] = s->coulomb * by_x / (s->screening * s->screening * s->screening);
+            kept[COULOMB_SLOPE] = s->coulomb * by_distance;
             const REAL half = (REAL)0.5 * s->charges[i] * s->charges[j] * kept[COULOMB];
             coulomb_of[i] += half;
             coulomb_of[j] += half;
@@ -136,7 +152,8 @@ static void far_energies(const Far *s, long begin, long end, REAL *dispersion_of
             pair_vector(&s->places, pair, vector, plain);
             square = vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2];
         }
-        if (!s->places.mask[pair] || (kind == TRUNCATED && square >= s->cutoff * s->cutoff)) {
+        const int ends = kind == TRUNCATED || (kind & TRUNCATED && kind & COULOMB_ENDS);
+        if (!s->places.mask[pair] || (ends && square >= s->cutoff * s->cutoff)) {
             memset(s->kept + pair * KEPT, 0, KEPT * sizeof(REAL));
             continue;
         }

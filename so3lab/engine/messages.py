@@ -1,17 +1,15 @@
-r"""What neighbours tell each other over undirected pairs: attention weights and weighted sums.
+r"""What neighbours tell each other over undirected pairs, for energies that are differentiated once.
 
-Two functions: the attention weights of a pair in both directions, and the sums of weighted values. A pair
-(i, j) serves both ways, because its filter does not depend on the direction.
+Two functions: the attention weights of a pair in both directions, and the sums of weighted values, as
+:class:`so3lab.network.so3krates.EuclideanAttention` has them. Their reverse passes are ours: they keep what atoms and
+pairs know and recompute products. A second derivative needs the network itself.
 
 Features are laid out with the head as the *minor* axis here: component a of head h stands at ``a * heads + h``.
 A sum within heads is then a sum of short vectors, which compilers vectorise, where a sum along the minor axis
 runs number by number.
-
-Both exist twice: plain, for training, which differentiates forces and does best with what the compiler derives;
-and with a reverse pass of ours that keeps what atoms and pairs know and recomputes products, for energies that are
-differentiated once.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -50,6 +48,7 @@ def _spread_over_heads(values: Float[Array, "pairs heads"], features: int) -> Fl
     return jnp.tile(values, (1, features // values.shape[1]))
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def attention_weights(
     heads: int,
     query: Float[Array, "atoms features"],
@@ -105,11 +104,10 @@ def _weights_backward(heads: int, kept, gradients):
     )
 
 
-attention_weights_once = jax.custom_vjp(attention_weights, nondiff_argnums=(0,))
-"""The same for energies that are differentiated once."""
-attention_weights_once.defvjp(_weights_forward, _weights_backward)
+attention_weights.defvjp(_weights_forward, _weights_backward)
 
 
+@jax.custom_vjp
 def weighted_sums(
     to_receivers: Float[Array, "pairs heads"],
     to_senders: Float[Array, "pairs heads"],
@@ -118,16 +116,20 @@ def weighted_sums(
     senders: Int[HostOrDevice, " pairs"],
 ) -> Float[Array, "atoms features"]:
     r"""What arrives at every atom, :math:`\sum_j \alpha_{ij}^h v_{ja}`; values and result are head-minor."""
+    return _sums(to_receivers, to_senders, values, receivers, senders)
+
+
+def _sums(to_receivers, to_senders, values, i, j):
     atoms, features = values.shape
     return sum_at_atoms(
         atoms,
-        (receivers, _spread_over_heads(to_receivers, features) * at_atoms(values, senders)),
-        (senders, _spread_over_heads(to_senders, features) * at_atoms(values, receivers)),
+        (i, _spread_over_heads(to_receivers, features) * at_atoms(values, j)),
+        (j, _spread_over_heads(to_senders, features) * at_atoms(values, i)),
     )
 
 
 def _sums_forward(to_receivers, to_senders, values, i, j):
-    return weighted_sums(to_receivers, to_senders, values, i, j), (to_receivers, to_senders, values, i, j)
+    return _sums(to_receivers, to_senders, values, i, j), (to_receivers, to_senders, values, i, j)
 
 
 def _sums_backward(kept, gradient):
@@ -147,6 +149,4 @@ def _sums_backward(kept, gradient):
     )
 
 
-weighted_sums_once = jax.custom_vjp(weighted_sums)
-"""The same for energies that are differentiated once."""
-weighted_sums_once.defvjp(_sums_forward, _sums_backward)
+weighted_sums.defvjp(_sums_forward, _sums_backward)
