@@ -25,6 +25,7 @@ def attention_table(potential: Potential, atoms: ase.Atoms) -> pd.DataFrame:
     result = potential(atoms, attention=True)
     graph, weights = result.graph, result.attention
     assert weights is not None
+    assert graph is not None
     real = np.asarray(graph.pair_mask)
     i, j = np.asarray(graph.receivers)[real], np.asarray(graph.senders)[real]
     vectors = np.asarray(graph.positions)[j] - np.asarray(graph.positions)[i]

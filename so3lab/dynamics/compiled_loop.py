@@ -1,7 +1,7 @@
 """What is compiled: many steps of all structures in one call, until they are done or something does not hold."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import ase
@@ -14,34 +14,22 @@ from so3lab.dynamics.integrators import (
     CONSTANT_PRESSURE,
     INTEGRATORS,
     Bodies,
-    ForceFunction,
     Forces,
     MDState,
     bodies_of,
 )
 from so3lab.dynamics.limits import Limits, Watch, fates, watch_of
-from so3lab.engine.biases import bias_energies
-from so3lab.engine.energy_model import Dtype, energy_and_forces, numerics
-from so3lab.engine.pair_lists import Reach, Surroundings, find_surroundings
+from so3lab.engine.energy_model import Dtype, numerics
+from so3lab.engine.forces import ForceSpec, StructureArrays, forces_at, structure_arrays
+from so3lab.engine.pair_lists import Reach
 from so3lab.machine.compilation import on_device
-from so3lab.structures.graph import (
-    Graph,
-    Species,
-    species_of,
-    times_matrix,
-    total_charge,
-    unpaired_electrons,
-)
 
 
 class System(NamedTuple):
     """Arrays of the structures that stay the same, whatever the pair lists."""
 
-    atomic_numbers: Int[Array, " atoms"]
+    arrays: StructureArrays
     bodies: Bodies
-    charges: Float[Array, " structures"]
-    unpaired: Float[Array, " structures"]
-    species: Species
     watch: Watch
 
 
@@ -59,44 +47,6 @@ class Buffers(NamedTuple):
     virial: Float[Array, "frames structures 3 3"] | None
 
 
-def _force_function(
-    energy, reach: Reach, parameters, system: System, surroundings: Surroundings, steering, with_virial: bool
-) -> ForceFunction:
-    """Forces at given positions, pair search and biases included; for compiled code."""
-    bodies = system.bodies
-    atoms, structures = len(system.atomic_numbers), bodies.structures
-
-    def force_fn(positions, cells) -> Forces:
-        wrapped, pairs, long_range, flaws = find_surroundings(
-            surroundings, reach, positions, cells, bodies.structure_index, structures
-        )
-        graph = Graph(
-            wrapped, system.atomic_numbers, bodies.structure_index, jnp.ones(atoms, bool), pairs.receivers,
-            pairs.senders, pairs.mask, system.charges, system.unpaired, pairs.images, cells,
-            long_range=long_range, species=system.species,
-        )  # fmt: skip
-        found = energy_and_forces(energy, parameters, graph, with_strain=with_virial)
-        if steering is None:
-            none = jnp.zeros_like(found.energies)
-            return Forces(found.energies, found.forces, flaws, none, found.strain_gradient)
-
-        def biased(_, graph, strain):
-            """Biases know atoms as they move, which the graph's may be images of."""
-            place, box = graph.positions, cells
-            if strain is not None:
-                place = place + times_matrix(place, strain, bodies.structure_index)
-                box = cells + cells @ strain
-            return bias_energies(steering, place, bodies.masses, bodies.structure_index, box, structures)
-
-        added = energy_and_forces(biased, None, graph._replace(positions=positions), with_strain=with_virial)
-        virial = None
-        if found.strain_gradient is not None and added.strain_gradient is not None:
-            virial = found.strain_gradient + added.strain_gradient
-        return Forces(found.energies, found.forces + added.forces, flaws, added.energies, virial)
-
-    return force_fn
-
-
 class Progress(NamedTuple):
     """A chunk under way."""
 
@@ -108,7 +58,7 @@ class Progress(NamedTuple):
 class Program(NamedTuple):
     """What is compiled in as a constant."""
 
-    energy: object
+    energy: Callable
     reach: Reach
     ensemble: str
 
@@ -131,15 +81,11 @@ def run_chunk(
     The state outlives the call, the buffers do not.
     """
     bodies = system.bodies
-    force_fn = _force_function(
-        program.energy,
-        program.reach,
-        parameters,
-        system,
-        surroundings,
-        knobs.steering,
-        program.ensemble in CONSTANT_PRESSURE,
-    )
+    spec = ForceSpec(program.energy, program.reach, program.ensemble in CONSTANT_PRESSURE)
+
+    def force_fn(positions, cells) -> Forces:
+        return forces_at(spec, parameters, system.arrays, surroundings, positions, cells, knobs.steering)
+
     step = INTEGRATORS[program.ensemble](force_fn, bodies).step
 
     def unfinished(progress: Progress):
@@ -201,14 +147,10 @@ def system_of(
 ) -> System:
     """Arrays of structures, those atoms held that are said to be."""
     with numerics(dtype):
-        real = functools.partial(on_device, dtype=dtype)
         masses = np.concatenate([atoms.get_masses() for atoms in structures])
         sizes = np.array([len(atoms) for atoms in structures])
         return System(
-            on_device(np.concatenate([atoms.numbers for atoms in structures]), np.int32),
+            structure_arrays(structures, dtype),
             bodies_of(masses, freedom, sizes, np.concatenate(held), dtype),
-            real(np.array([total_charge(atoms) for atoms in structures])),
-            real(np.array([unpaired_electrons(atoms) for atoms in structures])),
-            on_device(species_of(structures)),
             on_device(watch_of(structures, limits, cutoff, dtype)),
         )

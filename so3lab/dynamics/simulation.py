@@ -30,7 +30,8 @@ from so3lab.dynamics.integrators import (
 from so3lab.dynamics.limits import LEAPT, Limits, check_cells, sentence
 from so3lab.engine.biases import Pull, Slots, steering_of
 from so3lab.engine.energy_model import ForceField, numerics
-from so3lab.engine.pair_lists import STALE, PairLists
+from so3lab.engine.forces import Stop, go_on
+from so3lab.engine.pair_lists import PairLists, Reach, Surroundings
 from so3lab.machine.checksum import fingerprint
 from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
@@ -322,36 +323,26 @@ class Replicas:
 
     def _progress(self, knobs: Knobs, steps: int, interval: int) -> Progress:
         """A chunk after so many steps, or fewer when no structure is left."""
-        dtype = self._field.dtype
-        with numerics(dtype):
+        with numerics(self._field.dtype):
             room = self.most_frames
             empty = jax.tree.map(lambda row: np.zeros((room, *row.shape), row.dtype), recorded(self.state))
-            progress, fresh_since = Progress(self.state, on_device(empty), on_device(0, np.int32)), -1
-            while True:
-                program = Program(self._field.energy, self.lists.reach, self.ensemble)
-                progress = run_chunk(
-                    program, self._field.parameters, self._system, self.lists.surroundings, *progress, knobs, steps,
-                    interval,
-                )  # fmt: skip
-                flaws, done = np.asarray(progress.state.flaws), int(progress.done)
-                sound = progress.state._replace(flaws=on_device(np.zeros_like(flaws)))
-                if not flaws.any():
-                    return progress._replace(state=sound)
-                leapt = (flaws & STALE) != 0
-                if leapt.any() and done == fresh_since:  # lists made anew at these very positions do not hold either
-                    fate = jnp.where(leapt, LEAPT, sound.fate)
-                    ended = jnp.where(leapt, sound.step, sound.ended)
-                    sound = sound._replace(fate=fate, ended=ended)
-                    flaws = np.where(leapt, 0, flaws)
-                progress = progress._replace(state=sound)
-                if flaws.any():
-                    cells = sound.cells if self.ensemble in CONSTANT_PRESSURE else None
-                    self.lists.mend(
-                        int(np.bitwise_or.reduce(flaws)),
-                        np.asarray(sound.positions),
-                        None if cells is None else np.asarray(cells),
-                    )
-                fresh_since = done
+            start = Progress(self.state, on_device(empty), on_device(0, np.int32))
+
+            def advance(progress: Progress, reach: Reach, surroundings: Surroundings) -> Progress:
+                state = progress.state
+                sound = progress._replace(state=state._replace(flaws=on_device(np.zeros(len(self), np.int32))))
+                program = Program(self._field.energy, reach, self.ensemble)
+                return run_chunk(
+                    program, self._field.parameters, self._system, surroundings, *sound, knobs, steps, interval
+                )
+
+            return go_on(self.lists, start, advance, self._stop_of, _given_up)
+
+    def _stop_of(self, progress: Progress) -> Stop:
+        """Where a chunk stopped."""
+        state = progress.state
+        cells = state.cells if self.ensemble in CONSTANT_PRESSURE else None
+        return Stop(int(progress.done), np.asarray(state.flaws), state.positions, cells)
 
     def _start(self, positions, velocities, seeds) -> MDState:
         """The first state: a step of no length from nothing gives its forces, with the program of all later steps."""
@@ -409,6 +400,13 @@ class Replicas:
             potential + kinetic + bias - of_one(rows.heat), 2.0 * kinetic / (freedom * units.kB),
             targets[:, number].astype(float), steps, times[:good], **more,
         )  # fmt: skip
+
+
+def _given_up(progress: Progress, leapt: np.ndarray) -> Progress:
+    """Structures in which an atom leapt over the skin of its pair list in one step stay where they are."""
+    state = progress.state
+    fate = jnp.where(leapt, LEAPT, state.fate)
+    return progress._replace(state=state._replace(fate=fate, ended=jnp.where(leapt, state.step, state.ended)))
 
 
 class Simulation:

@@ -3,18 +3,22 @@
 from typing import Any
 
 import ase
+import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
-from so3lab.network.pairwise.long_range import far_pairs, long_range_needs
+from so3lab.engine.energy_model import EnergyForces
+from so3lab.engine.forces import ForceEvaluator
 from so3lab.potential.potential import Potential
-from so3lab.structures.graph import structure_pairs, total_charge, unpaired_electrons
-from so3lab.structures.neighbors import bucket
+from so3lab.structures.graph import total_charge, unpaired_electrons
+from so3lab.structures.neighbors import check_finite, complete_cell
 
 
 class So3labCalculator(Calculator):
     """Energy, free energy, forces, atomic energies; stress of cells; charges and dipole of models with charges.
 
-    The room for pairs only grows, in steps, so that nothing is compiled again while atoms move.
+    Pair lists reach a little further than the cutoff, and are made anew when an atom has moved by half of that, so
+    that ASE's optimisers and dynamics wait for forces alone. Stress is computed from the first time on that it is
+    asked for.
 
     Args:
         potential: The potential.
@@ -36,7 +40,9 @@ class So3labCalculator(Calculator):
         super().__init__(**options)
         self.potential = potential
         self.charge = charge
-        self._room = self._far_room = 0
+        self._evaluator: ForceEvaluator | None = None
+        self._described: tuple = ()
+        self._wants_stress = False
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
         """What changed since the last calculation; ASE does not look at the charge and spin in ``atoms.info``."""
@@ -50,10 +56,14 @@ class So3labCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         structure = self.atoms
         assert structure is not None
-        self._room = self._pair_room(structure)
-        self._far_room = self._far_pair_room(structure)
-        result = self.potential(
-            structure, charge=self.charge, fast=True, num_pairs=self._room, num_far_pairs=self._far_room
+        check_finite(structure.positions)
+        evaluator = self._evaluator_for(structure)
+        self._wants_stress |= "stress" in properties and bool(structure.pbc.any())
+        places = structure.positions - structure.positions.mean(axis=0)  # far coordinates lose no digits
+        cells = complete_cell(np.asarray(structure.cell), structure.pbc)[None] if structure.pbc.any() else None
+        found = evaluator(places, cells, with_virial=self._wants_stress and cells is not None)
+        result = self.potential.result_of(
+            structure, EnergyForces(found.energy, found.forces, found.virial, found.output)
         )
         self.results = {
             "energy": result.energy,
@@ -69,26 +79,17 @@ class So3labCalculator(Calculator):
             if value is not None:
                 self.results[name] = value
 
-    def _pair_room(self, atoms: ase.Atoms) -> int:
-        """Room for pairs: what there is plus a sixth when it grows, or all pairs of a small molecule."""
-        count = len(structure_pairs(atoms, self.potential.settings.cutoff).receivers)
-        return self._room if count <= self._room else _grown(count, atoms)
-
-    def _far_pair_room(self, atoms: ase.Atoms) -> int:
-        """The same for far pairs, of which there are none without long-range terms."""
-        needs = long_range_needs(self.potential.settings)
-        if needs is None:
-            return 0
-        count = len(far_pairs(atoms, needs).receivers)
-        if not atoms.pbc.any() and needs.molecule_cutoff is None:  # all pairs, whatever the positions
-            return count
-        return self._far_room if count <= self._far_room else _grown(count, atoms)
+    def _evaluator_for(self, atoms: ase.Atoms) -> ForceEvaluator:
+        """What computes this structure; made anew for other atoms, periodicity, charge or spin."""
+        described = atoms.numbers.tobytes(), atoms.pbc.tobytes(), _electrons(atoms)
+        if self._evaluator is None or described != self._described:
+            at_centre = atoms.copy()
+            at_centre.positions -= atoms.positions.mean(axis=0)
+            if self.charge is not None:
+                at_centre.info["charge"] = self.charge
+            self._evaluator, self._described = self.potential.evaluator(at_centre), described
+        return self._evaluator
 
 
 def _electrons(atoms: ase.Atoms) -> tuple[float, float]:
     return total_charge(atoms), unpaired_electrons(atoms)
-
-
-def _grown(count: int, atoms: ase.Atoms) -> int:
-    room = bucket(count + count // 6)
-    return room if atoms.pbc.any() else max(count, min(room, bucket(len(atoms) * (len(atoms) - 1) // 2)))

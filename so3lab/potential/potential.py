@@ -1,7 +1,7 @@
 """The hub: a trained force field as one immutable object that predicts, saves, loads and lends its energy function."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ from so3lab.engine.energy_model import (
     numerics,
     run_network,
 )
+from so3lab.engine.forces import ForceEvaluator
 from so3lab.machine.checksum import fingerprint
 from so3lab.network.pairwise.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.network.settings import Electrostatics, ModelSettings
@@ -37,7 +38,7 @@ from so3lab.potential.model_file import (
     state_from,
     write_model,
 )
-from so3lab.structures.graph import Graph, build_graph, species_of
+from so3lab.structures.graph import Graph, build_graph
 from so3lab.structures.neighbors import check_finite, complete_cell
 
 COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
@@ -69,8 +70,8 @@ class Result(NamedTuple):
     """Volume of each atom over that of the free atom; None when the model has no dispersion."""
     attention: AttentionWeights | None
     """Attention weights of all layers on ``graph``'s pairs when asked for."""
-    graph: Graph
-    """The arrays the network saw."""
+    graph: Graph | None
+    """The arrays the network saw; None where they never left the device."""
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -89,16 +90,24 @@ class _Wanted(NamedTuple):
     attention: AttentionWeights | None
 
 
-@functools.partial(jax.jit, static_argnames=("settings", "with_strain", "with_attention"))
-def _predict(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
-    def energy(parameters, graph, strain):
+@functools.lru_cache(maxsize=32)
+def _prediction(settings: ModelSettings, with_attention: bool = False) -> Callable:
+    """Energies with all that a prediction keeps, as a function of (parameters, graph, strain); the same object for the
+    same settings."""
+
+    def energy(parameters, graph: Graph, strain=None):
         output = run_network(settings, parameters, graph, strain)
         attention = output.attention if with_attention else None
         return output.energies, _Wanted(
             output.atomic_energies, output.terms, output.partial_charges, output.hirshfeld_ratios, attention
         )
 
-    return energy_and_forces(energy, parameters, graph, with_strain=with_strain)
+    return energy
+
+
+@functools.partial(jax.jit, static_argnames=("settings", "with_strain", "with_attention"))
+def _predict(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
+    return energy_and_forces(_prediction(settings, with_attention), parameters, graph, with_strain=with_strain)
 
 
 @dataclass(frozen=True)
@@ -253,9 +262,6 @@ class Potential:
         *,
         charge: float | None = None,
         attention: bool = False,
-        fast: bool = False,
-        num_pairs: int | None = None,
-        num_far_pairs: int | None = None,
     ) -> Result:
         """Energy, forces and all else that the model predicts of one structure.
 
@@ -263,9 +269,6 @@ class Potential:
             atoms: The structure.
             charge: Total charge in e; default: ``atoms.info["charge"]``, and 0 without it.
             attention: Whether attention weights are wanted.
-            fast: Whether to compute as dynamics do (:attr:`fast_parameters`), which pays from the tenth call on.
-            num_pairs: Padded number of pairs; give a constant one to avoid recompilation.
-            num_far_pairs: The same for the far pairs of long-range terms.
 
         Raises:
             ValueError: If the structure is empty, not finite, or one that the model can say nothing about
@@ -275,44 +278,41 @@ class Potential:
             atoms = atoms.copy()
             atoms.info["charge"] = charge
         self.check_structure(atoms)
-        return self._predict_batch([atoms], attention, fast, num_pairs, num_far_pairs)[0]
+        return self._predict_batch([atoms], attention)[0]
 
-    def predict(
-        self, structures: Sequence[ase.Atoms], *, attention: bool = False, num_pairs: int | None = None
-    ) -> list[Result]:
+    def predict(self, structures: Sequence[ase.Atoms], *, attention: bool = False) -> list[Result]:
         """Results of several structures, of any sizes, in one batch."""
         for atoms in structures:
             self.check_structure(atoms)
         needs = long_range_needs(self.settings)
         if any(needs_mesh(atoms, needs) for atoms in structures):  # a mesh is one structure's
             return [self(atoms, attention=attention) for atoms in structures]
-        return self._predict_batch(structures, attention, False, num_pairs, None)
+        return self._predict_batch(structures, attention)
 
-    def _predict_batch(
-        self,
-        structures: Sequence[ase.Atoms],
-        attention: bool,
-        fast: bool,
-        num_pairs: int | None,
-        num_far_pairs: int | None,
-    ) -> list[Result]:
-        graph = build_graph(structures, self.settings.cutoff, num_pairs=num_pairs, dtype=self.dtype)
-        graph = with_long_range(graph, structures, long_range_needs(self.settings), num_far_pairs)
-        parameters: nnx.State | FastParameters = self.parameters
-        if fast:
-            parameters, graph = (
-                self.fast_parameters,
-                graph._replace(species=species_of(structures)),
-            )
+    def _predict_batch(self, structures: Sequence[ase.Atoms], attention: bool) -> list[Result]:
+        graph = build_graph(structures, self.settings.cutoff, dtype=self.dtype)
+        graph = with_long_range(graph, structures, long_range_needs(self.settings))
         with numerics(self.dtype):
-            raw = _predict(self.settings, parameters, graph, graph.cells is not None, attention)
+            raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
         stops = np.cumsum([len(atoms) for atoms in structures])
         return [
-            self._result(atoms, raw, graph, number, slice(stop - len(atoms), stop))
+            self.result_of(atoms, raw, graph, number, slice(stop - len(atoms), stop))
             for number, (atoms, stop) in enumerate(zip(structures, stops, strict=True))
         ]
 
-    def _result(self, atoms: ase.Atoms, raw: EnergyForces, graph: Graph, number: int, rows: slice) -> Result:
+    def evaluator(self, atoms: ase.Atoms) -> ForceEvaluator:
+        """Forces of one structure at changing positions, in the fast form; for :meth:`result_of`."""
+        self.check_structure(atoms)
+        return ForceEvaluator(self.force_field._replace(energy=_prediction(self.settings)), [atoms])
+
+    def result_of(
+        self,
+        atoms: ase.Atoms,
+        raw: EnergyForces,
+        graph: Graph | None = None,
+        number: int = 0,
+        rows: slice = slice(None),
+    ) -> Result:
         """The part of a batch's arrays that belongs to one structure, with element shifts."""
         output = raw.output
         own = lambda array: np.asarray(array, np.float64)[rows]  # noqa: E731

@@ -6,7 +6,9 @@ import pytest
 from ase.build import bulk, molecule
 from ase.optimize import BFGS
 
-from so3lab.potential.potential import _predict
+from so3lab.engine.forces import _forces_at
+from so3lab.network.settings import ModelSettings
+from so3lab.potential import Potential
 
 
 def test_all_properties(potential64, ethanol):
@@ -24,11 +26,11 @@ def test_nothing_is_compiled_while_atoms_move(potential64):
     for atoms in (molecule("C6H6"), bulk("Si").repeat((2, 2, 2))):
         atoms.calc = potential64.calculator()
         atoms.get_forces()
-        compiled = _predict._cache_size()
+        compiled = _forces_at._cache_size()
         for seed in range(5):
             atoms.rattle(0.05, seed=seed)
             atoms.get_forces()
-        assert _predict._cache_size() == compiled
+        assert _forces_at._cache_size() == compiled
 
 
 def test_room_grows_when_atoms_come_together(potential64):
@@ -37,6 +39,59 @@ def test_room_grows_when_atoms_come_together(potential64):
     line.get_forces()
     line.positions *= 0.4
     np.testing.assert_allclose(line.get_forces(), potential64(line).forces, atol=1e-10)
+
+
+@pytest.mark.parametrize("mode", ["exact", "wolf", "compat"])
+def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
+    """Atoms that move a little, a lot, out of the cell; a cell that changes; another charge, another molecule."""
+    settings = ModelSettings(
+        num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=3.0, num_radial=8, energy_hidden=8,
+        mean_neighbors=4.0, charge_embedding=True, electrostatics=mode, dispersion=True,
+        long_range_cutoff=None if mode == "exact" else 6.0,
+    )  # fmt: skip
+    potential = Potential.initial(settings, seed=4, dtype="float64")
+    calculator, random = potential.calculator(), np.random.default_rng(5)
+
+    def agree(atoms):
+        expected = potential(atoms)
+        atoms.calc = calculator
+        assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-8)
+        np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-8)
+        np.testing.assert_allclose(atoms.get_charges(), expected.partial_charges, atol=1e-9)
+        if atoms.pbc.any():
+            np.testing.assert_allclose(atoms.get_stress(), expected.stress, atol=1e-8)
+
+    cell = ase.Atoms(
+        "CONHFH", random.uniform(0, 5, (6, 3)), cell=[[5.4, 0, 0], [0.5, 5.1, 0], [-0.3, 0.4, 5.7]], pbc=True
+    )
+    ethanol = molecule("CH3CH2OH")
+    for atoms in (cell, ethanol):
+        for shake in (0.02, 0.02, 0.3, 1.0):
+            atoms.positions += random.normal(0, shake, atoms.positions.shape)
+            agree(atoms)
+        atoms.positions[0] += [40.0, 0.0, 0.0] if atoms is cell else [0.1, 0.0, 0.0]
+        agree(atoms)
+    cell.set_cell(cell.cell.array * 1.03, scale_atoms=True)
+    agree(cell)
+    ethanol.info["charge"] = 1.0
+    agree(ethanol)
+    agree(molecule("CH3OH"))
+
+
+def test_pair_lists_last_while_atoms_move_little(potential64):
+    atoms = bulk("Si", cubic=True).repeat((2, 2, 2))
+    atoms.calc = potential64.calculator()
+    atoms.get_forces()
+    lists, random = atoms.calc._evaluator.lists, np.random.default_rng(0)
+    made, gather = [], lists.gather
+    lists.gather = lambda *arguments: (made.append(1), gather(*arguments))
+    for _ in range(5):
+        atoms.positions += random.uniform(-0.05, 0.05, atoms.positions.shape)
+        atoms.get_forces()
+    assert made == []
+    atoms.positions[0] += 1.0
+    np.testing.assert_allclose(atoms.get_forces(), potential64(atoms).forces, atol=1e-9)
+    assert made == [1]
 
 
 def test_relaxation_with_ase_lowers_the_energy(potential64, ethanol):

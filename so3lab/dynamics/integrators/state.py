@@ -15,20 +15,11 @@ from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from so3lab import units
 from so3lab.engine.biases import Steering
+from so3lab.engine.forces import Forces
 from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
 
 Number = float | Float[Array, ""]
-
-
-class Forces(NamedTuple):
-    """What an integrator asks of a force field at some positions."""
-
-    energy: Float[Array, " structures"]  # eV, of the force field
-    forces: Float[Array, "atoms 3"]  # eV/Å, steering included
-    flaws: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
-    bias: Float[Array, " structures"]  # eV, of restraints and pulls
-    virial: Float[Array, "structures 3 3"] | None = None  # eV, gradient with respect to a strain, when asked for
 
 
 class MDState(NamedTuple):

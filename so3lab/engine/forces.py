@@ -1,0 +1,227 @@
+"""Energies and forces of structures that move: pairs, energy, biases and strain, and what to do when a pair list fails.
+
+:func:`forces_at` is for compiled code. It looks for pairs among the candidates that
+:class:`so3lab.engine.pair_lists.PairLists` keeps, and raises a flag where they do not hold. :func:`go_on` is the loop
+around compiled code: go on until done or a pair list fails, mend it, go on. Dynamics and the ASE calculator are made
+of these two.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from so3lab.engine.biases import Steering, bias_energies
+from so3lab.engine.energy_model import Dtype, ForceField, energy_and_forces, numerics
+from so3lab.engine.pair_lists import STALE, PairLists, Reach, Surroundings, find_surroundings
+from so3lab.machine.compilation import on_device
+from so3lab.structures.graph import Graph, Species, species_of, times_matrix, total_charge, unpaired_electrons
+from so3lab.structures.neighbors import HostOrDevice
+
+
+class StructureArrays(NamedTuple):
+    """What of structures, their atoms one after another, stays the same whatever the positions and the pair lists."""
+
+    atomic_numbers: Int[Array, " atoms"]
+    masses: Float[Array, " atoms"]  # amu
+    structure_index: Int[Array, " atoms"]
+    charges: Float[Array, " structures"]  # e
+    unpaired: Float[Array, " structures"]
+    species: Species
+
+    @property
+    def structures(self) -> int:
+        """How many there are."""
+        return self.charges.shape[0]
+
+
+def structure_arrays(structures: Sequence[ase.Atoms], dtype: Dtype) -> StructureArrays:
+    """Arrays of structures on the device."""
+    with numerics(dtype):
+        real, whole = functools.partial(on_device, dtype=dtype), functools.partial(on_device, dtype=np.int32)
+        sizes = [len(atoms) for atoms in structures]
+        return StructureArrays(
+            whole(np.concatenate([atoms.numbers for atoms in structures])),
+            real(np.concatenate([atoms.get_masses() for atoms in structures])),
+            whole(np.repeat(np.arange(len(sizes)), sizes)),
+            real(np.array([total_charge(atoms) for atoms in structures])),
+            real(np.array([unpaired_electrons(atoms) for atoms in structures])),
+            on_device(species_of(structures)),
+        )
+
+
+class ForceSpec(NamedTuple):
+    """What of an evaluation is compiled in as a constant."""
+
+    energy: Callable
+    pairs: Reach
+    with_virial: bool
+
+
+class Forces(NamedTuple):
+    """What is asked of a force field at some positions."""
+
+    energy: Float[Array, " structures"]  # eV, of the force field
+    forces: Float[Array, "atoms 3"]  # eV/Å, biases included
+    flaws: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
+    bias: Float[Array, " structures"]  # eV, of restraints and pulls
+    virial: Float[Array, "structures 3 3"] | None = None  # eV, gradient with respect to a strain, when asked for
+    output: Any = None  # what the energy function returned beside the energies
+
+
+def forces_at(
+    spec: ForceSpec,
+    parameters: Any,
+    arrays: StructureArrays,
+    surroundings: Surroundings,
+    positions: Float[Array, "atoms 3"],
+    cells: Float[Array, "structures 3 3"] | None,
+    steering: Steering | None = None,
+) -> Forces:
+    """Forces at given positions, pair search and biases included; for compiled code.
+
+    Args:
+        spec: What is compiled in.
+        parameters: Of the energy function.
+        arrays: Of the structures.
+        surroundings: Candidates for pairs.
+        positions: Å.
+        cells: Å, rows; None when no structure is periodic.
+        steering: Biases.
+    """
+    index, structures = arrays.structure_index, arrays.structures
+    wrapped, pairs, long_range, flaws = find_surroundings(surroundings, spec.pairs, positions, cells, index, structures)
+    graph = Graph(
+        wrapped, arrays.atomic_numbers, index, jnp.ones(len(arrays.atomic_numbers), bool), pairs.receivers,
+        pairs.senders, pairs.mask, arrays.charges, arrays.unpaired, pairs.images, cells, long_range=long_range,
+        species=arrays.species,
+    )  # fmt: skip
+    found = energy_and_forces(spec.energy, parameters, graph, with_strain=spec.with_virial)
+    if steering is None:
+        none = jnp.zeros_like(found.energies)
+        return Forces(found.energies, found.forces, flaws, none, found.strain_gradient, found.output)
+
+    def biased(_, graph, strain):
+        """Biases know atoms as they move, which the graph's may be images of."""
+        place, box = graph.positions, cells
+        if strain is not None:
+            place = place + times_matrix(place, strain, index)
+            box = cells + cells @ strain
+        return bias_energies(steering, place, arrays.masses, index, box, structures)
+
+    added = energy_and_forces(biased, None, graph._replace(positions=positions), with_strain=spec.with_virial)
+    virial = None
+    if found.strain_gradient is not None and added.strain_gradient is not None:
+        virial = found.strain_gradient + added.strain_gradient
+    return Forces(found.energies, found.forces + added.forces, flaws, added.energies, virial, found.output)
+
+
+Progress = TypeVar("Progress")
+
+
+class Stop(NamedTuple):
+    """Where compiled code stopped."""
+
+    done: int  # how far it came
+    flaws: Int[np.ndarray, " structures"]  # of pair lists; all 0 when it is done
+    positions: Float[HostOrDevice, "atoms 3"]  # Å, of the last good moment
+    cells: Float[HostOrDevice, "structures 3 3"] | None  # Å, where they change
+
+
+def go_on(
+    lists: PairLists,
+    progress: Progress,
+    advance: Callable[[Progress, Reach, Surroundings], Progress],
+    stop_of: Callable[[Progress], Stop],
+    give_up: Callable[[Progress, Bool[np.ndarray, " structures"]], Progress],
+) -> Progress:
+    """Go on until done or a pair list fails; mend it where it failed; go on.
+
+    Args:
+        lists: The pair lists; they are mended.
+        progress: Where to begin.
+        advance: Runs compiled code from where it stopped; its flags are those of this run alone.
+        stop_of: Where it stopped.
+        give_up: Marks structures whose list, made anew at these very positions, does not hold either: an atom went
+            further in one step than a list reaches.
+    """
+    fresh_since = -1
+    while True:
+        progress = advance(progress, lists.reach, lists.surroundings)
+        stop = stop_of(progress)
+        flaws = stop.flaws
+        if not flaws.any():
+            return progress
+        stale = (flaws & STALE) != 0
+        if stale.any() and stop.done == fresh_since:
+            progress = give_up(progress, stale)
+            flaws = np.where(stale, 0, flaws)
+        if flaws.any():
+            lists.mend(
+                int(np.bitwise_or.reduce(flaws)),
+                np.asarray(stop.positions),
+                None if stop.cells is None else np.asarray(stop.cells),
+            )
+        fresh_since = stop.done
+
+
+_forces_at = jax.jit(forces_at, static_argnames="spec")
+
+
+class ForceEvaluator:
+    """Forces of structures at positions that a caller chooses, such as an optimiser's; pair lists last while atoms move
+    little.
+
+    Args:
+        model: Energy function, parameters, cutoff.
+        structures: All molecules or all cells; their positions are where the pair lists begin.
+    """
+
+    def __init__(self, model: ForceField, structures: Sequence[ase.Atoms]):
+        self.model = model
+        self._arrays = structure_arrays(structures, model.dtype)
+        with numerics(model.dtype):
+            self.lists = PairLists(structures, model.cutoff, model.long_range, model.dtype)
+
+    def __call__(
+        self,
+        positions: Float[np.ndarray, "atoms 3"],
+        cells: Float[np.ndarray, "structures 3 3"] | None = None,
+        *,
+        with_virial: bool = False,
+    ) -> Forces:
+        """Energies and forces.
+
+        Args:
+            positions: Å.
+            cells: Å, rows; None when no structure is periodic. Where they are not those of the call before, pair lists
+                are made anew.
+            with_virial: Whether the gradient with respect to a strain is wanted.
+        """
+        dtype, lists = self.model.dtype, self.lists
+        with numerics(dtype):
+            if cells is not None and lists.cells is not None and not np.array_equal(cells, lists.cells):
+                lists.gather(positions, cells)
+            places = np.asarray(positions, dtype)
+            boxes = None if cells is None else np.asarray(cells, dtype)
+
+            def advance(_: Forces | None, reach: Reach, surroundings: Surroundings) -> Forces:
+                spec = ForceSpec(self.model.energy, reach, with_virial)
+                return _forces_at(spec, self.model.parameters, self._arrays, surroundings, places, boxes)
+
+            def stop_of(found: Forces | None) -> Stop:
+                assert found is not None
+                return Stop(0, np.asarray(found.flaws), places, boxes)
+
+            found = go_on(lists, None, advance, stop_of, _impossible)
+            assert found is not None
+            return found
+
+
+def _impossible(found: Forces | None, stale: Bool[np.ndarray, " structures"]) -> Forces | None:
+    raise AssertionError("a pair list does not hold at the very positions at which it was made")
