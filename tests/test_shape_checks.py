@@ -15,7 +15,7 @@ from so3lab.structures.neighbors import complete_cell
     [
         lambda: cutoff_weight(jnp.ones((2, 2)), "cosine", 5.0),
         lambda: complete_cell(np.eye(2), np.ones(3, bool)),
-        lambda: observables.radius_of_gyration(np.zeros(3), np.zeros(3)),
+        lambda: observables.minimum_image(np.zeros(3), np.zeros(3)),
     ],
 )
 def test_wrong_shapes_are_found(wrong):
