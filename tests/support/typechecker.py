@@ -1,4 +1,4 @@
-"""How annotations are checked in tests: shapes and types of arrays, by beartype. All else is for the static checker, and
+"""How annotations are checked in tests: shapes and types of arrays, by beartype. All else is for the static checker and
 for the sentences with which functions refuse what people give them."""
 
 from typing import Any, get_args
