@@ -14,18 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.engine.energy_model import numerics, run_network
+from so3lab.engine.energy_model import precision, run_network
 from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.potential import Potential
-from so3lab.structures.graph import Graph, build_graph, species_of
+from so3lab.structures.graph import Graph, atom_classes, build_graph
 
 Values = Callable[[ase.Atoms], Float[np.ndarray, " atoms"]]
 _ALL_PAIRS_UP_TO = 64
 """Atoms of a molecule up to which there is room for all pairs, so that no motion needs another program."""
 
 
-def of(potential: Potential) -> dict[str, Values]:
+def per_atom_functions(potential: Potential) -> dict[str, Values]:
     """What a potential can say of each atom, as functions of a structure.
 
     Args:
@@ -36,17 +36,17 @@ def of(potential: Potential) -> dict[str, Values]:
         compared), ``"attention"`` (see :func:`attention_received`), and ``"charge"`` (e) where there is electrostatics.
     """
     found: dict[str, Values] = {
-        "atomic energy": lambda atoms: np.asarray(_look(potential, atoms)[0].energies, np.float64),
+        "atomic energy": lambda atoms: np.asarray(evaluate(potential, atoms)[0].energies, np.float64),
         "attention": lambda atoms: attention_received(potential, atoms),
     }
     if potential.settings.electrostatics != "none":
-        found["charge"] = lambda atoms: np.asarray(_look(potential, atoms)[0].charges, np.float64)
+        found["charge"] = lambda atoms: np.asarray(evaluate(potential, atoms)[0].charges, np.float64)
     return found
 
 
 def attention_received(potential: Potential, atoms: ase.Atoms) -> Float[np.ndarray, " atoms"]:
     """How much others listen to each atom: sizes of attention weights summed over listeners, layers and heads."""
-    first, second, listening = _listening(potential, atoms)
+    first, second, listening = attention_sizes(potential, atoms)
     heard = np.bincount(second, listening[0], minlength=len(atoms))
     return heard + np.bincount(first, listening[1], minlength=len(atoms))
 
@@ -65,7 +65,7 @@ def attention_links(
         Two atoms per row, the lower index first, and sizes of attention weights, summed over both directions, layers,
         heads, and periodic images.
     """
-    first, second, listening = _listening(potential, atoms)
+    first, second, listening = attention_sizes(potential, atoms)
     apart = first != second  # an atom and its own image
     both = np.sort(np.stack([first, second], axis=1)[apart], axis=1)
     pairs, which = np.unique(both, axis=0, return_inverse=True)
@@ -82,26 +82,26 @@ class _Seen(NamedTuple):
     listening: Float[Array, "2 pairs"]  # sizes of attention weights, summed over layers and heads
 
 
-def _listening(
+def attention_sizes(
     potential: Potential, atoms: ase.Atoms
 ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"], Float[np.ndarray, "2 pairs"]]:
     """Both atoms of each pair, and sizes of weights: of the first listening to the second, and the other way."""
-    seen, graph = _look(potential, atoms)
+    seen, graph = evaluate(potential, atoms)
     real = np.asarray(graph.pair_mask)
     sizes = np.asarray(seen.listening, np.float64)[:, real]
     return np.asarray(graph.receivers)[real], np.asarray(graph.senders)[real], sizes
 
 
-def _look(potential: Potential, atoms: ase.Atoms) -> tuple[_Seen, Graph]:
+def evaluate(potential: Potential, atoms: ase.Atoms) -> tuple[_Seen, Graph]:
     """The network's numbers for a structure, and the graph it saw."""
     potential.check_structure(atoms)
     settings, count = potential.settings, len(atoms)
     free = not atoms.pbc.any()
-    room = count * (count - 1) // 2 if free and count <= _ALL_PAIRS_UP_TO else None
-    graph = build_graph([atoms], settings.cutoff, num_pairs=room, dtype=potential.dtype)
+    capacity = count * (count - 1) // 2 if free and count <= _ALL_PAIRS_UP_TO else None
+    graph = build_graph([atoms], settings.cutoff, num_pairs=capacity, dtype=potential.dtype)
     graph = with_long_range(graph, [atoms], long_range_needs(settings))
-    graph = graph._replace(species=species_of([atoms]))
-    with numerics(potential.dtype):
+    graph = graph._replace(atom_classes=atom_classes([atoms]))
+    with precision(potential.dtype):
         return _forwards(settings, potential.fast_parameters, graph), graph
 
 

@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.engine.energy_model import numerics, run_network
+from so3lab.engine.energy_model import precision, run_network
 from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.potential import Potential
-from so3lab.structures.graph import Graph, build_graph, species_of
+from so3lab.structures.graph import Graph, atom_classes, build_graph
 from so3lab.structures.neighbors import bucket
 
 _AT_ONCE = 1024
@@ -41,14 +41,14 @@ def dipoles(potential: Potential, frames: Sequence[ase.Atoms]) -> Float[np.ndarr
     first = frames[0]
     potential.check_structure(first)
     masses, found = first.get_masses(), []
-    room = len(first) * (len(first) - 1) // 2
+    capacity = len(first) * (len(first) - 1) // 2
     for batch in _batches(_checked(frames, first), min(len(frames), max(1, _AT_ONCE // len(first)))):
         # Room for all pairs of small molecules: no motion needs another program.
-        pairs = bucket(len(batch) * room) if room * len(batch) <= 16 * _AT_ONCE else None
+        pairs = bucket(len(batch) * capacity) if capacity * len(batch) <= 16 * _AT_ONCE else None
         graph = build_graph(batch, settings.cutoff, num_pairs=pairs, dtype=potential.dtype)
         graph = with_long_range(graph, batch, long_range_needs(settings))
-        with numerics(potential.dtype):
-            charges = _charges(settings, potential.fast_parameters, graph._replace(species=species_of(batch)))
+        with precision(potential.dtype):
+            charges = _charges(settings, potential.fast_parameters, graph._replace(atom_classes=atom_classes(batch)))
         charges = np.asarray(charges, np.float64)[: len(batch) * len(first)].reshape(len(batch), -1)
         places = np.stack([atoms.positions for atoms in batch])
         places = places - (masses / masses.sum() @ places)[:, None]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from so3lab.engine.energy_model import numerics, run_network
+from so3lab.engine.energy_model import precision, run_network
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.electrostatics import electrostatics_term
 from so3lab.network.pairwise.long_range import LongRangeNeeds, with_long_range
@@ -56,7 +56,7 @@ def truncation_errors(
     truncated = tuple(replace(exact, electrostatics=mode, long_range_cutoff=cutoff) for mode, cutoff in kinds)
     graph = build_graph([atoms], exact.cutoff, dtype=potential.dtype)
     needs = LongRangeNeeds(None, float(max(cutoffs)), exact.screening_length)
-    with numerics(potential.dtype):
+    with precision(potential.dtype):
         errors = _force_errors(exact, truncated, potential.parameters, with_long_range(graph, [atoms], needs))
     rows = [
         {
@@ -78,7 +78,7 @@ def _force_errors(
 
     def differences(positions) -> Float[Array, " modes"]:
         moved = graph._replace(positions=positions)
-        charges, far = run_network(exact, parameters, moved).partial_charges, moved.far
+        charges, far = run_network(exact, parameters, moved).partial_charges, moved.long_range_graph
         assert charges is not None
         distances = safe_norm(displacements(far))
         energies = [

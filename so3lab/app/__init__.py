@@ -58,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ArithmeticError,
         RuntimeError,
     ) as error:
-        from so3lab.app.md_results import on_command_line
+        from so3lab.app.md_results import with_cli_options
 
-        console.error(on_command_line(str(error)) or type(error).__name__)
+        console.error(with_cli_options(str(error)) or type(error).__name__)
         return 1
 
 

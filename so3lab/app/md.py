@@ -8,9 +8,9 @@ from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.app.md_arguments import add_arguments, run_of
-from so3lab.app.md_results import Pace, facts_of, in_words
-from so3lab.cluster import Run
-from so3lab.cluster.one_run import can_go_on, provenance
+from so3lab.app.md_results import SpeedMeter, summary_of, summary_text
+from so3lab.cluster import RunSpec
+from so3lab.cluster.one_run import is_resumable, provenance
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Simulate with progress, then say what came out."""
     if replicas.asked_for(options):
         return replicas.run(options, console)
-    one, pace = run_of(options), Pace(console)
-    resume = options.resume and can_go_on(one)
+    one, meter = run_of(options), SpeedMeter(console)
+    resume = options.resume and is_resumable(one)
     prepare_machine()
 
     chunks = _simulation(options, one, resume)
@@ -38,19 +38,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
         with console.progress("simulating") as progress:
             progress.update(0.0, "compiling")
             for chunk in chunks:
-                pace.saw(int(chunk.step[-1]))
+                meter.update(int(chunk.step[-1]))
                 note = f"{chunk.time_fs[-1] / 1000:.2f} ps  {np.mean(chunk.temperature):.0f} K"
-                progress.update(min(1.0, pace.step / options.steps), note)
+                progress.update(min(1.0, meter.step / options.steps), note)
     except KeyboardInterrupt:
         chunks.close()
-        raise Interrupted(f"interrupted at step {pace.step}; the same command with --resume goes on") from None
-    facts = facts_of(one.path) | pace.ns_per_day(options.timestep_fs)
-    console.line(f"{options.out}: {in_words(facts)}")
-    console.result({"trajectory": str(options.out), "first_frame_s": pace.first_frame_s, **facts})
+        raise Interrupted(f"interrupted at step {meter.step}; the same command with --resume goes on") from None
+    summary = summary_of(one.path) | meter.ns_per_day(options.timestep_fs)
+    console.line(f"{options.out}: {summary_text(summary)}")
+    console.result({"trajectory": str(options.out), "first_frame_s": meter.first_frame_s, **summary})
     return 0
 
 
-def _simulation(options: argparse.Namespace, one: Run, resume: bool):
+def _simulation(options: argparse.Namespace, one: RunSpec, resume: bool):
     import so3lab
     from so3lab import dynamics
 

@@ -8,7 +8,7 @@ from typing import Any
 import ase
 
 from so3lab.app import md_values
-from so3lab.cluster import Run
+from so3lab.cluster import RunSpec
 from so3lab.structures.reading import read_structure
 
 ENSEMBLES = ("nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
@@ -124,7 +124,7 @@ def structure_of(options: argparse.Namespace) -> ase.Atoms:
     return atoms
 
 
-def run_of(options: argparse.Namespace) -> Run:
+def run_of(options: argparse.Namespace) -> RunSpec:
     """The simulation that the arguments describe.
 
     Raises:
@@ -149,7 +149,7 @@ def run_of(options: argparse.Namespace) -> Run:
     ]
     if biases:
         knobs["biases"] = tuple(biases)
-    return Run(
+    return RunSpec(
         options.model, atoms, options.out, options.steps, options.ensemble, temperature_K, options.timestep_fs,
         friction_per_ps, options.interval, options.seed, options.dtype, knobs, _limits(options),
     )  # fmt: skip

@@ -10,7 +10,7 @@ import psutil
 
 from so3lab import units
 from so3lab.app.console import Console
-from so3lab.cluster import Run
+from so3lab.cluster import RunSpec
 from so3lab.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _HEADINGS = {
 }
 
 
-class Pace:
+class SpeedMeter:
     """How fast a simulation runs, compilation left out."""
 
     def __init__(self, console: Console):
@@ -38,7 +38,7 @@ class Pace:
         self._from: tuple[float, int] | None = None
         self._now = 0.0
 
-    def saw(self, step: int) -> None:
+    def update(self, step: int) -> None:
         """A chunk has come that ends with this step."""
         self._now, self.step = time.monotonic(), step
         if self.first_frame_s is None:
@@ -56,14 +56,14 @@ class Pace:
         return {"ns_per_day": timestep_fs * 1e-6 * 86400 / seconds_per_step}
 
 
-def facts_of(path: Path) -> dict[str, Any]:
+def summary_of(path: Path) -> dict[str, Any]:
     """Number of frames, last step, and means over all frames of a trajectory that need not be complete."""
     try:
         with Trajectory(path) as trajectory:
             table, mass = trajectory.table(), float(trajectory.masses.sum())
     except (OSError, ValueError, KeyError):
         return {"frames": 0, "steps": 0, "mean_temperature_K": float("nan")}
-    facts = {
+    summary = {
         "frames": len(table),
         "steps": int(table["step"].iloc[-1]) if len(table) else 0,
         "mean_temperature_K": float(table["temperature"].mean()),
@@ -72,39 +72,39 @@ def facts_of(path: Path) -> dict[str, Any]:
         from so3lab.observables import energy_drift
 
         drift = energy_drift(table["time_fs"].to_numpy(), table["conserved_energy"].to_numpy())
-        facts["conserved_energy_drift_eV_per_ps"] = drift
+        summary["conserved_energy_drift_eV_per_ps"] = drift
     if "pressure" in table:
-        facts["mean_pressure_GPa"] = float(table["pressure"].mean()) / units.GPa
-        facts["mean_density_g_cm3"] = G_PER_CM3 * mass * float(np.mean(1.0 / table["volume"]))
-    return facts
+        summary["mean_pressure_GPa"] = float(table["pressure"].mean()) / units.GPa
+        summary["mean_density_g_cm3"] = G_PER_CM3 * mass * float(np.mean(1.0 / table["volume"]))
+    return summary
 
 
-def in_words(facts: Mapping[str, Any]) -> str:
-    """Facts as the end of a line."""
-    words = [f"{facts['frames']} frames", f"mean temperature {facts['mean_temperature_K']:.0f} K"]
-    if "conserved_energy_drift_eV_per_ps" in facts:
-        words.append(f"drift of the conserved energy {1000 * facts['conserved_energy_drift_eV_per_ps']:.3g} meV/ps")
-    if "mean_pressure_GPa" in facts:
-        words.append(f"mean pressure {facts['mean_pressure_GPa']:.3g} GPa")
-        words.append(f"mean density {facts['mean_density_g_cm3']:.4g} g/cm³")
-    if "ns_per_day" in facts:
-        words.append(f"{facts['ns_per_day']:.1f} ns/day")
+def summary_text(summary: Mapping[str, Any]) -> str:
+    """A summary as the end of a line."""
+    words = [f"{summary['frames']} frames", f"mean temperature {summary['mean_temperature_K']:.0f} K"]
+    if "conserved_energy_drift_eV_per_ps" in summary:
+        words.append(f"drift of the conserved energy {1000 * summary['conserved_energy_drift_eV_per_ps']:.3g} meV/ps")
+    if "mean_pressure_GPa" in summary:
+        words.append(f"mean pressure {summary['mean_pressure_GPa']:.3g} GPa")
+        words.append(f"mean density {summary['mean_density_g_cm3']:.4g} g/cm³")
+    if "ns_per_day" in summary:
+        words.append(f"{summary['ns_per_day']:.1f} ns/day")
     return ", ".join(words)
 
 
-def replica_of(run: Run) -> dict[str, Any]:
+def replica_of(run: RunSpec) -> dict[str, Any]:
     """Which replica this is, for a row of the table."""
     return {"replica": run.path.name, "seed": run.seed, "temperature_K": run.temperature_K}
 
 
 def replica_table(rows: Sequence[Mapping[str, Any]]) -> "pandas.DataFrame":
-    """Rows of facts under the headings that people read."""
+    """Rows of summaries under the headings that people read."""
     import pandas as pd
 
     return pd.DataFrame(rows).rename(columns=_HEADINGS)
 
 
-def on_command_line(sentence: str | None) -> str | None:
+def with_cli_options(sentence: str | None) -> str | None:
     """A sentence of the library with the words of the command line for what to do."""
     if sentence is None:
         return None

@@ -89,8 +89,9 @@ def pull_of(text: str, atoms: int):
 
 
 def sphere_of(text: str):
-    """``--sphere`` as a :class:`~so3lab.engine.biases.Sphere`: a radius in Å, or ``8:2`` with a strength in eV/Å²."""
-    from so3lab.engine.biases import Sphere
+    """``--sphere`` as a :class:`~so3lab.engine.biases.SphericalWall`: a radius in Å, or ``8:2`` with a strength in
+    eV/Å²."""
+    from so3lab.engine.biases import SphericalWall
 
     numbers = _numbers(text.split(":"))
     if numbers is None or len(numbers) > 2 or min(numbers) <= 0:
@@ -98,7 +99,7 @@ def sphere_of(text: str):
             "--sphere must be a positive radius in Å, such as 8, or 8:2 for a wall of 2 eV/Å² instead of 1, "
             f"got {text!r}"
         )
-    return Sphere(*numbers)
+    return SphericalWall(*numbers)
 
 
 def limit_of(argument: str, text: str) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from so3lab.app import replicas_here, replicas_on_cluster
 from so3lab.app.console import Console
 from so3lab.app.md_arguments import EXCHANGING, one_of, run_of
-from so3lab.cluster import Run
+from so3lab.cluster import RunSpec
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +103,7 @@ def _check_exchange(options: argparse.Namespace, temperatures_K: list[float] | l
         )
 
 
-def _check_folder(options: argparse.Namespace, runs: list[Run]) -> None:
+def _check_folder(options: argparse.Namespace, runs: list[RunSpec]) -> None:
     """Refuse to touch what is there, unless ``--resume`` was given."""
     if options.out.exists() and not options.out.is_dir():
         raise FileExistsError(f"--out must be a folder for replicas, but {options.out} is a file")

@@ -7,22 +7,22 @@ import numpy as np
 
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
-from so3lab.app.md_results import Pace, facts_of, on_command_line, replica_of, replica_table
-from so3lab.cluster import Run
-from so3lab.cluster.one_run import can_go_on, frames_in, provenance
+from so3lab.app.md_results import SpeedMeter, replica_of, replica_table, summary_of, with_cli_options
+from so3lab.cluster import RunSpec
+from so3lab.cluster.one_run import frames_in, is_resumable, provenance
 from so3lab.trajectory import Trajectory
 
 
-def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
+def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> int:
     """Run all replicas at once; exit status 1 when one of them blew up."""
     batch = {"replicas": len(runs), "exchange_every": options.exchange_every}
-    resume = options.resume and _can_go_on(runs, batch)
+    resume = options.resume and _is_resumable(runs, batch)
     prepare_machine()
-    from so3lab.dynamics.replica_exchange import Ladder
+    from so3lab.dynamics.replica_exchange import ReplicaExchange
     from so3lab.dynamics.simulation import SimulationError
 
-    ladder = Ladder([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
-    chunks, pace = _simulation(options, runs, batch, ladder, resume), Pace(console)
+    exchange = ReplicaExchange([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
+    chunks, meter = _simulation(options, runs, batch, exchange, resume), SpeedMeter(console)
     all_failed = None
     try:
         with console.progress("simulating") as progress:
@@ -31,22 +31,22 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
                 alive = [chunk for chunk in of_all if len(chunk)]
                 if not alive:
                     continue
-                pace.saw(max(int(chunk.step[-1]) for chunk in alive))
+                meter.update(max(int(chunk.step[-1]) for chunk in alive))
                 kelvin = np.mean([chunk.temperature.mean() for chunk in alive])
                 note = f"{alive[0].time_fs[-1] / 1000:.2f} ps  {kelvin:.0f} K  {len(alive)} of {len(runs)} replicas"
-                progress.update(min(1.0, pace.step / options.steps), note)
+                progress.update(min(1.0, meter.step / options.steps), note)
     except KeyboardInterrupt:
         chunks.close()
-        raise Interrupted(f"interrupted at step {pace.step}; the same command with --resume goes on") from None
+        raise Interrupted(f"interrupted at step {meter.step}; the same command with --resume goes on") from None
     except SimulationError as error:
         if not runs[0].path.exists():  # nothing has begun
             raise
         all_failed = str(error)
-    failures = {number: str(on_command_line(all_failed)) for number in range(len(runs)) if all_failed}
-    return _tell(options, runs, failures | _failures(runs), ladder, pace, console)
+    failures = {number: str(with_cli_options(all_failed)) for number in range(len(runs)) if all_failed}
+    return _tell(options, runs, failures | _failures(runs), exchange, meter, console)
 
 
-def _simulation(options: argparse.Namespace, runs: list[Run], batch: dict, ladder, resume: bool):
+def _simulation(options: argparse.Namespace, runs: list[RunSpec], batch: dict, exchange, resume: bool):
     import so3lab
     from so3lab import dynamics
 
@@ -56,14 +56,14 @@ def _simulation(options: argparse.Namespace, runs: list[Run], batch: dict, ladde
     return dynamics.run_replicas(
         potential, [run.atoms() for run in runs], steps=options.steps, ensemble=options.ensemble, control=control,
         interval=options.interval, seeds=[run.seed for run in runs], exchange_every=options.exchange_every,
-        ladder=ladder, limits=runs[0].limits, out=options.out, resume=resume,
+        exchange=exchange, limits=runs[0].limits, out=options.out, resume=resume,
         meta=provenance(runs[0], potential, batch) | {"structure": options.structure},
     )  # fmt: skip
 
 
-def _can_go_on(runs: list[Run], batch: dict[str, Any]) -> bool:
+def _is_resumable(runs: list[RunSpec], batch: dict[str, Any]) -> bool:
     """Whether there is a batch to go on with; what a kill left at its very beginning is removed."""
-    there = [can_go_on(run, batch) for run in runs]
+    there = [is_resumable(run, batch) for run in runs]
     if there[0] and not all(there):
         missing = runs[there.index(False)].path
         raise FileNotFoundError(f"{missing} is missing, without which the batch cannot go on; put it back")
@@ -82,25 +82,25 @@ def _can_go_on(runs: list[Run], batch: dict[str, Any]) -> bool:
 
 def _tell(
     options: argparse.Namespace,
-    runs: list[Run],
+    runs: list[RunSpec],
     failures: dict[int, str],
-    ladder,
-    pace: Pace,
+    exchange,
+    meter: SpeedMeter,
     console: Console,
 ) -> int:
     for number, failure in failures.items():
         console.warn(f"{runs[number].path.name}: {failure}")
     rows = [
-        {**replica_of(run), **facts_of(run.path), "result": failures.get(number, "complete")}
+        {**replica_of(run), **summary_of(run.path), "result": failures.get(number, "complete")}
         for number, run in enumerate(runs)
     ]
-    table, speed = replica_table(rows), pace.ns_per_day(options.timestep_fs)
+    table, speed = replica_table(rows), meter.ns_per_day(options.timestep_fs)
     result: dict[str, Any] = {
-        "folder": str(options.out), "first_frame_s": pace.first_frame_s, "replicas": table, **speed
+        "folder": str(options.out), "first_frame_s": meter.first_frame_s, "replicas": table, **speed
     }  # fmt: skip
     console.table(table)
-    if ladder is not None:
-        result["exchange"] = ladder.report()
+    if exchange is not None:
+        result["exchange"] = exchange.report()
         console.table(result["exchange"], "replica exchange")
     if speed:
         each = speed["ns_per_day"]
@@ -110,28 +110,30 @@ def _tell(
     return int(bool(failures))
 
 
-def _failures(runs: list[Run]) -> dict[int, str]:
+def _failures(runs: list[RunSpec]) -> dict[int, str]:
     """Why replicas blew up, as the state in the first file tells; the last one of all it does not know."""
-    from so3lab.dynamics.limits import Limits, sentence
+    from so3lab.dynamics.limits import Limits, failure_message
+    from so3lab.dynamics.simulation import OLD_NAMES
 
     with Trajectory(runs[0].path) as trajectory:
         state = trajectory.restart_state()
     if state is None:
         return {}
+    state = {OLD_NAMES.get(name, name): values for name, values in state.items()}
     stops = np.cumsum([len(run.atoms()) for run in runs])
     last_good = {
         name: np.split(np.asarray(state[name], float), stops[:-1]) for name in ("positions", "velocities", "forces")
     }
     return {
         int(number): str(
-            on_command_line(
-                sentence(
-                    int(state["fate"][number]), int(state["ended"][number]) + 1, runs[number].atoms(),
+            with_cli_options(
+                failure_message(
+                    int(state["stop_flags"][number]), int(state["last_good_step"][number]) + 1, runs[number].atoms(),
                     limits=runs[number].limits or Limits(), timestep_fs=runs[number].timestep_fs,
                     cell=state["cells"][number] if "virial" in state else None,
                     **{name: of_all[number] for name, of_all in last_good.items()},
                 )
             )
         )
-        for number in np.flatnonzero(state["fate"])
+        for number in np.flatnonzero(state["stop_flags"])
     }  # fmt: skip

@@ -5,8 +5,8 @@ import time
 from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_results import facts_of, on_command_line, replica_of, replica_table
-from so3lab.cluster import Run, Summary, executor_at, run_on
+from so3lab.app.md_results import replica_of, replica_table, summary_of, with_cli_options
+from so3lab.cluster import RunSpec, Summary, executor_at, run_all
 from so3lab.cluster.one_run import frames_in
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LOOKS = 2.0
 
 
-def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
+def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> int:
     """Run all replicas; exit status 1 when one of them failed."""
     done: list[Summary] = []
     try:
@@ -23,11 +23,11 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
             options.out.mkdir(parents=True, exist_ok=True)
             progress = _Progress(runs, line)
             progress.show()
-            for summary in run_on(executor, runs, on_wait=progress.show_now_and_then):
+            for summary in run_all(executor, runs, on_wait=progress.show_now_and_then):
                 done.append(summary)
                 progress.show()
                 if summary.failure:
-                    console.warn(f"{summary.run.path.name}: {on_command_line(summary.failure)}")
+                    console.warn(f"{summary.run.path.name}: {with_cli_options(summary.failure)}")
     except KeyboardInterrupt:
         remark = "" if options.cluster.startswith("local") else "; what a worker has begun, it ends"
         raise Interrupted(
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, runs: list[Run], console: Console) -> int:
 class _Progress:
     """How far all replicas are, as their files tell."""
 
-    def __init__(self, runs: list[Run], line):
+    def __init__(self, runs: list[RunSpec], line):
         self._runs, self._line = runs, line
         self._next_look = 0.0
 
@@ -59,12 +59,12 @@ class _Progress:
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
 
-def _table(runs: list[Run], done: list[Summary]) -> "pandas.DataFrame":
+def _table(runs: list[RunSpec], done: list[Summary]) -> "pandas.DataFrame":
     order = {run: number for number, run in enumerate(runs)}
     rows = [
         {
-            **replica_of(summary.run), **facts_of(summary.run.path), "seconds": summary.seconds,
-            "result": on_command_line(summary.failure) or "complete",
+            **replica_of(summary.run), **summary_of(summary.run.path), "seconds": summary.seconds,
+            "result": with_cli_options(summary.failure) or "complete",
         }
         for summary in sorted(done, key=lambda summary: order[summary.run])
     ]  # fmt: skip

@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
         console.warn("no reference frames: bonds are compared with their own means, and there is no h(r) error")
-    states = stability.study(
+    states = stability.run_stability(
         potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
         ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,
         interval=options.interval, seed=options.seed, reference=reference, labelled=labelled, out=options.out,

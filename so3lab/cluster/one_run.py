@@ -39,7 +39,7 @@ _stop_requested: Callable[[], bool] = lambda: False  # noqa: E731
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RunSpec:
     """One simulation in values that can be sent to another process.
 
     Paths become absolute here, for a worker may have another working directory; it must see the same files.
@@ -120,7 +120,7 @@ class Run:
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
         of_atoms = {"held_atoms": held_atoms(atoms), "charge": total_charge(atoms)}
-        return json.loads(json.dumps(self.knobs().about() | named | of_atoms))
+        return json.loads(json.dumps(self.knobs().to_dict() | named | of_atoms))
 
 
 def held_atoms(atoms: Atoms) -> list[int]:
@@ -132,7 +132,7 @@ def held_atoms(atoms: Atoms) -> list[int]:
 class Summary(NamedTuple):
     """What came of a run."""
 
-    run: Run
+    run: RunSpec
     frames: int
     """Frames in the file."""
     step: int
@@ -145,7 +145,7 @@ class Summary(NamedTuple):
     """Why the run did not reach its last step; None when it did."""
 
 
-def simulate(run: Run) -> Summary:
+def simulate(run: RunSpec) -> Summary:
     """Run a simulation to its end, or on from its file; for worker processes, and anybody else.
 
     A file that is complete is left as it is. While another process writes the file (a worker slow to die), this
@@ -160,7 +160,7 @@ def simulate(run: Run) -> Summary:
     return summarise(run, time.monotonic() - started, failure)
 
 
-def summarise(run: Run, seconds: float, failure: str | None) -> Summary:
+def summarise(run: RunSpec, seconds: float, failure: str | None) -> Summary:
     """Look into the file of a run."""
     frames, step, temperature = 0, 0, float("nan")
     try:
@@ -188,7 +188,7 @@ def stop_when(requested: Callable[[], bool]) -> None:
     _stop_requested = requested
 
 
-def _when_the_file_is_free(run: Run) -> str | None:
+def _when_the_file_is_free(run: RunSpec) -> str | None:
     frames, quiet_since = -1, time.monotonic()
     while True:
         try:
@@ -204,10 +204,10 @@ def _when_the_file_is_free(run: Run) -> str | None:
             time.sleep(0.5)
 
 
-def _advance(run: Run) -> str | None:
+def _advance(run: RunSpec) -> str | None:
     """Start or go on; returns why the run was stopped, None when it came to its end."""
     _make_quiet()
-    resume = can_go_on(run)
+    resume = is_resumable(run)
     if resume and _is_complete(run):
         return None
     _prepare_process()
@@ -225,7 +225,7 @@ def _advance(run: Run) -> str | None:
     return None
 
 
-def can_go_on(run: Run, batch: Mapping[str, Any] = ALONE) -> bool:
+def is_resumable(run: RunSpec, batch: Mapping[str, Any] = ALONE) -> bool:
     """Whether the file of a run holds something to go on from; a file in which nothing was kept is removed.
 
     Raises:
@@ -241,7 +241,7 @@ def can_go_on(run: Run, batch: Mapping[str, Any] = ALONE) -> bool:
     return True
 
 
-def provenance(run: Run, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
+def provenance(run: RunSpec, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
     """What the file of a run tells about it, besides its knobs."""
     from so3lab.structures.graph import total_charge
 
@@ -260,7 +260,7 @@ def _remove_if_nothing_was_kept(path: Path) -> None:
         path.unlink()
 
 
-def _check_same_run(run: Run, batch: Mapping[str, Any]) -> None:
+def _check_same_run(run: RunSpec, batch: Mapping[str, Any]) -> None:
     """Refuse to go on with the file of another run.
 
     Raises:
@@ -281,7 +281,7 @@ def _check_same_run(run: Run, batch: Mapping[str, Any]) -> None:
         )
 
 
-def _is_complete(run: Run) -> bool:
+def _is_complete(run: RunSpec) -> bool:
     """Whether the last frame is there; a worker killed behind it may have left the file open."""
     if _last_step(run.path) < run.last_step:
         return False

@@ -44,7 +44,7 @@ class OwnProcesses(ProcessPoolExecutor):
 
 
 def connect(address: str, *, timeout_s: float = SECONDS_TO_CONNECT) -> Any:
-    """A client of the Dask cluster at an address; ``client.get_executor()`` goes into :func:`run_on`.
+    """A client of the Dask cluster at an address; ``client.get_executor()`` goes into :func:`run_all`.
 
     Args:
         address: Of the scheduler, such as ``tcp://host:8786``, or the JSON file that it wrote
@@ -82,7 +82,7 @@ def connect(address: str, *, timeout_s: float = SECONDS_TO_CONNECT) -> Any:
 
 @contextmanager
 def executor_at(address: str, runs: int) -> Iterator[Executor | Callable[[], Executor]]:
-    """What :func:`run_on` takes, for an address or a word that a person typed.
+    """What :func:`run_all` takes, for an address or a word that a person typed.
 
     Args:
         address: As :func:`connect` takes it; ``local`` or ``local:4`` for processes of this machine.

@@ -6,7 +6,7 @@ from .download import DownloadError as DownloadError
 from .download import fetch as fetch
 from .loading import describe as describe
 from .loading import load as load
-from .plausible import require_plausible as require_plausible
+from .sanity_checks import check_units_and_geometry as check_units_and_geometry
 from .sources import catalogue as catalogue
 from .splits import Split as Split
 from .splits import split as split

@@ -21,7 +21,7 @@ from so3lab.datasets.sources import (
     public_sets,
     unknown_name,
 )
-from so3lab.machine.files import completed, only_one
+from so3lab.machine.files import atomic_write, file_lock
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60.0
@@ -74,7 +74,7 @@ def fetch(
     if target.is_file() and (archive != target or _known(target)):
         return target
     target_folder.mkdir(parents=True, exist_ok=True)
-    with only_one(target_folder / f"{entry.download}.lock"):
+    with file_lock(target_folder / f"{entry.download}.lock"):
         if not archive.is_file():
             _download(entry, archive, progress, base_url or os.environ.get("SO3LAB_DATA_URL"))
         elif not _known(archive):  # placed by hand
@@ -199,11 +199,11 @@ def _known(file: Path) -> bool:
 
 def _record(target: Path, sha256: str, size: int, url: str) -> None:
     folder = target.parent
-    with only_one(folder / f"{CHECKSUMS}.lock"):
+    with file_lock(folder / f"{CHECKSUMS}.lock"):
         today = datetime.date.today().isoformat()
         entry = {"sha256": sha256, "bytes": size, "url": url, "date": today}
         entries = _recorded(folder) | {target.name: entry}
-        with completed(folder / CHECKSUMS) as file:
+        with atomic_write(folder / CHECKSUMS) as file:
             file.write_text(json.dumps(entries, indent=1, sort_keys=True))
 
 
@@ -212,7 +212,7 @@ def _unpack(entry: PublicSet, archive: Path, target: Path) -> None:
     if archive == target:
         return
     try:
-        with completed(target) as unpacked:
+        with atomic_write(target) as unpacked:
             if archive.suffix == ".xz":
                 unpack_xz(archive, unpacked)
             else:

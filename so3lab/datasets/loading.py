@@ -7,8 +7,8 @@ from typing import Any
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.download import fetch
-from so3lab.datasets.plausible import require_plausible
 from so3lab.datasets.readers import read
+from so3lab.datasets.sanity_checks import check_units_and_geometry
 from so3lab.datasets.sources import (
     BUNDLED,
     PublicSet,
@@ -58,7 +58,7 @@ def load(
     else:
         dataset = _load_public(name, energy_unit, length_unit, keys)
     if check:
-        require_plausible(dataset)
+        check_units_and_geometry(dataset)
     return dataset
 
 

@@ -1,13 +1,13 @@
 from . import throughput as throughput
 from .chunk import Chunk as Chunk
+from .control import BiasCapacity as BiasCapacity
 from .control import Control as Control
 from .control import Pull as Pull
 from .control import Restraint as Restraint
-from .control import Slots as Slots
-from .control import Sphere as Sphere
+from .control import SphericalWall as SphericalWall
 from .limits import Limits as Limits
 from .live import LiveDynamics as LiveDynamics
-from .replica_exchange import Ladder as Ladder
+from .replica_exchange import ReplicaExchange as ReplicaExchange
 from .replica_exchange import temperature_ladder as temperature_ladder
 from .runs import run as run
 from .runs import run_replicas as run_replicas

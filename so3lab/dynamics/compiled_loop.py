@@ -13,15 +13,15 @@ from jaxtyping import Array, Float, Int
 from so3lab.dynamics.integrators import (
     CONSTANT_PRESSURE,
     INTEGRATORS,
-    Bodies,
     Forces,
     MDState,
-    bodies_of,
+    Particles,
+    particles_of,
 )
-from so3lab.dynamics.limits import Limits, Watch, fates, watch_of
-from so3lab.engine.energy_model import Dtype, numerics
+from so3lab.dynamics.limits import LimitArrays, Limits, check_limits, limit_arrays
+from so3lab.engine.energy_model import Dtype, precision
 from so3lab.engine.forces import ForceSpec, StructureArrays, forces_at, structure_arrays
-from so3lab.engine.pair_lists import Reach
+from so3lab.engine.pair_lists import PairListSpec
 from so3lab.machine.compilation import on_device
 
 
@@ -29,8 +29,8 @@ class System(NamedTuple):
     """Arrays of the structures that stay the same, whatever the pair lists."""
 
     arrays: StructureArrays
-    bodies: Bodies
-    watch: Watch
+    particles: Particles
+    limits: LimitArrays
 
 
 class Buffers(NamedTuple):
@@ -41,85 +41,90 @@ class Buffers(NamedTuple):
     forces: Float[Array, "frames atoms 3"]
     energy: Float[Array, "frames structures"]
     bias: Float[Array, "frames structures"]
-    heat: Float[Array, "frames structures"]
+    bath_energy: Float[Array, "frames structures"]
     step: Int[Array, " frames"]
     cells: Float[Array, "frames structures 3 3"] | None
     virial: Float[Array, "frames structures 3 3"] | None
 
 
-class Progress(NamedTuple):
+class LoopState(NamedTuple):
     """A chunk under way."""
 
-    state: MDState  # after the last good step; its flaws tell of the step that was tried next
+    state: MDState  # after the last good step; its pair list flags are those of the step tried next
     buffers: Buffers
     done: Int[Array, ""]  # good steps
 
 
-class Program(NamedTuple):
+class LoopSpec(NamedTuple):
     """What is compiled in as a constant."""
 
     energy: Callable
-    reach: Reach
+    pairs: PairListSpec
     ensemble: str
 
 
-@functools.partial(jax.jit, static_argnames="program", donate_argnames="buffers")
+@functools.partial(jax.jit, static_argnames="loop_spec", donate_argnames="buffers")
 def run_chunk(
-    program: Program,
+    loop_spec: LoopSpec,
     parameters,
     system,
-    surroundings,
+    candidates,
     state: MDState,
     buffers: Buffers,
     done,
     knobs,
     steps,
     interval,
-) -> Progress:
+) -> LoopState:
     """Steps until ``steps`` are done, a pair list fails, or nobody is left; numbers never compile anything.
 
     The state outlives the call, the buffers do not.
     """
-    bodies = system.bodies
-    spec = ForceSpec(program.energy, program.reach, program.ensemble in CONSTANT_PRESSURE)
+    particles = system.particles
+    spec = ForceSpec(loop_spec.energy, loop_spec.pairs, loop_spec.ensemble in CONSTANT_PRESSURE)
 
     def force_fn(positions, cells) -> Forces:
-        return forces_at(spec, parameters, system.arrays, surroundings, positions, cells, knobs.steering)
+        return forces_at(spec, parameters, system.arrays, candidates, positions, cells, knobs.biases)
 
-    step = INTEGRATORS[program.ensemble](force_fn, bodies).step
+    step = INTEGRATORS[loop_spec.ensemble](force_fn, particles).step
 
-    def unfinished(progress: Progress):
+    def unfinished(progress: LoopState):
         state = progress.state
-        return (progress.done < steps) & jnp.all(state.flaws == 0) & jnp.any(state.fate == 0)
+        return (progress.done < steps) & jnp.all(state.pair_list_flags == 0) & jnp.any(state.stop_flags == 0)
 
-    def one_step(progress: Progress) -> Progress:
+    def one_step(progress: LoopState) -> LoopState:
         old = progress.state
         present = knobs.at(old.step + 1)
         tried = step(old, present)
-        relevant = jnp.where(old.fate == 0, tried.flaws, 0)
+        relevant = jnp.where(old.stop_flags == 0, tried.pair_list_flags, 0)
         good = jnp.all(relevant == 0)
-        found = fates(system.watch, tried, old, bodies, present.temperature)
-        fate = jnp.where(old.fate == 0, found, old.fate)
-        state = _kept(tried, old, good & (fate == 0), bodies)
+        found = check_limits(system.limits, tried, old, particles, present.temperature)
+        stop_flags = jnp.where(old.stop_flags == 0, found, old.stop_flags)
+        state = _kept(tried, old, good & (stop_flags == 0), particles)
         now = old.step + good.astype(jnp.int32)
-        ended = jnp.where(good & (fate != 0) & (old.fate == 0), old.step, old.ended)
+        last_good_step = jnp.where(good & (stop_flags != 0) & (old.stop_flags == 0), old.step, old.last_good_step)
         done = progress.done + good
-        state = state._replace(step=now, flaws=relevant, fate=jnp.where(good, fate, old.fate), ended=ended)
+        state = state._replace(
+            step=now,
+            pair_list_flags=relevant,
+            stop_flags=jnp.where(good, stop_flags, old.stop_flags),
+            last_good_step=last_good_step,
+        )
         # Each step of a frame writes its row; the last one stays.
         row = jnp.maximum(done - 1, 0) // interval
-        buffers = jax.tree.map(lambda rows, new: rows.at[row].set(new), progress.buffers, recorded(state))
-        return Progress(state, buffers, done)
+        buffers = jax.tree.map(lambda rows, new: rows.at[row].set(new), progress.buffers, frame_of(state))
+        return LoopState(state, buffers, done)
 
-    return jax.lax.while_loop(unfinished, one_step, Progress(state, buffers, done))
+    return jax.lax.while_loop(unfinished, one_step, LoopState(state, buffers, done))
 
 
 _OF_ATOMS = ("positions", "velocities", "forces")
-_OF_STRUCTURES = ("energy", "bias", "heat", "bath", "cells", "virial")
+_OF_STRUCTURES = ("energy", "bias", "bath_energy", "thermostat_state", "cells", "virial")
 
 
-def _kept(new: MDState, old: MDState, keep, bodies: Bodies) -> MDState:
+def _kept(new: MDState, old: MDState, keep, particles: Particles) -> MDState:
     """The new state of those structures that keep it, the old one of the others."""
-    of_atoms = keep if bodies.structures == 1 else keep[bodies.structure_index]
+    of_atoms = keep if particles.structures == 1 else keep[particles.structure_index]
 
     def chosen(name: str, mask):
         values, others = getattr(new, name), getattr(old, name)
@@ -133,7 +138,7 @@ def _kept(new: MDState, old: MDState, keep, bodies: Bodies) -> MDState:
     )
 
 
-def recorded(state: MDState) -> Buffers:
+def frame_of(state: MDState) -> Buffers:
     return Buffers(*(getattr(state, name) for name in Buffers._fields))
 
 
@@ -146,11 +151,11 @@ def system_of(
     dtype: Dtype,
 ) -> System:
     """Arrays of structures, those atoms held that are said to be."""
-    with numerics(dtype):
+    with precision(dtype):
         masses = np.concatenate([atoms.get_masses() for atoms in structures])
         sizes = np.array([len(atoms) for atoms in structures])
         return System(
             structure_arrays(structures, dtype),
-            bodies_of(masses, freedom, sizes, np.concatenate(held), dtype),
-            on_device(watch_of(structures, limits, cutoff, dtype)),
+            particles_of(masses, freedom, sizes, np.concatenate(held), dtype),
+            on_device(limit_arrays(structures, limits, cutoff, dtype)),
         )

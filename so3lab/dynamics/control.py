@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from so3lab import units
-from so3lab.dynamics.integrators import Knobs, Ramp
-from so3lab.engine.biases import Bias, Pull, Restraint, Slots, Sphere
+from so3lab.dynamics.integrators import Ramp, StepParameters
+from so3lab.engine.biases import Bias, BiasCapacity, Pull, Restraint, SphericalWall
 
-__all__ = ["Control", "Pull", "Restraint", "Slots", "Sphere"]
+__all__ = ["BiasCapacity", "Control", "Pull", "Restraint", "SphericalWall"]
 
 _MAY_BE_NEGATIVE = ("pressure_GPa",)
 _MAY_NOT_BE_ZERO = ("timestep_fs", "thermostat_fs", "barostat_fs", "compressibility_per_GPa")
@@ -83,16 +83,17 @@ class Control:
         corners, temperatures = zip(*self.ramp, strict=True)
         return np.broadcast_to(np.interp(step, corners, temperatures)[:, None], (len(step), structures))
 
-    def about(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The present values as JSON holds them."""
         plain = {known.name: getattr(self, known.name) for known in fields(self)}
         plain["biases"] = [{"kind": type(bias).__name__, **vars(bias)} for bias in self.biases]
         return plain
 
-    def take(self, about: dict[str, Any]) -> None:
-        """Set all knobs to values that :meth:`about` told of."""
-        kinds: dict[str, Any] = {kind.__name__: kind for kind in (Restraint, Pull, Sphere)}
-        for name, value in about.items():
+    def update_from_dict(self, values: dict[str, Any]) -> None:
+        """Set all knobs to values that :meth:`to_dict` gave."""
+        kinds: dict[str, Any] = {kind.__name__: kind for kind in (Restraint, Pull, SphericalWall)}
+        kinds["Sphere"] = SphericalWall  # its name in older files
+        for name, value in values.items():
             if name == "biases":
                 value = [
                     kinds[bias["kind"]](
@@ -102,13 +103,13 @@ class Control:
                 ]
             setattr(self, name, value)
 
-    def knobs(self, structures: int = 1) -> Knobs:
+    def step_parameters(self, structures: int = 1) -> StepParameters:
         """The present values in ASE units, biases left out."""
         ramp = None
         if self.ramp:
             corners, temperatures = zip(*self.ramp, strict=True)
             ramp = Ramp(np.array(corners), units.kB * np.array(temperatures))
-        return Knobs(
+        return StepParameters(
             timestep=self.timestep_fs * units.fs,
             temperature=self.temperatures_K(structures) * units.kB,
             friction=self.friction_per_ps / units.ps,
@@ -131,8 +132,8 @@ def _checked_ramp(value) -> tuple[tuple[int, float], ...]:
 def _checked_biases(value) -> tuple[Bias, ...]:
     biases = tuple(value)
     for bias in biases:
-        if not isinstance(bias, Restraint | Pull | Sphere):
-            raise TypeError(f"biases must be Restraint, Pull or Sphere, got {bias!r}")
-    if sum(isinstance(bias, Sphere) for bias in biases) > 1:
-        raise ValueError("biases may hold one Sphere, got several")
+        if not isinstance(bias, Restraint | Pull | SphericalWall):
+            raise TypeError(f"biases must be Restraint, Pull or SphericalWall, got {bias!r}")
+    if sum(isinstance(bias, SphericalWall) for bias in biases) > 1:
+        raise ValueError("biases may hold one SphericalWall, got several")
     return biases

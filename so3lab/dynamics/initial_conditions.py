@@ -65,7 +65,7 @@ def freedom_of(atoms: ase.Atoms, held: np.ndarray, velocities: np.ndarray, ensem
     return float(degrees_of_freedom(len(atoms), ensemble, periodic, is_linear(atoms.positions), int(held.sum())))
 
 
-def freedom_when_turned(
+def degrees_of_freedom_when_pulled(
     atoms: ase.Atoms, freedom: float, ensemble: str, held: bool, directions: list[np.ndarray]
 ) -> float:
     """Degrees of freedom once pulls along independent directions have turned a free molecule, which spins from then on.

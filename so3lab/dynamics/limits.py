@@ -4,6 +4,7 @@ A structure whose energy is no number, whose energy jumps, which grows far too h
 small stays where it was in its last good step, while the others go on.
 """
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,14 +16,23 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.dynamics.integrators.state import Bodies, MDState, kinetic_energies, sum_of_structures
+from so3lab.dynamics.integrators.state import MDState, Particles, kinetic_energies, sum_of_structures
 from so3lab.functions.safe import safe_norm
 from so3lab.structures.neighbors import HostOrDevice, bonded_pairs, complete_cell
 
-NOT_FINITE, LEAPT, JUMPED, HOT, BROKEN, NARROW = 1, 2, 4, 8, 16, 32
-"""Fates of a structure, as flags."""
 _ROOM_TEMPERATURE = 300.0 * units.kB
 _VECTORS = ("first", "second", "third")
+
+
+class StopReason(enum.IntFlag):
+    """What ended a structure's run."""
+
+    NOT_FINITE = 1
+    PAIR_LIST_STALE = 2
+    ENERGY_JUMP = 4
+    TOO_HOT = 8
+    BOND_BROKEN = 16
+    CELL_TOO_SMALL = 32
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Limits:
                 raise ValueError(f"{name} must be a positive number, or None for no limit; got {value}")
 
 
-class Watch(NamedTuple):
+class LimitArrays(NamedTuple):
     """Limits as arrays, for compiled code; infinite where there is none."""
 
     first: Int[HostOrDevice, " bonds"]
@@ -57,7 +67,7 @@ class Watch(NamedTuple):
     width: Float[HostOrDevice, "structures 3"]  # Å; zero where the cell does not repeat
 
 
-def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dtype: str) -> Watch:
+def limit_arrays(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dtype: str) -> LimitArrays:
     """What to watch in these structures, whose bonds are those of :func:`~so3lab.structures.neighbors.bonded_pairs`.
 
     Args:
@@ -84,7 +94,7 @@ def watch_of(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dty
     width = np.array([atoms.pbc for atoms in structures]) * (limits.cell_width or 0.0) * cutoff
     moved = np.concatenate([np.zeros((0, 3), np.int32), *images]).astype(np.int32) if periodic else None
     bonds = joined(first, np.int32), joined(second, np.int32), moved, joined(lengths, dtype)
-    return Watch(*bonds, stretch, jump, heat, width.astype(dtype))
+    return LimitArrays(*bonds, stretch, jump, heat, width.astype(dtype))
 
 
 def cell_widths(cells: Float[HostOrDevice, "structures 3 3"]) -> Float[HostOrDevice, "structures 3"]:
@@ -126,51 +136,57 @@ def check_cells(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float) 
 
 
 def bond_stretches(
-    watch: Watch,
+    limits: LimitArrays,
     positions: Float[Array, "atoms 3"],
     cells: Float[Array, "structures 3 3"] | None,
-    bodies: Bodies,
+    particles: Particles,
 ) -> Float[Array, " bonds"]:
     """By how many Å each bond differs from its length at the start."""
-    vectors = positions[watch.second] - positions[watch.first]
-    if watch.images is not None and cells is not None:
-        own = cells[bodies.structure_index[watch.first]]
-        vectors = vectors + jnp.einsum("bi,bij->bj", watch.images.astype(vectors.dtype), own)
-    return jnp.abs(safe_norm(vectors) - watch.lengths)
+    vectors = positions[limits.second] - positions[limits.first]
+    if limits.images is not None and cells is not None:
+        own = cells[particles.structure_index[limits.first]]
+        vectors = vectors + jnp.einsum("bi,bij->bj", limits.images.astype(vectors.dtype), own)
+    return jnp.abs(safe_norm(vectors) - limits.lengths)
 
 
-def fates(watch: Watch, new: MDState, old: MDState, bodies: Bodies, temperature) -> Int[Array, " structures"]:
+def check_limits(
+    limits: LimitArrays, new: MDState, old: MDState, particles: Particles, temperature
+) -> Int[Array, " structures"]:
     """What ends each structure's run at this step, 0 when nothing does; for compiled code.
 
     Args:
-        watch: From :func:`watch_of`.
+        limits: From :func:`limit_arrays`.
         new: After the step.
         old: Before it.
-        bodies: What moves.
+        particles: What moves.
         temperature: k_B T of the thermostat in eV.
     """
-    kinetic = kinetic_energies(new.velocities, bodies)
+    kinetic = kinetic_energies(new.velocities, particles)
     finite = jnp.isfinite(new.energy) & jnp.isfinite(kinetic)
-    fate = jnp.where(finite, 0, NOT_FINITE)
-    atoms = sum_of_structures(jnp.ones_like(bodies.masses), bodies)
-    jumped = jnp.abs(new.energy - old.energy) > watch.jump * atoms
+    stop_flags = jnp.where(finite, 0, StopReason.NOT_FINITE.value)
+    atoms = sum_of_structures(jnp.ones_like(particles.masses), particles)
+    jumped = jnp.abs(new.energy - old.energy) > limits.jump * atoms
     # The last term spares systems of few degrees of freedom, whose kinetic energy is often far above its mean.
-    most = 0.5 * jnp.maximum(temperature, _ROOM_TEMPERATURE) * (watch.heat * bodies.freedom + 50.0)
-    fate = fate + jnp.where(jumped, JUMPED, 0) + jnp.where(kinetic > most, HOT, 0)
-    if watch.first.shape[0]:
-        broken = (bond_stretches(watch, new.positions, new.cells, bodies) > watch.stretch).astype(jnp.int32)
-        if bodies.structures == 1:
-            fate = fate + BROKEN * broken.max()[None]
+    most = 0.5 * jnp.maximum(temperature, _ROOM_TEMPERATURE) * (limits.heat * particles.degrees_of_freedom + 50.0)
+    stop_flags = stop_flags + jnp.where(jumped, StopReason.ENERGY_JUMP.value, 0)
+    stop_flags = stop_flags + jnp.where(kinetic > most, StopReason.TOO_HOT.value, 0)
+    if limits.first.shape[0]:
+        broken = (bond_stretches(limits, new.positions, new.cells, particles) > limits.stretch).astype(jnp.int32)
+        if particles.structures == 1:
+            stop_flags = stop_flags + StopReason.BOND_BROKEN.value * broken.max()[None]
         else:
-            any_broken = jnp.zeros(bodies.structures, jnp.int32)
-            fate = fate + BROKEN * any_broken.at[bodies.structure_index[watch.first]].max(broken)
+            none = jnp.zeros(particles.structures, jnp.int32)
+            any_broken = none.at[particles.structure_index[limits.first]].max(broken)
+            stop_flags = stop_flags + StopReason.BOND_BROKEN.value * any_broken
     if new.cells is not None and new.virial is not None:  # which only cells that change have
-        fate = fate + jnp.where(jnp.any(cell_widths(new.cells) < watch.width, axis=1), NARROW, 0)
-    return jnp.where(old.step >= 0, fate, fate & NOT_FINITE)  # the start is judged by its numbers alone
+        narrow = jnp.any(cell_widths(new.cells) < limits.width, axis=1)
+        stop_flags = stop_flags + jnp.where(narrow, StopReason.CELL_TOO_SMALL.value, 0)
+    # The start is judged by its numbers alone.
+    return jnp.where(old.step >= 0, stop_flags, stop_flags & StopReason.NOT_FINITE.value)
 
 
-def sentence(
-    fate: int,
+def failure_message(
+    stop_flags: int,
     step: int,
     atoms: ase.Atoms,
     positions: Float[np.ndarray, "atoms 3"],
@@ -183,7 +199,7 @@ def sentence(
     """What happened, at which step and to which atoms, and what to try.
 
     Args:
-        fate: Flags.
+        stop_flags: Flags.
         step: At which step.
         atoms: Start structure.
         positions: Å, of the last good step.
@@ -194,27 +210,28 @@ def sentence(
         cell: Å, of the last good step, where there is one that changes.
     """
     what = []
-    if fate & NOT_FINITE:
+    if stop_flags & StopReason.NOT_FINITE:
         what.append("energy or velocities are not finite numbers")
-    if fate & LEAPT:
+    if stop_flags & StopReason.PAIR_LIST_STALE:
         what.append("an atom leapt by more than half the skin of the pair list")
-    if fate & JUMPED:
+    if stop_flags & StopReason.ENERGY_JUMP:
         what.append(f"the energy changed by more than {limits.energy_jump} eV per atom in one step")
-    if fate & HOT:
+    if stop_flags & StopReason.TOO_HOT:
         what.append(f"the kinetic energy rose above {limits.heat} times that of the thermostat")
-    if fate & BROKEN:
+    if stop_flags & StopReason.BOND_BROKEN:
         what.append(f"the bond {_bond_name(atoms, positions)} changed by more than {limits.bond_stretch} Å")
-    if fate & NARROW:
+    if stop_flags & StopReason.CELL_TOO_SMALL:
         what.append(f"the cell became narrower than {limits.cell_width} times the cutoff of the force field")
-    if fate == NARROW and cell is not None:
+    if stop_flags == StopReason.CELL_TOO_SMALL and cell is not None:
         return f"the simulation cannot go on: {what[0]} at step {step}{_about_cell(atoms, cell)}"
     advice = (
         f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
         "if it happens again, the model does not know this geometry and needs training data near it"
     )
-    if fate & BROKEN and not fate & (NOT_FINITE | LEAPT | JUMPED):
+    numbers = StopReason.NOT_FINITE | StopReason.PAIR_LIST_STALE | StopReason.ENERGY_JUMP
+    if stop_flags & StopReason.BOND_BROKEN and not stop_flags & numbers:
         advice += "; if bonds may break here, run without that limit (limits=Limits(bond_stretch=None))"
-    suspects = "" if fate == BROKEN else f"; {_suspects(atoms, velocities, forces)}"
+    suspects = "" if stop_flags == StopReason.BOND_BROKEN else f"; {_suspects(atoms, velocities, forces)}"
     return f"the simulation blew up: {' and '.join(what)} at step {step}{suspects}. {advice}"
 
 

@@ -19,12 +19,12 @@ from so3lab.dynamics.integrators import CONSTANT_PRESSURE, without_overall_motio
 from so3lab.dynamics.limits import Limits, most_stretched
 from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
-from so3lab.engine.biases import Slots
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.biases import BiasCapacity
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables.internal import internal_coordinates
 from so3lab.potential.potential import Potential
 
-ROOM = Slots(distances=2, angles=1, dihedrals=2, stretches=2, drags=1, spheres=1)
+BIAS_CAPACITY = BiasCapacity(distances=2, angles=1, dihedrals=2, pair_forces=2, atom_forces=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
 BLOCK = 512
 """Frames of the past that are kept in one piece: thousands of small pieces would cost every look at them."""
@@ -39,7 +39,7 @@ class LiveDynamics:
     """Structures that move until told to stop, with a past to look at and to go back to.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
         structures: One or several; see :class:`~so3lab.dynamics.simulation.Replicas`.
         ensemble: As there.
         control: The knobs; turn them while it runs.
@@ -55,7 +55,7 @@ class LiveDynamics:
 
     def __init__(
         self,
-        potential: Potential | ForceField,
+        potential: Potential | EnergyModel,
         structures: Sequence[ase.Atoms],
         *,
         ensemble: Ensemble = "langevin",
@@ -68,7 +68,13 @@ class LiveDynamics:
         if interval is not None and interval < 1:
             raise ValueError(f"interval must be at least 1, got {interval}")
         self.replicas = Replicas(
-            potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits, slots=ROOM
+            potential,
+            structures,
+            ensemble=ensemble,
+            control=control,
+            seeds=seeds,
+            limits=limits,
+            bias_capacity=BIAS_CAPACITY,
         )
         self.interval = interval or INTERVAL
         self._speeds: list[float] | None = [] if interval is None else None
@@ -90,15 +96,15 @@ class LiveDynamics:
         return 0.001 * self.replicas.time_fs
 
     @property
-    def obituaries(self) -> dict[int, str]:
+    def failures(self) -> dict[int, str]:
         """Those that blew up, by number, and why."""
-        return {number: self.replicas.obituary(number) or "" for number in np.flatnonzero(~self.replicas.alive)}
+        return {number: self.replicas.failure(number) or "" for number in np.flatnonzero(~self.replicas.alive)}
 
     def run(self, seconds_per_chunk: float = 0.04) -> Generator[list[Chunk]]:
         """Chunks of new frames of all structures, without end, each of about so many seconds of work.
 
         Raises:
-            SimulationError: When no structure is left; :attr:`obituaries` tells why of each.
+            SimulationError: When no structure is left; :attr:`failures` tells why of each.
         """
         frames = 1
         while True:
@@ -114,7 +120,7 @@ class LiveDynamics:
                     self._recording.write(chunks)
             yield chunks
             if not self.replicas.alive.any():
-                raise SimulationError(" ".join(dict.fromkeys(self.obituaries.values())))
+                raise SimulationError(" ".join(dict.fromkeys(self.failures.values())))
             wanted = frames * seconds_per_chunk / seconds
             frames = int(np.clip(round(wanted), 1, min(2 * frames, self.replicas.most_frames)))
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from so3lab.dynamics.chunk import Chunk
-from so3lab.dynamics.replica_exchange import Ladder
-from so3lab.dynamics.simulation import Replicas
+from so3lab.dynamics.replica_exchange import ReplicaExchange
+from so3lab.dynamics.simulation import OLD_NAMES, Replicas
 from so3lab.trajectory import TrajectoryWriter
 
 _KNOBS = 4096
@@ -30,7 +30,7 @@ class Recording:
         interval: Steps between frames, for the record.
         meta: More for the record.
         resume: Whether to go on with the files, which must exist then, and must not otherwise.
-        ladder: Of replica exchange.
+        exchange: Of replica exchange.
     """
 
     def __init__(
@@ -40,9 +40,10 @@ class Recording:
         interval: int,
         meta: dict[str, Any] | None = None,
         resume: bool = False,
-        ladder: Ladder | None = None,
+        exchange: ReplicaExchange | None = None,
     ):
-        self._replicas, self._ladder, self.resumed = replicas, ladder, resume
+        self._replicas, self._exchange, self.resumed = replicas, exchange, resume
+        self._names_in_file: dict[str, str] = {}  # where an older version began the file
         self.writers: list[TrajectoryWriter] = []
         with ExitStack() as opened:
             if resume:
@@ -52,26 +53,27 @@ class Recording:
             self._opened = opened.pop_all()
 
     def _open(self, paths: Sequence[Path], opened: ExitStack) -> None:
-        replicas, ladder = self._replicas, self._ladder
+        replicas, exchange = self._replicas, self._exchange
         first, saved = TrajectoryWriter.resume(paths[0], replicas.structures[0])
         self.writers.append(opened.enter_context(first))
-        self._check_origin(first)
+        self._check_identity(first)
         others = zip(paths[1:], replicas.structures[1:], saved["frames_written"][1:].tolist(), strict=True)
         for path, atoms, frames in others:
             self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
+        self._names_in_file = {new: old for old, new in OLD_NAMES.items() if old in saved}
         replicas.restore(saved)
         begun = json.loads(json.dumps(self._settings()))
         if all(first.meta.get(name) == value for name, value in begun.items()):  # what was turned stays turned
             words = bytes(saved["knobs"]).rstrip(b"\0")
             if words:
-                replicas.control.take(json.loads(words))
-        if ladder is not None:
-            ladder.restore(saved)
-            replicas.control.temperature_K = tuple(ladder.temperatures_K.tolist())
+                replicas.control.update_from_dict(json.loads(words))
+        if exchange is not None:
+            exchange.restore(saved)
+            replicas.control.temperature_K = tuple(exchange.temperatures_K.tolist())
 
     def _create(self, paths: Sequence[Path], interval: int, meta: dict[str, Any], opened: ExitStack) -> None:
         replicas = self._replicas
-        about = {**self._settings(), "interval": interval, **replicas.origin(), **meta}
+        about = {**self._settings(), "interval": interval, **replicas.identity(), **meta}
         temperatures = replicas.control.temperatures_K(len(replicas)).tolist()
         observables = sorted(set(replicas.frames()[0].columns()) - _NOT_OBSERVABLES)
         for number, (path, atoms) in enumerate(zip(paths, replicas.structures, strict=True)):
@@ -86,9 +88,9 @@ class Recording:
     def _settings(self) -> dict[str, Any]:
         """The knobs, with the temperature of the first structure."""
         control = self._replicas.control
-        return control.about() | {"temperature_K": control.temperatures_K(len(self._replicas)).tolist()[0]}
+        return control.to_dict() | {"temperature_K": control.temperatures_K(len(self._replicas)).tolist()[0]}
 
-    def _check_origin(self, first: TrajectoryWriter) -> None:
+    def _check_identity(self, first: TrajectoryWriter) -> None:
         """Refuse to go on with another force field, precision or ensemble.
 
         Raises:
@@ -96,7 +98,7 @@ class Recording:
         """
         different = [
             f"{name} {first.meta[name]} instead of {value}"
-            for name, value in self._replicas.origin().items()
+            for name, value in self._replicas.identity().items()
             if first.meta.get(name, value) != value
         ]
         if different:
@@ -130,10 +132,11 @@ class Recording:
         self.writers[0].save_state(self._state([writer.frames for writer in self.writers]))
 
     def _state(self, frames: list[int]) -> dict[str, np.ndarray]:
-        ladder = {} if self._ladder is None else self._ladder.state()
-        words = json.dumps(self._replicas.control.about()).encode()
+        exchange = {} if self._exchange is None else self._exchange.state()
+        words = json.dumps(self._replicas.control.to_dict()).encode()
         knobs = np.zeros(_KNOBS, np.uint8)
         if len(words) <= _KNOBS:
             knobs[: len(words)] = np.frombuffer(words, np.uint8)
         counts = np.array(frames, np.int64)
-        return self._replicas.restart_state() | ladder | {"frames_written": counts, "knobs": knobs}
+        state = {self._names_in_file.get(name, name): x for name, x in self._replicas.restart_state().items()}
+        return state | exchange | {"frames_written": counts, "knobs": knobs}

@@ -31,7 +31,7 @@ def temperature_ladder(lowest_K: float, highest_K: float, rungs: int) -> list[fl
     return np.geomspace(lowest_K, highest_K, rungs).tolist()
 
 
-class Ladder:
+class ReplicaExchange:
     """Who has which temperature, and how often neighbours exchanged.
 
     Args:

@@ -13,9 +13,9 @@ from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.recording import Recording
-from so3lab.dynamics.replica_exchange import Ladder
+from so3lab.dynamics.replica_exchange import ReplicaExchange
 from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 
 SECONDS_PER_CHUNK = 0.5
@@ -24,7 +24,7 @@ _FIRST_STEPS = 20
 
 
 def run(
-    potential: Potential | ForceField,
+    potential: Potential | EnergyModel,
     atoms: ase.Atoms,
     *,
     steps: int,
@@ -44,7 +44,7 @@ def run(
     """Molecular dynamics as a generator of chunks; the first holds the start structure alone.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
         atoms: Start structure, with or without velocities. Atoms under ASE's ``FixAtoms`` are held.
         steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
         ensemble: ``"nve"`` (velocity Verlet), ``"langevin"`` (BAOAB), ``"nose-hoover"`` (chain of three),
@@ -78,13 +78,13 @@ def run(
     for chunks in _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, None, None):
         if len(chunks[0]):
             yield chunks[0]
-    reason = replicas.obituary()
+    reason = replicas.failure()
     if reason is not None:
         raise SimulationError(reason)
 
 
 def run_replicas(
-    potential: Potential | ForceField,
+    potential: Potential | EnergyModel,
     structures: Sequence[ase.Atoms],
     *,
     steps: int,
@@ -95,7 +95,7 @@ def run_replicas(
     interval: int = 20,
     seeds: Sequence[int] | None = None,
     exchange_every: int | None = None,
-    ladder: Ladder | None = None,
+    exchange: ReplicaExchange | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     control: Control | None = None,
@@ -110,7 +110,7 @@ def run_replicas(
     that blows up stays behind: its chunks are empty from then on, and the others go on.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
         structures: Copies of one structure, or different ones of any sizes; all molecules or all cells.
         steps: How many steps each.
         ensemble: As in :func:`run`.
@@ -121,7 +121,7 @@ def run_replicas(
         seeds: One for each structure; default: 0, 1, 2, ...
         exchange_every: Steps between attempts to exchange temperatures (replica exchange); a multiple of
             ``interval``. None for no exchange.
-        ladder: Keeps count of exchanges; give one to read its report. Default: a new one.
+        exchange: Keeps count of exchanges; give one to read its report. Default: a new one.
         out: Folder for ``replica_0000.h5`` and so on; the first file holds the state of all for an exact restart.
         resume: Go on from the last state in ``out``; other arguments must be those of the first run.
         control: As in :func:`run`; overrides ``temperatures_K``, ``timestep_fs``, ``friction_per_ps``.
@@ -143,7 +143,7 @@ def run_replicas(
             raise ValueError(f"exchange_every must be a multiple of interval ({interval}), got {exchange_every}")
         if ensemble not in ("langevin", "nose-hoover", "csvr"):
             raise ValueError(f"ensemble must be langevin, nose-hoover or csvr for replica exchange, got {ensemble!r}")
-        ladder = ladder or Ladder(control.temperatures_K(len(structures)).tolist())
+        exchange = exchange or ReplicaExchange(control.temperatures_K(len(structures)).tolist())
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
     recording = None
     if out is not None:
@@ -153,11 +153,11 @@ def run_replicas(
         there = [path for path in paths if path.exists()]
         if there and not resume:
             raise FileExistsError(f"{there[0]} exists; resume, or choose another folder: nothing is overwritten")
-        recording = Recording(paths, replicas, interval, meta, resume, ladder)
-    yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, exchange_every, ladder)
+        recording = Recording(paths, replicas, interval, meta, resume, exchange)
+    yield from _all_chunks(replicas, steps, interval, seconds_per_chunk, recording, exchange_every, exchange)
     if not replicas.alive.any():
-        last = int(np.argmax(np.asarray(replicas.state.ended)))
-        raise SimulationError(f"every structure has blown up; number {last} last: {replicas.obituary(last)}")
+        last = int(np.argmax(np.asarray(replicas.state.last_good_step)))
+        raise SimulationError(f"every structure has blown up; number {last} last: {replicas.failure(last)}")
 
 
 def _check(steps: int, interval: int, out: str | Path | None, resume: bool) -> None:
@@ -179,7 +179,7 @@ def _all_chunks(
     seconds: float,
     recording: Recording | None,
     exchange_every: int | None,
-    ladder: Ladder | None,
+    exchange: ReplicaExchange | None,
 ) -> Generator[list[Chunk]]:
     """The start and all chunks after it, each written before it is handed out."""
     with recording or ExitStack():
@@ -189,17 +189,17 @@ def _all_chunks(
                 recording.write(start)
             yield start
         for chunks in _chunks(replicas, steps, interval, seconds, exchange_every):
-            if ladder is not None and exchange_every is not None and replicas.step % exchange_every == 0:
-                _exchange(replicas, ladder, exchange_every)
+            if exchange is not None and exchange_every is not None and replicas.step % exchange_every == 0:
+                _exchange(replicas, exchange, exchange_every)
             if recording is not None:
                 recording.write(chunks)
             yield chunks
 
 
-def _exchange(replicas: Replicas, ladder: Ladder, every: int) -> None:
+def _exchange(replicas: Replicas, exchange: ReplicaExchange, every: int) -> None:
     energies = np.asarray(replicas.state.energy + replicas.state.bias, float) + replicas.shifts
-    if ladder.exchange(energies, replicas.alive, replicas.step, replicas.step // every):
-        replicas.exchange_temperatures(ladder.temperatures_K.tolist())
+    if exchange.exchange(energies, replicas.alive, replicas.step, replicas.step // every):
+        replicas.exchange_temperatures(exchange.temperatures_K.tolist())
 
 
 def _chunks(

@@ -14,25 +14,25 @@ import numpy as np
 
 from so3lab import units
 from so3lab.dynamics.chunk import Chunk
-from so3lab.dynamics.compiled_loop import Buffers, Program, Progress, recorded, run_chunk, system_of
+from so3lab.dynamics.compiled_loop import Buffers, LoopSpec, LoopState, frame_of, run_chunk, system_of
 from so3lab.dynamics.control import Control
-from so3lab.dynamics.initial_conditions import freedom_of, freedom_when_turned, held_atoms, start_velocities
+from so3lab.dynamics.initial_conditions import degrees_of_freedom_when_pulled, freedom_of, held_atoms, start_velocities
 from so3lab.dynamics.integrators import (
-    BATH_VARIABLES,
     CONSTANT_PRESSURE,
     INTEGRATORS,
-    Knobs,
+    THERMOSTAT_VARIABLES,
     MDState,
+    StepParameters,
     key_data,
     kinetic_energies,
     thermal_velocities,
 )
-from so3lab.dynamics.limits import LEAPT, Limits, check_cells, sentence
-from so3lab.engine.biases import Pull, Slots, steering_of
-from so3lab.engine.energy_model import ForceField, numerics
+from so3lab.dynamics.limits import Limits, StopReason, check_cells, failure_message
+from so3lab.engine.biases import BiasCapacity, Pull, bias_arrays
+from so3lab.engine.energy_model import EnergyModel, precision
 from so3lab.engine.forces import Stop, go_on
-from so3lab.engine.pair_lists import PairLists, Reach, Surroundings
-from so3lab.machine.checksum import fingerprint
+from so3lab.engine.pair_lists import CandidatePairs, PairLists, PairListSpec
+from so3lab.machine.checksum import checksum
 from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
 
@@ -40,6 +40,12 @@ Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexibl
 FRAMES_PER_CHUNK = 64
 MEMORY_PER_CHUNK = 256e6
 """Bytes of frames collected on the device; large systems get fewer frames per chunk."""
+
+# Names in restart states of files that so3lab wrote before they were changed.
+OLD_NAMES = {
+    "flaws": "pair_list_flags", "fate": "stop_flags", "ended": "last_good_step", "bath": "thermostat_state",
+    "heat": "bath_energy", "room": "capacity",
+}  # fmt: skip
 
 
 class SimulationError(RuntimeError):
@@ -53,14 +59,14 @@ class Replicas:
     thermostat, and none knows of the others. One that blows up stays behind while the others go on.
 
     Args:
-        potential: A potential, or a :class:`~so3lab.engine.energy_model.ForceField` of any origin.
+        potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
         structures: Start structures, all molecules or all cells. Velocities are used when there are any, otherwise
             thermal ones are drawn. Atoms under ASE's ``FixAtoms`` are held; other constraints are refused.
         ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
         control: The knobs; keep it to turn them.
         seeds: Of start velocities and noise, one for each structure; default: 0, 1, 2, ...
         limits: When a structure counts as blown up.
-        slots: Room for biases beyond those that ``control`` has now, so that more may come without compilation.
+        bias_capacity: For biases beyond those that ``control`` has now, so that more may come without compilation.
 
     Raises:
         ValueError: If a structure or a knob is not acceptable.
@@ -68,14 +74,14 @@ class Replicas:
 
     def __init__(
         self,
-        potential: Potential | ForceField,
+        potential: Potential | EnergyModel,
         structures: Sequence[ase.Atoms],
         *,
         ensemble: Ensemble = "langevin",
         control: Control | None = None,
         seeds: Sequence[int] | None = None,
         limits: Limits | None = None,
-        slots: Slots | None = None,
+        bias_capacity: BiasCapacity | None = None,
     ):
         if ensemble not in INTEGRATORS:
             raise ValueError(f"ensemble must be one of {sorted(INTEGRATORS)}, got {ensemble!r}")
@@ -90,7 +96,7 @@ class Replicas:
         self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
         self.time_fs = 0.0
-        self.slots = (slots or Slots()).with_room_for(self.control.biases)
+        self.bias_capacity = (bias_capacity or BiasCapacity()).with_capacity_for(self.control.biases)
         self._biases: tuple | None = None
         self.shifts: np.ndarray = np.zeros(len(structures))
         if isinstance(potential, Potential):
@@ -98,7 +104,7 @@ class Replicas:
                 potential.check_structure(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._potential = potential
-        self._field = potential.force_field if isinstance(potential, Potential) else potential
+        self._field = potential.energy_model if isinstance(potential, Potential) else potential
         held = [held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
         self._rows = [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
@@ -115,7 +121,7 @@ class Replicas:
         self._held_any = [bool(mask.any()) for mask in held]
         self._directions: list[np.ndarray] = []  # independent ones, of all pulls on single atoms so far
         changing = ensemble in CONSTANT_PRESSURE
-        with numerics(self._field.dtype):
+        with precision(self._field.dtype):
             self.lists = PairLists(structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing)
         check_cells(structures, self.limits, self._field.cutoff)
         positions = np.concatenate([atoms.positions for atoms in structures])
@@ -135,18 +141,19 @@ class Replicas:
         per_frame = 9 * self.state.positions.size * self.state.positions.dtype.itemsize / 3
         return max(1, min(FRAMES_PER_CHUNK, int(MEMORY_PER_CHUNK / per_frame)))
 
-    def origin(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str]:
         """What must be the same when a run goes on: ensemble, precision, and a digest of the force field."""
         potential, field = self._potential, self._field
         if isinstance(potential, Potential):
-            weights = potential.fingerprint
+            weights = potential.checksum
         else:
-            weights = fingerprint(*(np.asarray(x) for x in jax.tree.leaves(field.parameters)))
+            weights = checksum(*(np.asarray(x) for x in jax.tree.leaves(field.parameters)))
         return {"ensemble": self.ensemble, "dtype": field.dtype, "weights": weights}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on exactly from a state of :meth:`restart_state`."""
-        with numerics(self._field.dtype):
+        state = {OLD_NAMES.get(name, name): values for name, values in state.items()}
+        with precision(self._field.dtype):
             present = {name: jnp.asarray(state[name]) for name in MDState._fields if name in state}
             self.state = MDState(**present)
             self.lists.restore(state)
@@ -159,7 +166,7 @@ class Replicas:
 
     def frames(self) -> list[Chunk]:
         """The present moment of each structure as a chunk of one frame."""
-        rows = jax.tree.map(lambda x: np.asarray(x)[None], recorded(self.state))
+        rows = jax.tree.map(lambda x: np.asarray(x)[None], frame_of(self.state))
         times = np.array([self.time_fs])
         return [self._chunk(rows, times, number, 1) for number in range(len(self))]
 
@@ -167,7 +174,7 @@ class Replicas:
         """Run ``frames * interval`` steps and return every ``interval``-th moment of each structure.
 
         When a pair list no longer holds, it is made anew and the steps go on from the last good one. The chunk of
-        a structure that blew up ends with its last good frame, and is empty from then on; :meth:`obituary` tells why.
+        a structure that blew up ends with its last good frame, and is empty from then on; :meth:`failure` tells why.
 
         Raises:
             ValueError: If ``frames`` exceeds :attr:`most_frames`, or a bias is not acceptable.
@@ -178,8 +185,8 @@ class Replicas:
         times = self.time_fs + timestep_fs * interval * np.arange(1, frames + 1)
         progress = self._progress(self._knobs(), frames * interval, interval)
         rows = jax.tree.map(lambda x: np.asarray(x)[:frames], progress.buffers)
-        ended, fate = np.asarray(progress.state.ended), np.asarray(progress.state.fate)
-        good = np.where(fate == 0, int(progress.done), np.maximum(ended - start, 0)) // interval
+        last_good_step, stop_flags = np.asarray(progress.state.last_good_step), np.asarray(progress.state.stop_flags)
+        good = np.where(stop_flags == 0, int(progress.done), np.maximum(last_good_step - start, 0)) // interval
         self.state = progress.state
         self.time_fs = self.time_fs + timestep_fs * int(progress.done)
         return [self._chunk(rows, times[: good[k]], k, int(good[k])) for k in range(len(self))]
@@ -187,20 +194,20 @@ class Replicas:
     @property
     def alive(self) -> np.ndarray:
         """Which structures go on."""
-        return np.asarray(self.state.fate) == 0
+        return np.asarray(self.state.stop_flags) == 0
 
-    def obituary(self, number: int = 0) -> str | None:
+    def failure(self, number: int = 0) -> str | None:
         """What ended the run of a structure: at which step, which atoms, and what to try; None while it goes on."""
-        fate = int(self.state.fate[number])
-        if fate == 0:
+        stop_flags = int(self.state.stop_flags[number])
+        if stop_flags == 0:
             return None
         state = self.state
         positions, velocities, forces = (
             np.asarray(of_all, np.float64)[self._rows[number]]
             for of_all in (state.positions, state.velocities, state.forces)
         )
-        return sentence(
-            fate, int(self.state.ended[number]) + 1, self.structures[number], positions, velocities,
+        return failure_message(
+            stop_flags, int(self.state.last_good_step[number]) + 1, self.structures[number], positions, velocities,
             forces, self.limits, self.control.timestep_fs,
             None if state.virial is None or state.cells is None else np.asarray(state.cells[number], np.float64),
         )  # fmt: skip
@@ -227,12 +234,12 @@ class Replicas:
         old = self.control.temperatures_K(len(self))
         factors = np.sqrt(np.asarray(temperatures_K) / old)
         self.control.temperature_K = tuple(float(t) for t in temperatures_K)
-        with numerics(self._field.dtype):
-            scale, bodies = jnp.asarray(factors, self._field.dtype), self._system.bodies
-            kinetic = kinetic_energies(self.state.velocities, bodies)
+        with precision(self._field.dtype):
+            scale, particles = jnp.asarray(factors, self._field.dtype), self._system.particles
+            kinetic = kinetic_energies(self.state.velocities, particles)
             self.state = self.state._replace(
-                velocities=self.state.velocities * scale[bodies.structure_index][:, None],
-                heat=self.state.heat + (scale**2 - 1.0) * kinetic,
+                velocities=self.state.velocities * scale[particles.structure_index][:, None],
+                bath_energy=self.state.bath_energy + (scale**2 - 1.0) * kinetic,
             )
 
     def go_to(
@@ -262,13 +269,14 @@ class Replicas:
             if np.shape(array) != shape or not np.isfinite(array).all():
                 raise ValueError(f"{name} must be finite and have shape {shape}, got shape {np.shape(array)}")
         old = self.state
-        with numerics(self._field.dtype):
+        with precision(self._field.dtype):
             real = functools.partial(jnp.asarray, dtype=self._field.dtype)
             self.state = self._with_forces(
                 old._replace(
                     positions=real(positions), velocities=real(velocities), step=jnp.asarray(-1, jnp.int32),
-                    cells=old.cells if cells is None else real(cells), bath=jnp.zeros_like(old.bath),
-                    fate=jnp.zeros_like(old.fate), ended=jnp.zeros_like(old.ended),
+                    cells=old.cells if cells is None else real(cells),
+                    thermostat_state=jnp.zeros_like(old.thermostat_state),
+                    stop_flags=jnp.zeros_like(old.stop_flags), last_good_step=jnp.zeros_like(old.last_good_step),
                 )
             )._replace(step=jnp.asarray(step, jnp.int32))  # fmt: skip
         self.time_fs = float(time_fs)
@@ -283,21 +291,21 @@ class Replicas:
             )
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
         ]  # fmt: skip
-        with numerics(self._field.dtype):
+        with precision(self._field.dtype):
             velocities = jnp.asarray(np.concatenate(drawn), self._field.dtype)
             self.state = self.state._replace(velocities=velocities)
 
-    def _knobs(self) -> Knobs:
+    def _knobs(self) -> StepParameters:
         """The knobs of now."""
         dtype, biases = self._field.dtype, tuple(self.control.biases)
-        knobs = self.control.knobs(len(self))
+        knobs = self.control.step_parameters(len(self))
         if self._biases != biases:
-            self.slots = self.slots.with_room_for(biases)
+            self.bias_capacity = self.bias_capacity.with_capacity_for(biases)
             structures = self.structures if self._biases is None else self.present_atoms()
-            self._steering = steering_of(biases, structures, self.slots, dtype)
+            self._bias_arrays = bias_arrays(biases, structures, self.bias_capacity, dtype)
             self._biases = biases
             self._count_rotation()
-        return jax.tree.map(lambda knob: np.asarray(knob, dtype), knobs)._replace(steering=self._steering)
+        return jax.tree.map(lambda knob: np.asarray(knob, dtype), knobs)._replace(biases=self._bias_arrays)
 
     def _count_rotation(self) -> None:
         """Rotation that pulls on single atoms set free carries heat from then on."""
@@ -312,49 +320,51 @@ class Replicas:
         of_all = zip(self.structures, self._freedom_at_rest.tolist(), self._held_any, strict=True)
         self._freedom = np.array(
             [
-                freedom_when_turned(atoms, freedom, self.ensemble, held, self._directions)
+                degrees_of_freedom_when_pulled(atoms, freedom, self.ensemble, held, self._directions)
                 for atoms, freedom, held in of_all
             ]
         )
-        bodies = self._system.bodies
-        with numerics(self._field.dtype):
+        particles = self._system.particles
+        with precision(self._field.dtype):
             counted = on_device(self._freedom, self._field.dtype)
-        self._system = self._system._replace(bodies=bodies._replace(freedom=counted))
+        self._system = self._system._replace(particles=particles._replace(degrees_of_freedom=counted))
 
-    def _progress(self, knobs: Knobs, steps: int, interval: int) -> Progress:
+    def _progress(self, knobs: StepParameters, steps: int, interval: int) -> LoopState:
         """A chunk after so many steps, or fewer when no structure is left."""
-        with numerics(self._field.dtype):
-            room = self.most_frames
-            empty = jax.tree.map(lambda row: np.zeros((room, *row.shape), row.dtype), recorded(self.state))
-            start = Progress(self.state, on_device(empty), on_device(0, np.int32))
+        with precision(self._field.dtype):
+            capacity = self.most_frames
+            empty = jax.tree.map(lambda row: np.zeros((capacity, *row.shape), row.dtype), frame_of(self.state))
+            start = LoopState(self.state, on_device(empty), on_device(0, np.int32))
 
-            def advance(progress: Progress, reach: Reach, surroundings: Surroundings) -> Progress:
+            def advance(progress: LoopState, pair_list_spec: PairListSpec, candidates: CandidatePairs) -> LoopState:
                 state = progress.state
-                sound = progress._replace(state=state._replace(flaws=on_device(np.zeros(len(self), np.int32))))
-                program = Program(self._field.energy, reach, self.ensemble)
+                sound = progress._replace(
+                    state=state._replace(pair_list_flags=on_device(np.zeros(len(self), np.int32)))
+                )
+                loop_spec = LoopSpec(self._field.energy, pair_list_spec, self.ensemble)
                 return run_chunk(
-                    program, self._field.parameters, self._system, surroundings, *sound, knobs, steps, interval
+                    loop_spec, self._field.parameters, self._system, candidates, *sound, knobs, steps, interval
                 )
 
             return go_on(self.lists, start, advance, self._stop_of, _given_up)
 
-    def _stop_of(self, progress: Progress) -> Stop:
+    def _stop_of(self, progress: LoopState) -> Stop:
         """Where a chunk stopped."""
         state = progress.state
         cells = state.cells if self.ensemble in CONSTANT_PRESSURE else None
-        return Stop(int(progress.done), np.asarray(state.flaws), state.positions, cells)
+        return Stop(int(progress.done), np.asarray(state.pair_list_flags), state.positions, cells)
 
     def _start(self, positions, velocities, seeds) -> MDState:
         """The first state: a step of no length from nothing gives its forces, with the program of all later steps."""
         dtype, structures = self._field.dtype, len(self)
-        with numerics(dtype):
+        with precision(dtype):
             real = functools.partial(on_device, dtype=dtype)
             none, nothing = on_device(np.zeros(structures, np.int32)), real(np.zeros(structures))
             cells = None if self.lists.cells is None else real(self.lists.cells)
             virial = real(np.zeros((structures, 3, 3))) if self.ensemble in CONSTANT_PRESSURE else None
             start = MDState(
                 real(positions), real(velocities), real(np.zeros(positions.shape)), nothing, nothing, nothing,
-                real(np.zeros((structures, BATH_VARIABLES.get(self.ensemble, 0)))), on_device(seeds),
+                real(np.zeros((structures, THERMOSTAT_VARIABLES.get(self.ensemble, 0)))), on_device(seeds),
                 on_device(-1, np.int32), none, none, none, cells, virial,
             )  # fmt: skip
         return self._with_forces(start)
@@ -365,15 +375,15 @@ class Replicas:
         knobs = self._knobs()
         # A nil of the same type: a bare 0.0 would be another one to JAX, and compile everything a second time.
         settled = self._progress(knobs._replace(timestep=0 * knobs.timestep), 1, 1).state
-        for number in np.flatnonzero(np.asarray(settled.fate)):
+        for number in np.flatnonzero(np.asarray(settled.stop_flags)):
             if before is not None:
                 self.state = before
             which = "" if len(self) == 1 else f" number {number}"
             raise SimulationError(
                 f"the energy of the start structure{which} is not a finite number; are atoms on top of each other?"
             )
-        with numerics(self._field.dtype):
-            return settled._replace(heat=on_device(np.zeros(len(self)), self._field.dtype))
+        with precision(self._field.dtype):
+            return settled._replace(bath_energy=on_device(np.zeros(len(self)), self._field.dtype))
 
     def _chunk(self, rows: Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
         """The good frames of one structure out of those of all."""
@@ -382,7 +392,7 @@ class Replicas:
             np.array(x[:good, own]) for x in (rows.positions, rows.velocities, rows.forces)
         )
         of_one = lambda x: np.asarray(x, np.float64)[:good, number]  # noqa: E731
-        masses = np.asarray(self._system.bodies.masses, np.float64)[own, None]
+        masses = np.asarray(self._system.particles.masses, np.float64)[own, None]
         speeds = np.asarray(velocities, np.float64)
         kinetic = 0.5 * np.sum(masses * speeds**2, axis=(1, 2))
         potential, bias = of_one(rows.energy) + self.shifts[number], of_one(rows.bias)
@@ -397,29 +407,31 @@ class Replicas:
             more = {"cell": of_one(rows.cells), "volume": volume, "pressure": pressure}
         return Chunk(
             positions, velocities, forces, potential, kinetic, bias,
-            potential + kinetic + bias - of_one(rows.heat), 2.0 * kinetic / (freedom * units.kB),
+            potential + kinetic + bias - of_one(rows.bath_energy), 2.0 * kinetic / (freedom * units.kB),
             targets[:, number].astype(float), steps, times[:good], **more,
         )  # fmt: skip
 
 
-def _given_up(progress: Progress, leapt: np.ndarray) -> Progress:
+def _given_up(progress: LoopState, leapt: np.ndarray) -> LoopState:
     """Structures in which an atom leapt over the skin of its pair list in one step stay where they are."""
     state = progress.state
-    fate = jnp.where(leapt, LEAPT, state.fate)
-    return progress._replace(state=state._replace(fate=fate, ended=jnp.where(leapt, state.step, state.ended)))
+    stop_flags = jnp.where(leapt, StopReason.PAIR_LIST_STALE.value, state.stop_flags)
+    return progress._replace(
+        state=state._replace(stop_flags=stop_flags, last_good_step=jnp.where(leapt, state.step, state.last_good_step))
+    )
 
 
 class Simulation:
     """One structure moving in a force field; :class:`Replicas` of one.
 
     Args:
-        potential: A potential, or a :class:`~so3lab.engine.energy_model.ForceField` of any origin.
+        potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
         atoms: Start structure.
         ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
         control: The knobs; keep it to turn them.
         seed: Of start velocities and noise.
         limits: When the structure counts as blown up.
-        slots: Room for biases to come.
+        bias_capacity: For biases to come.
 
     Raises:
         ValueError: If the structure or a knob is not acceptable.
@@ -427,17 +439,23 @@ class Simulation:
 
     def __init__(
         self,
-        potential: Potential | ForceField,
+        potential: Potential | EnergyModel,
         atoms: ase.Atoms,
         *,
         ensemble: Ensemble = "langevin",
         control: Control | None = None,
         seed: int = 0,
         limits: Limits | None = None,
-        slots: Slots | None = None,
+        bias_capacity: BiasCapacity | None = None,
     ):
         self.replicas = Replicas(
-            potential, [atoms], ensemble=ensemble, control=control, seeds=[seed], limits=limits, slots=slots
+            potential,
+            [atoms],
+            ensemble=ensemble,
+            control=control,
+            seeds=[seed],
+            limits=limits,
+            bias_capacity=bias_capacity,
         )
 
     @property
@@ -467,7 +485,7 @@ class Simulation:
             SimulationError: If the structure blows up; ``error.chunk`` holds the good frames.
         """
         chunk = self.replicas.advance(frames, interval)[0]
-        reason = self.replicas.obituary()
+        reason = self.replicas.failure()
         if reason is not None:
             error = SimulationError(reason)
             error.chunk = chunk  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import psutil
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 
 GROWTH = 0.05
@@ -50,7 +50,7 @@ class Throughput(NamedTuple):
 
 
 def measure(
-    potential: Potential | ForceField,
+    potential: Potential | EnergyModel,
     atoms: ase.Atoms,
     *,
     ensemble: Ensemble = "langevin",
@@ -66,7 +66,7 @@ def measure(
     any case.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
         atoms: The structure.
         ensemble: As in :func:`so3lab.dynamics.run`.
         temperature_K: Of the thermostat and of start velocities.
@@ -119,7 +119,7 @@ def device_name() -> str:
 
 
 def _timed(
-    potential: Potential | ForceField,
+    potential: Potential | EnergyModel,
     structures: list[ase.Atoms],
     ensemble: Ensemble,
     control: Control,
@@ -148,7 +148,7 @@ def _step_seconds(replicas: Replicas, frames: int, interval: int) -> float:
     replicas.advance(frames, interval)
     took = time.monotonic() - began
     if not replicas.alive.all():
-        raise SimulationError(replicas.obituary(int(np.argmin(replicas.alive))))
+        raise SimulationError(replicas.failure(int(np.argmin(replicas.alive))))
     return max(took, 1e-9) / (frames * interval)
 
 

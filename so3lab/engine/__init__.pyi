@@ -1,6 +1,6 @@
 from .biases import Pull as Pull
 from .biases import Restraint as Restraint
-from .biases import Sphere as Sphere
-from .energy_model import ForceField as ForceField
+from .biases import SphericalWall as SphericalWall
+from .energy_model import EnergyModel as EnergyModel
 from .energy_model import energy_and_forces as energy_and_forces
 from .pair_lists import PairLists as PairLists

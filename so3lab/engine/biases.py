@@ -6,8 +6,8 @@ that momentum and angular momentum stay what they are; the pull on one atom has 
 mass, so that at least the molecule does not fly away. It turns the molecule, whose rotation counts as heat from then
 on.
 
-Compiled code sees :class:`Steering`: a fixed number of slots of each kind. What is in a slot (atoms, centre, strength)
-is an argument of a chunk of steps; only more slots than ever before compile anything again.
+Compiled code sees :class:`BiasArrays`: a fixed number of slots of each kind. What is in a slot (atoms, centre,
+strength) is an argument of a chunk of steps; only more slots than ever before compile anything again.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Pull:
 
 
 @dataclass(frozen=True)
-class Sphere:
+class SphericalWall:
     """A soft wall around the centre of mass: no force inside, a spring outside."""
 
     radius: float
@@ -74,7 +74,7 @@ class Sphere:
             )
 
 
-Bias = Restraint | Pull | Sphere
+Bias = Restraint | Pull | SphericalWall
 
 
 def _check_atoms(what: str, atoms: tuple[int, ...], counts: tuple[int, ...]) -> None:
@@ -82,28 +82,28 @@ def _check_atoms(what: str, atoms: tuple[int, ...], counts: tuple[int, ...]) -> 
         raise ValueError(f"{what} atoms must be {' or '.join(map(str, counts))} different numbers, got {atoms}")
 
 
-class Slots(NamedTuple):
-    """How many biases of each kind compiled code has room for."""
+class BiasCapacity(NamedTuple):
+    """How many biases of each kind fit into compiled code."""
 
     distances: int = 0
     angles: int = 0
     dihedrals: int = 0
-    stretches: int = 0  # pulls on two atoms
-    drags: int = 0  # pulls on one atom
+    pair_forces: int = 0  # pulls on two atoms
+    atom_forces: int = 0  # pulls on one atom
     spheres: int = 0  # 0 or 1 for each structure
 
-    def with_room_for(self, biases: Sequence[Bias]) -> "Slots":
+    def with_capacity_for(self, biases: Sequence[Bias]) -> "BiasCapacity":
         """At least as many as now, and enough for these."""
         counts = [sum(_kind(bias) == name for bias in biases) for name in self._fields]
         counts[-1] = min(counts[-1], 1)
-        return Slots(*map(max, self, counts))
+        return BiasCapacity(*map(max, self, counts))
 
 
 def _kind(bias: Bias) -> str:
-    if isinstance(bias, Sphere):
+    if isinstance(bias, SphericalWall):
         return "spheres"
     if isinstance(bias, Pull):
-        return "stretches" if len(bias.atoms) == 2 else "drags"
+        return "pair_forces" if len(bias.atoms) == 2 else "atom_forces"
     return ("distances", "angles", "dihedrals")[len(bias.atoms) - 2]
 
 
@@ -116,57 +116,61 @@ class Springs(NamedTuple):
     strengths: Float[HostOrDevice, " springs"]  # 0 in an empty slot
 
 
-class Steering(NamedTuple):
+class BiasArrays(NamedTuple):
     """All biases of all structures as arrays."""
 
     springs: tuple[Springs, ...]  # distances, angles, dihedrals: those kinds that have slots
-    stretches: Springs | None  # centres are not used, strengths are forces
-    drags: Int[HostOrDevice, " drags"]  # atoms
-    drag_forces: Float[HostOrDevice, "drags 3"]
+    pair_forces: Springs | None  # centres are not used, strengths are forces
+    pulled_atoms: Int[HostOrDevice, " pulls"]  # one of each pull
+    atom_forces: Float[HostOrDevice, "pulls 3"]
     radii: Float[HostOrDevice, " structures"] | None
     wall_strengths: Float[HostOrDevice, " structures"] | None
 
 
-def steering_of(biases: Sequence[Bias], structures: Sequence[ase.Atoms], slots: Slots, dtype: str) -> Steering | None:
+def bias_arrays(
+    biases: Sequence[Bias], structures: Sequence[ase.Atoms], bias_capacity: BiasCapacity, dtype: str
+) -> BiasArrays | None:
     """Arrays of biases, which act in every structure; None when there is no slot.
 
     Args:
         biases: What to add.
         structures: Structures, at whose positions the nearest images of restrained atoms are taken.
-        slots: Room, in each structure.
+        bias_capacity: In each structure.
         dtype: Precision.
 
     Raises:
         ValueError: If a bias names an atom that a structure does not have, or there are two spheres.
     """
-    if not any(slots):
+    if not any(bias_capacity):
         return None
     for bias in biases:
         for atoms in structures:
-            named = () if isinstance(bias, Sphere) else bias.atoms
+            named = () if isinstance(bias, SphericalWall) else bias.atoms
             if any(atom >= len(atoms) for atom in named):
                 raise ValueError(f"atoms of {bias} must be below {len(atoms)}, the number of atoms")
-    spheres = [bias for bias in biases if isinstance(bias, Sphere)]
+    spheres = [bias for bias in biases if isinstance(bias, SphericalWall)]
     if len(spheres) > 1:
-        raise ValueError(f"there may be one Sphere, got {len(spheres)}")
+        raise ValueError(f"there may be one SphericalWall, got {len(spheres)}")
     springs = []
     restraints = [bias for bias in biases if isinstance(bias, Restraint)]
-    for members, count in zip((2, 3, 4), slots[:3], strict=True):
+    for members, count in zip((2, 3, 4), bias_capacity[:3], strict=True):
         own = [r for r in restraints if len(r.atoms) == members]
         rows = [(r.atoms, r.centre if members == 2 else np.radians(r.centre), r.strength) for r in own]
         if count:
             springs.append(_springs(rows, members, structures, count, dtype))
     pulls = [bias for bias in biases if isinstance(bias, Pull)]
-    stretches = None
-    if slots.stretches:
+    pair_forces = None
+    if bias_capacity.pair_forces:
         forces = [(pull.atoms, 0.0, pull.force) for pull in pulls if len(pull.atoms) == 2]
-        stretches = _springs(forces, 2, structures, slots.stretches, dtype)
-    drags, drag_forces = _drags([p for p in pulls if len(p.atoms) == 1], structures, slots.drags, dtype)
-    sphere = spheres[0] if spheres else Sphere(1.0, 0.0)
+        pair_forces = _springs(forces, 2, structures, bias_capacity.pair_forces, dtype)
+    pulled_atoms, atom_forces = _atom_forces(
+        [p for p in pulls if len(p.atoms) == 1], structures, bias_capacity.atom_forces, dtype
+    )
+    sphere = spheres[0] if spheres else SphericalWall(1.0, 0.0)
     radii = walls = None
-    if slots.spheres:
+    if bias_capacity.spheres:
         radii, walls = (np.full(len(structures), x, dtype) for x in (sphere.radius, sphere.strength))
-    return Steering(tuple(springs), stretches, drags, drag_forces, radii, walls)
+    return BiasArrays(tuple(springs), pair_forces, pulled_atoms, atom_forces, radii, walls)
 
 
 def _offsets(structures: Sequence[ase.Atoms]) -> list[int]:
@@ -203,7 +207,7 @@ def _nearest_images(structure: ase.Atoms, named: tuple[int, ...]) -> Int[np.ndar
     return shifts
 
 
-def _drags(pulls, structures, count: int, dtype: str):
+def _atom_forces(pulls, structures, count: int, dtype: str):
     atoms, forces = np.zeros(count * len(structures), np.int32), np.zeros((count * len(structures), 3), dtype)
     for number, offset in enumerate(_offsets(structures)):
         for row, pull in enumerate(pulls):
@@ -212,7 +216,7 @@ def _drags(pulls, structures, count: int, dtype: str):
 
 
 def bias_energies(
-    steering: Steering,
+    biases: BiasArrays,
     positions: Float[Array, "atoms 3"],
     masses: Float[Array, " atoms"],
     structure_index: Int[Array, " atoms"],
@@ -222,7 +226,7 @@ def bias_energies(
     """Energy of all biases in each structure, eV; for compiled code.
 
     Args:
-        steering: From :func:`steering_of`.
+        biases: From :func:`bias_arrays`.
         positions: Å, as they move, not wrapped.
         masses: amu.
         structure_index: Of each atom.
@@ -234,7 +238,7 @@ def bias_energies(
     def add(atoms: Int[HostOrDevice, " terms"], values: Float[HostOrDevice, " terms"]):
         return energies.at[structure_index[atoms]].add(values)
 
-    for springs in steering.springs:
+    for springs in biases.springs:
         places = _places(springs, positions, structure_index, cells)
         active = springs.strengths > 0
         x = _COORDINATES[springs.atoms.shape[1]](places, active)
@@ -242,18 +246,18 @@ def bias_energies(
         if springs.atoms.shape[1] == 4:
             off = off - 2.0 * jnp.pi * jnp.round(off / (2.0 * jnp.pi))
         energies = add(springs.atoms[:, 0], 0.5 * springs.strengths * off**2)
-    if steering.stretches is not None:
-        pulls = steering.stretches
+    if biases.pair_forces is not None:
+        pulls = biases.pair_forces
         places = _places(pulls, positions, structure_index, cells)
         energies = add(pulls.atoms[:, 0], -pulls.strengths * _distance(places, pulls.strengths != 0))
-    if steering.drags.shape[0] or steering.radii is not None:
+    if biases.pulled_atoms.shape[0] or biases.radii is not None:
         total = jnp.zeros(structures, masses.dtype).at[structure_index].add(masses)
         centre = jnp.zeros((structures, 3), masses.dtype).at[structure_index].add(masses[:, None] * positions)
         relative = positions - (centre / total[:, None])[structure_index]
-        energies = add(steering.drags, -jnp.sum(steering.drag_forces * relative[steering.drags], axis=1))
-        if steering.radii is not None and steering.wall_strengths is not None:
-            beyond = jnp.maximum(safe_norm(relative) - steering.radii[structure_index], 0.0)
-            wall = 0.5 * steering.wall_strengths[structure_index] * beyond**2
+        energies = add(biases.pulled_atoms, -jnp.sum(biases.atom_forces * relative[biases.pulled_atoms], axis=1))
+        if biases.radii is not None and biases.wall_strengths is not None:
+            beyond = jnp.maximum(safe_norm(relative) - biases.radii[structure_index], 0.0)
+            wall = 0.5 * biases.wall_strengths[structure_index] * beyond**2
             energies = energies.at[structure_index].add(wall)
     return energies
 

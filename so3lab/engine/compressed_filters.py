@@ -7,7 +7,7 @@ and two networks per layer, for every pair and step. The basis functions are pol
 the cutoff. Energies change by the error of the fit; forces stay exact gradients of the energies computed.
 
 Distances below ``SHORTEST`` count as ``SHORTEST``: no trained model knows them, and the repulsion, where a model
-has one, is not collapsed.
+has one, is not compressed.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.engine.kernels import (
-    MOST_SPECIES,
+    MOST_CLASSES,
     PairWeights,
     UpdateWeights,
+    available,
     pair_weights,
-    ready,
     register,
     supports,
     update_weights,
@@ -54,7 +54,7 @@ class FastFilter(NamedTuple):
     bias: Float[Array, " features"]  # of the geometric network
 
 
-class LoopWeights(NamedTuple):
+class KernelWeights(NamedTuple):
     """A layer as the loops in C want it."""
 
     pairs: PairWeights
@@ -66,12 +66,12 @@ class FastLayer(NamedTuple):
 
     filters: tuple[FastFilter, FastFilter]  # of features and of Euclidean variables
     projections: dict[str, Float[Array, "features features"]]
-    """To queries, keys and values, one product for all heads; empty when ``loops`` has them."""
-    loops: LoopWeights | None = None
+    """To queries, keys and values, one product for all heads; empty when ``kernel_weights`` has them."""
+    kernel_weights: KernelWeights | None = None
     """None where XLA computes everything."""
 
 
-class Collapsed(NamedTuple):
+class CompressedFilters(NamedTuple):
     """Arrays of the fast form."""
 
     mixing: Float[Array, "polynomials basis"]
@@ -79,15 +79,15 @@ class Collapsed(NamedTuple):
     layers: tuple[FastLayer, ...]
 
     @property
-    def in_c(self) -> bool:
+    def native(self) -> bool:
         """Whether the loops in C compute pairs and atoms."""
-        return self.layers[0].loops is not None
+        return self.layers[0].kernel_weights is not None
 
 
 class Fit(NamedTuple):
     """The fast form and how good it is."""
 
-    collapsed: Collapsed
+    filters: CompressedFilters
     rank: int
     """Number of shared basis functions."""
     largest_error: float
@@ -104,8 +104,8 @@ def shared_basis(
     return _products(_coordinate(distances, cutoff), side) @ mixing
 
 
-def collapse(
-    settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32", in_c: bool | None = None
+def compress_filters(
+    settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32", native: bool | None = None
 ) -> Fit:
     """Fit the fast form of a network's radial filters.
 
@@ -113,10 +113,10 @@ def collapse(
         settings: Of the network.
         parameters: Its parameters by dotted name.
         dtype: Precision that it will be used in; decides how exact the fit is.
-        in_c: Whether pairs and atoms are for the loops in C (:mod:`so3lab.engine.kernels`); default: if they can be.
+        native: Whether pairs and atoms are for the loops in C (:mod:`so3lab.engine.kernels`); default: if they can be.
 
     Raises:
-        so3lab.machine.c_compiler.Unavailable: If ``in_c`` is asked for and cannot be had.
+        so3lab.machine.c_compiler.Unavailable: If ``native`` is asked for and cannot be had.
     """
     nodes = np.cos(np.pi * (np.arange(_POINTS) + 0.5) / _POINTS)
     high, low = _ends(settings.cutoff)
@@ -129,16 +129,16 @@ def collapse(
         if fit.error < _ENOUGH[dtype] * np.abs(wanted).max():
             break
     radial = np.split(fit.filters, 2 * settings.num_layers, axis=1)
-    if in_c is None:
-        in_c = ready(settings, dtype)
-    elif in_c:
+    if native is None:
+        native = available(settings, dtype)
+    elif native:
         register(dtype, settings.num_heads, len(settings.degrees))
     layers = tuple(
-        _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, in_c)
+        _fast_layer(settings, parameters, number, radial[2 * number : 2 * number + 2], dtype, native)
         for number in range(settings.num_layers)
     )
-    collapsed = Collapsed(on_device(fit.mixing, dtype), layers)
-    return Fit(collapsed, len(fit.filters), fit.error, float(np.abs(wanted).max()))
+    filters = CompressedFilters(on_device(fit.mixing, dtype), layers)
+    return Fit(filters, len(fit.filters), fit.error, float(np.abs(wanted).max()))
 
 
 class _Polynomials(NamedTuple):
@@ -176,7 +176,7 @@ def _fit(
 
 
 def _fast_layer(
-    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, in_c: bool
+    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, native: bool
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
     layer = f"layers.{number}."
@@ -192,11 +192,11 @@ def _fast_layer(
         for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
             blocks[f"{role}_{kind}"] = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
     both = (filters[0], filters[1])
-    if in_c:
+    if native:
         norms = [settings.attention_norm(heads) for _, heads in settings.attentions]
         own = {key.removeprefix(layer): np.asarray(x) for key, x in parameters.items() if key.startswith(layer)}
         pairs = pair_weights(list(blocks.values()), geometric, radial, norms, dtype)
-        return FastLayer(both, {}, LoopWeights(pairs, update_weights(own, settings.num_features, dtype)))
+        return FastLayer(both, {}, KernelWeights(pairs, update_weights(own, settings.num_features, dtype)))
     return FastLayer(both, on_device({role: heads_to_matrix(x) for role, x in blocks.items()}, dtype))
 
 
@@ -216,19 +216,19 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
     if not used:
         filters, table = f"networks: no smooth fit was good enough ({error})", False
     else:
-        filters = f"collapsed to {fit.rank} functions of distance shared by all layers ({error})"
-        table = (fit.collapsed.in_c and elements <= MOST_SPECIES) or species_table_pays(settings, elements)
+        filters = f"compressed to {fit.rank} functions of distance shared by all layers ({error})"
+        table = (fit.filters.native and elements <= MOST_CLASSES) or class_table_pays(settings, elements)
     if table:
         first = f"a table of {elements}² ordered pairs of elements, {elements**2 * heads} functions of distance"
     elif used:
         first = f"filters of pairs: a table for {elements} elements and {heads} heads would cost more"
     else:
-        first = "filters of pairs, since radial filters are not collapsed"
-    if used and fit.collapsed.in_c:
+        first = "filters of pairs, since radial filters are not compressed"
+    if used and fit.filters.native:
         loops = "pairs and atoms by loops in C, in blocks that stay in the processor's cache"
     elif not used or not supports(settings):
         loops = (
-            "XLA: the loops in C want collapsed filters, features in multiples of 16, 1, 2, 4 or 8 heads, and norms "
+            "XLA: the loops in C want compressed filters, features in multiples of 16, 1, 2, 4 or 8 heads, and norms "
             "and residual MLPs as in mlff v1.0"
         )
     else:
@@ -244,9 +244,9 @@ def explain_path(settings: ModelSettings, fit: Fit, used: bool, atoms: ase.Atoms
     return told
 
 
-def species_table_pays(settings: ModelSettings, species: int) -> bool:
-    """Whether the first layer costs less by a table of species pairs than by filters of pairs."""
-    return (settings.num_heads + len(settings.degrees)) * species**2 <= 2 * settings.num_features
+def class_table_pays(settings: ModelSettings, classes: int) -> bool:
+    """Whether the first layer costs less by a table of pairs of classes than by filters of pairs."""
+    return (settings.num_heads + len(settings.degrees)) * classes**2 <= 2 * settings.num_features
 
 
 def _ends(cutoff: float) -> tuple[float, float]:

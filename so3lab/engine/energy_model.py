@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import Collapsed
+from so3lab.engine.compressed_filters import CompressedFilters
 from so3lab.engine.fast_network import fast_network
 from so3lab.machine.compilation import avoid_known_faults, limit_programs
-from so3lab.network.initializers import ShapesOnly
+from so3lab.network.initializers import AbstractRngs
 from so3lab.network.pairwise.long_range import LongRangeNeeds
 from so3lab.network.settings import ModelSettings
 from so3lab.network.so3krates import NetworkOutput, So3krates
@@ -23,7 +23,7 @@ Dtype = Literal["float32", "float64"]
 
 
 @contextmanager
-def numerics(dtype: Dtype) -> Iterator[None]:
+def precision(dtype: Dtype) -> Iterator[None]:
     """Work in this precision, with full-precision matrix products on every device, and leave JAX as it was."""
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
@@ -33,7 +33,7 @@ def numerics(dtype: Dtype) -> Iterator[None]:
         yield
 
 
-class ForceField(NamedTuple):
+class EnergyModel(NamedTuple):
     """What dynamics and minimization need of any energy model.
 
     ``energy(parameters, graph, strain)`` gives one energy in eV per structure; the graph holds at least
@@ -59,7 +59,7 @@ class EnergyForces(NamedTuple):
 @functools.lru_cache(maxsize=32)
 def abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
     """The NNX network with these settings, in shapes only: its static half and its parameters."""
-    return nnx.split(So3krates(settings, rngs=ShapesOnly()))
+    return nnx.split(So3krates(settings, rngs=AbstractRngs()))
 
 
 def network_definition(settings: ModelSettings) -> nnx.GraphDef:
@@ -71,7 +71,7 @@ class FastParameters(NamedTuple):
     """Parameters of a trained network with its radial filters in their fast form."""
 
     network: nnx.State
-    collapsed: Collapsed
+    filters: CompressedFilters
 
 
 def run_network(
@@ -83,7 +83,7 @@ def run_network(
     """The network as a pure function of its parameters; for compiled code."""
     definition = network_definition(settings)
     if isinstance(parameters, FastParameters):
-        return fast_network(nnx.merge(definition, parameters.network), parameters.collapsed, graph, strain)
+        return fast_network(nnx.merge(definition, parameters.network), parameters.filters, graph, strain)
     return nnx.merge(definition, parameters)(graph, strain)
 
 

@@ -1,23 +1,23 @@
 """The attention of a layer with compressed filters: on XLA, or by the loops in C; for energies differentiated once.
 
 Both say the same as :class:`so3lab.network.so3krates.EuclideanAttention`. In the first layer, atoms are still what
-their class is and nothing more (:class:`so3lab.structures.graph.Species`): queries and keys belong to classes, so that
-a weight is a function of distance for every ordered pair of classes, and one small table takes the place of filters of
-pairs.
+their class is and nothing more (:class:`so3lab.structures.graph.AtomClasses`): queries and keys belong to classes, so
+that a weight is a function of distance for every ordered pair of classes, and one small table takes the place of
+filters of pairs.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import FastLayer, species_table_pays
-from so3lab.engine.kernels import MOST_SPECIES, Heads, PairArrays, attend, attend_first, project, update
+from so3lab.engine.compressed_filters import FastLayer, class_table_pays
+from so3lab.engine.kernels import MOST_CLASSES, HeadLayout, PairArrays, attend, attend_first, project, update
 from so3lab.engine.messages import attention_weights, head_major, weighted_sums
 from so3lab.functions.spherical import contract, num_orders, order_to_degree, parity
 from so3lab.network.dense import Filter
 from so3lab.network.readout import ACTIVATIONS
 from so3lab.network.so3krates import AttentionWeights, EuclideanAttention, Layer, Messages, PairGeometry
-from so3lab.structures.graph import Graph, at_atoms, sum_at_atoms
+from so3lab.structures.graph import Graph, gather, segment_sum
 
 Features = Float[Array, "atoms features"]
 Euclidean = Float[Array, "atoms orders"]
@@ -42,8 +42,8 @@ def attend_on_xla(
         graph: Who pairs with whom.
     """
     settings, i, j = attention.settings, graph.receivers, graph.senders
-    classes = None if graph.species is None else len(graph.species.members)
-    if chi is None and classes and species_table_pays(settings, classes):
+    classes = None if graph.atom_classes is None else len(graph.atom_classes.members)
+    if chi is None and classes and class_table_pays(settings, classes):
         to_atoms, chi_to_atoms = _weights_by_class(attention, fast, x, pairs, graph)
     else:
         to_atoms, chi_to_atoms = _weights(attention, fast, x, chi, pairs, graph)
@@ -51,7 +51,7 @@ def attend_on_xla(
     dx = head_major(weighted_sums(*to_atoms, values, i, j), settings.num_heads)
     spread = jnp.asarray(order_to_degree(settings.degrees).T, x.dtype)
     reversed_harmonics = pairs.harmonics * jnp.asarray(parity(settings.degrees), x.dtype)
-    dchi = sum_at_atoms(
+    dchi = segment_sum(
         x.shape[0],
         (i, (chi_to_atoms[0] @ spread) * pairs.harmonics),
         (j, (chi_to_atoms[1] @ spread) * reversed_harmonics),
@@ -59,30 +59,30 @@ def attend_on_xla(
     return Messages(dx, dchi, AttentionWeights(jnp.stack(to_atoms), jnp.stack(chi_to_atoms)))
 
 
-def layer_in_c(
+def native_layer(
     layer: Layer, fast: FastLayer, x: Features, chi: Euclidean | None, pairs: PairGeometry, graph: Graph
 ) -> tuple[Features, Euclidean, AttentionWeights]:
     """A whole layer by the loops in C; arguments as those of :func:`attend_on_xla`."""
-    assert fast.loops is not None
+    assert fast.kernel_weights is not None
     attention, settings = layer.attention, layer.attention.settings
-    heads, weights = Heads(settings.num_heads, settings.degrees), fast.loops.pairs
+    heads, weights = HeadLayout(settings.num_heads, settings.degrees), fast.kernel_weights.pairs
     arrays = PairArrays(
         jnp.asarray(graph.receivers), jnp.asarray(graph.senders), pairs.weights, pairs.harmonics, pairs.basis
     )
-    classes = graph.species
+    classes = graph.atom_classes
     before = jnp.zeros((x.shape[0], num_orders(settings.degrees)), x.dtype) if chi is None else chi
-    if chi is None and classes is not None and len(classes.members) <= MOST_SPECIES:
+    if chi is None and classes is not None and len(classes.members) <= MOST_CLASSES:
         of_atoms = jnp.asarray(classes.of_atoms)
         of_atoms = jnp.pad(of_atoms, (0, x.shape[0] - of_atoms.shape[0]))  # padding is of any class
-        parts = jnp.split(project(heads, at_atoms(x, classes.members), weights.projection), 5, axis=1)
+        parts = jnp.split(project(heads, gather(x, classes.members), weights.projection), 5, axis=1)
         one_way = jnp.concatenate(_tables(attention, fast, (parts[:2], parts[3:])), axis=-1)
         both_ways = jnp.concatenate([one_way, one_way.swapaxes(0, 1)], axis=-1)
-        sums = attend_first(heads, at_atoms(parts[2], of_atoms), of_atoms, both_ways, arrays)
+        sums = attend_first(heads, gather(parts[2], of_atoms), of_atoms, both_ways, arrays)
     else:
         sums = attend(heads, project(heads, x, weights.projection), before, arrays, weights)
     scale = pairs.weights[None, :, None]
     told = AttentionWeights(scale * jnp.stack(sums.weights), scale * jnp.stack(sums.euclidean_weights))
-    return *update(heads, x, sums.features, before, sums.euclidean, fast.loops.atoms), told
+    return *update(heads, x, sums.features, before, sums.euclidean, fast.kernel_weights.atoms), told
 
 
 def _filters(pair_filter: Filter, fast, basis, invariants) -> Float[Array, "pairs features"]:
@@ -103,7 +103,7 @@ def _query_and_key(attention: EuclideanAttention, fast: FastLayer, kind: str, x:
 def _weights(attention: EuclideanAttention, fast: FastLayer, x, chi, pairs: PairGeometry, graph: Graph):
     """Weights of both attentions, each in both directions."""
     settings, i, j = attention.settings, graph.receivers, graph.senders
-    invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), settings.degrees)
+    invariants = None if chi is None else contract(gather(chi, j) - gather(chi, i), settings.degrees)
     weights = []
     for (kind, heads), fast_filter in zip(settings.attentions, fast.filters, strict=True):
         query, key = _query_and_key(attention, fast, kind, x)
@@ -115,11 +115,11 @@ def _weights(attention: EuclideanAttention, fast: FastLayer, x, chi, pairs: Pair
 
 def _weights_by_class(attention: EuclideanAttention, fast: FastLayer, x, pairs: PairGeometry, graph: Graph):
     """The same as :func:`_weights` for atoms of the first layer, by a table of their classes."""
-    classes = graph.species
+    classes = graph.atom_classes
     assert classes is not None
     number, of_atoms = len(classes.members), jnp.asarray(classes.of_atoms)
-    first, second = at_atoms(of_atoms, graph.receivers), at_atoms(of_atoms, graph.senders)
-    members = at_atoms(x, classes.members)
+    first, second = gather(of_atoms, graph.receivers), gather(of_atoms, graph.senders)
+    members = gather(x, classes.members)
     asked = [_query_and_key(attention, fast, kind, members) for kind, _ in attention.settings.attentions]
     weights = []
     for table in _tables(attention, fast, asked):

@@ -5,9 +5,9 @@ import functools
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import DECAY, SHORTEST, Collapsed, shared_basis
-from so3lab.engine.fast_layer import attend_on_xla, layer_in_c
-from so3lab.engine.kernels import Heads, Shape, geometry, places_of
+from so3lab.engine.compressed_filters import DECAY, SHORTEST, CompressedFilters, shared_basis
+from so3lab.engine.fast_layer import attend_on_xla, native_layer
+from so3lab.engine.kernels import GeometrySpec, HeadLayout, geometry, pair_inputs
 from so3lab.engine.native_long_range import native_long_range_terms
 from so3lab.functions.radial import cutoff_weight
 from so3lab.functions.safe import safe_norm
@@ -19,32 +19,32 @@ from so3lab.structures.graph import Graph, displacements
 
 
 def fast_network(
-    network: So3krates, filters: Collapsed, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
+    network: So3krates, filters: CompressedFilters, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
 ) -> NetworkOutput:
     """Energies of all structures of a graph, to be differentiated once.
 
     Args:
         network: The network.
-        filters: Its radial filters in their fast form, from :func:`so3lab.engine.compressed_filters.collapse`.
+        filters: Its radial filters in their fast form, from :func:`so3lab.engine.compressed_filters.compress_filters`.
         graph: As for the network.
         strain: See :func:`so3lab.structures.graph.displacements`.
     """
-    find_geometry = geometry_in_c if filters.in_c else geometry_on_xla
+    find_geometry = native_geometry if filters.native else geometry_on_xla
     pairs = find_geometry(network.settings, filters, graph, strain)
     x, chi, attention = network.embed(graph), None, []
     for layer, fast in zip(network.layers, filters.layers, strict=True):
-        if filters.in_c:
-            x, chi, alpha = layer_in_c(layer, fast, x, chi, pairs, graph)
+        if filters.native:
+            x, chi, alpha = native_layer(layer, fast, x, chi, pairs, graph)
         else:
             x, chi, alpha = layer(x, chi, pairs, graph, functools.partial(attend_on_xla, layer.attention, fast))
         attention.append(alpha)
     assert chi is not None
-    far_terms = native_long_range_terms if filters.in_c else long_range_terms
+    far_terms = native_long_range_terms if filters.native else long_range_terms
     return network.read_out(x, chi, attention, pairs, graph, strain, far_terms)
 
 
 def geometry_on_xla(
-    settings: ModelSettings, filters: Collapsed, graph: Graph, strain: Float[Array, "structures 3 3"] | None
+    settings: ModelSettings, filters: CompressedFilters, graph: Graph, strain: Float[Array, "structures 3 3"] | None
 ) -> PairGeometry:
     """What :meth:`so3lab.network.so3krates.So3krates.geometry` says, with the shared basis."""
     vectors = displacements(graph, strain)
@@ -58,11 +58,11 @@ def geometry_on_xla(
     )
 
 
-def geometry_in_c(
-    settings: ModelSettings, filters: Collapsed, graph: Graph, strain: Float[Array, "structures 3 3"] | None
+def native_geometry(
+    settings: ModelSettings, filters: CompressedFilters, graph: Graph, strain: Float[Array, "structures 3 3"] | None
 ) -> PairGeometry:
     """The same by the loops in C."""
-    heads = Heads(settings.num_heads, settings.degrees)
-    shape = Shape(heads, settings.cutoff_function, settings.cutoff, DECAY, SHORTEST)
-    found = geometry(shape, places_of(graph, strain), filters.mixing)
+    heads = HeadLayout(settings.num_heads, settings.degrees)
+    spec = GeometrySpec(heads, settings.cutoff_function, settings.cutoff, DECAY, SHORTEST)
+    found = geometry(spec, pair_inputs(graph, strain), filters.mixing)
     return PairGeometry(found.distances, found.basis, found.weights, found.harmonics)

@@ -2,8 +2,8 @@
 
 :func:`forces_at` is for compiled code. It looks for pairs among the candidates that
 :class:`so3lab.engine.pair_lists.PairLists` keeps, and raises a flag where they do not hold. :func:`go_on` is the loop
-around compiled code: go on until done or a pair list fails, mend it, go on. Dynamics and the ASE calculator are made
-of these two.
+around compiled code: go on until done or a pair list fails, make it anew, go on. Dynamics and the ASE calculator are
+made of these two.
 """
 
 import functools
@@ -16,11 +16,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from so3lab.engine.biases import Steering, bias_energies
-from so3lab.engine.energy_model import Dtype, ForceField, energy_and_forces, numerics
-from so3lab.engine.pair_lists import STALE, PairLists, Reach, Surroundings, find_surroundings
+from so3lab.engine.biases import BiasArrays, bias_energies
+from so3lab.engine.energy_model import Dtype, EnergyModel, energy_and_forces, precision
+from so3lab.engine.pair_lists import STALE, CandidatePairs, PairLists, PairListSpec, pairs_at
 from so3lab.machine.compilation import on_device
-from so3lab.structures.graph import Graph, Species, species_of, times_matrix, total_charge, unpaired_electrons
+from so3lab.structures.graph import (
+    AtomClasses,
+    Graph,
+    apply_per_structure,
+    atom_classes,
+    total_charge,
+    unpaired_electrons,
+)
 from so3lab.structures.neighbors import HostOrDevice
 
 
@@ -32,7 +39,7 @@ class StructureArrays(NamedTuple):
     structure_index: Int[Array, " atoms"]
     charges: Float[Array, " structures"]  # e
     unpaired: Float[Array, " structures"]
-    species: Species
+    atom_classes: AtomClasses
 
     @property
     def structures(self) -> int:
@@ -42,7 +49,7 @@ class StructureArrays(NamedTuple):
 
 def structure_arrays(structures: Sequence[ase.Atoms], dtype: Dtype) -> StructureArrays:
     """Arrays of structures on the device."""
-    with numerics(dtype):
+    with precision(dtype):
         real, whole = functools.partial(on_device, dtype=dtype), functools.partial(on_device, dtype=np.int32)
         sizes = [len(atoms) for atoms in structures]
         return StructureArrays(
@@ -51,7 +58,7 @@ def structure_arrays(structures: Sequence[ase.Atoms], dtype: Dtype) -> Structure
             whole(np.repeat(np.arange(len(sizes)), sizes)),
             real(np.array([total_charge(atoms) for atoms in structures])),
             real(np.array([unpaired_electrons(atoms) for atoms in structures])),
-            on_device(species_of(structures)),
+            on_device(atom_classes(structures)),
         )
 
 
@@ -59,7 +66,7 @@ class ForceSpec(NamedTuple):
     """What of an evaluation is compiled in as a constant."""
 
     energy: Callable
-    pairs: Reach
+    pairs: PairListSpec
     with_virial: bool
 
 
@@ -68,7 +75,7 @@ class Forces(NamedTuple):
 
     energy: Float[Array, " structures"]  # eV, of the force field
     forces: Float[Array, "atoms 3"]  # eV/Å, biases included
-    flaws: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
+    pair_list_flags: Int[Array, " structures"]  # not 0 when a pair list does not hold: the numbers are worth nothing
     bias: Float[Array, " structures"]  # eV, of restraints and pulls
     virial: Float[Array, "structures 3 3"] | None = None  # eV, gradient with respect to a strain, when asked for
     output: Any = None  # what the energy function returned beside the energies
@@ -78,10 +85,10 @@ def forces_at(
     spec: ForceSpec,
     parameters: Any,
     arrays: StructureArrays,
-    surroundings: Surroundings,
+    candidates: CandidatePairs,
     positions: Float[Array, "atoms 3"],
     cells: Float[Array, "structures 3 3"] | None,
-    steering: Steering | None = None,
+    biases: BiasArrays | None = None,
 ) -> Forces:
     """Forces at given positions, pair search and biases included; for compiled code.
 
@@ -89,36 +96,36 @@ def forces_at(
         spec: What is compiled in.
         parameters: Of the energy function.
         arrays: Of the structures.
-        surroundings: Candidates for pairs.
+        candidates: Candidates for pairs.
         positions: Å.
         cells: Å, rows; None when no structure is periodic.
-        steering: Biases.
+        biases: What to add, as arrays.
     """
     index, structures = arrays.structure_index, arrays.structures
-    wrapped, pairs, long_range, flaws = find_surroundings(surroundings, spec.pairs, positions, cells, index, structures)
+    wrapped, pairs, long_range, pair_list_flags = pairs_at(candidates, spec.pairs, positions, cells, index, structures)
     graph = Graph(
         wrapped, arrays.atomic_numbers, index, jnp.ones(len(arrays.atomic_numbers), bool), pairs.receivers,
         pairs.senders, pairs.mask, arrays.charges, arrays.unpaired, pairs.images, cells, long_range=long_range,
-        species=arrays.species,
+        atom_classes=arrays.atom_classes,
     )  # fmt: skip
     found = energy_and_forces(spec.energy, parameters, graph, with_strain=spec.with_virial)
-    if steering is None:
+    if biases is None:
         none = jnp.zeros_like(found.energies)
-        return Forces(found.energies, found.forces, flaws, none, found.strain_gradient, found.output)
+        return Forces(found.energies, found.forces, pair_list_flags, none, found.strain_gradient, found.output)
 
     def biased(_, graph, strain):
         """Biases know atoms as they move, which the graph's may be images of."""
         place, box = graph.positions, cells
         if strain is not None:
-            place = place + times_matrix(place, strain, index)
+            place = place + apply_per_structure(place, strain, index)
             box = cells + cells @ strain
-        return bias_energies(steering, place, arrays.masses, index, box, structures)
+        return bias_energies(biases, place, arrays.masses, index, box, structures)
 
     added = energy_and_forces(biased, None, graph._replace(positions=positions), with_strain=spec.with_virial)
     virial = None
     if found.strain_gradient is not None and added.strain_gradient is not None:
         virial = found.strain_gradient + added.strain_gradient
-    return Forces(found.energies, found.forces + added.forces, flaws, added.energies, virial, found.output)
+    return Forces(found.energies, found.forces + added.forces, pair_list_flags, added.energies, virial, found.output)
 
 
 Progress = TypeVar("Progress")
@@ -128,7 +135,7 @@ class Stop(NamedTuple):
     """Where compiled code stopped."""
 
     done: int  # how far it came
-    flaws: Int[np.ndarray, " structures"]  # of pair lists; all 0 when it is done
+    pair_list_flags: Int[np.ndarray, " structures"]  # of pair lists; all 0 when it is done
     positions: Float[HostOrDevice, "atoms 3"]  # Å, of the last good moment
     cells: Float[HostOrDevice, "structures 3 3"] | None  # Å, where they change
 
@@ -136,14 +143,14 @@ class Stop(NamedTuple):
 def go_on(
     lists: PairLists,
     progress: Progress,
-    advance: Callable[[Progress, Reach, Surroundings], Progress],
+    advance: Callable[[Progress, PairListSpec, CandidatePairs], Progress],
     stop_of: Callable[[Progress], Stop],
     give_up: Callable[[Progress, Bool[np.ndarray, " structures"]], Progress],
 ) -> Progress:
-    """Go on until done or a pair list fails; mend it where it failed; go on.
+    """Go on until done or a pair list fails; make it anew where it failed; go on.
 
     Args:
-        lists: The pair lists; they are mended.
+        lists: The pair lists, which are kept in order.
         progress: Where to begin.
         advance: Runs compiled code from where it stopped; its flags are those of this run alone.
         stop_of: Where it stopped.
@@ -152,18 +159,18 @@ def go_on(
     """
     fresh_since = -1
     while True:
-        progress = advance(progress, lists.reach, lists.surroundings)
+        progress = advance(progress, lists.spec, lists.candidates)
         stop = stop_of(progress)
-        flaws = stop.flaws
-        if not flaws.any():
+        pair_list_flags = stop.pair_list_flags
+        if not pair_list_flags.any():
             return progress
-        stale = (flaws & STALE) != 0
+        stale = (pair_list_flags & STALE) != 0
         if stale.any() and stop.done == fresh_since:
             progress = give_up(progress, stale)
-            flaws = np.where(stale, 0, flaws)
-        if flaws.any():
-            lists.mend(
-                int(np.bitwise_or.reduce(flaws)),
+            pair_list_flags = np.where(stale, 0, pair_list_flags)
+        if pair_list_flags.any():
+            lists.reallocate(
+                int(np.bitwise_or.reduce(pair_list_flags)),
                 np.asarray(stop.positions),
                 None if stop.cells is None else np.asarray(stop.cells),
             )
@@ -182,10 +189,10 @@ class ForceEvaluator:
         structures: All molecules or all cells; their positions are where the pair lists begin.
     """
 
-    def __init__(self, model: ForceField, structures: Sequence[ase.Atoms]):
+    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms]):
         self.model = model
         self._arrays = structure_arrays(structures, model.dtype)
-        with numerics(model.dtype):
+        with precision(model.dtype):
             self.lists = PairLists(structures, model.cutoff, model.long_range, model.dtype)
 
     def __call__(
@@ -204,19 +211,19 @@ class ForceEvaluator:
             with_virial: Whether the gradient with respect to a strain is wanted.
         """
         dtype, lists = self.model.dtype, self.lists
-        with numerics(dtype):
+        with precision(dtype):
             if cells is not None and lists.cells is not None and not np.array_equal(cells, lists.cells):
-                lists.gather(positions, cells)
+                lists.rebuild(positions, cells)
             places = np.asarray(positions, dtype)
             boxes = None if cells is None else np.asarray(cells, dtype)
 
-            def advance(_: Forces | None, reach: Reach, surroundings: Surroundings) -> Forces:
-                spec = ForceSpec(self.model.energy, reach, with_virial)
-                return _forces_at(spec, self.model.parameters, self._arrays, surroundings, places, boxes)
+            def advance(_: Forces | None, pair_list_spec: PairListSpec, candidates: CandidatePairs) -> Forces:
+                spec = ForceSpec(self.model.energy, pair_list_spec, with_virial)
+                return _forces_at(spec, self.model.parameters, self._arrays, candidates, places, boxes)
 
             def stop_of(found: Forces | None) -> Stop:
                 assert found is not None
-                return Stop(0, np.asarray(found.flaws), places, boxes)
+                return Stop(0, np.asarray(found.pair_list_flags), places, boxes)
 
             found = go_on(lists, None, advance, stop_of, _impossible)
             assert found is not None

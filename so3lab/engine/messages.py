@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.structures.graph import at_atoms, sum_at_atoms
+from so3lab.structures.graph import gather, segment_sum
 from so3lab.structures.neighbors import HostOrDevice
 
 
@@ -75,8 +75,8 @@ def attention_weights(
 
 
 def _weights_forward(heads: int, query, key, pair_filter, scale, i, j):
-    to_i = _sum_within_heads(at_atoms(query, i) * at_atoms(key, j) * pair_filter, heads)
-    to_j = _sum_within_heads(at_atoms(query, j) * at_atoms(key, i) * pair_filter, heads)
+    to_i = _sum_within_heads(gather(query, i) * gather(key, j) * pair_filter, heads)
+    to_j = _sum_within_heads(gather(query, j) * gather(key, i) * pair_filter, heads)
     kept = (query, key, pair_filter, scale, i, j, to_i, to_j)
     return (scale[:, None] * to_i, scale[:, None] * to_j), kept
 
@@ -86,17 +86,17 @@ def _weights_backward(heads: int, kept, gradients):
     atoms, features = query.shape
     gradient_i, gradient_j = gradients
     query_i, query_j, key_i, key_j = (
-        at_atoms(query, i),
-        at_atoms(query, j),
-        at_atoms(key, i),
-        at_atoms(key, j),
+        gather(query, i),
+        gather(query, j),
+        gather(key, i),
+        gather(key, j),
     )
     spread_i = _spread_over_heads(gradient_i * scale[:, None], features)
     spread_j = _spread_over_heads(gradient_j * scale[:, None], features)
     filtered_i, filtered_j = spread_i * pair_filter, spread_j * pair_filter
     return (
-        sum_at_atoms(atoms, (i, filtered_i * key_j), (j, filtered_j * key_i)),
-        sum_at_atoms(atoms, (j, filtered_i * query_i), (i, filtered_j * query_j)),
+        segment_sum(atoms, (i, filtered_i * key_j), (j, filtered_j * key_i)),
+        segment_sum(atoms, (j, filtered_i * query_i), (i, filtered_j * query_j)),
         spread_i * query_i * key_j + spread_j * query_j * key_i,
         jnp.sum(gradient_i * to_i + gradient_j * to_j, axis=-1),
         None,
@@ -121,10 +121,10 @@ def weighted_sums(
 
 def _sums(to_receivers, to_senders, values, i, j):
     atoms, features = values.shape
-    return sum_at_atoms(
+    return segment_sum(
         atoms,
-        (i, _spread_over_heads(to_receivers, features) * at_atoms(values, j)),
-        (j, _spread_over_heads(to_senders, features) * at_atoms(values, i)),
+        (i, _spread_over_heads(to_receivers, features) * gather(values, j)),
+        (j, _spread_over_heads(to_senders, features) * gather(values, i)),
     )
 
 
@@ -135,11 +135,11 @@ def _sums_forward(to_receivers, to_senders, values, i, j):
 def _sums_backward(kept, gradient):
     to_receivers, to_senders, values, i, j = kept
     (atoms, features), heads = values.shape, to_receivers.shape[1]
-    gradient_i, gradient_j = at_atoms(gradient, i), at_atoms(gradient, j)
+    gradient_i, gradient_j = gather(gradient, i), gather(gradient, j)
     return (
-        _sum_within_heads(gradient_i * at_atoms(values, j), heads),
-        _sum_within_heads(gradient_j * at_atoms(values, i), heads),
-        sum_at_atoms(
+        _sum_within_heads(gradient_i * gather(values, j), heads),
+        _sum_within_heads(gradient_j * gather(values, i), heads),
+        segment_sum(
             atoms,
             (j, _spread_over_heads(to_receivers, features) * gradient_i),
             (i, _spread_over_heads(to_senders, features) * gradient_j),

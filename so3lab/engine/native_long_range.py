@@ -11,9 +11,9 @@ from so3lab.engine.kernels import (
     TRUNCATED,
     FarAtoms,
     FarConstants,
-    Heads,
+    HeadLayout,
     far_energies,
-    places_of,
+    pair_inputs,
 )
 from so3lab.network.pairwise import Term, atomic_term, long_range_terms
 from so3lab.network.pairwise.dispersion import oscillators
@@ -34,7 +34,7 @@ def native_long_range_terms(
     both terms."""
     if charges is None or ratios is None:
         return long_range_terms(charges, ratios, graph, strain, settings)
-    far = graph.far
+    far = graph.long_range_graph
     assert far.long_range is not None
     structures, sigma, ends = far.num_structures, settings.screening_length, truncation(settings, far)
     cells, exact = far.long_range.periodic, settings.electrostatics == "exact"
@@ -46,12 +46,12 @@ def native_long_range_terms(
     cutoff = np.inf if ends is None else ends.cutoff
     end_of_charges = (0.0, 0.0, 0.0) if ends is None else (*end_of_coulomb(cutoff, sigma), BLEND_START * cutoff)
     constants = FarConstants(
-        Heads(settings.num_heads, settings.degrees), units.bohr, units.hartree, units.coulomb_constant,
+        HeadLayout(settings.num_heads, settings.degrees), units.bohr, units.hartree, units.coulomb_constant,
         settings.dispersion_scale, cutoff, settings.dispersion_damping, sigma, *end_of_charges,
     )  # fmt: skip
     polarizability, ratio = oscillators(ratios, far)
     dispersion, coulomb = far_energies(
-        constants, places_of(far, strain), FarAtoms(polarizability, charges), ratio, kind.astype(jnp.int32)
+        constants, pair_inputs(far, strain), FarAtoms(polarizability, charges), ratio, kind.astype(jnp.int32)
     )
     if ends is not None and settings.electrostatics == "wolf":
         coulomb = coulomb + self_energies(charges, far, ends, sigma)

@@ -2,8 +2,8 @@
 
 Candidates of a small molecule are all its pairs, whatever it does. Everything else gets the pairs within the
 cutoff plus ``SKIN``, among which are all that matter until an atom has moved by half the skin. A step that finds
-this, or finds more pairs than there is room for, raises a flag in compiled code: its numbers are worth nothing,
-and the host mends the lists at the last good positions (:meth:`PairLists.mend`).
+this, or finds more pairs than fit, raises a flag in compiled code: its numbers are worth nothing,
+and the host renews the lists at the last good positions (:meth:`PairLists.reallocate`).
 
 Several structures share one list, their atoms one after another; pairs are found among atoms of the same structure.
 
@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int
 
 from so3lab.machine.compilation import on_device
 from so3lab.network.pairwise.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
-from so3lab.structures.graph import LongRange, times_matrix
+from so3lab.structures.graph import LongRange, apply_per_structure
 from so3lab.structures.neighbors import (
     Candidates,
     PaddedPairs,
@@ -36,25 +36,25 @@ SKIN = 1.5
 """Å beyond the cutoff in which candidates are gathered."""
 ALL_PAIRS_UP_TO = 200
 """Atoms of the largest molecule whose candidates are all pairs."""
-FULL, STALE = 1, 2
-"""Flags: no room for pairs; an atom moved further than the skin allows."""
-_SPARE, _SPARE_FOR_CELLS = 1 / 12, 1 / 4
-"""Room for pairs beyond those that are there, as a share of them: for pairs that come and go, and for cells that shrink
-to four fifths of their volume before anything is compiled again."""
+OVERFLOW, STALE = 1, 2
+"""Flags: more pairs than fit; an atom moved further than the skin allows."""
+_EXTRA, _EXTRA_FOR_CELLS = 1 / 12, 1 / 4
+"""Capacity for pairs beyond those that are there, as a share of them: for pairs that come and go, and for cells that
+shrink to four fifths of their volume before anything is compiled again."""
 _MOST_SWELLING = 1.2
 """Change of a cell's volume up to which the waves of its electrostatics stay those of the start."""
 
 
-class Reach(NamedTuple):
+class PairListSpec(NamedTuple):
     """How far the pair lists reach and how many pairs they hold; constants of compiled code."""
 
     cutoff: float  # Å
-    room: int
+    capacity: int
     far_cutoff: float | None  # Å; None when far pairs do not depend on positions, or there are none
     cells_change: bool
 
 
-class Surroundings(NamedTuple):
+class CandidatePairs(NamedTuple):
     """What the pairs are found from, for compiled code."""
 
     candidates: Candidates
@@ -65,64 +65,66 @@ class Surroundings(NamedTuple):
     gathered_cells: Float[Array, "structures 3 3"] | None
 
 
-class Found(NamedTuple):
+class PairsAt(NamedTuple):
     """The pairs at some positions."""
 
     positions: Float[Array, "atoms 3"]  # Å; near the cell when there is one
     pairs: PaddedPairs
     long_range: LongRange | None
-    flaws: Int[Array, " structures"]  # 0, or a sum of flags
+    pair_list_flags: Int[Array, " structures"]  # 0, or a sum of flags
 
 
-def find_surroundings(
-    surroundings: Surroundings,
-    reach: Reach,
+def pairs_at(
+    candidate_pairs: CandidatePairs,
+    spec: PairListSpec,
     positions: Float[Array, "atoms 3"],
     cells: Float[Array, "structures 3 3"] | None,
     structure_index: Int[Array, " atoms"],
     structures: int,
-) -> Found:
+) -> PairsAt:
     """Pairs, near and far, at these positions and cells in Å; for compiled code."""
-    flaws = jnp.zeros(structures, jnp.int32)
-    if surroundings.gathered_at is not None:
-        too_far = _left_the_skin(surroundings, reach, positions, cells, structure_index).astype(jnp.int32)
-        flaws = flaws + STALE * (too_far.max()[None] if structures == 1 else flaws.at[structure_index].max(too_far))
-    if surroundings.origins is not None and cells is not None:
-        origins = surroundings.origins.astype(positions.dtype)
-        positions = positions - times_matrix(origins, cells, structure_index)
+    pair_list_flags = jnp.zeros(structures, jnp.int32)
+    if candidate_pairs.gathered_at is not None:
+        too_far = _left_the_skin(candidate_pairs, spec, positions, cells, structure_index).astype(jnp.int32)
+        pair_list_flags = pair_list_flags + STALE * (
+            too_far.max()[None] if structures == 1 else pair_list_flags.at[structure_index].max(too_far)
+        )
+    if candidate_pairs.origins is not None and cells is not None:
+        origins = candidate_pairs.origins.astype(positions.dtype)
+        positions = positions - apply_per_structure(origins, cells, structure_index)
 
-    def among(candidates: Candidates, cutoff: float, room: int) -> PaddedPairs:
+    def among(candidates: Candidates, cutoff: float, capacity: int) -> PaddedPairs:
         translations = None
         if candidates.images is not None and cells is not None:
             own = structure_index[candidates.receivers] if structures > 1 else structure_index
-            translations = times_matrix(jnp.asarray(candidates.images).astype(positions.dtype), cells, own)
-        return find_pairs(positions, candidates, cutoff, room, translations)
+            translations = apply_per_structure(jnp.asarray(candidates.images).astype(positions.dtype), cells, own)
+        return find_pairs(positions, candidates, cutoff, capacity, translations)
 
-    pairs, long_range = among(surroundings.candidates, reach.cutoff, reach.room), surroundings.fixed
-    flaws = flaws + FULL * pairs.overflow
-    if long_range is not None and surroundings.far_candidates is not None and reach.far_cutoff is not None:
-        far = surroundings.far_candidates  # energies end smoothly at the cutoff, whoever is listed beyond
+    pairs, long_range = among(candidate_pairs.candidates, spec.cutoff, spec.capacity), candidate_pairs.fixed
+    pair_list_flags = pair_list_flags + OVERFLOW * pairs.overflow
+    if long_range is not None and candidate_pairs.far_candidates is not None and spec.far_cutoff is not None:
+        far = candidate_pairs.far_candidates  # energies end smoothly at the cutoff, whoever is listed beyond
         long_range = long_range._replace(
             receivers=far.receivers, senders=far.senders, mask=jnp.arange(len(far.receivers)) < far.size,
             images=far.images,
         )  # fmt: skip
-    return Found(positions, pairs, long_range, flaws)
+    return PairsAt(positions, pairs, long_range, pair_list_flags)
 
 
-def _left_the_skin(surroundings: Surroundings, reach: Reach, positions, cells, structure_index):
+def _left_the_skin(candidate_pairs: CandidatePairs, spec: PairListSpec, positions, cells, structure_index):
     """Which atoms have moved so far that a pair could be missing; a change of the cell counts for all its atoms.
 
     When rows of a cell went from C to C M, a pair that is now d long was at most \\|M^-1\\| (d + 2 u) long where the
     candidates were gathered, with u the largest displacement relative to the moving cell.
     """
-    assert surroundings.gathered_at is not None
-    if not reach.cells_change:
-        return jnp.sum((positions - surroundings.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
-    unit, longest = jnp.eye(3, dtype=positions.dtype), max(reach.cutoff, reach.far_cutoff or 0.0)
-    back = jnp.linalg.solve(cells, surroundings.gathered_cells)
-    forth = jnp.linalg.solve(surroundings.gathered_cells, cells)
+    assert candidate_pairs.gathered_at is not None
+    if not spec.cells_change:
+        return jnp.sum((positions - candidate_pairs.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
+    unit, longest = jnp.eye(3, dtype=positions.dtype), max(spec.cutoff, spec.far_cutoff or 0.0)
+    back = jnp.linalg.solve(cells, candidate_pairs.gathered_cells)
+    forth = jnp.linalg.solve(candidate_pairs.gathered_cells, cells)
     swelling = 1.0 + jnp.sqrt(jnp.sum((back - unit) ** 2, axis=(1, 2)))
-    off = positions - times_matrix(surroundings.gathered_at, forth, structure_index)
+    off = positions - apply_per_structure(candidate_pairs.gathered_at, forth, structure_index)
     allowed = 0.5 * ((longest + SKIN) / swelling - longest)
     allowed = allowed if len(allowed) == 1 else allowed[structure_index]
     return (jnp.sum(off * off, axis=1) > allowed**2) | (allowed <= 0)
@@ -157,18 +159,18 @@ class PairLists:
         if all(periodic):
             self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
         self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
-        self._spare = _SPARE_FOR_CELLS if cells_change else _SPARE
+        self._extra = _EXTRA_FOR_CELLS if cells_change else _EXTRA
         self._near = _List(cutoff, cells_change)
         self._far: _List | None = None
         self._fixed: LongRange | None = None
-        self._room = 0  # for pairs of the network; only grows
+        self._capacity = 0  # for pairs of the network; only grows
         self._needs = needs
         self._fixed_volumes: np.ndarray | None = None
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
             self._far = None if far is None else _List(far, cells_change)
-        self.gather(np.concatenate([atoms.positions for atoms in structures]), self._cells)
+        self.rebuild(np.concatenate([atoms.positions for atoms in structures]), self._cells)
 
     def _make_fixed(self) -> None:
         assert self._needs is not None
@@ -177,22 +179,22 @@ class PairLists:
             self._fixed_volumes = np.abs(np.linalg.det(self._cells))
 
     @property
-    def reach(self) -> Reach:
+    def spec(self) -> PairListSpec:
         """The constants of compiled code."""
         far = None if self._far is None else self._far.cutoff
-        return Reach(self._near.cutoff, self._room, far, self._cells_change)
+        return PairListSpec(self._near.cutoff, self._capacity, far, self._cells_change)
 
     @property
     def cells(self) -> Float[np.ndarray, "structures 3 3"] | None:
         """Cells at the last gathering in Å, missing vectors of slabs and wires completed; None for molecules."""
         return self._cells
 
-    def gather(
+    def rebuild(
         self,
         positions: Float[np.ndarray, "atoms 3"],
         cells: Float[np.ndarray, "structures 3 3"] | None = None,
     ) -> None:
-        """Take the candidates around these positions, in Å, and make room for the pairs that are there."""
+        """Take the candidates around these positions, in Å, and allocate for the pairs that are there."""
         at = np.asarray(positions, self._dtype)
         if cells is not None:
             self._cells = np.asarray(cells, np.float64)
@@ -212,10 +214,10 @@ class PairLists:
         near = self._candidates(self._near, wrapped)
         far = None if self._far is None else self._candidates(self._far, wrapped)
         present = self._count_near(near, wrapped)
-        if present > self._room:
-            self._room = self._roomy(present)
+        if present > self._capacity:
+            self._capacity = self._capacity_for(present)
         if all(self._meet_all):
-            self._room = min(self._room, len(near.receivers))
+            self._capacity = min(self._capacity, len(near.receivers))
         gathered_at = at.copy()
         for meets_all, rows in zip(self._meet_all, self._rows(), strict=True):
             gathered_at[rows] = np.nan if meets_all else at[rows]  # NaN is never further away than anything
@@ -228,25 +230,25 @@ class PairLists:
             None if all(self._meet_all) else gathered_at,
             gathered_cells,
         )
-        self.surroundings = Surroundings(*on_device(parts))
+        self.candidates = CandidatePairs(*on_device(parts))
 
-    def mend(
+    def reallocate(
         self,
-        flaws: int,
+        pair_list_flags: int,
         positions: Float[np.ndarray, "atoms 3"],
         cells: Float[np.ndarray, "structures 3 3"] | None = None,
     ) -> None:
-        """Gather at these positions, in Å, from which a step went wrong, with more room where it was short."""
-        if flaws & FULL:
-            self._room = self._roomy(self._room + self._room // 8)
-        self.gather(positions, cells)
+        """Gather at these positions, in Å, from which a step went wrong, with more capacity where it was short."""
+        if pair_list_flags & OVERFLOW:
+            self._capacity = self._capacity_for(self._capacity + self._capacity // 8)
+        self.rebuild(positions, cells)
 
     def state(self) -> dict[str, np.ndarray]:
         """What makes the lists again exactly as they are (:meth:`restore`)."""
-        rooms = [self._room, *(one.room for one in (self._near, self._far) if one is not None)]
-        state = {"room": np.array(rooms)}
-        if self.surroundings.gathered_at is not None:
-            state["gathered_at"] = np.asarray(self.surroundings.gathered_at)
+        capacities = [self._capacity, *(one.capacity for one in (self._near, self._far) if one is not None)]
+        state = {"capacity": np.array(capacities)}
+        if self.candidates.gathered_at is not None:
+            state["gathered_at"] = np.asarray(self.candidates.gathered_at)
         if self._cells_change and self._cells is not None:
             state["gathered_cells"] = np.asarray(self._cells)
         return state
@@ -254,17 +256,17 @@ class PairLists:
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """The lists that :meth:`state` told of."""
         lists = [one for one in (self._near, self._far) if one is not None]
-        self._room, *rooms = state["room"].tolist()
-        for one, room in zip(lists, rooms, strict=True):
-            one.room = room
+        self._capacity, *capacities = state["capacity"].tolist()
+        for one, capacity in zip(lists, capacities, strict=True):
+            one.capacity = capacity
         if "gathered_at" in state:
             start = np.concatenate([atoms.positions for atoms in self._structures])
             at = np.where(np.isnan(state["gathered_at"]), start, state["gathered_at"])
-            self.gather(at, state.get("gathered_cells"))
+            self.rebuild(at, state.get("gathered_cells"))
 
-    def _roomy(self, count: int) -> int:
-        """Room for so many pairs and some more."""
-        return _in_eights(count + max(int(count * self._spare), 8))
+    def _capacity_for(self, count: int) -> int:
+        """Capacity for so many pairs and some more."""
+        return _in_eights(count + max(int(count * self._extra), 8))
 
     def _rows(self) -> list[slice]:
         """The atoms of each structure."""
@@ -299,23 +301,23 @@ class PairLists:
                 i, j, images = pair_list(positions[rows], one.cutoff + SKIN, *self._box(number))
             parts.append((np.asarray(i) + rows.start, np.asarray(j) + rows.start, images))
         i, j, images = (np.concatenate(some).astype(np.int32) for some in zip(*parts, strict=True))
-        room = len(i) if all(self._meet_all) else one.room_for(len(i))
-        padded = [np.pad(x, [(0, room - len(i))] + [(0, 0)] * (x.ndim - 1)) for x in (i, j, images)]
+        capacity = len(i) if all(self._meet_all) else one.capacity_for(len(i))
+        padded = [np.pad(x, [(0, capacity - len(i))] + [(0, 0)] * (x.ndim - 1)) for x in (i, j, images)]
         return Candidates(padded[0], padded[1], None if self._cells is None else padded[2], len(i))
 
 
 @dataclass
 class _List:
-    """One pair list: how far it reaches, and the room for its candidates, which only grows."""
+    """One pair list: how far it reaches, and the capacity for its candidates, which only grows."""
 
     cutoff: float  # Å
     cells_change: bool
-    room: int = 0
+    capacity: int = 0
 
-    def room_for(self, count: int) -> int:
-        if count > self.room:
-            self.room = _in_eights(count + max(count // (4 if self.cells_change else 8), 64))
-        return self.room
+    def capacity_for(self, count: int) -> int:
+        if count > self.capacity:
+            self.capacity = _in_eights(count + max(count // (4 if self.cells_change else 8), 64))
+        return self.capacity
 
 
 def _in_eights(count: int) -> int:

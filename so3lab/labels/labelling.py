@@ -25,7 +25,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab.labels import methods
-from so3lab.machine.checksum import fingerprint
+from so3lab.machine.checksum import checksum
 
 NET_FORCE_LIMIT = 1e-3
 """Largest accepted component of the sum of all forces, eV/Å."""
@@ -111,7 +111,7 @@ def label(
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("ab") as journal:
         for count, (i, result) in enumerate(_results(jobs, pickle.dumps(factory), processes, executor), 1):
-            record = {"frame": i, "structure": _fingerprint(frames[i]), "level": name, **result}
+            record = {"frame": i, "structure": _checksum(frames[i]), "level": name, **result}
             journal.write(json.dumps(record, allow_nan=False).encode() + b"\n")
             journal.flush()
             os.fsync(journal.fileno())
@@ -164,9 +164,9 @@ def net_force_and_torque(
     return float(np.abs(forces.sum(axis=0)).max()), float(np.abs(torque).max())
 
 
-def _fingerprint(atoms: Atoms) -> str:
+def _checksum(atoms: Atoms) -> str:
     """Changes when elements, positions or cell change in any bit."""
-    return fingerprint(atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
+    return checksum(atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
 
 
 # --- one frame -------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def _parse(journal: Path) -> tuple[dict[int, dict[str, Any]], int]:
 
 def _check_same_run(records: dict[int, dict[str, Any]], frames: Sequence[Atoms], level: str | None) -> None:
     for i, record in records.items():
-        if not 0 <= i < len(frames) or record["structure"] != _fingerprint(frames[i]):
+        if not 0 <= i < len(frames) or record["structure"] != _checksum(frames[i]):
             raise ValueError(
                 f"the journal must belong to these {len(frames)} frames, but its frame {i} is another "
                 "structure; give another journal file"

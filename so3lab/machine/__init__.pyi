@@ -1,7 +1,6 @@
 from . import files as files
 from .c_compiler import Unavailable as Unavailable
 from .c_compiler import compile_ahead as compile_ahead
-from .checksum import fingerprint as fingerprint
 from .compilation import avoid_known_faults as avoid_known_faults
 from .compilation import enable_compilation_cache as enable_compilation_cache
 from .compilation import on_device as on_device

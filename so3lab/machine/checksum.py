@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 
-def fingerprint(*arrays: Any) -> str:
+def checksum(*arrays: Any) -> str:
     """Sixteen hexadecimal digits that change with any bit and any shape."""
     digest = hashlib.sha256()
     for array in arrays:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def completed(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """A temporary file beside ``target`` that takes its place only if the block ends well."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
@@ -19,7 +19,7 @@ def completed(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def file_lock(lock: Path) -> Iterator[None]:
     """Wait until no other process or thread holds ``lock``; the system frees it when a holder dies."""
     with lock.open("a+b") as file:
         try:

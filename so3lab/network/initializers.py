@@ -13,20 +13,20 @@ from flax import nnx
 Initializer = Callable[..., jax.Array | jax.ShapeDtypeStruct]
 
 
-class ShapesOnly:
+class AbstractRngs:
     """Takes the place of ``nnx.Rngs``: weights get a shape and no values."""
 
-    def params(self) -> "ShapesOnly":
+    def params(self) -> "AbstractRngs":
         """What an initializer gets instead of a random key."""
         return self
 
 
-Rngs = nnx.Rngs | ShapesOnly
+Rngs = nnx.Rngs | AbstractRngs
 
 
 def _unless_in_shapes(initializer: Callable[..., jax.Array]) -> Initializer:
     def start(key, shape, dtype=jnp.float32):
-        if isinstance(key, ShapesOnly):
+        if isinstance(key, AbstractRngs):
             return jax.ShapeDtypeStruct(shape, dtype)
         return initializer(key, shape, dtype)
 

@@ -28,7 +28,7 @@ from so3lab.network.initializers import Rngs, dense, embedding, embedding_normal
 from so3lab.network.pairwise import ShortRangeRepulsion, Term, atomic_term, long_range_terms
 from so3lab.network.readout import ACTIVATIONS, EnergyHead, HirshfeldRatios, PartialCharges
 from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.structures.graph import Graph, at_atoms, displacements, sum_at_atoms, sum_per_structure
+from so3lab.structures.graph import Graph, displacements, gather, segment_sum, sum_per_structure
 
 
 class PairGeometry(NamedTuple):
@@ -134,24 +134,22 @@ class EuclideanAttention(nnx.Module):
         """
         settings, i, j = self.settings, graph.receivers, graph.senders
         activation, degrees = ACTIVATIONS[settings.qk_activation], settings.degrees
-        invariants = None if chi is None else contract(at_atoms(chi, j) - at_atoms(chi, i), degrees)
+        invariants = None if chi is None else contract(gather(chi, j) - gather(chi, i), degrees)
 
         def weigh(query: HeadProjection, key: HeadProjection, pair_filter: Filter) -> Float[Array, "2 pairs heads"]:
             q, k = activation(query(x)), activation(key(x))  # [atoms, heads, width]
             w = pair_filter(pairs.basis, invariants)  # [pairs, heads, width]
-            to_i = jnp.sum(at_atoms(q, i) * w * at_atoms(k, j), axis=-1)
-            to_j = jnp.sum(at_atoms(q, j) * w * at_atoms(k, i), axis=-1)
+            to_i = jnp.sum(gather(q, i) * w * gather(k, j), axis=-1)
+            to_j = jnp.sum(gather(q, j) * w * gather(k, i), axis=-1)
             return (pairs.weights / settings.attention_norm(q.shape[1]))[:, None] * jnp.stack([to_i, to_j])
 
         alpha = weigh(self.query_features, self.key_features, self.filter_features)  # [2, pairs, heads]
         beta = weigh(self.query_euclidean, self.key_euclidean, self.filter_euclidean)  # [2, pairs, degrees]
         v = self.value_features(x)  # [atoms, heads, width]
-        dx = sum_at_atoms(
-            x.shape[0], (i, alpha[0][:, :, None] * at_atoms(v, j)), (j, alpha[1][:, :, None] * at_atoms(v, i))
-        )
+        dx = segment_sum(x.shape[0], (i, alpha[0][:, :, None] * gather(v, j)), (j, alpha[1][:, :, None] * gather(v, i)))
         spread = jnp.asarray(order_to_degree(degrees).T, x.dtype)  # [degrees, orders]
         reversed_harmonics = pairs.harmonics * jnp.asarray(parity(degrees), x.dtype)
-        dchi = sum_at_atoms(
+        dchi = segment_sum(
             x.shape[0],
             (i, (beta[0] @ spread) * pairs.harmonics),
             (j, (beta[1] @ spread) * reversed_harmonics),

@@ -13,20 +13,20 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import Fit, collapse, explain_path
+from so3lab.engine.compressed_filters import Fit, compress_filters, explain_path
 from so3lab.engine.energy_model import (
     Dtype,
     EnergyForces,
+    EnergyModel,
     FastParameters,
-    ForceField,
     energy_and_forces,
     energy_function,
     network_definition,
-    numerics,
+    precision,
     run_network,
 )
 from so3lab.engine.forces import ForceEvaluator
-from so3lab.machine.checksum import fingerprint
+from so3lab.machine.checksum import checksum
 from so3lab.network.pairwise.long_range import explain_far, long_range_needs, needs_mesh, with_long_range
 from so3lab.network.settings import Electrostatics, ModelSettings
 from so3lab.network.so3krates import AttentionWeights, So3krates
@@ -41,7 +41,7 @@ from so3lab.potential.model_file import (
 from so3lab.structures.graph import Graph, build_graph
 from so3lab.structures.neighbors import check_finite, complete_cell
 
-COLLAPSE_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
+FILTER_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
 
 ENERGY_TERMS = ("learned", "repulsion", "electrostatics", "dispersion")
@@ -129,7 +129,7 @@ class Potential:
     @classmethod
     def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
         """An untrained potential with random weights."""
-        with numerics("float32"):
+        with precision("float32"):
             parameters = _initial_parameters(settings, seed)
         return cls(settings, parameters, **more).astype(dtype)
 
@@ -158,7 +158,7 @@ class Potential:
 
     def astype(self, dtype: Dtype) -> "Potential":
         """The same potential computing in another precision."""
-        with numerics(dtype):
+        with precision(dtype):
             parameters = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), self.parameters)
         return replace(self, parameters=parameters, dtype=dtype)
 
@@ -168,43 +168,43 @@ class Potential:
         return nnx.merge(network_definition(self.settings), self.parameters)
 
     @functools.cached_property
-    def fingerprint(self) -> str:
+    def checksum(self) -> str:
         """Tells this potential from others by settings, weights and element shifts, not by its precision alone."""
         about = f"{self.settings.to_dict()} {sorted(self.energy_shifts.items())}"
         weights = (np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(self.parameters))
-        return fingerprint(np.frombuffer(about.encode(), np.uint8), *weights)
+        return checksum(np.frombuffer(about.encode(), np.uint8), *weights)
 
     @functools.cached_property
-    def collapse_fit(self) -> Fit:
+    def filter_fit(self) -> Fit:
         """Radial filters in the fast form that dynamics and minimization use, with the error of the fit."""
         parameters = flat_parameters(self.parameters)
         _check_finite(parameters)
-        with numerics(self.dtype):
-            return collapse(self.settings, parameters, self.dtype)
+        with precision(self.dtype):
+            return compress_filters(self.settings, parameters, self.dtype)
 
     @property
-    def collapses(self) -> bool:
+    def uses_compressed_filters(self) -> bool:
         """Whether the fast form reproduces the filters to rounding, so that it is used."""
-        fit = self.collapse_fit
-        return fit.largest_error < COLLAPSE_TOLERANCE[self.dtype] * max(fit.largest_filter, 1.0)
+        fit = self.filter_fit
+        return fit.largest_error < FILTER_TOLERANCE[self.dtype] * max(fit.largest_filter, 1.0)
 
     @property
-    def force_field(self) -> ForceField:
+    def energy_model(self) -> EnergyModel:
         """The energy function with its parameters, in the fast form, for dynamics and minimization."""
         energy, needs = energy_function(self.settings), long_range_needs(self.settings)
-        return ForceField(energy, self.fast_parameters, self.settings.cutoff, self.dtype, needs)
+        return EnergyModel(energy, self.fast_parameters, self.settings.cutoff, self.dtype, needs)
 
     @property
     def fast_parameters(self) -> nnx.State | FastParameters:
         """Parameters with radial filters in their fast form where that is exact to rounding, as they are elsewhere."""
-        if not self.collapses:
+        if not self.uses_compressed_filters:
             return self.parameters
-        return FastParameters(self.parameters, self.collapse_fit.collapsed)
+        return FastParameters(self.parameters, self.filter_fit.filters)
 
     def explain(self, atoms: ase.Atoms) -> dict[str, str]:
         """Which path a structure takes in dynamics and minimization, and why, one sentence for each part."""
         self.check_structure(atoms)
-        path = explain_path(self.settings, self.collapse_fit, self.collapses, atoms)
+        path = explain_path(self.settings, self.filter_fit, self.uses_compressed_filters, atoms)
         return path | explain_far(atoms, long_range_needs(self.settings))
 
     def with_electrostatics(self, mode: Electrostatics, long_range_cutoff: float | None = None) -> "Potential":
@@ -292,7 +292,7 @@ class Potential:
     def _predict_batch(self, structures: Sequence[ase.Atoms], attention: bool) -> list[Result]:
         graph = build_graph(structures, self.settings.cutoff, dtype=self.dtype)
         graph = with_long_range(graph, structures, long_range_needs(self.settings))
-        with numerics(self.dtype):
+        with precision(self.dtype):
             raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
         stops = np.cumsum([len(atoms) for atoms in structures])
         return [
@@ -303,7 +303,7 @@ class Potential:
     def evaluator(self, atoms: ase.Atoms) -> ForceEvaluator:
         """Forces of one structure at changing positions, in the fast form; for :meth:`result_of`."""
         self.check_structure(atoms)
-        return ForceEvaluator(self.force_field._replace(energy=_prediction(self.settings)), [atoms])
+        return ForceEvaluator(self.energy_model._replace(energy=_prediction(self.settings)), [atoms])
 
     def result_of(
         self,

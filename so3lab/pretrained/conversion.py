@@ -134,7 +134,7 @@ def _potential(converted: _Converted, name: str, dtype: Dtype) -> Potential:
         "converted": datetime.date.today().isoformat(),
         **converted.about,
     }
-    if fingerprint(tensors) == SO3LR_TENSORS:
+    if checksum(tensors) == SO3LR_TENSORS:
         metadata |= {"name": "SO3LR", "licence": LICENCE, "citation": SO3LR_CITATION}
     if _has_untrained_spin(tensors):
         settings = replace(settings, spin_trained=False)
@@ -153,7 +153,7 @@ def _has_untrained_spin(tensors: Tree) -> bool:
     return values is not None and hashlib.sha256(values.tobytes()).hexdigest() == UNTRAINED_SPIN
 
 
-def fingerprint(tensors: Tree) -> str:
+def checksum(tensors: Tree) -> str:
     """The sha256 of parameters, names included, whatever file they came in."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -166,7 +166,7 @@ def fingerprint(tensors: Tree) -> str:
 def is_published_so3lr(potential: Potential) -> bool:
     """Whether a potential is the published network, bit for bit and with the published settings."""
     tensors = {name: np.asarray(value) for name, value in flat_parameters(potential.parameters).items()}
-    return potential.settings == SO3LR_SETTINGS and fingerprint(tensors) == SO3LR_TENSORS
+    return potential.settings == SO3LR_SETTINGS and checksum(tensors) == SO3LR_TENSORS
 
 
 def _sha256(file: Path) -> str:

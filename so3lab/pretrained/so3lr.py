@@ -6,7 +6,7 @@ from pathlib import Path
 
 from so3lab.engine.energy_model import Dtype
 from so3lab.machine import paths
-from so3lab.machine.files import only_one
+from so3lab.machine.files import file_lock
 from so3lab.network.settings import Electrostatics
 from so3lab.potential.model_file import SUFFIX
 from so3lab.potential.potential import Potential
@@ -90,7 +90,7 @@ def _from_cache(tell: Tell) -> Potential:
             potential = potential_from_torch(installed_model() or fetched_model(Path(folder), tell), MODEL)
         tell(CREDIT)
         return potential
-    with only_one(target.with_name("so3lr.lock")):
+    with file_lock(target.with_name("so3lr.lock")):
         if (potential := _sound(target)) is not None:  # another process made it while we waited
             return potential
         if target.exists():

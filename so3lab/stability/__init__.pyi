@@ -1,6 +1,6 @@
-from .book import Stability as Stability
-from .criterion import Verdict as Verdict
-from .criterion import judge as judge
+from .accumulator import Stability as Stability
+from .criterion import BondVerdict as BondVerdict
+from .criterion import first_unstable_frame as first_unstable_frame
 from .criterion import survival_interval as survival_interval
 from .study import reference_for as reference_for
-from .study import study as study
+from .study import run_stability as run_stability

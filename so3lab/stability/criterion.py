@@ -8,7 +8,7 @@ from jaxtyping import Float
 from so3lab.observables import STABILITY_TOLERANCE
 
 
-class Verdict(NamedTuple):
+class BondVerdict(NamedTuple):
     """What the bond criterion says about one trajectory."""
 
     stable_frames: int
@@ -19,11 +19,11 @@ class Verdict(NamedTuple):
     """Index of the bond that strayed farthest."""
 
 
-def judge(
+def first_unstable_frame(
     lengths: Float[np.ndarray, "frames bonds"],
     mean_lengths: Float[np.ndarray, " bonds"] | None = None,
     tolerance: float = STABILITY_TOLERANCE,
-) -> Verdict:
+) -> BondVerdict:
     """Until which frame a trajectory is stable: the first in which a bond strays from its mean by more than 0.5 Å.
 
     Args:
@@ -47,8 +47,8 @@ def judge(
         mean_lengths = lengths[: max(stable, 1)].mean(axis=0)
     deviation = np.abs(lengths[: stable + 1] - mean_lengths)
     if not deviation.size:
-        return Verdict(stable, np.zeros(len(deviation)), 0)
-    return Verdict(stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1]))
+        return BondVerdict(stable, np.zeros(len(deviation)), 0)
+    return BondVerdict(stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1]))
 
 
 def survival_interval(survived: int, replicas: int, sigmas: float = 2.0) -> tuple[float, float]:

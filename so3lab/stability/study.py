@@ -14,10 +14,10 @@ from so3lab.datasets.sources import BUNDLED
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.runs import run_replicas
 from so3lab.dynamics.simulation import Ensemble, SimulationError
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables import STABILITY_TOLERANCE, bonds
 from so3lab.potential.potential import Potential
-from so3lab.stability.book import Book, Stability
+from so3lab.stability.accumulator import Stability, StabilityAccumulator
 
 LIMITS = Limits(bond_stretch=2.0, energy_jump=None, heat=None)
 """What ends a replica's run before its time, found at every step.
@@ -45,8 +45,8 @@ def reference_for(potential: Potential, atoms: ase.Atoms) -> tuple[Dataset | Non
     return sampled, data.select(held_out) if held_out else None
 
 
-def study(
-    potential: Potential | ForceField,
+def run_stability(
+    potential: Potential | EnergyModel,
     atoms: ase.Atoms,
     *,
     temperatures_K: Sequence[float] = (300.0, 500.0),
@@ -71,7 +71,7 @@ def study(
     kept in memory, 12 bytes per atom, replica and frame; nothing else of the frames is.
 
     Args:
-        potential: A potential, or any :class:`~so3lab.engine.energy_model.ForceField`.
+        potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
         atoms: A molecule; its bonds are those that are watched.
         temperatures_K: Temperatures, one group of replicas each.
         replicas: Simulations at each temperature.
@@ -82,7 +82,7 @@ def study(
         interval: Steps between frames.
         seed: Of the first replica; others count on.
         reference: Frames of the same atoms from the true dynamics: mean bond lengths and h(r). Without them, bonds are
-            compared with their own means (:func:`judge`).
+            compared with their own means (:func:`first_unstable_frame`).
         labelled: Frames with energies and forces that the model has not seen, for force errors.
         tolerance: Largest change of a bond, Å.
         out: Folder for the trajectories, ``replica_0000.h5`` and so on.
@@ -107,11 +107,13 @@ def study(
         from so3lab.training import evaluate
 
         forces = evaluate(potential, labelled).structures
-    book = Book(atoms, temperatures, seed, 0.001 * interval * timestep_fs, reference, tolerance, forces)
+    accumulator = StabilityAccumulator(
+        atoms, temperatures, seed, 0.001 * interval * timestep_fs, reference, tolerance, forces
+    )
     if resume:
         if out is None:
             raise ValueError("resume needs out: the folder of the study to go on with")
-        book.read(Path(out), settings)
+        accumulator.read(Path(out), settings)
     steps = round(1000.0 * ps / timestep_fs / interval) * interval
     chunks = run_replicas(
         potential, [atoms] * len(temperatures), steps=steps, ensemble=ensemble, temperatures_K=temperatures,
@@ -123,16 +125,16 @@ def study(
     with closing(chunks):
         try:
             for chunk in chunks:
-                book.add([(of_one.positions, of_one.temperature) for of_one in chunk])
-                state = book.summary(frames)
+                accumulator.add([(of_one.positions, of_one.temperature) for of_one in chunk])
+                state = accumulator.summary(frames)
                 yield state
                 if state.replicas["unstable_at_ps"].notna().all():
                     break
         except SimulationError:
-            if book.empty:  # the start itself is beyond the model
+            if accumulator.empty:  # the start itself is beyond the model
                 raise
-            book.all_ended = True
-    yield book.summary(frames, finished=True)
+            accumulator.all_ended = True
+    yield accumulator.summary(frames, finished=True)
 
 
 def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval, reference) -> None:

@@ -32,11 +32,11 @@ class LongRange(NamedTuple):
     mesh: Float[HostOrDevice, "x y z"] | None = None  # factors of the interpolation, see pairwise.mesh
 
 
-class Species(NamedTuple):
+class AtomClasses(NamedTuple):
     """Classes of atoms that start with equal features: the same element in structures of equal charge and make."""
 
     of_atoms: Int[HostOrDevice, " atoms"]
-    members: Int[HostOrDevice, " species"]  # one atom of each
+    members: Int[HostOrDevice, " classes"]  # one atom of each
 
 
 class Graph(NamedTuple):
@@ -54,7 +54,7 @@ class Graph(NamedTuple):
     images: Int[HostOrDevice, "pairs 3"] | None = None
     cells: Float[HostOrDevice, "structures 3 3"] | None = None  # Å, rows
     long_range: LongRange | None = None  # None for models that see no further than their cutoff
-    species: Species | None = None  # when known, a first layer with collapsed filters uses them
+    atom_classes: AtomClasses | None = None  # when known, a first layer with compressed filters uses them
 
     @property
     def num_structures(self) -> int:
@@ -62,7 +62,7 @@ class Graph(NamedTuple):
         return self.total_charges.shape[0]
 
     @property
-    def far(self) -> "Graph":
+    def long_range_graph(self) -> "Graph":
         """The same structures with the far pairs in place of the near ones."""
         pairs = self.long_range
         if pairs is None:
@@ -75,12 +75,12 @@ class Graph(NamedTuple):
         )
 
 
-def at_atoms(values: Shaped[Array, "atoms *rest"], index: HostOrDevice) -> Shaped[Array, "pairs *rest"]:
+def gather(values: Shaped[Array, "atoms *rest"], index: HostOrDevice) -> Shaped[Array, "pairs *rest"]:
     """Rows of an array by an index that is known to be valid: no check is compiled in."""
     return values.at[index].get(mode="promise_in_bounds")
 
 
-def sum_at_atoms(atoms: int, *parts: tuple[HostOrDevice, Float[Array, "pairs *rest"]]) -> Float[Array, "atoms *rest"]:
+def segment_sum(atoms: int, *parts: tuple[HostOrDevice, Float[Array, "pairs *rest"]]) -> Float[Array, "atoms *rest"]:
     """Sum rows into the atoms that valid indices name, for any number of (index, rows)."""
     rows = parts[0][1]
     total = jnp.zeros((atoms, *rows.shape[1:]), rows.dtype)
@@ -98,16 +98,16 @@ def displacements(graph: Graph, strain: Float[Array, "structures 3 3"] | None = 
             multiplied by (1 + strain), so that its gradient is the stress times the volume.
     """
     positions = jnp.asarray(graph.positions)
-    vectors = at_atoms(positions, graph.senders) - at_atoms(positions, graph.receivers)
+    vectors = gather(positions, graph.senders) - gather(positions, graph.receivers)
     if graph.cells is not None and graph.images is not None:
         images = jnp.asarray(graph.images).astype(vectors.dtype)
-        vectors = vectors + times_matrix(images, jnp.asarray(graph.cells), structure_of_pairs(graph))
+        vectors = vectors + apply_per_structure(images, jnp.asarray(graph.cells), structure_of_pairs(graph))
     if strain is not None:
-        vectors = vectors + times_matrix(vectors, strain, structure_of_pairs(graph))
+        vectors = vectors + apply_per_structure(vectors, strain, structure_of_pairs(graph))
     return masked(jnp.asarray(graph.pair_mask), jnp.asarray(vectors), 1.0)
 
 
-def times_matrix(
+def apply_per_structure(
     rows: Float[Array, "rows 3"], matrices: Float[Array, "structures 3 3"], index: Int[HostOrDevice, "..."]
 ) -> Float[Array, "rows 3"]:
     """Row vectors times the matrix of the structure that each belongs to; the index is not read for one structure."""
@@ -136,15 +136,16 @@ def sum_pairs_per_structure(values: Float[Array, " pairs"], graph: Graph) -> Flo
     return jnp.zeros(graph.num_structures, values.dtype).at[structure_of_pairs(graph)].add(values)
 
 
-def species_of(structures: Sequence[ase.Atoms]) -> Species:
-    """The species of structures: elements, told apart where composition, charge or unpaired electrons differ."""
+def atom_classes(structures: Sequence[ase.Atoms]) -> AtomClasses:
+    """The classes of atoms of structures: elements, told apart where composition, charge or unpaired electrons
+    differ."""
     rows: list[tuple[int, int]] = []
     makes: dict[tuple, int] = {}
     for atoms in structures:
         make = total_charge(atoms), unpaired_electrons(atoms), tuple(sorted(atoms.numbers.tolist()))
         rows += [(makes.setdefault(make, len(makes)), number) for number in atoms.numbers.tolist()]
     _, members, index = np.unique(np.array(rows), axis=0, return_index=True, return_inverse=True)
-    return Species(index.reshape(-1).astype(np.int32), members.astype(np.int32))
+    return AtomClasses(index.reshape(-1).astype(np.int32), members.astype(np.int32))
 
 
 def total_charge(atoms: ase.Atoms) -> float:
@@ -199,28 +200,28 @@ def build_graph(
     pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
     sizes = np.array([len(atoms) for atoms in structures])
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    atoms_room = _room("num_atoms", int(sizes.sum()), num_atoms, int(sizes.sum()))
+    atoms_capacity = _capacity("num_atoms", int(sizes.sum()), num_atoms, int(sizes.sum()))
     pair_count = sum(len(p.receivers) for p in pairs)
-    pairs_room = _room("num_pairs", pair_count, num_pairs, bucket(pair_count))
+    pairs_capacity = _capacity("num_pairs", pair_count, num_pairs, bucket(pair_count))
     periodic = any(atoms.pbc.any() for atoms in structures)
 
-    def padded(parts: Sequence[np.ndarray], room: int, kind: str) -> np.ndarray:
+    def padded(parts: Sequence[np.ndarray], capacity: int, kind: str) -> np.ndarray:
         joined = np.concatenate([np.asarray(part) for part in parts])
-        result = np.zeros((room, *joined.shape[1:]), kind)
+        result = np.zeros((capacity, *joined.shape[1:]), kind)
         result[: len(joined)] = joined
         return result
 
     return Graph(
-        positions=padded([centred_positions(atoms) for atoms in structures], atoms_room, dtype),
-        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_room, "int32"),
-        structure_index=padded([np.full(n, s) for s, n in enumerate(sizes)], atoms_room, "int32"),
-        atom_mask=np.arange(atoms_room) < sizes.sum(),
-        receivers=padded([p.receivers + o for p, o in zip(pairs, offsets, strict=True)], pairs_room, "int32"),
-        senders=padded([p.senders + o for p, o in zip(pairs, offsets, strict=True)], pairs_room, "int32"),
-        pair_mask=np.arange(pairs_room) < pair_count,
+        positions=padded([centred_positions(atoms) for atoms in structures], atoms_capacity, dtype),
+        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_capacity, "int32"),
+        structure_index=padded([np.full(n, s) for s, n in enumerate(sizes)], atoms_capacity, "int32"),
+        atom_mask=np.arange(atoms_capacity) < sizes.sum(),
+        receivers=padded([p.receivers + o for p, o in zip(pairs, offsets, strict=True)], pairs_capacity, "int32"),
+        senders=padded([p.senders + o for p, o in zip(pairs, offsets, strict=True)], pairs_capacity, "int32"),
+        pair_mask=np.arange(pairs_capacity) < pair_count,
         total_charges=np.array([total_charge(atoms) for atoms in structures], dtype),
         unpaired_electrons=np.array([unpaired_electrons(atoms) for atoms in structures], dtype),
-        images=padded([p.images for p in pairs], pairs_room, "int32") if periodic else None,
+        images=padded([p.images for p in pairs], pairs_capacity, "int32") if periodic else None,
         cells=np.array([_cell_or_unit(atoms) for atoms in structures], dtype) if periodic else None,
     )
 
@@ -239,7 +240,7 @@ def _cell_or_unit(atoms: ase.Atoms) -> Float[np.ndarray, "3 3"]:
     return complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else np.eye(3)
 
 
-def _room(name: str, needed: int, asked: int | None, default: int) -> int:
+def _capacity(name: str, needed: int, asked: int | None, default: int) -> int:
     if asked is None:
         return default
     if asked < needed:

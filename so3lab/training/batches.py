@@ -8,7 +8,7 @@ from ase import Atoms
 from jaxtyping import Bool, Float, Int
 
 from so3lab.datasets import Dataset
-from so3lab.network.pairwise.long_range import FarRows, LongRangeNeeds, batch_long_range, far_rows
+from so3lab.network.pairwise.long_range import LongRangeNeeds, LongRangeRows, batch_long_range, long_range_rows
 from so3lab.potential.potential import Potential
 from so3lab.structures.graph import Graph, centred_positions, structure_pairs
 from so3lab.structures.neighbors import HostOrDevice, complete_cell
@@ -28,7 +28,7 @@ class Frames(NamedTuple):
     forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
     images: Int[HostOrDevice, "frames pairs 3"] | None = None
     cells: Float[HostOrDevice, "frames 3 3"] | None = None
-    far: FarRows | None = None  # for models with long-range terms where some frames are cells
+    far: LongRangeRows | None = None  # for models with long-range terms where some frames are cells
 
 
 def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.ndarray, " frames"]:
@@ -61,16 +61,16 @@ def frames_from(
         cutoff: Å.
         dtype: Type of the real numbers.
         needs: Of a model with long-range terms. Where no frame has a cell, all pairs of each molecule are its far ones
-            (:func:`so3lab.network.pairwise.long_range.every_pair`), and nothing is carried.
+            (:func:`so3lab.network.pairwise.long_range.all_pairs_batch`), and nothing is carried.
     """
     structures = dataset.to_atoms()
     pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
-    frames, atoms_room = len(structures), dataset.max_atoms
-    pairs_room = max(8, *(len(p.receivers) for p in pairs))
+    frames, atoms_capacity = len(structures), dataset.max_atoms
+    pairs_capacity = max(8, *(len(p.receivers) for p in pairs))
     periodic = any(atoms.pbc.any() for atoms in structures)
 
-    def padded(rows, room: int, kind: str, tail: tuple[int, ...] = ()) -> np.ndarray:
-        result = np.zeros((frames, room, *tail), kind)
+    def padded(rows, capacity: int, kind: str, tail: tuple[int, ...] = ()) -> np.ndarray:
+        result = np.zeros((frames, capacity, *tail), kind)
         for frame, row in enumerate(rows):
             result[frame, : len(row)] = row
         return result
@@ -79,18 +79,18 @@ def frames_from(
     counts = np.array([len(p.receivers) for p in pairs])
     cells = [complete_cell(np.asarray(a.cell), a.pbc) if a.pbc.any() else np.eye(3) for a in structures]
     return Frames(
-        positions=padded([centred_positions(atoms) for atoms in structures], atoms_room, dtype, (3,)),
-        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_room, "int32"),
-        atom_mask=np.arange(atoms_room) < sizes[:, None],
-        receivers=padded([p.receivers for p in pairs], pairs_room, "int32"),
-        senders=padded([p.senders for p in pairs], pairs_room, "int32"),
-        pair_mask=np.arange(pairs_room) < counts[:, None],
+        positions=padded([centred_positions(atoms) for atoms in structures], atoms_capacity, dtype, (3,)),
+        atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_capacity, "int32"),
+        atom_mask=np.arange(atoms_capacity) < sizes[:, None],
+        receivers=padded([p.receivers for p in pairs], pairs_capacity, "int32"),
+        senders=padded([p.senders for p in pairs], pairs_capacity, "int32"),
+        pair_mask=np.arange(pairs_capacity) < counts[:, None],
         total_charges=np.asarray(dataset.total_charges, dtype),
         energies=shifted_energies(dataset, shifts).astype(dtype),
-        forces=padded(dataset.forces, atoms_room, dtype, (3,)),
-        images=padded([p.images for p in pairs], pairs_room, "int32", (3,)) if periodic else None,
+        forces=padded(dataset.forces, atoms_capacity, dtype, (3,)),
+        images=padded([p.images for p in pairs], pairs_capacity, "int32", (3,)) if periodic else None,
         cells=np.array(cells, dtype) if periodic else None,
-        far=far_rows(structures, needs) if periodic and needs is not None else None,
+        far=long_range_rows(structures, needs) if periodic and needs is not None else None,
     )
 
 

@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 
 from so3lab import units
 from so3lab.datasets import Dataset
-from so3lab.engine.energy_model import energy_and_forces, numerics
+from so3lab.engine.energy_model import energy_and_forces, precision
 from so3lab.network.pairwise.long_range import long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.potential import Potential
@@ -88,7 +88,7 @@ def _predict_all(potential: Potential, frames: Frames) -> tuple[np.ndarray, np.n
     count = len(frames.energies)
     size = min(BATCH, count)
     order = (np.arange(-(-count // size) * size) % count).reshape(-1, size).astype(np.int32)
-    with numerics(potential.dtype):
+    with precision(potential.dtype):
         energies, forces = _predict_batches(potential.settings, potential.parameters, frames, order)
     energies, forces = np.asarray(energies, np.float64), np.asarray(forces, np.float64)
     return energies.reshape(-1)[:count], forces.reshape(-1, *forces.shape[2:])[:count]

@@ -17,8 +17,8 @@ from jaxtyping import Float
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
-from so3lab.engine.energy_model import Dtype, numerics
-from so3lab.machine.checksum import fingerprint
+from so3lab.engine.energy_model import Dtype, precision
+from so3lab.machine.checksum import checksum
 from so3lab.network.pairwise.long_range import long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.model_file import flat_parameters
@@ -109,7 +109,7 @@ def train(
         keeper = None
         if checkpoint is not None:
             identity = _identity(run, train_data, valid_data)
-            with numerics(dtype):
+            with precision(dtype):
                 keeper = Checkpoints(checkpoint, identity)
             stack.callback(keeper.close)
         yield from _epochs(run, keeper)
@@ -193,7 +193,7 @@ def _scaled_to(potential: Potential, frames: Frames) -> Potential:
     network = potential.network
     scales = network.energy.scales
     assert scales is not None
-    with numerics(potential.dtype):
+    with precision(potential.dtype):
         scales[...] = jnp.full_like(scales[...], scale)
         return replace(potential, parameters=nnx.split(network)[1])
 
@@ -202,27 +202,27 @@ def _identity(run: _Run, train_data: Dataset, valid_data: Dataset) -> dict[str, 
     return {
         "model settings": run.begin.settings.to_dict(),
         "training settings": run.settings.to_dict(),
-        "training data": fingerprint(train_data.energies, *train_data.positions),
-        "validation data": fingerprint(valid_data.energies, *valid_data.positions),
-        "starting weights": fingerprint(*flat_parameters(run.begin.parameters).values()),
+        "training data": checksum(train_data.energies, *train_data.positions),
+        "validation data": checksum(valid_data.energies, *valid_data.positions),
+        "starting weights": checksum(*flat_parameters(run.begin.parameters).values()),
         "precision": run.begin.dtype,
     }
 
 
 def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     settings, dtype = run.settings, run.begin.dtype
-    with numerics(dtype):
+    with precision(dtype):
         weights, _ = ravel_pytree(run.begin.parameters)
         functions = training_functions(run.begin.settings, settings, dtype)
         state, best = functions.init(weights), weights
         train_frames, valid_frames = jax.device_put((run.train, run.valid))
     progress = Progress(0, 0.0, float("inf"), 0, [])
     if keeper is not None:
-        with numerics(dtype):
+        with precision(dtype):
             found = keeper.restore(lambda: (state, best))
         if found is not None:
             state, best, progress = found
-    with numerics(dtype):  # before the clock starts
+    with precision(dtype):  # before the clock starts
         rows = _evaluation_batches(valid_frames)
         train_epoch = functions.epoch.lower(state, train_frames, *_plan(run, progress, 0.0)).compile()
         evaluate = functions.evaluate.lower(state.average, valid_frames, *rows).compile()
@@ -231,7 +231,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     while not _finished(settings, progress):
         epoch_started = time.monotonic()
         order, rates = _plan(run, progress, last_seconds)
-        with numerics(dtype):
+        with precision(dtype):
             state, losses = train_epoch(state, train_frames, order, rates)
             errors = evaluate(state.average, valid_frames, *rows)
         train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
@@ -242,7 +242,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         progress = _advanced(run, progress, seconds, train_loss, valid_loss, errors, float(rates[-1]))
         done = _finished(settings, progress)
         if keeper is not None and (done or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
-            with numerics(dtype):
+            with precision(dtype):
                 keeper.save(Checkpoint(state, best, progress))
             saved = time.monotonic()
         yield EpochReport(**progress.history[-1], best=_potential(run, functions.unravel, best, progress))
@@ -296,7 +296,7 @@ def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
         "valid_energy_mae_meV": best["valid_energy_mae_meV"],
         "valid_force_mae_meV_A": best["valid_force_mae_meV_A"],
     }
-    with numerics(run.begin.dtype):
+    with precision(run.begin.dtype):
         return replace(run.begin, parameters=unravel(weights), metadata=metadata)
 
 

@@ -14,9 +14,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from so3lab.datasets import Dataset
-from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_forces, energy_function, numerics
+from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_forces, energy_function, precision
 from so3lab.functions.safe import safe_norm
-from so3lab.network.pairwise.long_range import every_pair, long_range_needs
+from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.training.batches import Frames, batch_graph
 from so3lab.training.settings import TrainingSettings
@@ -57,7 +57,7 @@ def batch_energy(settings: ModelSettings) -> Callable:
         return energy
 
     def with_far_pairs(parameters, graph, strain=None):
-        return energy(parameters, every_pair(graph) if graph.long_range is None else graph, strain)
+        return energy(parameters, all_pairs_batch(graph) if graph.long_range is None else graph, strain)
 
     return with_far_pairs
 
@@ -146,7 +146,7 @@ def training_functions(model: ModelSettings, settings: TrainingSettings, dtype: 
 @functools.lru_cache(maxsize=16)
 def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype) -> Functions:
     energy, optimizer = batch_energy(model), optimizer_of(settings)
-    with numerics(dtype):
+    with precision(dtype):
         parameters = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), abstract_network(model)[1])
         _, unravel = ravel_pytree(parameters)
         learns = None if settings.trainable == "all" else _readout_alone(parameters)

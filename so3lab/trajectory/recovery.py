@@ -122,11 +122,11 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
     """
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, f"there is no trajectory file {path} to resume")
-    from so3lab.trajectory.source import look_anew  # which needs this module
+    from so3lab.trajectory.source import reload  # which needs this module
 
     lock = FileLock(path)
     try:
-        look_anew(path)  # nobody writes any more
+        reload(path)  # nobody writes any more
         with open_readable(path) as file:
             saved = _last_state(file, path, behind)
         try:

@@ -51,7 +51,7 @@ class Source:
         """
         with self._lock:
             if not self._file.swmr_mode and is_marked_open(self.path):  # a run was resumed behind us
-                self.look_anew()
+                self.reload()
             self._count.refresh()
             frames = int(self._count[()])  # before the datasets: what it counts is complete
             size = self.path.stat().st_size
@@ -64,7 +64,7 @@ class Source:
             return frames
 
     @contextlib.contextmanager
-    def let_go(self) -> Iterator[None]:
+    def closed(self) -> Iterator[None]:
         """Have the file closed for the duration of a block."""
         with self._lock:
             self._file.close()
@@ -73,9 +73,9 @@ class Source:
             finally:
                 self._open()
 
-    def look_anew(self) -> None:
+    def reload(self) -> None:
         """Forget what was seen of the file so far."""
-        with self.let_go():
+        with self.closed():
             pass
 
     def read(self, name: str, frames: range) -> np.ndarray:
@@ -131,7 +131,7 @@ def source_of(path: Path) -> Source:
 
 
 @contextlib.contextmanager
-def readers_let_go(path: Path) -> Iterator[None]:
+def readers_closed(path: Path) -> Iterator[None]:
     """Readers of a file in this process close it for the duration of a block, and open what is there afterwards."""
     with _sources_lock:
         source = None
@@ -141,11 +141,11 @@ def readers_let_go(path: Path) -> Iterator[None]:
         if source is None:
             yield
         else:
-            with source.let_go():
+            with source.closed():
                 yield
 
 
-def look_anew(path: Path) -> None:
+def reload(path: Path) -> None:
     """Make this process forget what it saw of a file while another one wrote it.
 
     HDF5 would answer from its old cache as long as a reader has the file open, and a resumed run would lose the
@@ -155,4 +155,4 @@ def look_anew(path: Path) -> None:
         status = os.stat(path)
         source = _sources.get((status.st_dev, status.st_ino))
         if source is not None:
-            source.look_anew()
+            source.reload()

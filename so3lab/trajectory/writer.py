@@ -17,7 +17,7 @@ from ase import Atoms
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory import recovery
 from so3lab.trajectory.files import FileLock
-from so3lab.trajectory.source import readers_let_go
+from so3lab.trajectory.source import readers_closed
 
 _beyond_closing: list[h5py.File] = []
 """Files that HDF5 cannot close, kept so that nobody tries again."""
@@ -275,7 +275,7 @@ def _abandon(file: h5py.File, path: Path) -> None:
     crashes. So its handle is pointed at the null device, where its last writes succeed and change nothing. Readers in
     this process shared that handle; they go on with what is on disk.
     """
-    with contextlib.suppress(OSError, ValueError), readers_let_go(path):
+    with contextlib.suppress(OSError, ValueError), readers_closed(path):
         with contextlib.suppress(Exception), open(os.devnull, "r+b", buffering=0) as null:
             os.dup2(null.fileno(), file.id.get_vfd_handle())
         try:

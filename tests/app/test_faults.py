@@ -14,7 +14,7 @@ from ase.build import molecule
 from known_frames import write
 
 from so3lab.dynamics import Limits, SimulationError, run
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.network.settings import preset
 from so3lab.potential import Potential
 from so3lab.structures.graph import displacements
@@ -32,7 +32,7 @@ RUN_UNTIL_FULL = """
 import resource, sys
 from ase.build import molecule
 from so3lab.dynamics import Limits, run
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.structures.graph import displacements
 from so3lab.potential import Potential
 from so3lab.network.settings import preset
@@ -135,7 +135,7 @@ def test_a_force_field_that_gives_no_numbers_stops_a_run_with_a_sentence(ethanol
 
     positions = ethanol.positions
     start = np.sum((positions[:, None] - positions) ** 2) / 2  # each pair once
-    field = ForceField(failing, jnp.float32(1.0001 * start), 50.0, "float32")
+    field = EnergyModel(failing, jnp.float32(1.0001 * start), 50.0, "float32")
     out = tmp_path / "run.h5"
     with pytest.raises(
         SimulationError,

@@ -11,7 +11,7 @@ from ase.io import write
 import so3lab
 from so3lab import dynamics, units
 from so3lab.app import main, md_arguments
-from so3lab.cluster import Run, simulate
+from so3lab.cluster import RunSpec, simulate
 from so3lab.dynamics.integrators import CONSTANT_PRESSURE, INTEGRATORS
 from so3lab.engine.biases import Restraint
 from so3lab.pretrained import DownloadError
@@ -248,15 +248,15 @@ def test_only_the_same_run_goes_on(simulated):
 
 def test_a_run_on_a_cluster_has_all_knobs(model, tmp_path):
     more = {"ramp": [(0, 100.0), (40, 300.0)], "biases": (Restraint((0, 1), 1.6, 20.0),)}
-    run = Run(model, "ethanol", tmp_path / "run.h5", 40, control=more)
+    run = RunSpec(model, "ethanol", tmp_path / "run.h5", 40, control=more)
     assert simulate(run).failure is None
     table = table_of(run.path)
     np.testing.assert_allclose(table["target_temperature"], [100.0, 200.0, 300.0])
     assert (table["bias_energy"] > 0).all()
-    other = Run(model, "ethanol", run.path, 80, control={"ramp": more["ramp"]})
+    other = RunSpec(model, "ethanol", run.path, 80, control={"ramp": more["ramp"]})
     assert "belongs to another run, with biases" in simulate(other).failure
     with pytest.raises(ValueError, match="barostat_fs must be a positive finite number"):
-        Run(model, "ethanol", run.path, 80, control={"barostat_fs": -1})
+        RunSpec(model, "ethanol", run.path, 80, control={"barostat_fs": -1})
 
 
 # --- refusals ---------------------------------------------------------------------------------

@@ -220,7 +220,7 @@ def test_a_page_that_is_loaded_again_shows_the_running_molecule(opened):
 
 def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
     names = "sorted(t.name for t in __import__('threading').enumerate() if t.name.startswith('so3lab'))"
-    threads = f"[name for name in {names} if name != 'so3lab still']"  # comes and goes
+    threads = f"[name for name in {names} if name != 'so3lab preview']"  # comes and goes
     for _ in range(2):
         opened.run_all(seconds=120)
         opened.page.locator("button:has-text('Start')").first.click()
@@ -233,7 +233,7 @@ def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
     )
     opened.page.locator("button:has-text('Stop')").first.click()
     opened.wait_until(lambda: ask(opened, threads) == ["so3lab live plots", "so3lab viewer"], "the run has ended")
-    assert ask(opened, names).count("so3lab still") <= 1
+    assert ask(opened, names).count("so3lab preview") <= 1
     opened.run_code("panel.close()")
     opened.wait_until(lambda: ask(opened, names) == [], "no thread")
 

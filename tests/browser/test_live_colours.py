@@ -47,7 +47,7 @@ def hues(notebook) -> dict[str, int]:
 
 def shown(notebook) -> list[float]:
     """The numbers by which atoms are coloured now."""
-    return ask(notebook, "panel.viewers[0]._latest.get('values', __import__('numpy').zeros(0)).tolist()")
+    return ask(notebook, "panel.viewers[0].latest.get('values', __import__('numpy').zeros(0)).tolist()")
 
 
 def colour_by(notebook, name: str, unit: str) -> float:
@@ -89,12 +89,12 @@ def test_colours_of_a_bundled_model_arrive_soon_and_follow_the_atoms(lab, browse
         notebook.wait_until(lambda: hues(notebook)["red"] < FEW, "no atom in the colour of its element")
         notebook.wait_until(lambda: notebook.canvases(VIEW)[0].painted > few + 300, "bonds of attention")
         notebook.picture("colours-attention", ".so3-stage")
-        assert ask(notebook, "len(panel.viewers[0]._latest['links'])") > 10
+        assert ask(notebook, "len(panel.viewers[0].latest['links'])") > 10
         for name, unit in (("atomic energy", " (eV)"), ("force", " (eV/Å)"), ("speed", " (Å/fs)")):
             assert colour_by(notebook, name, unit) < SOON_S
             notebook.wait_until(lambda: hues(notebook)["red"] < FEW, "no atom in the colour of its element")
             notebook.picture(f"colours-{name.replace(' ', '-')}", ".so3-stage")
-        assert not ask(notebook, "'links' in panel.viewers[0]._latest")
+        assert not ask(notebook, "'links' in panel.viewers[0].latest")
         notebook.page.get_by_label("colour by").first.select_option("element")
         notebook.wait_until(lambda: hues(notebook)["red"] > MANY, "oxygen is red again")
         assert notebook.failures() == []

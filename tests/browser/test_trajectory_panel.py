@@ -143,7 +143,7 @@ def test_a_click_says_its_line_of_python(notebook):
         return "atoms = so3lab.trajectory.Trajectory('run.h5')[2" in notebook.page.inner_text(".so3-code code")
 
     notebook.wait_until(said, "the line that gives this frame")
-    notebook.run_code("import so3lab; exec(panel._code.code); assert len(atoms) == 42")
+    notebook.run_code("import so3lab; exec(panel.code_line.code); assert len(atoms) == 42")
 
 
 def test_picked_atoms_add_a_series(notebook):

@@ -15,7 +15,7 @@ import pytest
 from ase.build import molecule
 
 from so3lab.app import main
-from so3lab.cluster import OwnProcesses, Run, connect, executor_at, run_on, simulate
+from so3lab.cluster import OwnProcesses, RunSpec, connect, executor_at, run_all, simulate
 from so3lab.cluster.one_run import frames_in
 from so3lab.dynamics.limits import Limits
 from so3lab.network.settings import preset
@@ -41,14 +41,15 @@ def model(tmp_path_factory):
 def undisturbed(model, tmp_path_factory):
     """Trajectories of three runs that nobody disturbed."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    assert all(summary.failure is None for summary in run_on(SPAWNED, runs_in(folder, model)))
+    assert all(summary.failure is None for summary in run_all(SPAWNED, runs_in(folder, model)))
     return folder
 
 
 def runs_in(folder, model, count=3, **changes):
     settings = {"steps": STEPS, "interval": 10} | changes
     return [
-        Run(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, limits=UNLIMITED, **settings) for k in range(count)
+        RunSpec(model, molecule("CH3CH2OH"), folder / f"{k}.h5", seed=k, limits=UNLIMITED, **settings)
+        for k in range(count)
     ]
 
 
@@ -101,7 +102,7 @@ def test_killed_dask_worker_costs_nothing(model, undisturbed, tmp_path):
         connect(cluster.scheduler_address) as client,
     ):
         kill = Killer(tmp_path / "0.h5", writer_of)
-        done = list(run_on(client.get_executor(pure=False), runs_in(tmp_path, model), on_wait=kill))
+        done = list(run_all(client.get_executor(pure=False), runs_in(tmp_path, model), on_wait=kill))
     assert kill.killed_at < STEPS // 10
     assert [summary.failure for summary in done] == [None] * 3
     assert_same_trajectories(tmp_path, undisturbed)
@@ -116,7 +117,7 @@ def test_broken_process_pool_is_made_again(model, undisturbed, tmp_path):
         return made[-1]
 
     kill = Killer(tmp_path / "1.h5", writer_of)
-    done = list(run_on(make, runs_in(tmp_path, model), on_wait=kill))
+    done = list(run_all(make, runs_in(tmp_path, model), on_wait=kill))
     assert kill.killed_at < STEPS // 10
     assert len(made) == 2
     assert {summary.failure for summary in done} == {None}
@@ -129,12 +130,12 @@ def test_broken_process_pool_is_made_again(model, undisturbed, tmp_path):
 
 def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_path):
     runs = [
-        Run(model, "ethanol", tmp_path / "wild.h5", 1000, timestep_fs=1e38),
-        Run(model, "nowhere.xyz", tmp_path / "strange.h5", 100),
-        Run(model, "ethanol", tmp_path / "calm.h5", 105, seed=4, limits=UNLIMITED),
+        RunSpec(model, "ethanol", tmp_path / "wild.h5", 1000, timestep_fs=1e38),
+        RunSpec(model, "nowhere.xyz", tmp_path / "strange.h5", 100),
+        RunSpec(model, "ethanol", tmp_path / "calm.h5", 105, seed=4, limits=UNLIMITED),
     ]
     with ThreadPoolExecutor(1) as executor:
-        wild, strange, calm = run_on(executor, runs)
+        wild, strange, calm = run_all(executor, runs)
     assert "the simulation blew up" in wild.failure
     assert "STRUCTURE must be a file" in strange.failure
     assert strange.frames == 0
@@ -145,16 +146,16 @@ def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_
 
 
 def test_complete_runs_are_not_run_again_and_longer_ones_go_on(model, tmp_path):
-    run = Run(model, "ethanol", tmp_path / "run.h5", 100, limits=UNLIMITED)
+    run = RunSpec(model, "ethanol", tmp_path / "run.h5", 100, limits=UNLIMITED)
     assert simulate(run).failure is None
     written = run.path.stat().st_mtime_ns
-    again = simulate(Run("a model that is gone", "ethanol", run.path, 100, limits=UNLIMITED))
+    again = simulate(RunSpec("a model that is gone", "ethanol", run.path, 100, limits=UNLIMITED))
     assert (again.failure, again.frames) == (None, 6)
     assert run.path.stat().st_mtime_ns == written
-    assert simulate(Run(model, "ethanol", run.path, 200, limits=UNLIMITED)).frames == 11
-    failure = simulate(Run(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0, limits=UNLIMITED)).failure
+    assert simulate(RunSpec(model, "ethanol", run.path, 200, limits=UNLIMITED)).frames == 11
+    failure = simulate(RunSpec(model, "ethanol", run.path, 300, seed=1, temperature_K=400.0, limits=UNLIMITED)).failure
     assert "belongs to another run, with temperature_K 300.0 instead of 400.0, seed 0 instead of 1" in failure
-    failure = simulate(Run(model, molecule("CH4"), run.path, 300, limits=UNLIMITED)).failure
+    failure = simulate(RunSpec(model, molecule("CH4"), run.path, 300, limits=UNLIMITED)).failure
     assert "it is a trajectory of C2H6O, not CH4" in failure
     run.path.unlink()
     run.path.write_text("mine")
@@ -164,7 +165,7 @@ def test_complete_runs_are_not_run_again_and_longer_ones_go_on(model, tmp_path):
 
 def test_a_file_is_waited_for_while_another_worker_holds_it(model, tmp_path):
     """A worker that is slow to die, then a file in which it left nothing to go on from."""
-    run = Run(model, molecule("CH3CH2OH"), tmp_path / "run.h5", 100, limits=UNLIMITED)
+    run = RunSpec(model, molecule("CH3CH2OH"), tmp_path / "run.h5", 100, limits=UNLIMITED)
     writer = TrajectoryWriter(run.path, run.atoms(), state_template={"a": np.zeros(1)}, meta=run.settings())
     with ThreadPoolExecutor(1) as executor:
         held = executor.submit(simulate, run)
@@ -197,11 +198,11 @@ class Unlucky(Executor):
 
 
 def test_a_run_is_given_up_after_so_many_losses(model, tmp_path):
-    run = Run(model, "ethanol", tmp_path / "run.h5", 20, limits=UNLIMITED)
+    run = RunSpec(model, "ethanol", tmp_path / "run.h5", 20, limits=UNLIMITED)
     executor = Unlucky(2)
-    (summary,) = run_on(executor, [run], retries=1)
+    (summary,) = run_all(executor, [run], retries=1)
     assert "given up: its worker died 2 times in a row without a new frame" in summary.failure
-    (summary,) = run_on(Unlucky(2), [run], retries=2)
+    (summary,) = run_all(Unlucky(2), [run], retries=2)
     assert (summary.failure, summary.frames) == (None, 2)
 
 
@@ -211,7 +212,7 @@ def test_a_broken_pool_that_cannot_be_made_again_is_explained(tmp_path):
             raise BrokenProcessPool("a process died")
 
     runs = runs_in(tmp_path, "ethanol")
-    assert ["give run_on a function" in summary.failure for summary in run_on(Broken(), runs)] == [True] * 3
+    assert ["give run_all a function" in summary.failure for summary in run_all(Broken(), runs)] == [True] * 3
 
 
 def test_closing_cancels_what_has_not_started(tmp_path):
@@ -228,7 +229,7 @@ def test_closing_cancels_what_has_not_started(tmp_path):
 
     executor = Full()
     with pytest.raises(KeyboardInterrupt):
-        list(run_on(executor, runs_in(tmp_path, "ethanol"), on_wait=interrupt))
+        list(run_all(executor, runs_in(tmp_path, "ethanol"), on_wait=interrupt))
     assert [future.cancelled() for future in executor.futures] == [True] * 3
 
 
@@ -239,9 +240,9 @@ def test_own_processes_stop_in_good_order_when_closed(model, tmp_path):
         if frames_in(run.path) > 5:
             raise KeyboardInterrupt
 
-    run = Run(model, "ethanol", tmp_path / "run.h5", 10**8, limits=UNLIMITED)
+    run = RunSpec(model, "ethanol", tmp_path / "run.h5", 10**8, limits=UNLIMITED)
     with pytest.raises(KeyboardInterrupt):
-        list(run_on(partial(OwnProcesses, 1), [run], on_wait=interrupt))
+        list(run_all(partial(OwnProcesses, 1), [run], on_wait=interrupt))
     TrajectoryWriter.resume(run.path)[0].close()  # nobody writes any more
     with Trajectory(run.path) as trajectory:
         assert int(trajectory.restart_state()["step"]) == trajectory.steps[-1]
@@ -277,7 +278,7 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
     ]  # fmt: skip
     assert "2 of 2 replicas complete" in output.err
     for number, temperature_K in enumerate((200.0, 300.0)):
-        straight = Run(
+        straight = RunSpec(
             model,
             "ethanol",
             tmp_path / f"{number}.h5",
@@ -313,14 +314,14 @@ def test_replicas_are_refused_with_a_sentence(words, sentence, capsys, tmp_path)
 
 
 def test_refusals_say_what_to_do(tmp_path, monkeypatch):
-    one = Run("ethanol", "ethanol", tmp_path / "run.h5", 10)
-    other = Run("ethanol", "ethanol", tmp_path / "." / "run.h5", 10)
+    one = RunSpec("ethanol", "ethanol", tmp_path / "run.h5", 10)
+    other = RunSpec("ethanol", "ethanol", tmp_path / "." / "run.h5", 10)
     with pytest.raises(ValueError, match=r"runs 0 and 1 write .*run\.h5"):
-        run_on(OwnProcesses, [one, other])
+        run_all(OwnProcesses, [one, other])
     with pytest.raises(ValueError, match="retries must not be negative"):
-        run_on(OwnProcesses, [one], retries=-1)
+        run_all(OwnProcesses, [one], retries=-1)
     with pytest.raises(ValueError, match="steps and interval must be positive"):
-        Run("ethanol", "ethanol", "run.h5", 0)
+        RunSpec("ethanol", "ethanol", "run.h5", 0)
     with pytest.raises(ValueError, match="number of processes must be positive"):
         OwnProcesses(0)
     with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):

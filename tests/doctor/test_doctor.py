@@ -15,7 +15,7 @@ import pytest
 
 from so3lab import doctor
 from so3lab.doctor import checks, compiler
-from so3lab.engine.energy_model import numerics
+from so3lab.engine.energy_model import precision
 from so3lab.machine import c_compiler, compilation
 from so3lab.potential.potential import _predict
 
@@ -317,7 +317,7 @@ def test_programs_are_forgotten_before_linux_ends_the_process(monkeypatch, poten
     jax.jit(lambda x: x + 2)(1.0)  # a compilation counts
     monkeypatch.undo()
     assert _predict._cache_size() > 0  # not while others may be at work
-    with numerics("float64"):
+    with precision("float64"):
         assert _predict._cache_size() == 0
         assert len(maps.read_text().splitlines()) < held - 100
     np.testing.assert_array_equal(potential64(ethanol).forces, before.forces)

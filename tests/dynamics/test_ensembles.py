@@ -15,9 +15,9 @@ from springs import SPRINGS, nothing
 from so3lab import dynamics, observables, units
 from so3lab.dynamics import Limits, compiled_loop
 from so3lab.dynamics.control import Control
-from so3lab.dynamics.integrators import INTEGRATORS, Forces, bodies_of, key_data, without_overall_motion
+from so3lab.dynamics.integrators import INTEGRATORS, Forces, key_data, particles_of, without_overall_motion
 from so3lab.engine.biases import Pull, Restraint
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 
 Replicas = partial(dynamics.Replicas, limits=Limits(None, None, None, None))
 THERMOSTATS = ("langevin", "nose-hoover", "csvr")
@@ -104,9 +104,11 @@ def test_configurational_averages_of_a_double_well_and_of_springs(ensemble):
     structures, temperature_K = 400, 400.0
     kT = units.kB * temperature_K
     with jax.enable_x64(True):
-        bodies = bodies_of(np.full(structures, 12.0), np.full(structures, 3.0), np.ones(structures, int))
-        integrator = INTEGRATORS[ensemble](in_a_well, bodies)
-        knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).knobs(structures)
+        particles = particles_of(np.full(structures, 12.0), np.full(structures, 3.0), np.ones(structures, int))
+        integrator = INTEGRATORS[ensemble](in_a_well, particles)
+        knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).step_parameters(
+            structures
+        )
         random = np.random.default_rng(0)
         positions = jnp.asarray(random.normal(scale=[1.0, 0.1, 0.1], size=(structures, 3)))
         velocities = jnp.asarray(random.normal(scale=np.sqrt(kT / 12.0), size=(structures, 3)))
@@ -175,7 +177,7 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
         temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
         compressibility_per_GPa=10.0,
     )  # fmt: skip
-    gas = ForceField(nothing, (), 0.05, "float64")
+    gas = EnergyModel(nothing, (), 0.05, "float64")
     replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
     chunks = sample(replicas, 4, 20, discard=1)
     volumes = np.array([c.volume for some in chunks for c in some])
@@ -199,7 +201,7 @@ def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(en
         temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
         compressibility_per_GPa=10.0, biases=[Restraint((0, 1), 1.5, 5.0)],
     )  # fmt: skip
-    gas = ForceField(nothing, (), 0.05, "float64")
+    gas = EnergyModel(nothing, (), 0.05, "float64")
     replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
     # A gas lets a flexible cell become as oblique as it likes; the few that overdo it stop, and are left out.
     chunks = [c for some in sample(replicas, 3, 20, discard=1) for c in some if len(c) == replicas.most_frames]

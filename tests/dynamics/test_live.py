@@ -174,10 +174,10 @@ def test_who_blew_up_is_named_and_can_be_brought_back(potential):
     control.timestep_fs = 20.0
     with pytest.raises(SimulationError, match="blew up"):
         some(simulation, 500)
-    assert list(simulation.obituaries) == [0]
+    assert list(simulation.failures) == [0]
     control.timestep_fs = 0.5
     simulation.go_back(frame)
-    assert simulation.obituaries == {}
+    assert simulation.failures == {}
     assert len(some(simulation, 2)) == 2
 
 

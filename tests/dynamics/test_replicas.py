@@ -20,7 +20,7 @@ from so3lab.dynamics import (
     replica_exchange,
     run_replicas,
 )
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.functions.safe import safe_norm
 from so3lab.network.settings import preset
 from so3lab.potential import Potential
@@ -86,15 +86,15 @@ def test_one_that_blows_up_leaves_the_others_alone(tmp_path):
     hot = pair.copy()
     hot.set_velocities([[0, 0, 0], [0.3, 0, 0]])
     pair.set_velocities([[0, 0, 0], [0.001, 0, 0]])
-    field = ForceField(cliff, (), 10.0, "float64")
+    field = EnergyModel(cliff, (), 10.0, "float64")
     control, lost = Control(timestep_fs=1.0), []
     replicas = Replicas(field, [pair, hot, pair], ensemble="nve", control=control, limits=FREE)
     chunks = replicas.advance(64, 5)
     assert [len(chunk) for chunk in chunks][::2] == [64, 64]
     assert 0 < len(chunks[1]) < 64
     assert replicas.alive.tolist() == [True, False, True]
-    assert replicas.obituary(0) is None
-    assert "energy or velocities are not finite numbers at step" in replicas.obituary(1)
+    assert replicas.failure(0) is None
+    assert "energy or velocities are not finite numbers at step" in replicas.failure(1)
     np.testing.assert_allclose(chunks[0].positions, chunks[2].positions, atol=1e-12)
     assert [len(chunk) for chunk in replicas.advance(3, 5)] == [3, 0, 3]
     for some in run_replicas(
@@ -168,15 +168,15 @@ def two_wells(parameters, graph, strain=None):
 
 def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
     pair = ase.Atoms("C2", positions=[[0, 0, 0], [1.5, 0, 0]])
-    field = ForceField(two_wells, (), 20.0, "float64")
+    field = EnergyModel(two_wells, (), 20.0, "float64")
     ladder = replica_exchange.temperature_ladder(300.0, 3000.0, 6)
     structures, seen, plain = [pair] * 24, [], []
     # Four ladders of their own: neighbours exchange within each.
-    counts = [replica_exchange.Ladder(ladder, seed=number) for number in range(4)]
+    counts = [replica_exchange.ReplicaExchange(ladder, seed=number) for number in range(4)]
     for count in counts:
         chunks = run_replicas(
             field, structures[:6], steps=60_000, temperatures_K=ladder, timestep_fs=2.0, friction_per_ps=5,
-            exchange_every=100, interval=50, limits=FREE, ladder=count, seeds=range(6),
+            exchange_every=100, interval=50, limits=FREE, exchange=count, seeds=range(6),
         )  # fmt: skip
         for some in chunks:
             for chunk in some:
@@ -201,18 +201,18 @@ def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
 
 
 def test_exchange_keeps_the_kinetic_temperature_of_the_rungs(ethanol):
-    ladder = replica_exchange.Ladder([300.0, 600.0])
+    exchange = replica_exchange.ReplicaExchange([300.0, 600.0])
     replicas = Replicas(SPRINGS, [ethanol] * 2, control=Control((300.0, 600.0)), limits=FREE)
     replicas.advance(10, 20)
     before = [float(t.temperature[0]) for t in replicas.frames()]
     conserved = [float(t.conserved_energy[0]) for t in replicas.frames()]
-    ladder.rung_of = ladder.rung_of[::-1].copy()
-    replicas.exchange_temperatures(ladder.temperatures_K)
+    exchange.rung_of = exchange.rung_of[::-1].copy()
+    replicas.exchange_temperatures(exchange.temperatures_K)
     after = [chunk.temperature[0] for chunk in replicas.frames()]
     np.testing.assert_allclose(after, [before[0] * 2, before[1] / 2])
     np.testing.assert_allclose([t.conserved_energy[0] for t in replicas.frames()], conserved, atol=1e-9)
     with pytest.raises(ValueError, match="must be above 0 K, got 0"):
-        replica_exchange.Ladder([0.0, 300.0])
+        replica_exchange.ReplicaExchange([0.0, 300.0])
     assert replicas.control.temperature_K == (600.0, 300.0)
 
 

@@ -14,8 +14,9 @@ from ase.build import bulk, molecule
 
 from so3lab import dynamics, observables
 from so3lab.dynamics import Chunk, Control, Limits, SimulationError, compiled_loop
+from so3lab.dynamics.simulation import OLD_NAMES
 from so3lab.engine.biases import Pull
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.network.settings import preset
 from so3lab.potential import Potential
 from so3lab.structures.graph import displacements
@@ -97,16 +98,17 @@ def test_length_of_chunks_changes_nothing(potential, ethanol):
 
 
 def test_overflow_is_healed_and_nothing_is_lost():
-    """A cloud of atoms that falls together needs more room than at the start; the result is that of a roomy run."""
+    """A cloud of atoms that falls together outgrows its pair lists; the result is that of a run with enough
+    capacity."""
     random = np.random.default_rng(0)
     atoms = ase.Atoms("Ar30", positions=random.uniform(-16, 16, size=(30, 3)))
     atoms.positions += 0.0
     atoms.set_velocities(-0.02 * atoms.positions)
-    tight, roomy = Simulation(ARGON, atoms, ensemble="nve"), Simulation(ARGON, atoms, ensemble="nve")
-    roomy.lists.restore({"room": np.array([435, 435])})
-    before = tight.lists.reach.room
-    a, b = tight.advance(64, 20), roomy.advance(64, 20)
-    assert tight.lists.reach.room > before
+    tight, ample = Simulation(ARGON, atoms, ensemble="nve"), Simulation(ARGON, atoms, ensemble="nve")
+    ample.lists.restore({"capacity": np.array([435, 435])})
+    before = tight.lists.spec.capacity
+    a, b = tight.advance(64, 20), ample.advance(64, 20)
+    assert tight.lists.spec.capacity > before
     np.testing.assert_allclose(a.positions, b.positions, atol=1e-9)
 
 
@@ -118,7 +120,7 @@ def test_blow_up_stops_with_a_sentence_and_keeps_the_good_frames(tmp_path):
         d = displacements(graph, strain)
         return jnp.sum(jnp.sqrt(jnp.sum(d * d) - 1.0))[None]  # not a number below 1 Å
 
-    field = ForceField(explosive, (), 50.0, "float64")
+    field = EnergyModel(explosive, (), 50.0, "float64")
     out = tmp_path / "run.h5"
     with pytest.raises(SimulationError, match=r"blew up.*step \d+.*Try a time step below 0.01 fs"):
         list(
@@ -159,7 +161,7 @@ def test_only_the_same_model_precision_and_ensemble_go_on(potential, ethanol, tm
         with pytest.raises(ValueError, match=f"belongs to another run, with {sentence}"):
             list(run(other.pop("potential", potential), ethanol, steps=40, out=out, resume=True, **other))
     assert out.stat().st_size == size
-    assert potential.astype("float32").fingerprint == Potential.initial(potential.settings, 2).fingerprint
+    assert potential.astype("float32").checksum == Potential.initial(potential.settings, 2).checksum
     list(run(potential, ethanol, steps=40, out=out, resume=True))
 
 
@@ -290,3 +292,16 @@ def test_present_atoms_go_on_in_ase(potential, ethanol):
     np.testing.assert_allclose(atoms.positions, chunk.positions[-1])
     np.testing.assert_allclose(atoms.get_velocities(), chunk.velocities[-1])
     assert molecule("CH3CH2OH").get_chemical_symbols() == atoms.get_chemical_symbols()
+
+
+def test_restart_states_with_the_names_of_older_versions_are_read():
+    atoms = bulk("Ar", "fcc", a=5.26, cubic=True).repeat((2, 2, 2))
+    begun, other = (Simulation(ARGON, atoms, ensemble="nose-hoover", seed=seed) for seed in (1, 2))
+    begun.advance(2, 10)
+    old = {new: name for name, new in OLD_NAMES.items()}
+    state = begun.replicas.restart_state()
+    assert old.keys() <= state.keys()
+    other.replicas.restore({old.get(name, name): values for name, values in state.items()})
+    for name, values in other.replicas.restart_state().items():
+        np.testing.assert_array_equal(values, state[name])
+    np.testing.assert_array_equal(other.advance(2, 10).positions, begun.advance(2, 10).positions)

@@ -10,24 +10,24 @@ from lennard_jones import truncated_lennard_jones
 from springs import SPRINGS, nothing
 
 from so3lab import units
-from so3lab.dynamics import Control, Limits, Pull, Restraint, Simulation, Slots, Sphere, compiled_loop
-from so3lab.engine.biases import bias_energies, steering_of
-from so3lab.engine.energy_model import ForceField
+from so3lab.dynamics import BiasCapacity, Control, Limits, Pull, Restraint, Simulation, SphericalWall, compiled_loop
+from so3lab.engine.biases import bias_arrays, bias_energies
+from so3lab.engine.energy_model import EnergyModel
 
 FREE = Limits(None, None, None)
 EVERYTHING = (
     Restraint((0, 1), 1.4, 5.0), Restraint((0, 1, 2), 100.0, 2.0), Restraint((4, 0, 1, 2), 170.0, 1.0),
-    Pull((3, 5), 0.3), Pull((2,), (0.1, -0.2, 0.3)), Sphere(1.5, 2.0),
+    Pull((3, 5), 0.3), Pull((2,), (0.1, -0.2, 0.3)), SphericalWall(1.5, 2.0),
 )  # fmt: skip
 
 
-def energy_of(biases, atoms, slots=Slots()):  # noqa: B008
-    steering = steering_of(biases, [atoms], slots.with_room_for(biases), "float64")
+def energy_of(biases, atoms, bias_capacity=BiasCapacity()):  # noqa: B008
+    arrays = bias_arrays(biases, [atoms], bias_capacity.with_capacity_for(biases), "float64")
     cells = jnp.asarray(atoms.cell.array)[None] if atoms.pbc.any() else None
     index = np.zeros(len(atoms), int)
 
     def energy(positions):
-        return bias_energies(steering, positions, jnp.asarray(atoms.get_masses()), jnp.asarray(index), cells, 1)[0]
+        return bias_energies(arrays, positions, jnp.asarray(atoms.get_masses()), jnp.asarray(index), cells, 1)[0]
 
     return energy
 
@@ -43,7 +43,7 @@ def test_energies_are_what_they_are_said_to_be():
         assert at(Restraint((4, 0, 1, 2), dihedral - 350.0, 2.0)) == pytest.approx(np.radians(10) ** 2, rel=1e-6)
         assert at(Pull((3, 5), 0.3)) == pytest.approx(-0.3 * atoms.get_distance(3, 5))
         far = np.linalg.norm(atoms.positions - atoms.get_center_of_mass(), axis=1)
-        assert at(Sphere(1.5, 2.0)) == pytest.approx(np.sum(np.maximum(far - 1.5, 0) ** 2))
+        assert at(SphericalWall(1.5, 2.0)) == pytest.approx(np.sum(np.maximum(far - 1.5, 0) ** 2))
 
 
 def test_forces_are_the_gradient_and_keep_the_centre_of_mass():
@@ -64,7 +64,7 @@ def test_forces_are_the_gradient_and_keep_the_centre_of_mass():
 def test_empty_slots_push_nothing_anywhere():
     atoms = ase.Atoms("Ar2", positions=[[0, 0, 0], [0, 0, 0]])
     with jax.enable_x64(True):
-        energy = energy_of([], atoms, Slots(2, 2, 2, 2, 2, 1))
+        energy = energy_of([], atoms, BiasCapacity(2, 2, 2, 2, 2, 1))
         np.testing.assert_array_equal(jax.grad(energy)(jnp.asarray(atoms.positions)), 0)
 
 
@@ -77,7 +77,9 @@ def test_nearest_images_are_held_across_a_boundary():
 
 def test_a_restraint_turned_on_and_moved_while_running_holds_and_compiles_nothing(ethanol):
     control = Control(50.0, timestep_fs=0.5, friction_per_ps=20)
-    moving = Simulation(SPRINGS, ethanol, control=control, limits=FREE, slots=Slots(distances=1, stretches=1))
+    moving = Simulation(
+        SPRINGS, ethanol, control=control, limits=FREE, bias_capacity=BiasCapacity(distances=1, pair_forces=1)
+    )
     moving.advance(1, 10)
     compiled = compiled_loop.run_chunk._cache_size()
     for centre in (3.0, 2.2):
@@ -104,8 +106,8 @@ def test_constant_energy_with_biases_is_conserved(ethanol):
 def test_a_sphere_keeps_a_gas_together():
     random = np.random.default_rng(0)
     atoms = ase.Atoms("Ar10", positions=random.uniform(-2, 2, (10, 3)))
-    gas = ForceField(nothing, (), 1.0, "float64")
-    for biases, kept in (((), False), ((Sphere(6.0, 1.0),), True)):
+    gas = EnergyModel(nothing, (), 1.0, "float64")
+    for biases, kept in (((), False), ((SphericalWall(6.0, 1.0),), True)):
         control = Control(300.0, timestep_fs=5.0, biases=biases)
         chunk = Simulation(gas, atoms, ensemble="csvr", control=control, limits=FREE).advance(64, 40)
         far = np.linalg.norm(chunk.positions[-1] - chunk.positions[-1].mean(axis=0), axis=1)
@@ -136,8 +138,8 @@ def test_bad_biases_are_refused_with_a_sentence(ethanol):
     with pytest.raises(ValueError, match=r"force on 1 atom\(s\) must be three components"):
         Pull((1,), 0.2)
     with pytest.raises(ValueError, match="radius must be positive"):
-        Sphere(0.0)
-    with pytest.raises(TypeError, match="biases must be Restraint, Pull or Sphere"):
+        SphericalWall(0.0)
+    with pytest.raises(TypeError, match="biases must be Restraint, Pull or SphericalWall"):
         Control(biases=["pull"])
     with pytest.raises(ValueError, match="must be below 9, the number of atoms"):
         Simulation(SPRINGS, ethanol, control=Control(biases=[Restraint((0, 9), 2.0, 1.0)]))

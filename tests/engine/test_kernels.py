@@ -7,12 +7,12 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from differences import central_forces
 
-from so3lab.engine.compressed_filters import collapse
+from so3lab.engine.compressed_filters import compress_filters
 from so3lab.engine.energy_model import (
     FastParameters,
     energy_and_forces,
     energy_function,
-    numerics,
+    precision,
     run_network,
 )
 from so3lab.engine.kernels import library
@@ -21,7 +21,7 @@ from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
 from so3lab.network.settings import ModelSettings, preset
 from so3lab.potential import Potential
 from so3lab.potential.model_file import flat_parameters
-from so3lab.structures.graph import build_graph, species_of
+from so3lab.structures.graph import atom_classes, build_graph
 
 LONG_RANGE = {"electrostatics": "exact", "dispersion": True}
 VARIANTS = {
@@ -50,29 +50,29 @@ def potential_of(dtype="float64", **changes) -> Potential:
     return Potential.initial(settings_of(mean_neighbors=4.0, **changes), seed=3, dtype=dtype)
 
 
-def fit_of(potential: Potential, in_c: bool | None = None):
+def fit_of(potential: Potential, native: bool | None = None):
     """The fast form; by default with the loops in C, if they can be had."""
-    with numerics(potential.dtype):
-        return collapse(potential.settings, flat_parameters(potential.parameters), potential.dtype, in_c)
+    with precision(potential.dtype):
+        return compress_filters(potential.settings, flat_parameters(potential.parameters), potential.dtype, native)
 
 
-def evaluated(potential: Potential, structures, in_c: bool, with_species=True, rooms=()):
+def evaluated(potential: Potential, structures, native: bool, with_classes=True, capacities=()):
     """Energies, forces and strain gradients by the loops in C, or without them."""
-    fit = fit_of(potential, in_c)
-    assert fit.collapsed.in_c == in_c
+    fit = fit_of(potential, native)
+    assert fit.filters.native == native
     graph = build_graph(
         structures,
         potential.settings.cutoff,
         dtype=potential.dtype,
-        **dict(zip(("num_atoms", "num_pairs"), rooms, strict=False)),
+        **dict(zip(("num_atoms", "num_pairs"), capacities, strict=False)),
     )
-    graph = graph._replace(species=species_of(structures) if with_species else None)
+    graph = graph._replace(atom_classes=atom_classes(structures) if with_classes else None)
     needs = long_range_needs(potential.settings)
     graph = graph if needs is None else with_long_range(graph, structures, needs)
     energy = energy_function(potential.settings)
-    with numerics(potential.dtype):
+    with precision(potential.dtype):
         program = jax.jit(lambda parameters, graph: energy_and_forces(energy, parameters, graph, with_strain=True)[:3])
-        found = program(FastParameters(potential.parameters, fit.collapsed), graph)
+        found = program(FastParameters(potential.parameters, fit.filters), graph)
         return [np.asarray(x) for x in found]
 
 
@@ -89,12 +89,12 @@ def water_cell():
 
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_same_numbers_as_xla(changes):
-    """A batch of molecules and a cell, with room to spare; with species known and without."""
+    """A batch of molecules and a cell, with room to spare; with classes of atoms known and without."""
     potential = potential_of(**changes)
-    structures, rooms = [shaken(molecule("H2O")), water_cell(), shaken(molecule("CH3CH2OH"))], (18, 300)
-    theirs = evaluated(potential, structures, False, rooms=rooms)
-    for with_species in (True, False):
-        ours = evaluated(potential, structures, True, with_species, rooms)
+    structures, capacities = [shaken(molecule("H2O")), water_cell(), shaken(molecule("CH3CH2OH"))], (18, 300)
+    theirs = evaluated(potential, structures, False, capacities=capacities)
+    for with_classes in (True, False):
+        ours = evaluated(potential, structures, True, with_classes, capacities)
         for mine, other in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(mine, other, atol=1e-11 * max(1.0, np.abs(other).max()))
             assert np.abs(other).max() > 1e-6  # something was compared
@@ -112,7 +112,7 @@ def test_many_pairs_are_shared_among_threads():
     potential = potential_of(**LONG_RANGE)
     cell = shaken(bulk("NaCl", "rocksalt", a=5.6, cubic=True).repeat(3))
     cell.numbers = np.where(cell.numbers == 11, 8, 1)
-    ours, theirs = (evaluated(potential, [cell], in_c) for in_c in (True, False))
+    ours, theirs = (evaluated(potential, [cell], native) for native in (True, False))
     for mine, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-10 * max(1.0, np.abs(other).max()))
     again = evaluated(potential, [cell], True)
@@ -136,10 +136,10 @@ def test_attention_weights_are_those_of_the_network():
     potential, atoms = potential_of(), shaken(molecule("CH3CH2OH"))
     fit = fit_of(potential)
     graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")
-    graph = graph._replace(species=species_of([atoms]))
-    with numerics("float64"):
+    graph = graph._replace(atom_classes=atom_classes([atoms]))
+    with precision("float64"):
         plain = run_network(potential.settings, potential.parameters, graph)
-        ours = run_network(potential.settings, FastParameters(potential.parameters, fit.collapsed), graph)
+        ours = run_network(potential.settings, FastParameters(potential.parameters, fit.filters), graph)
     np.testing.assert_allclose(ours.attention.features, plain.attention.features, atol=1e-9)
     np.testing.assert_allclose(ours.attention.euclidean, plain.attention.euclidean, atol=1e-9)
 
@@ -152,8 +152,8 @@ def test_positions_that_are_no_numbers_give_energies_that_are_none():
         long_range_needs(potential.settings),
     )  # fmt: skip
     graph.positions[3] = np.nan
-    with numerics("float64"):
-        parameters = FastParameters(potential.parameters, fit.collapsed)
+    with precision("float64"):
+        parameters = FastParameters(potential.parameters, fit.filters)
         assert np.isnan(energy_function(potential.settings)(parameters, graph)[0])
 
 
@@ -167,11 +167,11 @@ def test_without_a_compiler_xla_computes(monkeypatch, tmp_path):
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path))
     monkeypatch.setenv("CC", "no-such-compiler")
     library.register.cache_clear()
-    assert not library.ready(settings_of(), "float32")
+    assert not library.available(settings_of(), "float32")
     with pytest.raises(c_compiler.Unavailable, match="install gcc or clang"):
         library.register("float32", 4, 4)
     monkeypatch.undo()
-    assert library.ready(settings_of(), "float32")
+    assert library.available(settings_of(), "float32")
 
 
 def test_a_compiler_that_fails_says_why(monkeypatch, tmp_path):
@@ -192,7 +192,7 @@ def test_roots_and_error_functions_are_exact_at_all_distances():
     """Dispersion needs seventh roots, electrostatics the error function."""
     potential = potential_of(**LONG_RANGE)
     pairs = [Atoms("HCl", [[0, 0, 0], [0, 0, d]]) for d in (0.7, 1.9, 2.1, 4.4, 9.0, 60.0, 700.0)]
-    ours, theirs = (evaluated(potential, pairs, in_c, rooms=(14, 8)) for in_c in (True, False))
+    ours, theirs = (evaluated(potential, pairs, native, capacities=(14, 8)) for native in (True, False))
     np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-13)
     np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-8, atol=1e-12)
 

@@ -10,8 +10,8 @@ from structures import STRUCTURES
 
 from so3lab.dynamics import Limits, Simulation, SimulationError, compiled_loop
 from so3lab.dynamics.control import Control
-from so3lab.engine.energy_model import numerics
-from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO, FULL, SKIN, STALE, PairLists, find_surroundings
+from so3lab.engine.energy_model import precision
+from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO, OVERFLOW, SKIN, STALE, PairLists, pairs_at
 from so3lab.structures.neighbors import complete_cell, pair_list
 
 CUTOFF = 4.0
@@ -28,7 +28,7 @@ def gas(count: int, *, periodic: bool) -> ase.Atoms:
 def found_at(lists: PairLists, positions: np.ndarray):
     index = jnp.zeros(len(positions), jnp.int32)
     cells = None if lists.cells is None else jnp.asarray(lists.cells)
-    return find_surroundings(lists.surroundings, lists.reach, jnp.asarray(positions), cells, index, 1)
+    return pairs_at(lists.candidates, lists.spec, jnp.asarray(positions), cells, index, 1)
 
 
 def distances_of(positions, i, j, images, cell) -> np.ndarray:
@@ -39,17 +39,17 @@ def distances_of(positions, i, j, images, cell) -> np.ndarray:
 def test_pairs_are_complete_until_an_atom_has_moved_half_the_skin(name):
     atoms = STRUCTURES[name]()
     cell = complete_cell(np.asarray(atoms.cell), atoms.pbc) if atoms.pbc.any() else np.zeros((3, 3))
-    with numerics("float64"):
+    with precision("float64"):
         lists = PairLists([atoms], CUTOFF, None, "float64")
         direction = np.random.default_rng(0).normal(size=(len(atoms), 3))
         direction /= np.linalg.norm(direction, axis=1)[:, None]
         moved = atoms.positions + 0.499 * SKIN * direction
         found = found_at(lists, moved)
-        if found.flaws.any():  # more pairs than at the start need more room, never a new list
-            assert int(found.flaws[0]) == FULL
-            lists.mend(FULL, atoms.positions)
+        if found.pair_list_flags.any():  # more pairs than at the start need more room, never a new list
+            assert int(found.pair_list_flags[0]) == OVERFLOW
+            lists.reallocate(OVERFLOW, atoms.positions)
             found = found_at(lists, moved)
-        assert int(found.flaws[0]) == 0
+        assert int(found.pair_list_flags[0]) == 0
     expected = pair_list(moved, CUTOFF, cell, atoms.pbc)
     mask = np.asarray(found.pairs.mask)
     images = np.zeros((len(mask), 3)) if found.pairs.images is None else np.asarray(found.pairs.images)
@@ -64,33 +64,33 @@ def test_pairs_are_complete_until_an_atom_has_moved_half_the_skin(name):
 
 def test_an_atom_that_moved_too_far_raises_the_flag():
     atoms = gas(40, periodic=True)
-    with numerics("float64"):
+    with precision("float64"):
         lists = PairLists([atoms], CUTOFF, None, "float64")
         atoms.positions[3, 1] += 0.501 * SKIN
-        assert int(found_at(lists, atoms.positions).flaws[0]) == STALE
-        lists.mend(STALE, atoms.positions)
-        assert int(found_at(lists, atoms.positions).flaws[0]) == 0
+        assert int(found_at(lists, atoms.positions).pair_list_flags[0]) == STALE
+        lists.reallocate(STALE, atoms.positions)
+        assert int(found_at(lists, atoms.positions).pair_list_flags[0]) == 0
 
 
 def test_small_molecules_never_gather_again():
     lists = PairLists([molecule("C6H6")], CUTOFF, None, "float32")
-    assert lists.surroundings.gathered_at is None
+    assert lists.candidates.gathered_at is None
     assert "gathered_at" not in lists.state()
     many = PairLists([gas(ALL_PAIRS_UP_TO + 1, periodic=False)], CUTOFF, None, "float32")
-    assert many.surroundings.gathered_at is not None
+    assert many.candidates.gathered_at is not None
 
 
 def test_lists_come_back_exactly():
     atoms = gas(60, periodic=True)
     lists = PairLists([atoms], CUTOFF, None, "float32")
-    lists.mend(STALE | FULL, atoms.positions + 50.0)
+    lists.reallocate(STALE | OVERFLOW, atoms.positions + 50.0)
     again = PairLists([atoms], CUTOFF, None, "float32")
     again.restore(lists.state())
-    assert again.reach == lists.reach
-    for one, other in zip(lists.surroundings.candidates, again.surroundings.candidates, strict=True):
+    assert again.spec == lists.spec
+    for one, other in zip(lists.candidates.candidates, again.candidates.candidates, strict=True):
         np.testing.assert_array_equal(one, other)
     for name in ("origins", "gathered_at"):
-        one, other = (getattr(x.surroundings, name) for x in (lists, again))
+        one, other = (getattr(x.candidates, name) for x in (lists, again))
         np.testing.assert_array_equal(one, other)
 
 
@@ -105,7 +105,7 @@ def test_atoms_that_travel_far_meet_whom_they_should(periodic):
     assert np.abs(first.positions[-1] - atoms.positions).max() > 3 * SKIN
     for _ in range(30):
         for _ in range(10):
-            other.lists.gather(np.asarray(other.state.positions))
+            other.lists.rebuild(np.asarray(other.state.positions))
             last = other.advance(1, 1)
     np.testing.assert_allclose(first.positions[-1], last.positions[0], atol=1e-7)
     np.testing.assert_allclose(first.potential_energy[-1], last.potential_energy[0], atol=1e-7)

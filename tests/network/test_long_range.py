@@ -15,9 +15,9 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 
 from so3lab import observables
 from so3lab.dynamics import Limits, run
-from so3lab.engine.energy_model import energy_and_forces, numerics
+from so3lab.engine.energy_model import energy_and_forces, precision
 from so3lab.network.pairwise import long_range
-from so3lab.network.pairwise.long_range import far_pairs, long_range_needs, with_long_range
+from so3lab.network.pairwise.long_range import long_range_needs, long_range_pairs, with_long_range
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.structures.graph import build_graph
@@ -104,8 +104,8 @@ def test_padding_of_far_pairs_changes_nothing():
         plain, needs = potential(atoms), long_range_needs(potential.settings)
         graph = build_graph([atoms], potential.settings.cutoff, dtype="float64")
         graph = with_long_range(graph, [atoms], needs, len(plain.graph.long_range.mask) + 100)
-        with numerics("float64"):
-            padded = jax.jit(partial(energy_and_forces, potential.force_field.energy))(potential.parameters, graph)
+        with precision("float64"):
+            padded = jax.jit(partial(energy_and_forces, potential.energy_model.energy))(potential.parameters, graph)
         assert padded.energies[0] == pytest.approx(plain.energy - potential.shift_of(atoms), abs=1e-10)
         np.testing.assert_allclose(padded.forces, plain.forces, atol=1e-10)
 
@@ -146,7 +146,7 @@ def test_a_graph_without_far_pairs_is_refused():
     potential = random_potential()
     graph = build_graph([molecule("H2O")], 3.0, dtype="float64")
     with pytest.raises(ValueError, match="the graph holds no far pairs"):
-        energy_and_forces(potential.force_field.energy, potential.parameters, graph)
+        energy_and_forces(potential.energy_model.energy, potential.parameters, graph)
 
 
 def test_settings_refuse_impossible_long_range_terms():
@@ -185,7 +185,7 @@ def test_simulations_see_the_forces_of_the_calculator(mode, kind):
         for k in range(len(chunk.step)):
             now = atoms.copy()
             now.positions = chunk.positions[k]
-            counts.add(len(far_pairs(now, needs).receivers))
+            counts.add(len(long_range_pairs(now, needs).receivers))
             result = potential(now)
             assert chunk.potential_energy[k] == pytest.approx(result.energy, abs=1e-6)
             np.testing.assert_allclose(chunk.forces[k], result.forces, atol=1e-6)

@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 from scipy.special import erf, erfc
 
 from so3lab import units
-from so3lab.engine.energy_model import numerics
+from so3lab.engine.energy_model import precision
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise import dispersion_term, electrostatics_term
 from so3lab.network.pairwise.electrostatics import screened_coulomb, truncated_coulomb
@@ -42,7 +42,7 @@ def rock_salt() -> tuple[ase.Atoms, np.ndarray]:
 @functools.partial(jax.jit, static_argnames="settings")
 def _value(settings, graph, charges, strain):
     def energy(positions, strain):
-        far = graph._replace(positions=positions).far
+        far = graph._replace(positions=positions).long_range_graph
         distances = safe_norm(displacements(far, strain))
         term = electrostatics_term(charges, distances, far, strain, settings)
         return term.energies.sum(), term
@@ -58,7 +58,7 @@ def electrostatics(atoms, charges, mode="exact", cutoff=None, mesh=False, dtype=
     if mesh:
         factors = mesh_factors(np.asarray(atoms.cell), SIGMA)
         graph = graph._replace(long_range=graph.long_range._replace(waves=None, mesh=factors))
-    with numerics(dtype):
+    with precision(dtype):
         graph = jax.tree.map(jnp.asarray, graph)
         strain = jnp.zeros((1, 3, 3)) if strain is None else jnp.asarray(strain)[None]
         term, (gradient, virial) = _value(settings, graph, jnp.asarray(charges, dtype), strain)
@@ -71,7 +71,7 @@ def electrostatics(atoms, charges, mode="exact", cutoff=None, mesh=False, dtype=
 
 
 def test_interaction_is_the_formula_and_smooth_at_zero():
-    with numerics("float64"):
+    with precision("float64"):
         far = np.array([0.039, 0.041, 0.5, 3.0, 20.0])
         np.testing.assert_allclose(screened_coulomb(jnp.asarray(far), SIGMA), erf(far / SIGMA) / far, rtol=1e-12)
         slope = jax.vmap(jax.grad(lambda r: screened_coulomb(r, SIGMA)))(jnp.array([0.0, 0.02, 1.0]))
@@ -84,7 +84,7 @@ def test_interaction_is_the_formula_and_smooth_at_zero():
 
 
 def test_truncated_interaction_ends_without_jump_in_value_or_slope():
-    with numerics("float64"):
+    with precision("float64"):
         energy = lambda r: truncated_coulomb(r, SIGMA, 12.0)  # noqa: E731
         near_end = jnp.array([12.0 - 1e-4, 12.0, 12.5])
         assert np.abs(energy(near_end)).max() < 1e-7
@@ -196,8 +196,8 @@ def dispersion(distances, cutoff=None, dtype="float64"):
     atoms = ase.Atoms("O2", [[0, 0, 0], [0, 0, 3.0]])
     settings = ModelSettings(dispersion=True, long_range_cutoff=cutoff)
     graph = with_long_range(build_graph([atoms], 2.0, dtype=dtype), [atoms], long_range_needs(settings))
-    with numerics(dtype):
-        far = jax.tree.map(jnp.asarray, graph.far)
+    with precision(dtype):
+        far = jax.tree.map(jnp.asarray, graph.long_range_graph)
         ratios = jnp.array([0.9, 0.95], dtype)
 
         def energy(d):
@@ -209,7 +209,7 @@ def dispersion(distances, cutoff=None, dtype="float64"):
 
 def test_dispersion_goes_over_into_the_sixth_power():
     """Far away only C6 remains; for equal atoms it is that of the free atom times the squared ratio."""
-    with numerics("float64"):
+    with precision("float64"):
         energy, _ = dispersion([40.0])
     alpha, c6 = 5.4 * np.array([0.9, 0.95]), 15.6 * np.array([0.9, 0.95]) ** 2
     mixed = 2 * c6.prod() * alpha.prod() / (alpha[0] ** 2 * c6[1] + alpha[1] ** 2 * c6[0])

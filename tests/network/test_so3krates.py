@@ -135,7 +135,7 @@ def test_attention_costs_nothing_when_nobody_asks(ethanol):
     """The compiled program without attention has no output of its size."""
     potential = Potential.initial(variant(), dtype="float32")
     graph = build_graph([ethanol], potential.settings.cutoff)
-    energy = potential.force_field.energy
+    energy = potential.energy_model.energy
     text = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(potential.parameters, graph).as_text()
     assert f"tensor<2x2x{graph.receivers.shape[0]}x" not in text.split("return")[-1]
 

@@ -83,8 +83,8 @@ def test_pair_lists_last_while_atoms_move_little(potential64):
     atoms.calc = potential64.calculator()
     atoms.get_forces()
     lists, random = atoms.calc._evaluator.lists, np.random.default_rng(0)
-    made, gather = [], lists.gather
-    lists.gather = lambda *arguments: (made.append(1), gather(*arguments))
+    made, rebuild = [], lists.rebuild
+    lists.rebuild = lambda *arguments: (made.append(1), rebuild(*arguments))
     for _ in range(5):
         atoms.positions += random.uniform(-0.05, 0.05, atoms.positions.shape)
         atoms.get_forces()

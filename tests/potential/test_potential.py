@@ -8,7 +8,7 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from scipy.spatial.transform import Rotation
 
 import so3lab
-from so3lab.engine.energy_model import numerics
+from so3lab.engine.energy_model import precision
 from so3lab.potential.model_file import CITATION, flat_parameters
 from so3lab.potential.potential import _predict
 from so3lab.structures.graph import build_graph
@@ -59,9 +59,10 @@ def test_order_of_atoms_is_only_an_order(potential64, ethanol):
 def test_padding_changes_nothing(potential64, ethanol):
     cutoff = potential64.settings.cutoff
     plain, padded = (
-        build_graph([ethanol], cutoff, dtype="float64", **room) for room in ({}, {"num_atoms": 20, "num_pairs": 200})
+        build_graph([ethanol], cutoff, dtype="float64", **capacity)
+        for capacity in ({}, {"num_atoms": 20, "num_pairs": 200})
     )
-    with numerics("float64"):
+    with precision("float64"):
         a, b = (_predict(potential64.settings, potential64.parameters, g, False, False) for g in (plain, padded))
     close(b.energies, a.energies)
     close(b.forces[:9], a.forces)
@@ -74,7 +75,7 @@ def test_order_and_direction_of_pairs_change_nothing(potential64, ethanol):
     turned = graph._replace(
         receivers=graph.senders[order], senders=graph.receivers[order], pair_mask=graph.pair_mask[order]
     )
-    with numerics("float64"):
+    with precision("float64"):
         a, b = (_predict(potential64.settings, potential64.parameters, g, False, False) for g in (graph, turned))
     close(a.energies, b.energies)
     close(a.forces, b.forces)

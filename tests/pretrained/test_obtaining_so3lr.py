@@ -55,7 +55,7 @@ def index(tmp_path, monkeypatch) -> Index:
     monkeypatch.setattr(conversion, "MEMBER_SHA256", checksum)
     potential = conversion.potential_from_torch(model, "so3lr.model")
     monkeypatch.setattr(conversion, "SO3LR_SETTINGS", potential.settings)
-    monkeypatch.setattr(conversion, "SO3LR_TENSORS", conversion.fingerprint(flat_parameters(potential.parameters)))
+    monkeypatch.setattr(conversion, "SO3LR_TENSORS", conversion.checksum(flat_parameters(potential.parameters)))
     return index
 
 

@@ -79,7 +79,7 @@ def test_single_precision_keeps_forces(shared):
 
 
 def test_the_fast_form_keeps_forces_in_single_precision(shared):
-    """Collapsed filters and, where there is a compiler, loops in C, against the published program and our own."""
+    """Compressed filters and, where there is a compiler, loops in C, against the published program and our own."""
     single = so3lr("compat", CUTOFFS["lr12"], "float32")
     for name in ("ethanol", "nh4plus"):
         expected = stored(name)

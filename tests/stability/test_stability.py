@@ -14,24 +14,24 @@ from scipy.signal import find_peaks
 import so3lab
 from so3lab import datasets, dynamics, observables, stability, units
 from so3lab.app import main
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.functions.safe import safe_norm
-from so3lab.stability.book import Book, by_temperature
+from so3lab.stability.accumulator import StabilityAccumulator, by_temperature
 from so3lab.structures import read_structure
 from so3lab.structures.graph import displacements, sum_pairs_per_structure
 
 N2 = ase.Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]])
 
 
-def pair_field(energy_of_distance, *parameters) -> ForceField:
+def pair_field(energy_of_distance, *parameters) -> EnergyModel:
     def energy(parameters, graph, strain=None):
         d = jnp.where(graph.pair_mask, safe_norm(displacements(graph, strain)), 1.0)
         return sum_pairs_per_structure(jnp.where(graph.pair_mask, energy_of_distance(d, *parameters), 0.0), graph)
 
-    return ForceField(energy, parameters, 50.0, "float64")
+    return EnergyModel(energy, parameters, 50.0, "float64")
 
 
-def pushing(force_eV_A: float) -> ForceField:
+def pushing(force_eV_A: float) -> EnergyModel:
     """Atoms push each other apart with a constant force."""
     return pair_field(lambda d, force: -force * d, force_eV_A)
 
@@ -41,7 +41,7 @@ COLD = {"ensemble": "langevin", "friction_per_ps": 1e-6, "temperatures_K": [1e-6
 
 
 def result_of(*arguments, **options) -> stability.Stability:
-    return list(stability.study(*arguments, **options))[-1]
+    return list(stability.run_stability(*arguments, **options))[-1]
 
 
 def test_a_bond_that_is_pushed_apart_breaks_when_mechanics_says_so():
@@ -120,13 +120,13 @@ def test_without_reference_a_bond_is_compared_with_its_own_past():
     rng = np.random.default_rng(0)
     lengths = np.array([1.1, 1.5]) + rng.normal(0.0, 0.05, (200, 2))
     lengths[120:, 1] += 3.0
-    verdict = stability.judge(lengths)
+    verdict = stability.first_unstable_frame(lengths)
     assert verdict.stable_frames == 120
     assert len(verdict.deviations_A) == 121
     assert verdict.worst_bond == 1
     assert verdict.deviations_A[:-1].max() < 0.25
     assert verdict.deviations_A[-1] == pytest.approx(3.0, abs=0.2)
-    assert stability.judge(lengths[:120]).stable_frames == 120
+    assert stability.first_unstable_frame(lengths[:120]).stable_frames == 120
 
 
 def test_published_aspirin_trajectory(shared):
@@ -139,11 +139,11 @@ def test_published_aspirin_trajectory(shared):
     reference = datasets.Dataset.from_arrays(
         "aspirin", arrays["z"], arrays["R"], np.zeros(len(arrays["R"])), np.zeros_like(arrays["R"])
     )
-    book = Book(ase.Atoms(arrays["z"], arrays["R"][0]), [500.0], 0, 0.05, reference, 0.5, None)
+    accumulator = StabilityAccumulator(ase.Atoms(arrays["z"], arrays["R"][0]), [500.0], 0, 0.05, reference, 0.5, None)
     for start in range(0, len(frames), 1000):  # as chunks come
         block = np.stack([atoms.positions for atoms in frames[start : start + 1000]])
-        book.add([(block, np.full(len(block), 500.0))])
-        found = book.summary(len(frames) - 1)
+        accumulator.add([(block, np.full(len(block), 500.0))])
+        found = accumulator.summary(len(frames) - 1)
     (row,) = found.replicas.to_dict("records")
     assert np.isnan(row["unstable_at_ps"])
     assert row["largest_deviation_A"] == pytest.approx(0.208, abs=0.005)

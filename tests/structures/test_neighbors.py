@@ -44,10 +44,10 @@ def test_compiled_pairs_among_candidates_equal_ase(name):
     i, j, images = (np.pad(rows, [(0, 7)] + [(0, 0)] * (rows.ndim - 1)) for rows in near)
     candidates = Candidates(i, j, None if cell is None else images, len(near.receivers))
     with jax.enable_x64(True):
-        room = max(len(expected) // 2, 1)
+        capacity = max(len(expected) // 2, 1)
         moved = None if cell is None else jnp.asarray(images @ cell)
         find = jax.jit(find_pairs, static_argnums=(2, 3))
-        found = find(jnp.asarray(atoms.positions), candidates, cutoff, room, moved)
+        found = find(jnp.asarray(atoms.positions), candidates, cutoff, capacity, moved)
     mask = np.asarray(found.mask)
     images = np.zeros((len(mask), 3), int) if found.images is None else np.asarray(found.images)
     assert not found.overflow
@@ -58,9 +58,9 @@ def test_compiled_pairs_among_candidates_equal_ase(name):
 def test_overflow_raises_the_flag_and_never_earlier():
     atoms = molecule("C6H6")
     count = len(pair_list(atoms.positions, 3.0).receivers)
-    for room, overflow in ((count, False), (count - 1, True)):
+    for capacity, overflow in ((count, False), (count - 1, True)):
         positions = jnp.asarray(atoms.positions, jnp.float32)
-        found = find_pairs(positions, all_pairs(len(atoms)), 3.0, room)
+        found = find_pairs(positions, all_pairs(len(atoms)), 3.0, capacity)
         assert bool(found.overflow) is overflow
 
 

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.functions.safe import safe_norm
 from so3lab.structures.graph import displacements, sum_per_structure
 
@@ -20,4 +20,4 @@ def lennard_jones(parameters, graph, strain=None):
     return sum_per_structure(atomic, graph)
 
 
-ARGON = ForceField(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float64")
+ARGON = EnergyModel(lennard_jones, (LJ_EPSILON, LJ_SIGMA), LJ_CUTOFF, "float64")

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from so3lab.engine.energy_model import Dtype, ForceField
+from so3lab.engine.energy_model import Dtype, EnergyModel
 from so3lab.structures.graph import displacements, sum_pairs_per_structure
 
 EPSILON, SIGMA = 0.0104, 3.4  # argon, eV and Å
@@ -17,6 +17,6 @@ def _energy(parameters, graph, strain=None):
     return sum_pairs_per_structure(jnp.where(near, 4 * epsilon * (sixth * sixth - sixth), 0.0), graph)
 
 
-def truncated_lennard_jones(dtype: Dtype) -> tuple[ForceField, float, float]:
+def truncated_lennard_jones(dtype: Dtype) -> tuple[EnergyModel, float, float]:
     """The force field, ε in eV and σ in Å."""
-    return ForceField(_energy, (EPSILON, SIGMA), 3 * SIGMA, dtype), EPSILON, SIGMA
+    return EnergyModel(_energy, (EPSILON, SIGMA), 3 * SIGMA, dtype), EPSILON, SIGMA

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.functions.safe import safe_norm
 from so3lab.structures.graph import displacements, sum_pairs_per_structure, sum_per_structure
 
@@ -15,7 +15,7 @@ def spring_energy(parameters, graph, strain=None):
     return sum_pairs_per_structure(pairs, graph)
 
 
-SPRINGS = ForceField(spring_energy, (2.0, 3.0), 50.0, "float64")
+SPRINGS = EnergyModel(spring_energy, (2.0, 3.0), 50.0, "float64")
 
 
 def nothing(parameters, graph, strain=None):

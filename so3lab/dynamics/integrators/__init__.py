@@ -16,20 +16,20 @@ from so3lab.dynamics.integrators.start import (
     without_overall_motion,
 )
 from so3lab.dynamics.integrators.state import (
-    Bodies,
     ForceFunction,
     Forces,
     Integrator,
-    Knobs,
     MDState,
+    Particles,
     Ramp,
+    StepParameters,
     at_start,
-    bodies_of,
     key_data,
     kinetic_energies,
+    particles_of,
 )
 
-INTEGRATORS: dict[str, Callable[[ForceFunction, Bodies], Integrator]] = {
+INTEGRATORS: dict[str, Callable[[ForceFunction, Particles], Integrator]] = {
     "nve": velocity_verlet,
     "langevin": langevin,
     "nose-hoover": nose_hoover,
@@ -37,13 +37,34 @@ INTEGRATORS: dict[str, Callable[[ForceFunction, Bodies], Integrator]] = {
     "npt": npt,
     "npt-flexible": npt_flexible,
 }
-BATH_VARIABLES = {"nose-hoover": CHAIN}
+THERMOSTAT_VARIABLES = {"nose-hoover": CHAIN}
 """Variables of the thermostat, for ensembles that have any."""
 CONSTANT_PRESSURE = ("npt", "npt-flexible")
 
 __all__ = [
-    "BATH_VARIABLES", "CONSTANT_PRESSURE", "INTEGRATORS", "Bodies", "ForceFunction", "Forces", "Integrator", "Knobs",
-    "MDState", "Ramp", "at_start", "bodies_of", "csvr", "degrees_of_freedom", "is_linear", "key_data",
-    "kinetic_energies", "langevin", "nose_hoover", "npt", "npt_flexible", "pressure_tensors", "thermal_velocities",
-    "velocity_verlet", "without_overall_motion",
+    "CONSTANT_PRESSURE",
+    "INTEGRATORS",
+    "THERMOSTAT_VARIABLES",
+    "ForceFunction",
+    "Forces",
+    "Integrator",
+    "MDState",
+    "Particles",
+    "Ramp",
+    "StepParameters",
+    "at_start",
+    "csvr",
+    "degrees_of_freedom",
+    "is_linear",
+    "key_data",
+    "kinetic_energies",
+    "langevin",
+    "nose_hoover",
+    "npt",
+    "npt_flexible",
+    "particles_of",
+    "pressure_tensors",
+    "thermal_velocities",
+    "velocity_verlet",
+    "without_overall_motion",
 ]  # fmt: skip

@@ -24,11 +24,11 @@ from jaxtyping import Array, Float
 
 from so3lab.dynamics.integrators.rescaling import rescaled
 from so3lab.dynamics.integrators.state import (
-    Bodies,
     ForceFunction,
     Integrator,
-    Knobs,
     MDState,
+    Particles,
+    StepParameters,
     finished,
     starter,
     step_keys,
@@ -37,68 +37,68 @@ from so3lab.dynamics.integrators.state import (
 )
 
 
-def npt(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def npt(force_fn: ForceFunction, particles: Particles) -> Integrator:
     """Constant pressure; the cell keeps its shape and changes its volume.
 
     Args:
         force_fn: Forces at given positions, with the virial.
-        bodies: What moves.
+        particles: What moves.
     """
-    return _stochastic_rescaling(force_fn, bodies, flexible=False)
+    return _stochastic_rescaling(force_fn, particles, flexible=False)
 
 
-def npt_flexible(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def npt_flexible(force_fn: ForceFunction, particles: Particles) -> Integrator:
     """Constant pressure; the cell changes its volume and its shape.
 
     Args:
         force_fn: Forces at given positions, with the virial.
-        bodies: What moves.
+        particles: What moves.
     """
-    return _stochastic_rescaling(force_fn, bodies, flexible=True)
+    return _stochastic_rescaling(force_fn, particles, flexible=True)
 
 
-def _stochastic_rescaling(force_fn: ForceFunction, bodies: Bodies, *, flexible: bool) -> Integrator:
-    def step(state: MDState, knobs: Knobs) -> MDState:
+def _stochastic_rescaling(force_fn: ForceFunction, particles: Particles, *, flexible: bool) -> Integrator:
+    def step(state: MDState, knobs: StepParameters) -> MDState:
         keys = step_keys(state, 0)
-        strain = _walk(state, step_keys(state, 1), bodies, knobs, flexible)
+        strain = _walk(state, step_keys(state, 1), particles, knobs, flexible)
         stretch, shrink = _exponential(strain), _exponential(-strain)
         assert state.cells is not None
         assert state.virial is not None
         cells = state.cells @ stretch
         positions, velocities = (
-            _times(values, matrices, bodies)
+            _times(values, matrices, particles)
             for values, matrices in ((state.positions, stretch), (state.velocities, shrink))
         )
-        change = _kinetic_tensors(velocities, bodies) - _kinetic_tensors(state.velocities, bodies)
-        half = velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+        change = _kinetic_tensors(velocities, particles) - _kinetic_tensors(state.velocities, particles)
+        half = velocities + 0.5 * knobs.timestep * particles.inverse_masses * state.forces
         positions = positions + knobs.timestep * half
-        moved = finished(state, positions, half, bodies, knobs.timestep, force_fn, cells)
+        moved = finished(state, positions, half, particles, knobs.timestep, force_fn, cells)
         assert moved.virial is not None
         mean = 0.5 * (state.virial + moved.virial)
         work = 0.5 * jnp.trace(change, axis1=1, axis2=2) + jnp.sum(mean * strain, axis=(1, 2))
-        return rescaled(moved._replace(heat=moved.heat + work), keys, bodies, knobs)
+        return rescaled(moved._replace(bath_energy=moved.bath_energy + work), keys, particles, knobs)
 
-    return Integrator(starter(force_fn, bodies), step)
+    return Integrator(starter(force_fn, particles), step)
 
 
-def pressure_tensors(state: MDState, bodies: Bodies, temperature) -> Float[Array, "structures 3 3"]:
+def pressure_tensors(state: MDState, particles: Particles, temperature) -> Float[Array, "structures 3 3"]:
     """Pressure of each structure at this moment in eV/Å³, conserved modes counted as if they were thermal."""
     assert state.cells is not None
     assert state.virial is not None
     volumes = jnp.abs(jnp.linalg.det(state.cells))[:, None, None]
-    atoms = sum_of_structures(jnp.ones_like(bodies.masses), bodies)
-    lost = (atoms - bodies.freedom / 3.0) * temperature
-    thermal = _kinetic_tensors(state.velocities, bodies) + lost[:, None, None] * jnp.eye(3, dtype=volumes.dtype)
+    atoms = sum_of_structures(jnp.ones_like(particles.masses), particles)
+    lost = (atoms - particles.degrees_of_freedom / 3.0) * temperature
+    thermal = _kinetic_tensors(state.velocities, particles) + lost[:, None, None] * jnp.eye(3, dtype=volumes.dtype)
     return (thermal - state.virial) / volumes
 
 
-def _walk(state: MDState, keys: Array, bodies: Bodies, knobs: Knobs, flexible: bool):
+def _walk(state: MDState, keys: Array, particles: Particles, knobs: StepParameters, flexible: bool):
     """The strain X of this step, of each structure."""
     dtype = state.positions.dtype
     assert state.cells is not None
     volumes = jnp.abs(jnp.linalg.det(state.cells))
     unit = jnp.eye(3, dtype=dtype)
-    excess = pressure_tensors(state, bodies, knobs.temperature) - knobs.pressure * unit
+    excess = pressure_tensors(state, particles, knobs.temperature) - knobs.pressure * unit
     rate = knobs.compressibility * knobs.timestep / jnp.asarray(knobs.barostat_time, dtype)
     width = jnp.sqrt(2.0 * rate * knobs.temperature / volumes)[:, None, None]
     if not flexible:
@@ -118,14 +118,14 @@ def _exponential(strain: Float[Array, "structures 3 3"]) -> Float[Array, "struct
     return result
 
 
-def _times(rows: Float[Array, "atoms 3"], matrices: Float[Array, "structures 3 3"], bodies: Bodies):
+def _times(rows: Float[Array, "atoms 3"], matrices: Float[Array, "structures 3 3"], particles: Particles):
     """Row vectors of atoms times the matrix of their structure."""
-    if bodies.structures == 1:
+    if particles.structures == 1:
         return rows @ matrices[0]
-    return jnp.einsum("ai,aij->aj", rows, to_atoms(matrices, bodies))
+    return jnp.einsum("ai,aij->aj", rows, to_atoms(matrices, particles))
 
 
-def _kinetic_tensors(velocities: Float[Array, "atoms 3"], bodies: Bodies):
+def _kinetic_tensors(velocities: Float[Array, "atoms 3"], particles: Particles):
     """Sum of m v v over the atoms of each structure, eV."""
-    products = bodies.masses[:, None, None] * velocities[:, :, None] * velocities[:, None, :]
-    return sum_of_structures(products, bodies)
+    products = particles.masses[:, None, None] * velocities[:, :, None] * velocities[:, None, :]
+    return sum_of_structures(products, particles)

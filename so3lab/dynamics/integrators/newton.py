@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 
 from so3lab.dynamics.integrators.state import (
-    Bodies,
     ForceFunction,
     Integrator,
-    Knobs,
     MDState,
+    Particles,
+    StepParameters,
     finished,
     kinetic_energies,
     normal_for_atoms,
@@ -17,23 +17,23 @@ from so3lab.dynamics.integrators.state import (
 )
 
 
-def velocity_verlet(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def velocity_verlet(force_fn: ForceFunction, particles: Particles) -> Integrator:
     """Constant energy (NVE): the symplectic, time-reversible second-order scheme.
 
     Args:
         force_fn: Forces at given positions.
-        bodies: What moves.
+        particles: What moves.
     """
 
-    def step(state: MDState, knobs: Knobs) -> MDState:
-        half = state.velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+    def step(state: MDState, knobs: StepParameters) -> MDState:
+        half = state.velocities + 0.5 * knobs.timestep * particles.inverse_masses * state.forces
         positions = state.positions + knobs.timestep * half
-        return finished(state, positions, half, bodies, knobs.timestep, force_fn)
+        return finished(state, positions, half, particles, knobs.timestep, force_fn)
 
-    return Integrator(starter(force_fn, bodies), step)
+    return Integrator(starter(force_fn, particles), step)
 
 
-def langevin(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def langevin(force_fn: ForceFunction, particles: Particles) -> Integrator:
     r"""Constant temperature (NVT) by Langevin dynamics in the BAOAB splitting.
 
     Kick, drift, exact Ornstein-Uhlenbeck step, drift, kick: configurational averages are accurate to
@@ -44,21 +44,21 @@ def langevin(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
 
     Args:
         force_fn: Forces at given positions.
-        bodies: What moves.
+        particles: What moves.
     """
 
-    def step(state: MDState, knobs: Knobs) -> MDState:
+    def step(state: MDState, knobs: StepParameters) -> MDState:
         half = 0.5 * knobs.timestep
-        velocities = state.velocities + half * bodies.inverse_masses * state.forces
+        velocities = state.velocities + half * particles.inverse_masses * state.forces
         positions = state.positions + half * velocities
         decay = jnp.exp(-knobs.friction * knobs.timestep)
-        temperatures = to_atoms(jnp.asarray(knobs.temperature).reshape(-1, 1), bodies)
-        width = jnp.sqrt((1.0 - decay * decay) * temperatures * bodies.inverse_masses)
-        noise = normal_for_atoms(step_keys(state, 0), bodies, velocities.dtype)
-        before = kinetic_energies(velocities, bodies)
+        temperatures = to_atoms(jnp.asarray(knobs.temperature).reshape(-1, 1), particles)
+        width = jnp.sqrt((1.0 - decay * decay) * temperatures * particles.inverse_masses)
+        noise = normal_for_atoms(step_keys(state, 0), particles, velocities.dtype)
+        before = kinetic_energies(velocities, particles)
         velocities = decay * velocities + width * noise
         positions = positions + half * velocities
-        state = state._replace(heat=state.heat + kinetic_energies(velocities, bodies) - before)
-        return finished(state, positions, velocities, bodies, knobs.timestep, force_fn)
+        state = state._replace(bath_energy=state.bath_energy + kinetic_energies(velocities, particles) - before)
+        return finished(state, positions, velocities, particles, knobs.timestep, force_fn)
 
-    return Integrator(starter(force_fn, bodies), step)
+    return Integrator(starter(force_fn, particles), step)

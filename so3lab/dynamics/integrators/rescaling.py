@@ -1,7 +1,7 @@
 """Thermostats that rescale all velocities of a structure: Nosé-Hoover chains and stochastic rescaling (CSVR).
 
 Both conserve momentum and, of a free molecule, angular momentum. These modes are not thermostatted: the kinetic
-energy they aim at is that of ``bodies.freedom``.
+energy they aim at is that of ``particles.degrees_of_freedom``.
 """
 
 import jax
@@ -10,11 +10,11 @@ from jaxtyping import Array, Float
 
 from so3lab import units
 from so3lab.dynamics.integrators.state import (
-    Bodies,
     ForceFunction,
     Integrator,
-    Knobs,
     MDState,
+    Particles,
+    StepParameters,
     finished,
     kinetic_energies,
     starter,
@@ -28,7 +28,7 @@ _OUTER = 1.0 / (2.0 - 2.0 ** (1.0 / 3.0))
 _SUZUKI_YOSHIDA = (_OUTER, 1.0 - 2.0 * _OUTER, _OUTER)
 
 
-def nose_hoover(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def nose_hoover(force_fn: ForceFunction, particles: Particles) -> Integrator:
     r"""Constant temperature (NVT) by a Nosé-Hoover chain: deterministic and smooth, right for spectra.
 
     Velocity Verlet between two half steps of the chain, each a Suzuki-Yoshida product of three. Masses are
@@ -39,31 +39,33 @@ def nose_hoover(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
 
     Args:
         force_fn: Forces at given positions.
-        bodies: What moves.
+        particles: What moves.
     """
 
-    def step(state: MDState, knobs: Knobs) -> MDState:
-        state = _chain_half_step(state, bodies, knobs)
-        half = state.velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+    def step(state: MDState, knobs: StepParameters) -> MDState:
+        state = _chain_half_step(state, particles, knobs)
+        half = state.velocities + 0.5 * knobs.timestep * particles.inverse_masses * state.forces
         positions = state.positions + knobs.timestep * half
-        return _chain_half_step(finished(state, positions, half, bodies, knobs.timestep, force_fn), bodies, knobs)
+        return _chain_half_step(finished(state, positions, half, particles, knobs.timestep, force_fn), particles, knobs)
 
-    return Integrator(starter(force_fn, bodies, CHAIN), step)
+    return Integrator(starter(force_fn, particles, CHAIN), step)
 
 
-def _chain_half_step(state: MDState, bodies: Bodies, knobs: Knobs) -> MDState:
+def _chain_half_step(state: MDState, particles: Particles, knobs: StepParameters) -> MDState:
     """The chain's velocities over half a time step, and velocities scaled by what it does to them."""
-    temperature = jnp.broadcast_to(jnp.asarray(knobs.temperature, state.bath.dtype), bodies.freedom.shape)
+    temperature = jnp.broadcast_to(
+        jnp.asarray(knobs.temperature, state.thermostat_state.dtype), particles.degrees_of_freedom.shape
+    )
     unit = jnp.maximum(temperature, units.kB) * knobs.thermostat_time**2
-    inertia = [bodies.freedom * unit] + [unit] * (CHAIN - 1)
-    rates = [state.bath[:, link] for link in range(CHAIN)]
-    before = kinetic_energies(state.velocities, bodies)
+    inertia = [particles.degrees_of_freedom * unit] + [unit] * (CHAIN - 1)
+    rates = [state.thermostat_state[:, link] for link in range(CHAIN)]
+    before = kinetic_energies(state.velocities, particles)
     twice, scale = 2.0 * before, jnp.ones_like(before)
 
     def push(link: int) -> Float[Array, " structures"]:
         """Acceleration of a link by what it controls."""
         if link == 0:
-            return (twice - bodies.freedom * temperature) / inertia[0]
+            return (twice - particles.degrees_of_freedom * temperature) / inertia[0]
         return (inertia[link - 1] * rates[link - 1] ** 2 - temperature) / inertia[link]
 
     def move(link: int, time) -> None:
@@ -80,13 +82,13 @@ def _chain_half_step(state: MDState, bodies: Bodies, knobs: Knobs) -> MDState:
         for link in range(CHAIN):
             move(link, time)
     return state._replace(
-        velocities=state.velocities * to_atoms(scale[:, None], bodies),
-        heat=state.heat + 0.5 * twice - before,
-        bath=jnp.stack(rates, axis=1),
+        velocities=state.velocities * to_atoms(scale[:, None], particles),
+        bath_energy=state.bath_energy + 0.5 * twice - before,
+        thermostat_state=jnp.stack(rates, axis=1),
     )
 
 
-def csvr(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
+def csvr(force_fn: ForceFunction, particles: Particles) -> Integrator:
     """Constant temperature (NVT) by stochastic velocity rescaling: canonical, and gentle to the dynamics.
 
     Velocity Verlet, then the kinetic energy of each structure is drawn along its canonical random walk.
@@ -95,23 +97,23 @@ def csvr(force_fn: ForceFunction, bodies: Bodies) -> Integrator:
 
     Args:
         force_fn: Forces at given positions.
-        bodies: What moves.
+        particles: What moves.
     """
 
-    def step(state: MDState, knobs: Knobs) -> MDState:
-        half = state.velocities + 0.5 * knobs.timestep * bodies.inverse_masses * state.forces
+    def step(state: MDState, knobs: StepParameters) -> MDState:
+        half = state.velocities + 0.5 * knobs.timestep * particles.inverse_masses * state.forces
         positions = state.positions + knobs.timestep * half
         keys = step_keys(state, 0)
-        moved = finished(state, positions, half, bodies, knobs.timestep, force_fn)
-        return rescaled(moved, keys, bodies, knobs)
+        moved = finished(state, positions, half, particles, knobs.timestep, force_fn)
+        return rescaled(moved, keys, particles, knobs)
 
-    return Integrator(starter(force_fn, bodies), step)
+    return Integrator(starter(force_fn, particles), step)
 
 
-def rescaled(state: MDState, keys: Array, bodies: Bodies, knobs: Knobs) -> MDState:
+def rescaled(state: MDState, keys: Array, particles: Particles, knobs: StepParameters) -> MDState:
     """Velocities of each structure times the factor of stochastic rescaling over one time step."""
-    freedom, dtype = bodies.freedom, state.velocities.dtype
-    kinetic = kinetic_energies(state.velocities, bodies)
+    freedom, dtype = particles.degrees_of_freedom, state.velocities.dtype
+    kinetic = kinetic_energies(state.velocities, particles)
     keep = jnp.exp(-knobs.timestep / jnp.asarray(knobs.thermostat_time, dtype))
     one = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, 0), (), dtype))(keys)
     rest = 2.0 * jax.vmap(lambda key, shape: jax.random.gamma(jax.random.fold_in(key, 1), shape, (), dtype))(
@@ -125,6 +127,6 @@ def rescaled(state: MDState, keys: Array, bodies: Bodies, knobs: Knobs) -> MDSta
     sign = jnp.where(one * jnp.sqrt((1.0 - keep) * ratio) + jnp.sqrt(keep) < 0.0, -1.0, 1.0)
     factor = jnp.where(moving, sign * jnp.sqrt(jnp.maximum(squared, 0.0)), 1.0)
     return state._replace(
-        velocities=state.velocities * to_atoms(factor[:, None], bodies),
-        heat=state.heat + jnp.where(moving, (squared - 1.0) * kinetic, 0.0),
+        velocities=state.velocities * to_atoms(factor[:, None], particles),
+        bath_energy=state.bath_energy + jnp.where(moving, (squared - 1.0) * kinetic, 0.0),
     )

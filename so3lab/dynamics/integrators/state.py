@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
 from so3lab import units
-from so3lab.engine.biases import Steering
+from so3lab.engine.biases import BiasArrays
 from so3lab.engine.forces import Forces
 from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
@@ -30,13 +30,13 @@ class MDState(NamedTuple):
     forces: Float[Array, "atoms 3"]  # eV/Å
     energy: Float[Array, " structures"]  # eV, potential
     bias: Float[Array, " structures"]  # eV
-    heat: Float[Array, " structures"]  # eV that thermostat and barostat have given so far
-    bath: Float[Array, "structures variables"]  # of the thermostat; none for most
+    bath_energy: Float[Array, " structures"]  # eV that thermostat and barostat have given so far
+    thermostat_state: Float[Array, "structures variables"]  # of the thermostat; none for most
     seed: UInt32[Array, "structures words"]  # key data; random numbers are a function of it and of the step
     step: Int[Array, ""]
-    flaws: Int[Array, " structures"]  # of the last step's pair lists; not 0: this state is worth nothing
-    fate: Int[Array, " structures"]  # 0 while all is well, else what ended this structure (so3lab.dynamics.limits)
-    ended: Int[Array, " structures"]  # the last good step of a structure that has met its fate
+    pair_list_flags: Int[Array, " structures"]  # of the last step's pair lists; not 0: this state is worth nothing
+    stop_flags: Int[Array, " structures"]  # 0 while all is well, else a sum of so3lab.dynamics.limits.StopReason
+    last_good_step: Int[Array, " structures"]  # of a structure that was stopped
     cells: Float[Array, "structures 3 3"] | None = None  # Å, rows; None when no structure is periodic
     virial: Float[Array, "structures 3 3"] | None = None  # eV; None at constant volume
 
@@ -48,7 +48,7 @@ class Ramp(NamedTuple):
     temperatures: Float[HostOrDevice, " corners"]  # k_B T in eV
 
 
-class Knobs(NamedTuple):
+class StepParameters(NamedTuple):
     """What a person may turn while the simulation runs, in ASE units; numbers, or arrays in compiled code."""
 
     timestep: Number
@@ -59,9 +59,9 @@ class Knobs(NamedTuple):
     barostat_time: Number = 1000.0 * units.fs
     compressibility: Number = 0.45 / units.GPa  # Å³/eV; it only scales the time of the barostat
     ramp: Ramp | None = None  # instead of the temperature
-    steering: Steering | None = None
+    biases: BiasArrays | None = None
 
-    def at(self, step: Int[Array, ""]) -> "Knobs":
+    def at(self, step: Int[Array, ""]) -> "StepParameters":
         """The knobs at a step of the ramp."""
         if self.ramp is None:
             return self
@@ -69,7 +69,7 @@ class Knobs(NamedTuple):
         return self._replace(temperature=jnp.broadcast_to(now, jnp.shape(self.temperature)))
 
 
-class Bodies(NamedTuple):
+class Particles(NamedTuple):
     """What moves."""
 
     masses: Float[Array, " atoms"]  # amu
@@ -77,26 +77,26 @@ class Bodies(NamedTuple):
     structure_index: Int[Array, " atoms"]
     members: Int[Array, "structures largest"]  # atoms of each structure; what is beyond its last one is padding
     rows: Int[Array, " atoms"]  # where an atom stands in ``members``, flattened
-    freedom: Float[Array, " structures"]  # degrees of freedom that carry kinetic energy
+    degrees_of_freedom: Float[Array, " structures"]  # that carry kinetic energy
 
     @property
     def structures(self) -> int:
         """How many there are."""
-        return self.freedom.shape[0]
+        return self.degrees_of_freedom.shape[0]
 
 
-def bodies_of(
+def particles_of(
     masses: Float[np.ndarray, " atoms"],
-    freedom: Float[np.ndarray, " structures"],
+    degrees_of_freedom: Float[np.ndarray, " structures"],
     sizes: Int[np.ndarray, " structures"] | None = None,
     held: Shaped[np.ndarray, " atoms"] | None = None,
     dtype: str | None = None,
-) -> Bodies:
+) -> Particles:
     """Arrays of what moves.
 
     Args:
         masses: amu, of the atoms of all structures one after another.
-        freedom: Degrees of freedom of each structure (:func:`~so3lab.dynamics.integrators.degrees_of_freedom`).
+        degrees_of_freedom: Of each structure (:func:`so3lab.dynamics.integrators.degrees_of_freedom`).
         sizes: Atoms of each structure; default: one structure.
         held: True for atoms that stay where they are.
         dtype: Precision; default: JAX's present one.
@@ -111,9 +111,9 @@ def bodies_of(
     if held is not None:
         inverse = np.where(held, 0.0, inverse)
     real, whole = (lambda x: on_device(x, dtype or float)), (lambda x: on_device(x, np.int32))
-    return Bodies(
+    return Particles(
         real(masses), real(inverse[:, None]), whole(index), whole(members), whole(index * largest + places),
-        real(freedom),
+        real(degrees_of_freedom),
     )  # fmt: skip
 
 
@@ -121,60 +121,62 @@ class Integrator(NamedTuple):
     """A pair of pure functions."""
 
     init: Callable[..., MDState]  # (positions, velocities, seeds, cells=None) -> state
-    step: Callable[[MDState, Knobs], MDState]
+    step: Callable[[MDState, StepParameters], MDState]
 
 
 ForceFunction = Callable[[Float[Array, "atoms 3"], Float[Array, "structures 3 3"] | None], Forces]
 
 
-def starter(force_fn: ForceFunction, bodies: Bodies, variables: int = 0) -> Callable[..., MDState]:
-    """The ``init`` of an integrator whose bath has so many variables."""
+def starter(force_fn: ForceFunction, particles: Particles, variables: int = 0) -> Callable[..., MDState]:
+    """The ``init`` of an integrator whose thermostat has so many variables."""
 
     def init(positions, velocities, seeds, cells=None) -> MDState:
-        return at_start(bodies, positions, velocities, seeds, cells, variables, force_fn(positions, cells))
+        return at_start(particles, positions, velocities, seeds, cells, variables, force_fn(positions, cells))
 
     return init
 
 
-def at_start(bodies: Bodies, positions, velocities, seeds, cells, variables: int, found: Forces) -> MDState:
+def at_start(particles: Particles, positions, velocities, seeds, cells, variables: int, found: Forces) -> MDState:
     """The state before the first step."""
-    none, nothing = jnp.zeros(bodies.structures, jnp.int32), jnp.zeros(bodies.structures, positions.dtype)
+    none, nothing = jnp.zeros(particles.structures, jnp.int32), jnp.zeros(particles.structures, positions.dtype)
     return MDState(
         positions, velocities, found.forces, found.energy, found.bias, nothing,
-        jnp.zeros((bodies.structures, variables), positions.dtype), seeds, jnp.zeros((), jnp.int32), found.flaws,
+        jnp.zeros((particles.structures, variables), positions.dtype), seeds, jnp.zeros((), jnp.int32),
+        found.pair_list_flags,
         none, none, cells, found.virial,
     )  # fmt: skip
 
 
 def finished(
-    state: MDState, positions, velocities, bodies: Bodies, timestep, force_fn: ForceFunction, cells=None
+    state: MDState, positions, velocities, particles: Particles, timestep, force_fn: ForceFunction, cells=None
 ) -> MDState:
     """Forces at the new positions and the last half kick."""
     cells = state.cells if cells is None else cells
     found = force_fn(positions, cells)
     return state._replace(
-        positions=positions, velocities=velocities + 0.5 * timestep * bodies.inverse_masses * found.forces,
-        forces=found.forces, energy=found.energy, bias=found.bias, step=state.step + 1, flaws=found.flaws,
+        positions=positions, velocities=velocities + 0.5 * timestep * particles.inverse_masses * found.forces,
+        forces=found.forces, energy=found.energy, bias=found.bias, step=state.step + 1,
+        pair_list_flags=found.pair_list_flags,
         cells=cells, virial=found.virial,
     )  # fmt: skip
 
 
-def kinetic_energies(velocities: Float[Array, "atoms 3"], bodies: Bodies) -> Float[Array, " structures"]:
+def kinetic_energies(velocities: Float[Array, "atoms 3"], particles: Particles) -> Float[Array, " structures"]:
     """Kinetic energy of each structure in eV."""
-    return 0.5 * sum_of_structures(bodies.masses * jnp.sum(velocities * velocities, axis=1), bodies)
+    return 0.5 * sum_of_structures(particles.masses * jnp.sum(velocities * velocities, axis=1), particles)
 
 
-def sum_of_structures(values: Float[Array, "atoms *rest"], bodies: Bodies) -> Float[Array, "structures *rest"]:
+def sum_of_structures(values: Float[Array, "atoms *rest"], particles: Particles) -> Float[Array, "structures *rest"]:
     """Sum over the atoms of each structure."""
-    if bodies.structures == 1:
+    if particles.structures == 1:
         return values.sum(axis=0)[None]
-    empty = jnp.zeros((bodies.structures, *values.shape[1:]), values.dtype)
-    return empty.at[bodies.structure_index].add(values, mode="promise_in_bounds")
+    empty = jnp.zeros((particles.structures, *values.shape[1:]), values.dtype)
+    return empty.at[particles.structure_index].add(values, mode="promise_in_bounds")
 
 
-def to_atoms(values: Shaped[Array, "structures *rest"], bodies: Bodies) -> Shaped[Array, "rows *rest"]:
+def to_atoms(values: Shaped[Array, "structures *rest"], particles: Particles) -> Shaped[Array, "rows *rest"]:
     """The value of each atom's structure; one row for all when there is one structure."""
-    return values if bodies.structures == 1 else values[bodies.structure_index]
+    return values if particles.structures == 1 else values[particles.structure_index]
 
 
 def step_keys(state: MDState, purpose: int) -> Array:
@@ -188,11 +190,11 @@ def step_keys(state: MDState, purpose: int) -> Array:
     return jax.vmap(of)(state.seed)
 
 
-def normal_for_atoms(keys: Array, bodies: Bodies, dtype) -> Float[Array, "atoms 3"]:
+def normal_for_atoms(keys: Array, particles: Particles, dtype) -> Float[Array, "atoms 3"]:
     """Normal numbers for all atoms; those of a structure do not depend on what else is simulated."""
-    structures, largest = bodies.members.shape
+    structures, largest = particles.members.shape
     drawn = jax.vmap(lambda key: jax.random.normal(key, (largest, 3), dtype))(keys).reshape(-1, 3)
-    return drawn if structures * largest == bodies.rows.shape[0] else drawn[bodies.rows]
+    return drawn if structures * largest == particles.rows.shape[0] else drawn[particles.rows]
 
 
 def key_data(seed: int) -> UInt32[np.ndarray, " words"]:

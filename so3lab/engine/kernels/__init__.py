@@ -1,7 +1,7 @@
 """Loops over pairs and atoms in C for CPU, where XLA's are slow; compiled on the user's machine, if it can."""
 
 from so3lab.engine.kernels.attention import (
-    MOST_SPECIES,
+    MOST_CLASSES,
     PairArrays,
     PairWeights,
     attend,
@@ -17,32 +17,32 @@ from so3lab.engine.kernels.far_pairs import (
     FarConstants,
     far_energies,
 )
-from so3lab.engine.kernels.geometry import Shape, geometry
-from so3lab.engine.kernels.library import Heads, ready, register, supports
-from so3lab.engine.kernels.pair_inputs import Places, places_of
+from so3lab.engine.kernels.geometry import GeometrySpec, geometry
+from so3lab.engine.kernels.library import HeadLayout, available, register, supports
+from so3lab.engine.kernels.pair_inputs import PairInputs, pair_inputs
 from so3lab.engine.kernels.update import UpdateWeights, update, update_weights
 
 __all__ = [
     "COULOMB_BY_PAIRS",
     "COULOMB_ENDS",
-    "MOST_SPECIES",
+    "MOST_CLASSES",
     "TRUNCATED",
     "FarAtoms",
     "FarConstants",
-    "Heads",
+    "GeometrySpec",
+    "HeadLayout",
     "PairArrays",
+    "PairInputs",
     "PairWeights",
-    "Places",
-    "Shape",
     "UpdateWeights",
     "attend",
     "attend_first",
+    "available",
     "far_energies",
     "geometry",
+    "pair_inputs",
     "pair_weights",
-    "places_of",
     "project",
-    "ready",
     "register",
     "supports",
     "update",

@@ -1,6 +1,6 @@
 r"""Euclidean attention of a trained layer over undirected pairs, filters included, by the loops in C.
 
-The same as :mod:`so3lab.engine.messages` on collapsed filters, in one function with its reverse pass, for energies
+The same as :mod:`so3lab.engine.messages` on compressed filters, in one function with its reverse pass, for energies
 that are differentiated once with respect to positions: parameters get no gradients. Filters contain the normalisation,
 so that a weight is the scale (cutoff) of its pair times
 
@@ -16,12 +16,12 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.engine.kernels.library import Heads, call, lanes, roomy, shape_like
+from so3lab.engine.kernels.library import HeadLayout, call, lanes, pad_to_lanes, shape_like
 from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
 
-MOST_SPECIES = 32
-"""Species up to which the first layer takes its weights from a table of their pairs."""
+MOST_CLASSES = 32
+"""Classes of atoms up to which the first layer takes its weights from a table of their pairs."""
 _BLOCK = 48  # pairs; as in the source
 
 
@@ -33,7 +33,7 @@ class PairWeights(NamedTuple):
     first_bias: Float[HostOrDevice, " two_hidden"]
     forward: Float[HostOrDevice, "2 basis_and_hidden features"]  # shared basis and hidden layer to filters
     bias: Float[HostOrDevice, " two_features"]
-    radial_back: Float[HostOrDevice, "two_features basis_room"]  # the transposed products
+    radial_back: Float[HostOrDevice, "two_features padded_basis"]  # the transposed products
     hidden_back: Float[HostOrDevice, "2 features hidden"]
 
 
@@ -114,7 +114,7 @@ def _projection(blocks: list[np.ndarray]) -> Projection:
 
 
 def project(
-    heads: Heads, x: Float[Array, "atoms features"], weights: Projection
+    heads: HeadLayout, x: Float[Array, "atoms features"], weights: Projection
 ) -> Float[Array, "atoms five_features"]:
     """Queries, keys and values of features, and queries and keys of Euclidean variables, side by side.
 
@@ -126,12 +126,12 @@ def project(
     return _project(heads, x, weights)
 
 
-def _project_forward(heads: Heads, x, weights: Projection):
+def _project_forward(heads: HeadLayout, x, weights: Projection):
     result = shape_like(x, x.shape[0], 5 * x.shape[1])
     return call(heads, "project", (result,), x, weights.features, weights.euclidean)[0], weights
 
 
-def _project_backward(heads: Heads, weights: Projection, gradient):
+def _project_backward(heads: HeadLayout, weights: Projection, gradient):
     result = shape_like(gradient, gradient.shape[0], gradient.shape[1] // 5)
     back = call(heads, "project_back", (result,), gradient, weights.features_back, weights.euclidean_back)
     return back[0], None
@@ -142,7 +142,7 @@ _project.defvjp(_project_forward, _project_backward)
 
 
 def attend(
-    heads: Heads,
+    heads: HeadLayout,
     projected: Float[Array, "atoms five_features"],
     chi: Float[Array, "atoms orders"],
     pairs: PairArrays,
@@ -163,7 +163,9 @@ def attend(
     return Sums(dx, dchi, (f_i[:, :number], f_j[:, :number]), (e_i[:, :count], e_j[:, :count]))
 
 
-def _attend_forward(heads: Heads, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights):
+def _attend_forward(
+    heads: HeadLayout, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights
+):
     sizes, features, pairs = heads.sizes(), projected.shape[1] // 5, scale.shape[0]
     dx, dchi, filters, raw = call(
         heads,
@@ -181,7 +183,7 @@ def _attend_forward(heads: Heads, projected, chi, receivers, senders, scale, har
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _attend_backward(heads: Heads, kept, gradients):
+def _attend_backward(heads: HeadLayout, kept, gradients):
     projected, chi, receivers, senders, scale, harmonics, filters, raw, rank, weights = kept
     pairs = scale.shape[0]
     results = call(
@@ -206,28 +208,28 @@ _attend.defvjp(_attend_forward, _attend_backward)
 
 
 def attend_first(
-    heads: Heads,
+    heads: HeadLayout,
     values: Float[Array, "atoms features"],
-    species: Int[Array, " atoms"],
-    table: Float[Array, "species species basis_and_one weights"],
+    classes: Int[Array, " atoms"],
+    table: Float[Array, "classes classes basis_and_one weights"],
     pairs: PairArrays,
 ) -> Sums:
-    """The same in the first layer, whose atoms are what their species is: values get no gradients.
+    """The same in the first layer, whose atoms are what their class is: values get no gradients.
 
     Args:
         heads: Of the network.
         values: Head-minor values of atoms.
-        species: Of atoms.
-        table: For an ordered pair of species (i, j), coefficients of the basis functions and a constant for the
+        classes: Of atoms.
+        table: For an ordered pair of classes (i, j), coefficients of the basis functions and a constant for the
             weights without scale: those of i ← j, features first, then those of j ← i.
         pairs: The pairs.
     """
-    dx, dchi, raw = _first(heads, table, values, species, *pairs)
+    dx, dchi, raw = _first(heads, table, values, classes, *pairs)
     number, one = heads.features, heads.features + len(heads.degrees)  # numbers of raw in one direction
     return Sums(dx, dchi, (raw[:, :number], raw[:, one : one + number]), (raw[:, number:one], raw[:, one + number :]))
 
 
-def _first_forward(heads: Heads, table, values, species, receivers, senders, scale, harmonics, basis):
+def _first_forward(heads: HeadLayout, table, values, classes, receivers, senders, scale, harmonics, basis):
     atoms, features = values.shape
     dx, dchi, raw = call(
         heads,
@@ -237,14 +239,14 @@ def _first_forward(heads: Heads, table, values, species, receivers, senders, sca
             shape_like(values, atoms, harmonics.shape[1]),
             shape_like(values, scale.shape[0], table.shape[-1]),
         ),
-        receivers, senders, scale, harmonics, heads.sizes(), values, species, roomy(table), basis,
+        receivers, senders, scale, harmonics, heads.sizes(), values, classes, pad_to_lanes(table), basis,
     )  # fmt: skip
-    kept = (table, values, species, receivers, senders, scale, harmonics, raw)
+    kept = (table, values, classes, receivers, senders, scale, harmonics, raw)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _first_backward(heads: Heads, kept, gradients):
-    table, values, species, receivers, senders, scale, harmonics, raw = kept
+def _first_backward(heads: HeadLayout, kept, gradients):
+    table, values, classes, receivers, senders, scale, harmonics, raw = kept
     turned = table[:, :, :-1].swapaxes(2, 3)
     grad_basis, grad_scale, grad_harmonics = call(
         heads,
@@ -254,7 +256,7 @@ def _first_backward(heads: Heads, kept, gradients):
             shape_like(values, *scale.shape),
             shape_like(values, *harmonics.shape),
         ),
-        receivers, senders, scale, harmonics, heads.sizes(), values, species, roomy(turned), raw,
+        receivers, senders, scale, harmonics, heads.sizes(), values, classes, pad_to_lanes(turned), raw,
         *gradients[:2],
     )  # fmt: skip
     return None, None, None, None, None, grad_scale, grad_harmonics, grad_basis

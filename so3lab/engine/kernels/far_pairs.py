@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from so3lab.engine.kernels.library import Heads, call, shape_like
-from so3lab.engine.kernels.pair_inputs import Places, gradient_of
+from so3lab.engine.kernels.library import HeadLayout, call, shape_like
+from so3lab.engine.kernels.pair_inputs import PairInputs, gradient_of
 
 TRUNCATED, COULOMB_BY_PAIRS, COULOMB_ENDS = 1, 2, 4
 """Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs; that ends there, too."""
@@ -21,7 +21,7 @@ _KEPT = 5  # numbers kept for each pair; as in the source
 class FarConstants(NamedTuple):
     """Numbers of the formulas, and the network that they belong to."""
 
-    heads: Heads
+    heads: HeadLayout
     bohr: float  # Å
     hartree: float  # eV
     coulomb: float  # eV Å
@@ -43,7 +43,7 @@ class FarAtoms(NamedTuple):
 
 def far_energies(
     constants: FarConstants,
-    places: Places,
+    inputs: PairInputs,
     atoms: FarAtoms,
     ratio: Float[Array, " atoms"],
     kind: Int[Array, " structures"],
@@ -52,43 +52,43 @@ def far_energies(
 
     Args:
         constants: Of the formulas.
-        places: The far pairs; those beyond the cutoff of a truncated structure are skipped.
+        inputs: The far pairs; those beyond the cutoff of a truncated structure are skipped.
         atoms: Their polarizabilities and charges.
         ratio: Square of the polarizability over C6 of each atom, atomic units; gets no gradient.
         kind: Of each structure, a sum of ``TRUNCATED``, ``COULOMB_BY_PAIRS`` and ``COULOMB_ENDS``.
     """
-    return _far(constants, places, atoms, ratio, kind)
+    return _far(constants, inputs, atoms, ratio, kind)
 
 
-def _inputs(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
+def _inputs(constants: FarConstants, inputs: PairInputs, atoms: FarAtoms, ratio, kind):
     numbers = np.array(constants[1:], ratio.dtype)
-    return *places, kind, atoms.polarizability, ratio, atoms.charges, numbers
+    return *inputs, kind, atoms.polarizability, ratio, atoms.charges, numbers
 
 
-def _forward(constants: FarConstants, places: Places, atoms: FarAtoms, ratio, kind):
-    number, pairs = ratio.shape[0], places.mask.shape[0]
+def _forward(constants: FarConstants, inputs: PairInputs, atoms: FarAtoms, ratio, kind):
+    number, pairs = ratio.shape[0], inputs.mask.shape[0]
     results = tuple(shape_like(ratio, *sizes) for sizes in ((number,), (number,), (pairs, _KEPT)))
-    dispersion, coulomb, kept = call(constants.heads, "far", results, *_inputs(constants, places, atoms, ratio, kind))
-    return (dispersion, coulomb), (places, atoms, ratio, kind, kept)
+    dispersion, coulomb, kept = call(constants.heads, "far", results, *_inputs(constants, inputs, atoms, ratio, kind))
+    return (dispersion, coulomb), (inputs, atoms, ratio, kind, kept)
 
 
 def _backward(constants: FarConstants, residuals, gradients):
-    places, atoms, ratio, kind, kept = residuals
+    inputs, atoms, ratio, kind, kept = residuals
     number = ratio.shape[0]
     results = (
-        shape_like(ratio, *places.positions.shape),
+        shape_like(ratio, *inputs.positions.shape),
         shape_like(ratio, 2 * number + 9 * kind.shape[0]),
     )
     positions, others = call(
         constants.heads,
         "far_back",
         results,
-        *_inputs(constants, places, atoms, ratio, kind),
+        *_inputs(constants, inputs, atoms, ratio, kind),
         kept,
         *gradients,
     )
     by_atoms = FarAtoms(others[:number], others[number : 2 * number])
-    return gradient_of(places, positions, others[2 * number :]), by_atoms, None, None
+    return gradient_of(inputs, positions, others[2 * number :]), by_atoms, None, None
 
 
 _far = jax.custom_vjp(lambda constants, *arguments: _forward(constants, *arguments)[0], nondiff_argnums=(0,))

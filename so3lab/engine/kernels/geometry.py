@@ -10,16 +10,16 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.engine.kernels.library import Heads, call, roomy, shape_like
-from so3lab.engine.kernels.pair_inputs import Places, gradient_of
+from so3lab.engine.kernels.library import HeadLayout, call, pad_to_lanes, shape_like
+from so3lab.engine.kernels.pair_inputs import PairInputs, gradient_of
 
 _CUTOFFS = ("phys", "cosine", "polynomial", "exponential")  # in the order of the source
 
 
-class Shape(NamedTuple):
+class GeometrySpec(NamedTuple):
     """Constants of the geometry; ``decay`` and ``shortest`` are those of the coordinate of the shared basis."""
 
-    heads: Heads
+    heads: HeadLayout
     cutoff_function: str
     cutoff: float  # Å
     decay: float  # 1/Å
@@ -35,37 +35,37 @@ class Geometry(NamedTuple):
     basis: Float[Array, "pairs basis"]
 
 
-def geometry(shape: Shape, places: Places, mixing: Float[Array, "polynomials basis"]) -> Geometry:
+def geometry(spec: GeometrySpec, inputs: PairInputs, mixing: Float[Array, "polynomials basis"]) -> Geometry:
     """Geometry of pairs.
 
     Args:
-        shape: Constants.
-        places: The pairs; padding gets weight 0.
+        spec: Constants.
+        inputs: The pairs; padding gets weight 0.
         mixing: Shared basis functions as combinations of products of polynomials.
     """
-    return Geometry(*_geometry(shape, places, mixing))
+    return Geometry(*_geometry(spec, inputs, mixing))
 
 
-def _inputs(shape: Shape, places: Places, mixing):
-    told = np.array([_CUTOFFS.index(shape.cutoff_function), *shape.heads.degrees], np.int32)
-    numbers = np.array([shape.cutoff, shape.decay, shape.shortest], mixing.dtype)
-    return *places, told, numbers, roomy(mixing)
+def _inputs(spec: GeometrySpec, inputs: PairInputs, mixing):
+    told = np.array([_CUTOFFS.index(spec.cutoff_function), *spec.heads.degrees], np.int32)
+    numbers = np.array([spec.cutoff, spec.decay, spec.shortest], mixing.dtype)
+    return *inputs, told, numbers, pad_to_lanes(mixing)
 
 
-def _forward(shape: Shape, places: Places, mixing):
-    pairs, orders = places.mask.shape[0], sum(2 * degree + 1 for degree in shape.heads.degrees)
+def _forward(spec: GeometrySpec, inputs: PairInputs, mixing):
+    pairs, orders = inputs.mask.shape[0], sum(2 * degree + 1 for degree in spec.heads.degrees)
     sizes = ((pairs,), (pairs,), (pairs, orders), (pairs, mixing.shape[1]))
     results = tuple(shape_like(mixing, *size) for size in sizes)
-    return tuple(call(shape.heads, "geometry", results, *_inputs(shape, places, mixing))), (places, mixing)
+    return tuple(call(spec.heads, "geometry", results, *_inputs(spec, inputs, mixing))), (inputs, mixing)
 
 
-def _backward(shape: Shape, kept, gradients):
-    places, mixing = kept
-    structures = max(places.strain.shape[0], 1)
-    results = (shape_like(mixing, *places.positions.shape), shape_like(mixing, 9 * structures))
-    positions, strain = call(shape.heads, "geometry_back", results, *_inputs(shape, places, mixing), *gradients)
-    return gradient_of(places, positions, strain), None
+def _backward(spec: GeometrySpec, kept, gradients):
+    inputs, mixing = kept
+    structures = max(inputs.strain.shape[0], 1)
+    results = (shape_like(mixing, *inputs.positions.shape), shape_like(mixing, 9 * structures))
+    positions, strain = call(spec.heads, "geometry_back", results, *_inputs(spec, inputs, mixing), *gradients)
+    return gradient_of(inputs, positions, strain), None
 
 
-_geometry = jax.custom_vjp(lambda shape, *arguments: _forward(shape, *arguments)[0], nondiff_argnums=(0,))
+_geometry = jax.custom_vjp(lambda spec, *arguments: _forward(spec, *arguments)[0], nondiff_argnums=(0,))
 _geometry.defvjp(_forward, _backward)

@@ -36,7 +36,7 @@ def supports(settings: ModelSettings) -> bool:
     )
 
 
-def ready(settings: ModelSettings, dtype: str) -> bool:
+def available(settings: ModelSettings, dtype: str) -> bool:
     """Whether a network can run in C: made for it, on CPU, with its library at hand or compiled now."""
     if os.environ.get(OFF) or not supports(settings) or jax.default_backend() != "cpu":
         return False
@@ -79,12 +79,12 @@ def lanes(dtype: str) -> int:
     return {"float32": 16, "float64": 8}[dtype]
 
 
-def roomy(rows: jax.Array) -> jax.Array:
+def pad_to_lanes(rows: jax.Array) -> jax.Array:
     """The same array with rows that fill whole vectors."""
     return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % lanes(rows.dtype.name))])
 
 
-class Heads(NamedTuple):
+class HeadLayout(NamedTuple):
     """What a library is made for: heads of the attention on features, and degrees of Euclidean variables."""
 
     features: int
@@ -95,7 +95,7 @@ class Heads(NamedTuple):
         return np.array([self.features, *(2 * degree + 1 for degree in self.degrees)], np.int32)
 
 
-def call(heads: Heads, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> Sequence[jax.Array]:
+def call(heads: HeadLayout, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> Sequence[jax.Array]:
     """Results of a function of the library, in the precision of the first of them; for compiled code."""
     symbol = _symbol(name, results[0].dtype.name, heads.features, len(heads.degrees))
     return jax.ffi.ffi_call(symbol, results)(*arguments)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from so3lab.structures.graph import Graph
 
 
-class Places(NamedTuple):
+class PairInputs(NamedTuple):
     """Pairs of atoms, and what their vectors come from; arrays that there are none of have no rows."""
 
     receivers: Int[Array, " pairs"]
@@ -22,12 +22,12 @@ class Places(NamedTuple):
     strain: Float[Array, "strains_or_none 3 3"]
 
 
-def places_of(graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> Places:
-    """The places of a graph's pairs; images count only where there are cells."""
+def pair_inputs(graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> PairInputs:
+    """Where the pairs of a graph are; images count only where there are cells."""
     positions = jnp.asarray(graph.positions)
     nothing = jnp.zeros((0, 3, 3), positions.dtype)
     periodic = graph.cells is not None and graph.images is not None
-    return Places(
+    return PairInputs(
         jnp.asarray(graph.receivers),
         jnp.asarray(graph.senders),
         jnp.asarray(graph.pair_mask),
@@ -39,8 +39,10 @@ def places_of(graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> Pl
     )
 
 
-def gradient_of(places: Places, positions: Float[Array, "atoms 3"], strain: Float[Array, " nine_structures"]) -> Places:
-    """A gradient by places: by positions and strain."""
-    nothing = Places(*(None for _ in Places._fields))  # type: ignore[arg-type]
-    strains = strain.reshape(-1, 3, 3)[: places.strain.shape[0]]
+def gradient_of(
+    inputs: PairInputs, positions: Float[Array, "atoms 3"], strain: Float[Array, " nine_structures"]
+) -> PairInputs:
+    """A gradient by inputs: by positions and strain."""
+    nothing = PairInputs(*(None for _ in PairInputs._fields))  # type: ignore[arg-type]
+    strains = strain.reshape(-1, 3, 3)[: inputs.strain.shape[0]]
     return nothing._replace(positions=positions, strain=strains)

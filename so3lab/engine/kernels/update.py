@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from so3lab.engine.kernels.library import Heads, call, lanes, shape_like
+from so3lab.engine.kernels.library import HeadLayout, call, lanes, shape_like
 from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
 
@@ -34,9 +34,9 @@ class UpdateWeights(NamedTuple):
 
     first_norm: Float[HostOrDevice, "rows features"]
     first_network: NetworkWeights
-    exchange: Float[HostOrDevice, "width room"]
-    exchange_bias: Float[HostOrDevice, " room"]
-    exchange_back: Float[HostOrDevice, "width room"]
+    exchange: Float[HostOrDevice, "width padded"]
+    exchange_bias: Float[HostOrDevice, " padded"]
+    exchange_back: Float[HostOrDevice, "width padded"]
     last_network: NetworkWeights
     last_norm: Float[HostOrDevice, "rows features"]
 
@@ -65,13 +65,13 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
         return NetworkWeights(first, next(biases), second, next(biases), first.T, second.T)
 
     kernel, bias = parameters["exchange.dense.kernel"], parameters["exchange.dense.bias"]
-    room = -len(kernel) % lanes(dtype)
+    padding = -len(kernel) % lanes(dtype)
     weights = UpdateWeights(
         norm("first_norm"),
         network("first_mlp"),
-        np.pad(kernel, ((0, 0), (0, room))),
-        np.pad(bias, (0, room)),
-        np.pad(kernel.T, ((0, 0), (0, room))),
+        np.pad(kernel, ((0, 0), (0, padding))),
+        np.pad(bias, (0, padding)),
+        np.pad(kernel.T, ((0, 0), (0, padding))),
         network("last_mlp"),
         norm("last_norm"),
     )
@@ -79,7 +79,7 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
 
 
 def update(
-    heads: Heads,
+    heads: HeadLayout,
     x: Float[Array, "atoms features"],
     dx: Float[Array, "atoms features"],
     chi: Float[Array, "atoms orders"],
@@ -99,7 +99,7 @@ def update(
     return _update(heads, x, dx, chi, dchi, weights)
 
 
-def _forward(heads: Heads, x, dx, chi, dchi, weights: UpdateWeights):
+def _forward(heads: HeadLayout, x, dx, chi, dchi, weights: UpdateWeights):
     atoms, features = x.shape
     kept_size = 5 * features + chi.shape[1] + len(heads.degrees)
     results = (shape_like(x, atoms, features), shape_like(x, *chi.shape), shape_like(x, atoms, kept_size))
@@ -107,7 +107,7 @@ def _forward(heads: Heads, x, dx, chi, dchi, weights: UpdateWeights):
     return (new_x, new_chi), (weights, kept)
 
 
-def _backward(heads: Heads, residuals, gradients):
+def _backward(heads: HeadLayout, residuals, gradients):
     weights, kept = residuals
     grad_x, grad_chi = gradients
     results = (

@@ -18,7 +18,7 @@ from so3lab.functions.safe import switch
 from so3lab.network.pairwise.term import Term, pair_term
 from so3lab.network.pairwise.truncation import truncation
 from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.structures.graph import Graph, at_atoms
+from so3lab.structures.graph import Graph, gather
 
 FREE_ATOMS = {  # atomic number: static polarizability and C6, atomic units
     1: (4.5, 6.5),
@@ -56,11 +56,11 @@ def dispersion_term(
     Args:
         ratios: Hirshfeld volume ratios.
         distances: Lengths of the far pairs in Å.
-        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
+        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.long_range_graph`.
         settings: For the scale of the damping radius and the truncation.
     """
     atoms = jnp.stack(oscillators(ratios, far), axis=-1)
-    first, second = at_atoms(atoms, far.receivers), at_atoms(atoms, far.senders)
+    first, second = gather(atoms, far.receivers), gather(atoms, far.senders)
     mean = 0.5 * (first[:, 0] + second[:, 0])
     c6_pair = 2.0 * first[:, 0] * second[:, 0] / (first[:, 1] + second[:, 1])
     energies = _oscillator_energy(distances / units.bohr, mean, c6_pair, settings.dispersion_scale)

@@ -22,7 +22,7 @@ from so3lab.network.pairwise.ewald import reciprocal_energies
 from so3lab.network.pairwise.term import Term, atomic_term, pair_term
 from so3lab.network.pairwise.truncation import Truncation, truncation
 from so3lab.network.settings import ModelSettings
-from so3lab.structures.graph import Graph, at_atoms, structure_of_pairs
+from so3lab.structures.graph import Graph, gather, structure_of_pairs
 
 BLEND_START = 0.45
 """Fraction of the cutoff from which the truncated interaction goes over from shifted to force-shifted."""
@@ -40,7 +40,7 @@ def electrostatics_term(
     Args:
         charges: Partial charges in e, zero on padding.
         distances: Lengths of the far pairs in Å.
-        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.far`.
+        far: The graph with far pairs, :attr:`so3lab.structures.graph.Graph.long_range_graph`.
         strain: See :func:`so3lab.structures.graph.displacements`.
         settings: For mode, screening length and cutoff.
     """
@@ -89,7 +89,7 @@ def truncated_coulomb(distances: Float[Array, "*any"], screening_length: float, 
 
 def _charge_products(charges, graph: Graph) -> Float[Array, " pairs"]:
     """Products of the charges of pairs, times the Coulomb constant; zero on padding."""
-    products = at_atoms(charges, graph.receivers) * at_atoms(charges, graph.senders)
+    products = gather(charges, graph.receivers) * gather(charges, graph.senders)
     return jnp.where(graph.pair_mask, units.coulomb_constant * products, 0.0)
 
 

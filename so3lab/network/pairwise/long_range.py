@@ -50,7 +50,7 @@ def far_cutoff(atoms: ase.Atoms, needs: LongRangeNeeds) -> float | None:
     return needs.cell_cutoff if atoms.pbc.any() else needs.molecule_cutoff
 
 
-def far_pairs(atoms: ase.Atoms, needs: LongRangeNeeds) -> Pairs:
+def long_range_pairs(atoms: ase.Atoms, needs: LongRangeNeeds) -> Pairs:
     """Undirected far pairs of one structure, exact length, on the host."""
     cutoff = far_cutoff(atoms, needs)
     if cutoff is not None:
@@ -79,33 +79,33 @@ def with_long_range(
     """
     if needs is None:
         return graph
-    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    pairs = [long_range_pairs(atoms, needs) for atoms in structures]
     offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]])
     count = sum(len(p.receivers) for p in pairs)
-    room = _far_room(structures, needs, count) if num_far_pairs is None else num_far_pairs
-    if room < count:
-        raise ValueError(f"num_far_pairs must hold all {count} far pairs, got room for {room}")
+    capacity = _far_capacity(structures, needs, count) if num_far_pairs is None else num_far_pairs
+    if capacity < count:
+        raise ValueError(f"num_far_pairs must hold all {count} far pairs, got room for {capacity}")
     images = np.concatenate([p.images for p in pairs])
     joined = lambda rows: np.concatenate([r + o for r, o in zip(rows, offsets, strict=True)])  # noqa: E731
     return graph._replace(
         long_range=LongRange(
-            _padded(joined([p.receivers for p in pairs]), room),
-            _padded(joined([p.senders for p in pairs]), room),
-            np.arange(room) < count,
-            None if graph.cells is None else _padded(images, room),
+            _padded(joined([p.receivers for p in pairs]), capacity),
+            _padded(joined([p.senders for p in pairs]), capacity),
+            np.arange(capacity) < count,
+            None if graph.cells is None else _padded(images, capacity),
             *_reciprocal(structures, needs),
         )
     )
 
 
-def _far_room(structures: Sequence[ase.Atoms], needs: LongRangeNeeds, count: int) -> int:
+def _far_capacity(structures: Sequence[ase.Atoms], needs: LongRangeNeeds, count: int) -> int:
     """All pairs of molecules are always as many; a list with a cutoff gets room to breathe."""
     untruncated = needs.molecule_cutoff is None and not any(atoms.pbc.any() for atoms in structures)
     return count if untruncated and len(structures) == 1 else bucket(count)
 
 
-def _padded(rows: Int[np.ndarray, "pairs *rest"], room: int) -> Int[np.ndarray, "room *rest"]:
-    result = np.zeros((room, *rows.shape[1:]), np.int32)
+def _padded(rows: Int[np.ndarray, "pairs *rest"], capacity: int) -> Int[np.ndarray, "capacity *rest"]:
+    result = np.zeros((capacity, *rows.shape[1:]), np.int32)
     result[: len(rows)] = rows
     return result
 
@@ -137,8 +137,8 @@ def _waves(structures: Sequence[ase.Atoms], screening_length: float) -> Int[np.n
     found = [
         wave_vectors(np.asarray(atoms.cell), screening_length) if atoms.pbc.any() else none for atoms in structures
     ]
-    room = bucket(max(len(waves) for waves in found))
-    return np.stack([_padded(waves, room) for waves in found])
+    capacity = bucket(max(len(waves) for waves in found))
+    return np.stack([_padded(waves, capacity) for waves in found])
 
 
 def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
@@ -174,7 +174,7 @@ def _check_periodicity(atoms: ase.Atoms) -> None:
         )
 
 
-def every_pair(graph: Graph) -> Graph:
+def all_pairs_batch(graph: Graph) -> Graph:
     """A batch of molecules, each padded to the same number of atoms, with all pairs of atoms of each as far pairs.
 
     For compiled code, where the batch changes and its shape does not.
@@ -187,7 +187,7 @@ def every_pair(graph: Graph) -> Graph:
     return graph._replace(long_range=LongRange(i, j, real[i] & real[j]))
 
 
-class FarRows(NamedTuple):
+class LongRangeRows(NamedTuple):
     """What :class:`~so3lab.structures.graph.LongRange` holds, a row for each structure; atoms are counted in each."""
 
     receivers: Int[HostOrDevice, "structures far"]
@@ -198,22 +198,22 @@ class FarRows(NamedTuple):
     waves: Int[HostOrDevice, "structures waves 3"] | None
 
 
-def far_rows(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> FarRows:
+def long_range_rows(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> LongRangeRows:
     """The long-range part of structures of which some are cells, so that any few of them can make a batch.
 
     Raises:
         ValueError: As :func:`with_long_range`.
     """
-    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    pairs = [long_range_pairs(atoms, needs) for atoms in structures]
     counts = np.array([len(p.receivers) for p in pairs])
-    room = bucket(int(counts.max()))
-    receivers, senders, images = (np.stack([_padded(p[field], room) for p in pairs]) for field in range(3))
+    capacity = bucket(int(counts.max()))
+    receivers, senders, images = (np.stack([_padded(p[field], capacity) for p in pairs]) for field in range(3))
     periodic = np.array([bool(atoms.pbc.any()) for atoms in structures])
     waves = None if needs.screening_length is None else _waves(structures, needs.screening_length)
-    return FarRows(receivers, senders, np.arange(room) < counts[:, None], images, periodic, waves)
+    return LongRangeRows(receivers, senders, np.arange(capacity) < counts[:, None], images, periodic, waves)
 
 
-def batch_long_range(rows: FarRows, atoms: int) -> LongRange:
+def batch_long_range(rows: LongRangeRows, atoms: int) -> LongRange:
     """The long-range part of a batch of structures that each have room for so many atoms; for compiled code."""
     offsets = (atoms * np.arange(rows.periodic.shape[0], dtype=np.int32))[:, None]
     receivers, senders = (jnp.asarray(index + offsets).ravel() for index in rows[:2])
@@ -231,7 +231,7 @@ def fixed_long_range(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> 
     if far_cutoff(structures[0], needs) is not None:
         none = np.zeros(0, np.int32)
         return LongRange(none, none, np.zeros(0, bool), None, *fixed)
-    pairs = [far_pairs(atoms, needs) for atoms in structures]
+    pairs = [long_range_pairs(atoms, needs) for atoms in structures]
     offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(np.int32)
     i, j = (np.concatenate([p[side] + offset for p, offset in zip(pairs, offsets, strict=True)]) for side in (0, 1))
     images = np.concatenate([p.images for p in pairs]) if structures[0].pbc.any() else None

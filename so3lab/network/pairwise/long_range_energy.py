@@ -29,7 +29,7 @@ def long_range_terms(
     terms: dict[str, Term] = {}
     if charges is None and ratios is None:
         return terms
-    far = graph.far
+    far = graph.long_range_graph
     distances = safe_norm(displacements(far, strain))
     if charges is not None:
         terms["electrostatics"] = electrostatics_term(charges, distances, far, strain, settings)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from so3lab import units
 from so3lab.functions.safe import switch
-from so3lab.structures.graph import Graph, sum_at_atoms
+from so3lab.structures.graph import Graph, segment_sum
 
 REPULSION_RANGE = 1.5
 """Distance in Å beyond which the repulsion is exactly zero."""
@@ -55,4 +55,4 @@ class ShortRangeRepulsion(nnx.Module):
         screening = jnp.exp(-a * (distances * (reach[i] + reach[j]))[:, None]) @ (c / c.sum())
         energies = units.coulomb_constant * z[i] * z[j] / distances * screening
         half = 0.5 * weights * switch(distances, 0.0, REPULSION_RANGE) * energies
-        return sum_at_atoms(z.shape[0], (i, half), (j, half))
+        return segment_sum(z.shape[0], (i, half), (j, half))

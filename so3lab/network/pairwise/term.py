@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.structures.graph import Graph, sum_at_atoms, sum_pairs_per_structure, sum_per_structure
+from so3lab.structures.graph import Graph, segment_sum, sum_pairs_per_structure, sum_per_structure
 
 
 class Term(NamedTuple):
@@ -27,5 +27,5 @@ def pair_term(pair_energies: Float[Array, " pairs"], graph: Graph) -> Term:
     The sum per structure does not go through the atoms, so that it costs no scatter.
     """
     half = 0.5 * pair_energies
-    atomic = sum_at_atoms(graph.positions.shape[0], (graph.receivers, half), (graph.senders, half))
+    atomic = segment_sum(graph.positions.shape[0], (graph.receivers, half), (graph.senders, half))
     return Term(sum_pairs_per_structure(pair_energies, graph), atomic)

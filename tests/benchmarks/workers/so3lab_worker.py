@@ -10,12 +10,12 @@ from protocol import Engine, serve, timed
 
 import so3lab
 from so3lab.dynamics import Control, Replicas
-from so3lab.engine.compressed_filters import collapse
-from so3lab.engine.energy_model import FastParameters, energy_and_forces, numerics
+from so3lab.engine.compressed_filters import compress_filters
+from so3lab.engine.energy_model import FastParameters, energy_and_forces, precision
 from so3lab.machine.memory import keep_memory
 from so3lab.network.pairwise.long_range import long_range_needs, with_long_range
 from so3lab.potential.model_file import flat_parameters
-from so3lab.structures.graph import build_graph, species_of, structure_pairs
+from so3lab.structures.graph import atom_classes, build_graph, structure_pairs
 
 keep_memory()
 POTENTIAL = so3lab.load("so3lr")
@@ -23,13 +23,13 @@ POTENTIAL = so3lab.load("so3lr")
 
 def prepare(structures):
     """Energy and forces as dynamics compute them, and dynamics of all structures at once."""
-    field = POTENTIAL.force_field
+    field = POTENTIAL.energy_model
     count = sum(len(structure_pairs(atoms, field.cutoff).receivers) for atoms in structures)
     graph = build_graph(structures, field.cutoff, num_pairs=-(-count // 8) * 8)
     if len(structures) == 1:
-        graph = graph._replace(species=species_of(structures))
+        graph = graph._replace(atom_classes=atom_classes(structures))
     graph = jax.device_put(with_long_range(graph, structures, long_range_needs(POTENTIAL.settings)))
-    with numerics("float32"):
+    with precision("float32"):
         program = jax.jit(lambda parameters, graph: energy_and_forces(field.energy, parameters, graph)[:2])
     simulations = {}
 
@@ -40,7 +40,7 @@ def prepare(structures):
         simulations["run"].advance(1, count)
 
     def call():
-        with numerics("float32"):
+        with precision("float32"):
             return np.asarray(program(field.parameters, graph)[1])
 
     return Engine(call, steps, lambda: operations(field.energy, graph))
@@ -48,9 +48,9 @@ def prepare(structures):
 
 def operations(energy, graph) -> float | None:
     """Operations of energy and forces as XLA counts them where it computes everything, loops in C included."""
-    with numerics("float32"):
-        plain = collapse(POTENTIAL.settings, flat_parameters(POTENTIAL.parameters), "float32", in_c=False)
-        parameters = FastParameters(POTENTIAL.parameters, plain.collapsed)
+    with precision("float32"):
+        plain = compress_filters(POTENTIAL.settings, flat_parameters(POTENTIAL.parameters), "float32", native=False)
+        parameters = FastParameters(POTENTIAL.parameters, plain.filters)
         lowered = jax.jit(lambda p, g: energy_and_forces(energy, p, g)[:2]).lower(parameters, graph)
         return (lowered.cost_analysis() or {}).get("flops")
 

@@ -17,7 +17,7 @@ def test_temperature_follows_its_slider_and_nothing_compiles(panel):
     panel.steering.sliders["temperature_K"].value = 900.0
     frames = panel.live.frames()
     assert panel.control.temperature_K == 900.0
-    assert panel._code.code == "panel.control.temperature_K = 900"
+    assert panel.code_line.code == "panel.control.temperature_K = 900"
     wait_for(lambda: panel.live.frames() > frames + 400, "frames after the slider")
     assert panel.live.table()["temperature"].iloc[-200:].mean() > 600
     assert panel.live.table()["target_temperature"].iloc[-1] == 900.0
@@ -65,7 +65,7 @@ def test_the_past_can_be_looked_at_and_gone_back_to(panel):
     panel.go_back(3, new_velocities=True)
     wait_for(lambda: panel.live.frames() > 10, "another future")
     np.testing.assert_allclose(panel.live.positions()[3], third, atol=1e-6)
-    assert panel._code.code == "panel.go_back(3, new_velocities=True)"
+    assert panel.code_line.code == "panel.go_back(3, new_velocities=True)"
 
 
 def test_a_session_does_again_what_was_done(panel, tmp_path):
@@ -78,7 +78,7 @@ def test_a_session_does_again_what_was_done(panel, tmp_path):
     panel.viewers[0].picked = [0, 1]
     panel.steering.pull(force=0.3)
     panel.pause()
-    panel.job.rest()
+    panel.job.pause_and_wait()
     panel.show_frame(4)
     panel.go_back(4)
     panel.save_figures(tmp_path / "two.html")
@@ -106,15 +106,15 @@ def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(pa
     third, frames = panel.live.positions()[3], panel.live.frames()
     assert panel.job.state == "paused"
     assert panel.live.frames() == frames
-    assert panel.past.words.value.startswith(f"frame 3 of {frames - 1:,}")
-    assert round(panel.past.slider.value * (frames - 1)) == 3
+    assert panel.history.words.value.startswith(f"frame 3 of {frames - 1:,}")
+    assert round(panel.history.slider.value * (frames - 1)) == 3
     wait_for(
         lambda: np.allclose(panel.viewers[0].atoms.positions, third - third.mean(axis=0), atol=1e-5),
         "frame 3",
     )
     panel.step()
     panel.go_back(-2)
-    panel.job.rest()
+    panel.job.pause_and_wait()
     steps = np.diff(panel.live.table()["step"])
     assert len(set(steps.tolist())) == 1, "the past has no holes"
     assert panel.live.frames() >= frames - 1
@@ -205,25 +205,25 @@ def test_every_button_has_its_line_of_python(panel):
         (panel.bar.start_button, "panel.start()"),
     ):  # fmt: skip
         button.click()
-        assert panel._code.code == line
+        assert panel.code_line.code == line
         wait_for(lambda: panel.job.state == ("running" if line == "panel.start()" else "paused"), line)  # noqa: B023
     panel.viewers[0].representation = "licorice"
-    assert panel._code.code == "panel.viewers[0].representation = 'licorice'"
+    assert panel.code_line.code == "panel.viewers[0].representation = 'licorice'"
     panel.viewers[0].picked = [0, 1]
     panel.steering.pull_button.click()
-    line = panel._code.code
+    line = panel.code_line.code
     panel.steering.release()
     exec(line, {"panel": panel, "so3lab": so3lab})
     assert panel.control.biases == (Pull((0, 1), 0.5),), "what is copied works"
     panel.bar.stop_button.click()
-    assert panel._code.code == "panel.stop()"
+    assert panel.code_line.code == "panel.stop()"
 
 
 def test_a_step_goes_on_from_the_present_whatever_is_looked_at(panel):
     runs(panel)
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
-    panel.past.slider.value = 0.0
+    panel.history.slider.value = 0.0
     assert panel._shown_frame == 0
     frames = panel.live.frames()
     panel.bar.step_button.click()

@@ -64,7 +64,7 @@ def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
             slider, before = panel.steering.sliders[name], getattr(control, name)
             slider.value = value
             assert getattr(control, name) == pytest.approx(value)
-            assert panel._code.code == f"panel.control.{name} = {value:g}"
+            assert panel.code_line.code == f"panel.control.{name} = {value:g}"
             moved = from_the_start(panel)
             assert np.abs(moved[0] - plain[0]).max() > 1e-6, f"{name} changes where the atoms go"
             if name == "timestep_fs":

@@ -30,7 +30,7 @@ def test_replicas_stand_side_by_side_and_share_picks(panel, tmp_path):
     panel.saving.buttons["table"].click()
     wait_for((tmp_path / "run.csv").exists, "its table")
     assert panel.table(1).equals(panel.live.table(1))
-    wait_for(lambda: panel._code.code.startswith("panel.table(1).to_csv("), "its line")
+    wait_for(lambda: panel.code_line.code.startswith("panel.table(1).to_csv("), "its line")
 
 
 def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
@@ -79,25 +79,25 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
     viewer = runs(panel).viewers[0]
     assert list(viewer.colours) == ["element", "force", "speed", "atomic energy", "attention"]
     viewer.colour = "attention"
-    wait_for(lambda: {"links", "values"} <= viewer._latest.keys(), "links between atoms that listen to each other")
+    wait_for(lambda: {"links", "values"} <= viewer.latest.keys(), "links between atoms that listen to each other")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     viewer.colour = "atomic energy"
-    wait_for(lambda: "links" not in viewer._latest, "links gone")
-    energies = atom_properties.of(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
+    wait_for(lambda: "links" not in viewer.latest, "links gone")
+    energies = atom_properties.per_atom_functions(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
 
     def painted():
-        values = viewer._latest.get("values")
+        values = viewer.latest.get("values")
         return values is not None and np.allclose(values, energies, atol=1e-4)
 
     wait_for(painted, "energies of the shown frame")
     wait_for(lambda: viewer._legend["label"] == "atomic energy (eV)", "their legend")
     viewer.colour = "force"
     forces = np.linalg.norm(panel.live.frame().forces[-1], axis=1)
-    wait_for(lambda: np.array_equal(viewer._latest.get("values"), forces), "forces of the shown frame")
+    wait_for(lambda: np.array_equal(viewer.latest.get("values"), forces), "forces of the shown frame")
     panel.show_frame(3)
     forces = np.linalg.norm(panel.live.frame(0, 3).forces[-1], axis=1)
-    wait_for(lambda: np.array_equal(viewer._latest.get("values"), forces), "forces of a past frame")
+    wait_for(lambda: np.array_equal(viewer.latest.get("values"), forces), "forces of a past frame")
 
 
 def test_one_small_program_gives_all_colours(panel):
@@ -114,16 +114,16 @@ def test_one_small_program_gives_all_colours(panel):
 def test_forces_are_drawn_where_they_are_wanted(panel):
     viewer = runs(panel).viewers[0]
     assert viewer.has_forces
-    assert "arrows" not in viewer._latest
+    assert "arrows" not in viewer.latest
     viewer.forces = True
-    wait_for(lambda: "arrows" in viewer._latest, "arrows")
+    wait_for(lambda: "arrows" in viewer.latest, "arrows")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     panel.show_frame(3)
     forces = panel.live.frame(0, 3).forces[0]
-    wait_for(lambda: np.array_equal(viewer._latest["arrows"], forces), "those of the shown frame")
+    wait_for(lambda: np.array_equal(viewer.latest["arrows"], forces), "those of the shown frame")
     viewer.forces = False
-    wait_for(lambda: "arrows" not in viewer._latest and "arrows" not in viewer._sent_names, "no arrows")
+    wait_for(lambda: "arrows" not in viewer.latest and "arrows" not in viewer._sent_names, "no arrows")
 
 
 def test_places_that_cannot_be_written_are_said(panel, tmp_path):

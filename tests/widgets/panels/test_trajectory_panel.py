@@ -69,7 +69,7 @@ def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
     assert panel.viewer.frame == 17
     panel._on_point(19, "click")
     assert panel.viewer.frame == 19
-    assert panel._code.code.endswith("run.h5')[19]")
+    assert panel.code_line.code.endswith("run.h5')[19]")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_picked_atoms_are_measured_in_every_frame(panel, path, atoms, column):
     wait_for(lambda: column in panel.plot.series)
     right = internal_coordinates(Trajectory(path).positions(), {"x": tuple(atoms)}).to_numpy()[:, 0]
     np.testing.assert_allclose(panel.row.series[column].values, right)
-    found = eval(panel._code.code, {"so3lab": __import__("so3lab")})
+    found = eval(panel.code_line.code, {"so3lab": __import__("so3lab")})
     np.testing.assert_allclose(found.to_numpy()[:, 0], right)
 
 
@@ -104,7 +104,7 @@ def test_series_are_hidden_and_shown(panel):
     panel.row.show("potential_energy", False)
     panel.row.show("kinetic_energy")
     assert list(panel.plot.series) == ["temperature", "total_energy", "kinetic_energy"]
-    assert panel._code.code.endswith(".table(), 'temperature', 'total_energy', 'kinetic_energy')")
+    assert panel.code_line.code.endswith(".table(), 'temperature', 'total_energy', 'kinetic_energy')")
 
 
 def test_chosen_frames_are_exported(panel, path, tmp_path):
@@ -230,11 +230,11 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
         assert list(viewer.colours) == ["element", "atomic energy", "attention", "force"]
         viewer.frame, viewer.colour = 70, "atomic energy"
         with Trajectory(path) as trajectory:
-            expected = atom_properties.of(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
-        wait_for(lambda: np.allclose(viewer._latest.get("values", 0), expected, atol=1e-4))
+            expected = atom_properties.per_atom_functions(so3lab.load("ethanol"))["atomic energy"](trajectory[70])
+        wait_for(lambda: np.allclose(viewer.latest.get("values", 0), expected, atol=1e-4))
         viewer.colour = "attention"
-        wait_for(lambda: "links" in viewer._latest)
+        wait_for(lambda: "links" in viewer.latest)
         viewer.colour = "element"
-        wait_for(lambda: "links" not in viewer._latest)
+        wait_for(lambda: "links" not in viewer.latest)
     finally:
         panel.close()

@@ -60,23 +60,23 @@ def test_rest_waits_for_what_is_in_the_making_and_steps_asked_for_before_are_for
             yield number
 
     job = Job(task, on_item=seen.append, name="gate")
-    job.rest()  # nothing has begun
+    job.pause_and_wait()  # nothing has begun
     job.start(paused=True)
-    job.rest()
+    job.pause_and_wait()
     job.step()
     wait_for(lambda: seen == [0])
-    job.rest()
+    job.pause_and_wait()
     for _ in range(5):
         job.step()
     wait_for(lambda: making == [0, 1])
     with pytest.raises(TimeoutError, match=r"has not paused within 0.05 s"):
-        job.rest(0.05)
+        job.pause_and_wait(0.05)
     assert job.state == "paused", "a step is made in the state of a pause"
     gate.set()
-    job.rest()
+    job.pause_and_wait()
     assert seen == [0, 1], "what was in the making, and no more"
     job.start()
-    job.rest()
+    job.pause_and_wait()
     count = len(seen)
     time.sleep(0.05)
     assert len(seen) == count

@@ -5,17 +5,17 @@ import threading
 import time
 
 import pytest
-from so3lab_widgets.running import sender as pump_module
-from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.running import sender as sender_module
+from so3lab_widgets.running.sender import LatestValueSender
 from waiting import wait_for
 
 
 def test_the_newest_item_wins_and_the_last_one_always_arrives():
     sent = []
-    pump = Pump(lambda item: sent.append((time.monotonic(), item)), fastest_hz=50.0)
+    sender = LatestValueSender(lambda item: sent.append((time.monotonic(), item)), fastest_hz=50.0)
     started = time.monotonic()
     for number in range(1, 3001):
-        pump.put(number)
+        sender.put(number)
         if number % 10 == 0:
             time.sleep(0.001)
     took = time.monotonic() - started
@@ -25,36 +25,36 @@ def test_the_newest_item_wins_and_the_last_one_always_arrives():
     assert len(items) <= 50.0 * took + 3, "traffic is bounded, however fast frames come"
     gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(sent)]
     assert min(gaps) > 0.015
-    pump.close()
-    pump.put(1)
+    sender.close()
+    sender.put(1)
     time.sleep(0.05)
     assert sent[-1][1] == 3000
-    assert not any(thread.name == "so3lab pump" for thread in threading.enumerate())
+    assert not any(thread.name == "so3lab sender" for thread in threading.enumerate())
 
 
 def test_a_sender_that_is_slow_does_not_hold_up_who_puts():
     sent = []
-    pump = Pump(lambda item: (time.sleep(0.2), sent.append(item)))
+    sender = LatestValueSender(lambda item: (time.sleep(0.2), sent.append(item)))
     started = time.monotonic()
     for number in range(1, 100):
-        pump.put(number)
+        sender.put(number)
     assert time.monotonic() - started < 0.1
     wait_for(lambda: sent and sent[-1] == 99)
     assert len(sent) <= 3
-    pump.close()
+    sender.close()
 
 
 def test_the_rate_follows_reports(monkeypatch):
-    pump = Pump(lambda item: None, fastest_hz=20.0)
+    sender = LatestValueSender(lambda item: None, fastest_hz=20.0)
     clock = [100.0]
-    monkeypatch.setattr(pump_module.time, "monotonic", lambda: clock[0])
-    pump._reported_at = clock[0]
+    monkeypatch.setattr(sender_module.time, "monotonic", lambda: clock[0])
+    sender._reported_at = clock[0]
 
     def half_a_second(sent: int, painted: int) -> float:
         clock[0] += 0.5
-        pump.sent += sent
-        pump.report(painted)
-        return pump.rate_hz
+        sender.sent += sent
+        sender.report(painted)
+        return sender.rate_hz
 
     assert half_a_second(10, 10) == 20.0
     assert half_a_second(10, 4) == pytest.approx(15.0), "it may have been a hitch"
@@ -63,50 +63,50 @@ def test_the_rate_follows_reports(monkeypatch):
     assert half_a_second(4, 4) == pytest.approx(12.32)
     for _ in range(10):
         half_a_second(10, 0)
-    assert pump.rate_hz == pump_module.SLOWEST_HZ
+    assert sender.rate_hz == sender_module.SLOWEST_HZ
     for _ in range(20):
         half_a_second(1, 1)
-    assert pump.rate_hz == 20.0
+    assert sender.rate_hz == 20.0
     assert half_a_second(0, 0) == 20.0, "nothing was sent, so nothing is too slow"
 
 
 def test_silence_means_that_nobody_looks(monkeypatch):
-    monkeypatch.setattr(pump_module, "SILENCE_S", 0.05)
+    monkeypatch.setattr(sender_module, "SILENCE_S", 0.05)
     sent = []
-    pump = Pump(lambda item: sent.append(item), fastest_hz=100.0)
+    sender = LatestValueSender(lambda item: sent.append(item), fastest_hz=100.0)
     for number in range(1, 60):
-        pump.put(number)
+        sender.put(number)
         time.sleep(0.005)
-    assert pump.rate_hz == pump_module.SLOWEST_HZ
+    assert sender.rate_hz == sender_module.SLOWEST_HZ
     assert len(sent) < 15
-    pump.report(len(sent))
-    assert pump.rate_hz > pump_module.SLOWEST_HZ, "somebody looks again"
-    pump.close()
+    sender.report(len(sent))
+    assert sender.rate_hz > sender_module.SLOWEST_HZ, "somebody looks again"
+    sender.close()
     with pytest.raises(ValueError, match="fastest_hz must be positive, got 0"):
-        Pump(sent.append, fastest_hz=0)
+        LatestValueSender(sent.append, fastest_hz=0)
 
 
 def test_a_pause_is_no_silence(monkeypatch):
-    monkeypatch.setattr(pump_module, "SILENCE_S", 0.05)
+    monkeypatch.setattr(sender_module, "SILENCE_S", 0.05)
     sent = []
-    pump = Pump(lambda item: sent.append(item), fastest_hz=100.0)
+    sender = LatestValueSender(lambda item: sent.append(item), fastest_hz=100.0)
     for number in (1, 2):
-        pump.put(number)
-        wait_for(lambda number=number: pump.sent == number)
-        pump.report(1)
+        sender.put(number)
+        wait_for(lambda number=number: sender.sent == number)
+        sender.report(1)
         time.sleep(0.15)  # nothing is shown, so that nothing can be reported
-    assert pump.rate_hz == 100.0
-    pump.close()
+    assert sender.rate_hz == 100.0
+    sender.close()
 
 
 def test_a_limit_holds_whatever_the_page_could_paint():
-    pump = Pump(lambda item: None, 20.0)
-    pump.limit(2.0)
+    sender = LatestValueSender(lambda item: None, 20.0)
+    sender.limit(2.0)
     for _ in range(20):
-        pump.report(5)
-    assert pump.rate_hz == 2.0
-    pump.limit(4.0)
+        sender.report(5)
+    assert sender.rate_hz == 2.0
+    sender.limit(4.0)
     for _ in range(20):
-        pump.report(5)
-    assert pump.rate_hz == 4.0
-    pump.close()
+        sender.report(5)
+    assert sender.rate_hz == 4.0
+    sender.close()

@@ -27,7 +27,7 @@ class CodeLine(anywidget.AnyWidget):
         self._said: list[tuple[str, int | None]] = []
         super().__init__()
 
-    def say(self, line: str, step: int | None = None) -> None:
+    def show_code(self, line: str, step: int | None = None) -> None:
         """Show a line; one that sets the same name again replaces the one before: a slider on its way.
 
         Args:
@@ -40,10 +40,10 @@ class CodeLine(anywidget.AnyWidget):
             self._said.pop()
         self._said.append((line, step))
 
-    def follow(self, viewer: Any, name: str, say: Callable[[str], None] | None = None) -> None:
+    def follow(self, viewer: Any, name: str, show_code: Callable[[str], None] | None = None) -> None:
         """Say what is set in a viewer, by the name that it has in Python."""
-        say = say or self.say
-        viewer.observe(lambda change: say(f"{name}.{change.name} = {change.new!r}"), _SETTINGS)
+        show_code = show_code or self.show_code
+        viewer.observe(lambda change: show_code(f"{name}.{change.name} = {change.new!r}"), _SETTINGS)
 
     def script(self) -> str:
         """All that was said, in order, each as soon as the simulation is where it was."""

@@ -12,11 +12,11 @@ from ase import Atoms
 
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.frame_choice import check_new, save_text
-from so3lab_widgets.panels.history_slider import PastRow
+from so3lab_widgets.panels.history_slider import HistorySlider
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.live_plots import FASTEST_HZ, LivePlots
 from so3lab_widgets.panels.panel import close_all
@@ -26,8 +26,8 @@ from so3lab_widgets.panels.run_form import RunForm
 from so3lab_widgets.panels.run_saving import RunSaving, page_of
 from so3lab_widgets.panels.steering_box import SteeringBox
 from so3lab_widgets.running.jobs import Job
-from so3lab_widgets.running.sender import Pump
-from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.running.sender import LatestValueSender
+from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.viewer import Viewer
 
 
@@ -60,7 +60,7 @@ class DynamicsPanel(RunCommands):
 
     def __init__(
         self,
-        model: str | Potential | ForceField = "ala3",
+        model: str | Potential | EnergyModel = "ala3",
         structure: str | Atoms = "ala3",
         *,
         ensemble: str = "langevin",
@@ -77,24 +77,24 @@ class DynamicsPanel(RunCommands):
         self._make_commands()
         self.plots: LivePlots | None = None
         self.steering: SteeringBox | None = None
-        self._still = Still(self, self._pictured)
-        self._updates = Pump(self._update_plots, FASTEST_HZ, name="live plots")
+        self._preview = StaticPreview(self, self._snapshot_parts)
+        self._updates = LatestValueSender(self._update_plots, FASTEST_HZ, name="live plots")
         self._make_controls()
         super().__init__(
             [
                 self.form,
                 self.bar,
                 self._body,
-                self.past,
+                self.history,
                 self._plot_head,
                 self._plot_box,
                 self.saving,
-                self._code,
+                self.code_line,
             ]
         )
         for name in ("model", "structure", "ensemble", "replicas"):
             getattr(self.form, name).observe(functools.partial(self._on_field, name), "value")
-        self._say_code(self._constructor())
+        self._show_code(self._constructor())
         if start:
             self.start()
         else:
@@ -115,7 +115,7 @@ class DynamicsPanel(RunCommands):
         if self.job is None or self.job.ended:
             raise ValueError("what has ended writes no frames; press Start, or go on from a frame, and record then")
         written = live.record(path, {"model": self.form.model.value, "structure": self.form.structure.value})
-        self._say_code(f"panel.record({str(path)!r})")
+        self._show_code(f"panel.record({str(path)!r})")
         self.saving.recording(str(written[0]))
         return written
 
@@ -136,7 +136,7 @@ class DynamicsPanel(RunCommands):
 
     def session(self) -> str:
         """All that was clicked as lines of Python, which wait for the steps at which it was done."""
-        return self._code.script()
+        return self.code_line.script()
 
     def figures(self) -> list[go.Figure]:
         """The curves, and the map with the spectrum, as plain figures as they stand."""
@@ -164,7 +164,7 @@ class DynamicsPanel(RunCommands):
         if self.job is not None:
             self.job.stop()
         self._saver.close()
-        self._still.close()
+        self._preview.close()
         self._updates.close()
         self._views.close()
         if self.plots is not None:
@@ -172,9 +172,9 @@ class DynamicsPanel(RunCommands):
         super().close()
 
     def _ipython_display_(self) -> None:
-        self._still.show()
+        self._preview.show()
 
-    def _pictured(self) -> list[Pictured]:
+    def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
         return [*self.viewers, *((self.plots.curves, self.plots.maps) if self.plots is not None else ())]
 
@@ -183,14 +183,14 @@ class DynamicsPanel(RunCommands):
             lambda: self._try(self.start), self._words, pause=self.pause, step=self.step,
             stop=lambda: self.stop(wait=False),
         )  # fmt: skip
-        self._code = CodeLine()
+        self.code_line = CodeLine()
         self._views = ReplicaViews(
             self._height, on_viewer=self._on_viewer, on_pick=self._on_pick, on_looks=self._on_looks,
-            on_trouble=self.bar.tell,
+            on_trouble=self.bar.show_message,
         )  # fmt: skip
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
         self._body = ipw.HBox([self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
-        self.past = PastRow(
+        self.history = HistorySlider(
             lambda share: self._try(lambda: self.show_frame(self._frame_at(share))),
             lambda share: self._try(lambda: self.go_back(self._frame_at(share))),
             lambda share: self._try(lambda: self.go_back(self._frame_at(share), new_velocities=True)),
@@ -203,14 +203,14 @@ class DynamicsPanel(RunCommands):
         self._plot_head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self._saver = RunSaving(
-            self, lambda: self.curves_of.value or 0, try_to=self._try, on_change=self._say_code,
-            on_trouble=self.bar.tell, name=f"{self._name} save",
+            self, lambda: self.curves_of.value or 0, try_to=self._try, on_change=self._show_code,
+            on_trouble=self.bar.show_message, name=f"{self._name} save",
         )  # fmt: skip
         self.saving = self._saver.row
 
-    def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
+    def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
-        self._views.stage(potential, structure, copies)
+        self._views.set_structure(potential, structure, copies)
         self.curves_of.options = list(range(copies))
         self._plot_head.layout.display = "" if copies > 1 else "none"
         self._views.children = tuple(self.viewers)
@@ -222,11 +222,11 @@ class DynamicsPanel(RunCommands):
         )
         self.steering = SteeringBox(
             self.control, self.form.ensemble.value, picked=lambda: self.viewers[0].picked, measure=self._measure,
-            symbols=structure.get_chemical_symbols(), on_change=self._say_code, on_trouble=self.bar.tell,
+            symbols=structure.get_chemical_symbols(), on_change=self._show_code, on_trouble=self.bar.show_message,
         )  # fmt: skip
         self._side.children = (self.steering,)
         close_all(*before)
-        self.past.layout.display = self.saving.layout.display = ""
+        self.history.layout.display = self.saving.layout.display = ""
 
     def _on_chunks(self, chunks: Sequence[Any]) -> None:
         """In the job's thread: the newest frame of each replica goes to its view."""
@@ -242,8 +242,8 @@ class DynamicsPanel(RunCommands):
 
     def _on_viewer(self, viewer: Viewer, number: int) -> None:
         """A replica has got its view."""
-        viewer.observe(self._still.stir, "painted")
-        self._code.follow(viewer, f"panel.viewers[{number}]", self._say_code)
+        viewer.observe(self._preview.schedule, "painted")
+        self.code_line.follow(viewer, f"panel.viewers[{number}]", self._show_code)
 
     def _on_looks(self) -> None:
         """Other colours or arrows were chosen; a molecule at rest gets them now, a moving one with its next frame."""
@@ -251,16 +251,16 @@ class DynamicsPanel(RunCommands):
             self._show(self.live.frames() - 1 if self._shown_frame is None else self._shown_frame)
 
     def _on_pick(self, atoms: list[int]) -> None:
-        self._say_code(f"panel.viewers[0].picked = {atoms}")
+        self._show_code(f"panel.viewers[0].picked = {atoms}")
         if self.live is not None:
             self._updates.put((self.live,))
 
     def _update_plots(self, item: tuple[LiveDynamics]) -> None:
-        """In the pump's thread, about twice a second; what fails is said, and the next one may do."""
+        """In the sender's thread, about twice a second; what fails is said, and the next one may do."""
         try:
             self._draw_plots(*item)
         except Exception as error:
-            self.bar.tell(f"the curves could not be drawn: {' '.join(str(error).split())}")
+            self.bar.show_message(f"the curves could not be drawn: {' '.join(str(error).split())}")
 
     def _draw_plots(self, live: LiveDynamics) -> None:
         if self.plots is None or live is not self.live or not self.viewers:
@@ -277,12 +277,12 @@ class DynamicsPanel(RunCommands):
 
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
-        self.past.rest(job.state == "running")
+        self.history.reset(job.state == "running")
         if job.ended and self.live is not None:
             self.live.stop_recording()
         self._saver.look()
         if job.state != "running" and self.live is not None:
-            self._tell_past(self.live.frames() - 1)
+            self._show_position(self.live.frames() - 1)
             self._updates.put((self.live,))
 
     def _words(self) -> str:
@@ -302,23 +302,23 @@ class DynamicsPanel(RunCommands):
 
     def _on_field(self, name: str, change: Any) -> None:
         """Another run is asked for, which Start begins."""
-        self._say_code(f"panel.form.{name}.value = {change.new!r}")
+        self._show_code(f"panel.form.{name}.value = {change.new!r}")
         self.bar.refresh()
 
     def _on_replica(self) -> None:
         """Another replica's curves are wanted."""
         if self.live is not None and self.plots is not None:
-            self._say_code(f"panel.curves_of.value = {self.curves_of.value}")
+            self._show_code(f"panel.curves_of.value = {self.curves_of.value}")
             self.plots.forget()
             self._updates.put((self.live,))
 
     def _frame_at(self, share: float) -> int:
         return round(share * (self._running().frames() - 1))
 
-    def _tell_past(self, frame: int) -> None:
+    def _show_position(self, frame: int) -> None:
         live = self._running()
         self._saver.look()
-        self.past.tell(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
+        self.history.show_position(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
 
     def _constructor(self) -> str:
         more = [] if self.seed == 0 else [f"seed={self.seed}"]
@@ -327,8 +327,8 @@ class DynamicsPanel(RunCommands):
         more += [f"control=so3lab.dynamics.control.Control({knobs})"] if knobs else []
         return f"panel = so3lab.widgets.DynamicsPanel({', '.join([self.form.arguments(), *more])})"
 
-    def _say_code(self, line: str) -> None:
-        self._code.say(line, self.live.replicas.step if self.live is not None else 0)
+    def _show_code(self, line: str) -> None:
+        self.code_line.show_code(line, self.live.replicas.step if self.live is not None else 0)
 
 
 def _knobs_in_python(control: Control) -> str:

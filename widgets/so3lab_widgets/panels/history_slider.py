@@ -7,7 +7,7 @@ import ipywidgets as ipw
 from so3lab_widgets.panels.job_bar import button
 
 
-class PastRow(ipw.HBox):
+class HistorySlider(ipw.HBox):
     """A slider over what is remembered; only while nothing runs.
 
     Args:
@@ -41,13 +41,13 @@ class PastRow(ipw.HBox):
             layout=ipw.Layout(display="none", flex_flow="row wrap", align_items="center"),
         )
 
-    def rest(self, running: bool) -> None:
+    def reset(self, running: bool) -> None:
         """Stand at the present; while the run goes on nobody may move the slider or go on from elsewhere."""
         self.slider.disabled = self.again_button.disabled = running
         self._stands_at = self.slider.value = 1.0
         self.words.value = ""
 
-    def tell(self, frame: int, frames: int, time_ps: float) -> None:
+    def show_position(self, frame: int, frames: int, time_ps: float) -> None:
         """Say which frame is shown; the slider comes along, unless it is somebody's who has moved it there."""
         share = frame / max(frames - 1, 1)
         if round(self.slider.value * (frames - 1)) != frame:

@@ -17,14 +17,14 @@ class JobBar(ipw.VBox):
 
     Args:
         start: Makes and starts the job, or lets a paused one go on; called when somebody presses start.
-        say: A few words about the job while it runs, such as simulated time and speed.
+        describe: A few words about the job while it runs, such as simulated time and speed.
         pause, step, stop: What these buttons do, where it is more than telling the job.
     """
 
     def __init__(
         self,
         start: Callable[[], None],
-        say: Callable[[], str] = lambda: "",
+        describe: Callable[[], str] = lambda: "",
         *,
         pause: Callable[[], None] | None = None,
         step: Callable[[], None] | None = None,
@@ -32,7 +32,7 @@ class JobBar(ipw.VBox):
     ):
         self._job: Job | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._say = say
+        self._describe = describe
         self.start_button = button("Start", "play", "start, or go on after a pause", lambda: start())
         self.pause_button = button("Pause", "pause", "wait after the present step", pause or self._pause)
         self.step_button = button("Step", "step-forward", "while paused: one piece of work", step or self._step)
@@ -56,11 +56,11 @@ class JobBar(ipw.VBox):
         """Show this job from now on."""
         self._unsubscribe()
         self._job = job
-        self.tell("")
+        self.show_message("")
         self._unsubscribe = job.subscribe(lambda _: self.refresh())
         self.refresh()
 
-    def tell(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         """Show a sentence where errors stand; none takes it away."""
         self.error.value = f'<span role="alert" style="{_WRONG}">{html.escape(sentence)}</span>' if sentence else ""
 
@@ -80,14 +80,14 @@ class JobBar(ipw.VBox):
             word = "stopping"
         elif not begun:
             word = {"paused": "ready", "running": "preparing"}.get(state, state)
-        words = [_WORDS.get(word, word), self._say() if job is not None else ""]
+        words = [_WORDS.get(word, word), self._describe() if job is not None else ""]
         if job is not None and job.progress:
             self.bar.layout.display, self.bar.value = "", job.progress
             if job.remaining_s is not None and not job.ended:
                 words.append(f"{_duration(job.remaining_s)} left")
         self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
         if job is not None and job.error:  # what somebody else has told stays until the next click
-            self.tell(job.error)
+            self.show_message(job.error)
         self.details.layout.display = "" if self.log_button.value else "none"
         if self.log_button.value:
             lines = "nothing has run yet" if job is None else "\n".join(job.log)

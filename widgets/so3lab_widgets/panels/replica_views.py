@@ -9,7 +9,7 @@ from ase import Atoms
 
 from so3lab import atom_properties
 from so3lab.dynamics.live import LiveDynamics
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.viewer.colouring import Colouring
@@ -47,12 +47,12 @@ class ReplicaViews(ipw.HBox):
         self._picked_before: list[int] = []
         super().__init__(layout=ipw.Layout(flex="3 1 480px", min_width="0", flex_flow="row wrap"))
 
-    def stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
+    def set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Show so many copies of a structure; viewers that stood there for the same one stay."""
         self._colouring.close()
         if isinstance(potential, Potential):
             links = functools.partial(atom_properties.attention_links, potential)
-            self._colouring = Colouring(atom_properties.of(potential), links, self._on_trouble)
+            self._colouring = Colouring(atom_properties.per_atom_functions(potential), links, self._on_trouble)
         else:
             self._colouring = Colouring({})
         self._warned.clear()
@@ -88,7 +88,7 @@ class ReplicaViews(ipw.HBox):
         """Say at once who blew up, and mark the atoms of the bond that went."""
         if live.replicas.alive.all():
             return
-        for number, sentence in live.obituaries.items():
+        for number, sentence in live.failures.items():
             if number in self._warned:
                 continue
             self._warned.add(number)
@@ -98,7 +98,7 @@ class ReplicaViews(ipw.HBox):
                 self._picked_before = self._picked_before or list(self.viewers[number].picked)
                 self.viewers[number].picked = list(bond)
 
-    def calm(self) -> None:
+    def clear_warnings(self) -> None:
         """Nobody has blown up any more: take warnings away, and pick what was picked before."""
         self._warned.clear()
         for viewer in self.viewers:

@@ -12,7 +12,7 @@ from ase import Atoms
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
 from so3lab.dynamics.simulation import SimulationError
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.panel import Panel
@@ -49,7 +49,7 @@ class RunCommands(Panel):
         self._attempts = 0
         self._staging = threading.Lock()
 
-    def _stage(self, potential: Potential | ForceField, structure: Atoms, copies: int) -> None:
+    def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Prepare views, sliders and curves for a structure."""
         raise NotImplementedError
 
@@ -65,19 +65,19 @@ class RunCommands(Panel):
         """Show a remembered frame."""
         raise NotImplementedError
 
-    def _tell_past(self, frame: int) -> None:
+    def _show_position(self, frame: int) -> None:
         """Say which moment of the past is shown."""
         raise NotImplementedError
 
-    def _say_code(self, line: str) -> None:
+    def _show_code(self, line: str) -> None:
         """Show the line of Python that does what was just done."""
         raise NotImplementedError
 
     def start(self) -> None:
         """Start, or go on after a pause from the frame that is shown."""
-        self._say_code("panel.start()")
+        self._show_code("panel.start()")
         job = self.job
-        if job is None or job.ended or job.stopping or not self._stands():
+        if job is None or job.ended or job.stopping or not self._is_current():
             self._begin(self._prepare)
             return
         if self._shown_frame is not None:
@@ -99,17 +99,17 @@ class RunCommands(Panel):
 
     def pause(self) -> None:
         """Wait after the present chunk."""
-        self._say_code("panel.pause()")
+        self._show_code("panel.pause()")
         if self.job is not None:
             self.job.pause()
 
     def step(self) -> None:
         """While paused: one chunk of frames after the present one."""
-        self._say_code("panel.step()")
+        self._show_code("panel.step()")
         if self.job is not None:
             self._shown_frame = None
             if self.live is not None:
-                self._tell_past(self.live.frames() - 1)
+                self._show_position(self.live.frames() - 1)
             self.job.step()
 
     def stop(self, wait: bool = True) -> None:
@@ -118,7 +118,7 @@ class RunCommands(Panel):
         Args:
             wait: Whether to return only when it has ended.
         """
-        self._say_code("panel.stop()")
+        self._show_code("panel.stop()")
         if self.job is not None:
             self.job.stop(wait=False)
             self.bar.refresh()
@@ -134,14 +134,14 @@ class RunCommands(Panel):
         """
         live = self._running()
         if self.job is not None:
-            self.job.rest()
+            self.job.pause_and_wait()
         last = live.frames() - 1
         if frame < 0:
             frame += last + 1
         self._show(frame)
         self._shown_frame = frame if frame < last else None
-        self._tell_past(min(frame, last))
-        self._say_code(f"panel.show_frame({frame})")
+        self._show_position(min(frame, last))
+        self._show_code(f"panel.show_frame({frame})")
 
     def go_back(self, frame: int, new_velocities: bool = False) -> None:
         """Go on from a moment of the past: as it went then, or with new thermal velocities.
@@ -155,11 +155,11 @@ class RunCommands(Panel):
         live = self._running()
         job = self.job
         if job is not None:
-            job.rest()
+            job.pause_and_wait()
         live.go_back(frame, secrets.randbits(31) if new_velocities else None)
         self._shown_frame = None
-        self._views.calm()
-        self._say_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
+        self._views.clear_warnings()
+        self._show_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
         if job is None or job.ended:
             self._begin(lambda wanted: live.run())
         else:
@@ -177,7 +177,7 @@ class RunCommands(Panel):
             if wanted():
                 self._on_chunks(chunks)
 
-        self._asked, self._shown_frame = self._wishes(), None
+        self._asked, self._shown_frame = self._requested(), None
         self.job = Job(
             lambda: task(wanted), on_item=take, name=self._name,
             expected=(ValueError, OSError, SimulationError),
@@ -186,7 +186,7 @@ class RunCommands(Panel):
         self.bar.watch(self.job)
         self.job.start(paused)
 
-    def _wishes(self) -> tuple[Any, ...]:
+    def _requested(self) -> tuple[Any, ...]:
         """What a run is made from; the thermostat's temperature is that of the first velocities."""
         return (*self.form.values, self.control.temperature_K)
 
@@ -196,10 +196,10 @@ class RunCommands(Panel):
         job = self.job
         return job is not None and job.items > 0 and not job.ended and self._asked[:-1] != self.form.values
 
-    def _stands(self) -> bool:
+    def _is_current(self) -> bool:
         """Whether the run that waits is the one that is wanted; one that has begun is."""
         begun = self.job is not None and self.job.items > 0
-        return begun or self._asked == self._wishes()
+        return begun or self._asked == self._requested()
 
     def _prepare(self, wanted: Callable[[], bool]) -> Iterator[Any]:
         """In the job's thread: read, load, show and compile; then frames without end."""
@@ -215,7 +215,7 @@ class RunCommands(Panel):
             if self._staged is not None and not np.array_equal(self._staged, structure.numbers):
                 self.control.biases = ()  # they name atoms that are no more
             self._staged = structure.numbers.copy()
-            self._stage(potential, structure, len(copies))  # the page draws while the program is compiled
+            self._set_structure(potential, structure, len(copies))  # the page draws while the program is compiled
         self.bar.refresh()
         live = LiveDynamics(
             potential, copies, ensemble=self.form.ensemble.value, control=self.control,
@@ -230,10 +230,10 @@ class RunCommands(Panel):
     def _try(self, act: Callable[[], Any]) -> None:
         """Do what was clicked; what stands against it is a sentence in the panel."""
         try:
-            self.bar.tell("")
+            self.bar.show_message("")
             act()
         except Exception as error:
-            self.bar.tell(" ".join(str(error).split()))
+            self.bar.show_message(" ".join(str(error).split()))
 
     def _running(self) -> LiveDynamics:
         if self.live is None:

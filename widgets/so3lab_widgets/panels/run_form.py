@@ -7,7 +7,7 @@ import ipywidgets as ipw
 from ase import Atoms
 
 import so3lab
-from so3lab.engine.energy_model import ForceField
+from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures.reading import read_structure
@@ -29,7 +29,7 @@ class RunForm(ipw.HBox):
         ValueError: If the ensemble is none of these, or there are too many replicas.
     """
 
-    def __init__(self, model: str | Potential | ForceField, structure: str | Atoms, ensemble: str, replicas: int):
+    def __init__(self, model: str | Potential | EnergyModel, structure: str | Atoms, ensemble: str, replicas: int):
         if ensemble not in ENSEMBLES:
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:

@@ -89,15 +89,15 @@ class RunSaving:
 
         def finish(job: Job) -> None:
             if job.state == "failed":
-                self.row.say("")
+                self.row.show_message("")
                 self._on_trouble(job.error or "")
 
-        def tell(sentence: str) -> None:
-            self.row.say(sentence)
+        def show(sentence: str) -> None:
+            self.row.show_message(sentence)
             self._on_change(line)
 
-        self.row.say(f"writing {target} …")
-        self._job = Job(lambda: iter([function()]), on_item=tell, name=self._name)
+        self.row.show_message(f"writing {target} …")
+        self._job = Job(lambda: iter([function()]), on_item=show, name=self._name)
         self._job.subscribe(finish)
         self._job.start()
 

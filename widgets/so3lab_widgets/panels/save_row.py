@@ -46,11 +46,11 @@ class SaveRow(ipw.HBox):
         """Say which file is being written; None when it is complete."""
         self.record_button.description = "Record" if file is None else "End file"
         if file is not None:
-            self.say(f"recording to {file}")
+            self.show_message(f"recording to {file}")
         elif self.words.startswith("recording"):
-            self.say("")
+            self.show_message("")
 
-    def say(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         """Show a sentence behind the buttons."""
         self.words = sentence
         self._words.value = f'<span role="status">{html.escape(sentence)}</span>' if sentence else ""

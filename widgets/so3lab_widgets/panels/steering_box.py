@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import ipywidgets as ipw
 
 from so3lab.dynamics.control import Control
-from so3lab.engine.biases import Bias, Pull, Restraint, Sphere
+from so3lab.engine.biases import Bias, Pull, Restraint, SphericalWall
 from so3lab_widgets.panels.panel import close_all
 
 
@@ -136,7 +136,7 @@ class SteeringBox(ipw.VBox):
             raise ValueError(
                 f"hold needs two, three or four atoms, and {len(atoms)} are picked; click atoms in the view"
             )
-        self._check_room(Restraint, atoms)
+        self._check_capacity(Restraint, atoms)
         centre = float(self._measure(atoms) if centre is None else centre)
         strength = _STRENGTHS[len(atoms)] if strength is None else strength
         self._restraint_row(atoms, centre, strength)
@@ -158,7 +158,7 @@ class SteeringBox(ipw.VBox):
         atoms = tuple(self._picked() if atoms is None else atoms)
         if len(atoms) != 2:
             raise ValueError(f"pull needs two atoms, and {len(atoms)} are picked; click two atoms in the view")
-        self._check_room(Pull, atoms)
+        self._check_capacity(Pull, atoms)
         self._pull_row(atoms, force)
         self._apply()
 
@@ -243,10 +243,10 @@ class SteeringBox(ipw.VBox):
         """Biases that no row here has made."""
         return [bias for bias in self.control.biases if bias not in self._applied]
 
-    def _check_room(self, kind: type, atoms: tuple[int, ...]) -> None:
+    def _check_capacity(self, kind: type, atoms: tuple[int, ...]) -> None:
         alike = [
             bias for bias in self.control.biases
-            if isinstance(bias, kind) and not isinstance(bias, Sphere) and len(bias.atoms) == len(atoms)
+            if isinstance(bias, kind) and not isinstance(bias, SphericalWall) and len(bias.atoms) == len(atoms)
         ]  # fmt: skip
         most = 1 if len(atoms) == 3 else self._most
         if len(alike) >= most:

@@ -24,9 +24,9 @@ from so3lab_widgets.panels.panel import Panel
 from so3lab_widgets.panels.picked_series import code_for
 from so3lab_widgets.panels.series_row import SeriesRow
 from so3lab_widgets.running.jobs import Job
-from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.colouring import Colouring
-from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.viewer import Viewer
 
 _TEXT_HZ = 3.0
@@ -71,18 +71,18 @@ class TrajectoryPanel(Panel):
         self._saving: Job | None = None
         self._pointed_at = self._coded = -1
         self._lock = threading.RLock()  # callbacks come in several threads
-        self._line = Pump(self._move_line, name="frame line")
-        self._text = Pump(self._describe, _TEXT_HZ, "frame text")
-        self._still = Still(self, self._pictured)
+        self._line = LatestValueSender(self._move_line, name="frame line")
+        self._text = LatestValueSender(self._describe, _TEXT_HZ, "frame text")
+        self._preview = StaticPreview(self, self._snapshot_parts)
         links = self._potential and functools.partial(atom_properties.attention_links, self._potential)
-        self._links = Colouring({}, links or None, self._say)
+        self._links = Colouring({}, links or None, self._show_message)
         self._make_controls()
         super().__init__([self._file_row, self._message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._link(), "colour")
-        self._code.follow(self.viewer, "panel.viewer")
-        self.viewer.observe(self._still.stir, "painted")
+        self.code_line.follow(self.viewer, "panel.viewer")
+        self.viewer.observe(self._preview.schedule, "painted")
         if trajectory is not None:
             self.load(trajectory)
 
@@ -99,7 +99,7 @@ class TrajectoryPanel(Panel):
             with self._lock:
                 self._show(opened)
         except (OSError, TypeError, ValueError) as error:
-            self._say(_sentence(error), wrong=True)
+            self._show_message(_sentence(error), wrong=True)
 
     def add(self, *atoms: int) -> None:
         """Measure a distance (two atoms), an angle (three) or a dihedral (four) in every frame, and draw it.
@@ -108,7 +108,7 @@ class TrajectoryPanel(Panel):
             ValueError: If no trajectory is open, or the atoms are not two to four different ones of it.
         """
         path = str(self._opened().path)
-        self._code.say(code_for(path, self.row.measure(atoms), atoms))
+        self.code_line.show_code(code_for(path, self.row.measure(atoms), atoms))
 
     def choose(self, first: int, stop: int, every: int = 1) -> None:
         """Choose the frames from ``first`` to before ``stop``."""
@@ -122,7 +122,7 @@ class TrajectoryPanel(Panel):
 
     def session(self) -> str:
         """All that was clicked as lines of Python."""
-        return self._code.script()
+        return self.code_line.script()
 
     def figure(self) -> go.Figure:
         """The curves as they are drawn, as a plain figure."""
@@ -137,7 +137,7 @@ class TrajectoryPanel(Panel):
         self.row.stop(wait=True)
         if self._saving is not None:
             self._saving.stop()
-        self._still.close()
+        self._preview.close()
         self._links.close()
         self._line.close()
         self._text.close()
@@ -150,9 +150,9 @@ class TrajectoryPanel(Panel):
         super().close()
 
     def _ipython_display_(self) -> None:
-        self._still.show()
+        self._preview.show()
 
-    def _pictured(self) -> list[Pictured]:
+    def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
         return [self.viewer, *((self.plot.figure,) if self.plot is not None else ())]
 
@@ -164,14 +164,14 @@ class TrajectoryPanel(Panel):
         self._message, self._readout = ipw.HTML(), ipw.HTML()
         self._follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
         self._follows.layout.width = "230px"
-        self.row = SeriesRow(self._on_series, self._say)
+        self.row = SeriesRow(self._on_series, self._show_message)
         self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
-        self._code = CodeLine()
+        self.code_line = CodeLine()
         molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
         both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         head = ipw.HBox([self.row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
-        self._body = ipw.VBox([head, both, self._readout, self.choice, self._code])
+        self._body = ipw.VBox([head, both, self._readout, self.choice, self.code_line])
         self._body.layout.display = "none"
 
     def _opened(self) -> Trajectory:
@@ -191,9 +191,9 @@ class TrajectoryPanel(Panel):
             before.close()
         self.path.value = str(trajectory.path)
         self.choice.reset(len(trajectory))
-        self._code.say(f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r}{self._with_model})")
+        self.code_line.show_code(f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r}{self._with_model})")
         self._body.layout.display = ""
-        self._say("")
+        self._show_message("")
         self._follow(self.viewer.frame)
 
     def _on_series(self) -> None:
@@ -205,7 +205,7 @@ class TrajectoryPanel(Panel):
             self.plot.draw(shown)
             listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
             if shown.keys() <= set(self.row.stored):
-                self._code.say(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
+                self.code_line.show_code(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
         self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
@@ -213,12 +213,12 @@ class TrajectoryPanel(Panel):
             self._pointed_at = frame if how == "hover" else -1
             self.viewer.frame = frame
         if how == "click":
-            self._code.say(f"atoms = {self._file()}[{frame}]")
+            self.code_line.show_code(f"atoms = {self._file()}[{frame}]")
 
     def _on_pick(self, atoms: tuple[int, ...]) -> None:
         column = self.row.pick(atoms)
         if column is not None:
-            self._code.say(code_for(str(self._opened().path), column, atoms))
+            self.code_line.show_code(code_for(str(self._opened().path), column, atoms))
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -226,7 +226,7 @@ class TrajectoryPanel(Panel):
         self.plot.choose(
             *((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop))
         )
-        self._code.say(f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]")
+        self.code_line.show_code(f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]")
 
     def _on_zoom(self, closer: bool) -> None:
         assert self.plot is not None
@@ -258,14 +258,14 @@ class TrajectoryPanel(Panel):
             ),
         }  # fmt: skip
         function, line = work[what]
-        self._code.say(line)
-        self._say(f"Writing {target} …")
+        self.code_line.show_code(line)
+        self._show_message(f"Writing {target} …")
 
         def finish(job: Job) -> None:
             if job.state == "failed":
-                self._say(_sentence(job.error or ""), wrong=True)
+                self._show_message(_sentence(job.error or ""), wrong=True)
 
-        self._saving = Job(lambda: iter([function()]), on_item=self._say, name=f"{self._name} save")
+        self._saving = Job(lambda: iter([function()]), on_item=self._show_message, name=f"{self._name} save")
         self._saving.subscribe(finish)
         self._saving.start()
 
@@ -274,7 +274,7 @@ class TrajectoryPanel(Panel):
 
     def _colours(self, trajectory: Trajectory) -> dict[str, Callable[[int], np.ndarray]]:
         """What the model says of the atoms of a frame, by name."""
-        found = {} if self._potential is None else atom_properties.of(self._potential)
+        found = {} if self._potential is None else atom_properties.per_atom_functions(self._potential)
         return {name: lambda frame, of=of: of(trajectory[frame]) for name, of in found.items()}  # type: ignore[misc]
 
     def _link(self) -> None:
@@ -299,7 +299,7 @@ class TrajectoryPanel(Panel):
             if self.plot is not None and frame < len(self.plot.times):
                 self._readout.value = self._sentence_about(frame)
                 if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
-                    self._code.say(f"atoms = {self._file()}[{frame}]")
+                    self.code_line.show_code(f"atoms = {self._file()}[{frame}]")
                 self._coded = frame
         self._text.report(1)
 
@@ -311,7 +311,7 @@ class TrajectoryPanel(Panel):
         parts += [html.escape(one.text(frame)) for one in self.plot.series.values()]
         return " · ".join(f'<span style="white-space: nowrap">{part}</span>' for part in parts)
 
-    def _say(self, text: str, wrong: bool = False) -> None:
+    def _show_message(self, text: str, wrong: bool = False) -> None:
         mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""
         self._message.value = f'<span role="status" style="{mark}">{html.escape(text)}</span>' if text else ""
 

@@ -17,7 +17,7 @@ from plotly import basewidget
 from plotly.serializers import custom_serializers
 
 from so3lab_widgets.theme import TEMPLATE
-from so3lab_widgets.viewer.static_preview import Pictured
+from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
 _STATIC = resources.files("so3lab_widgets") / "plots"
 
@@ -40,7 +40,7 @@ class PlotlySource(ipywidgets.Widget):
             return cls._current
 
 
-class LinkedFigure(Pictured, go.FigureWidget):
+class LinkedFigure(SnapshotMixin, go.FigureWidget):
     """A ``plotly.graph_objects.FigureWidget`` that a page gets for a few kilobytes.
 
     Plotly's own widget brings five megabytes of JavaScript each time; here the kernel sends them once and all

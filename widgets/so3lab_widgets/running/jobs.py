@@ -125,7 +125,7 @@ class Job(Generic[Item]):
             if self._wanted == "running":
                 self._wanted = "paused"
 
-    def rest(self, timeout_s: float = _PATIENCE_S) -> None:
+    def pause_and_wait(self, timeout_s: float = _PATIENCE_S) -> None:
         """Pause, and return only when nothing is in the making.
 
         Raises:

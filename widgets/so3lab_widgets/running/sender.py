@@ -20,11 +20,11 @@ SILENCE_S = 3.0
 """After so long without a report nobody seems to look."""
 
 
-class Pump:
+class LatestValueSender:
     """Sends the newest of the things that are put into it.
 
     Args:
-        send: Called in the pump's thread with the newest item; an error in it ends the pump.
+        send: Called in the sender's thread with the newest item; an error in it ends the sender.
         fastest_hz: Most items sent per second.
         name: Of the thread.
 
@@ -33,7 +33,7 @@ class Pump:
         sent: Items sent so far.
     """
 
-    def __init__(self, send: Callable[[Any], None], fastest_hz: float = FASTEST_HZ, name: str = "pump"):
+    def __init__(self, send: Callable[[Any], None], fastest_hz: float = FASTEST_HZ, name: str = "sender"):
         if not fastest_hz > 0:
             raise ValueError(f"fastest_hz must be positive, got {fastest_hz}")
         self._send, self._fastest_hz, self._name = send, fastest_hz, name
@@ -58,11 +58,11 @@ class Pump:
                 self._thread.start()
             self._full.notify()
 
-    def offer(self, item: Any) -> None:
+    def put_if_empty(self, item: Any) -> None:
         """Make this the newest item unless one waits already, which then does as well."""
-        self.amend(lambda waiting: item if waiting is None else waiting)
+        self.update(lambda waiting: item if waiting is None else waiting)
 
-    def amend(self, change: Callable[[Any], Any]) -> None:
+    def update(self, change: Callable[[Any], Any]) -> None:
         """Put what a function makes of the item that waits, or of None where none does."""
         with self._full:
             self.put(change(self._item))
@@ -110,7 +110,7 @@ class Pump:
             self._wait(started + 1.0 / self.rate_hz)
 
     def _wait(self, until: float) -> None:
-        """Sleep, unless the pump is closed."""
+        """Sleep, unless the sender is closed."""
         with self._full:
             while not self._closed and (left := until - time.monotonic()) > 0:
                 self._full.wait(left)

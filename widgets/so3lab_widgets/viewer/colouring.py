@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms, units
 
-from so3lab_widgets.running.sender import Pump
+from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.viewer import Viewer
 
 _ASKED_HZ = 5.0
@@ -41,7 +41,7 @@ class Colouring:
         self._known: dict[Viewer, tuple[str, np.ndarray]] = {}
         self._linked: set[Viewer] = set()
         self._closed = False
-        self._pump = Pump(self._ask, _ASKED_HZ, name="colours")
+        self._sender = LatestValueSender(self._ask, _ASKED_HZ, name="colours")
 
     def of_chunk(self, viewer: Viewer, chunk: Any) -> dict[str, np.ndarray]:
         """Numbers for the last frame of a chunk, as :meth:`Viewer.push` takes them."""
@@ -59,12 +59,12 @@ class Colouring:
             resting: Whether no further frame will bring the answer to the page.
         """
         if self._linked or any(viewer.colour in self._asked_for for viewer, _ in views):
-            self._pump.put((list(views), resting))
+            self._sender.put((list(views), resting))
 
     def close(self) -> None:
         """Ask no more; the thread ends, and an answer that comes later is for nobody."""
         self._closed = True
-        self._pump.close()
+        self._sender.close()
 
     def _ask(self, item: tuple[list[tuple[Viewer, Callable[[], Atoms]]], bool]) -> None:
         views, resting = item
@@ -73,7 +73,7 @@ class Colouring:
                 self._ask_for(viewer, structure, resting)
         except Exception as error:
             self._on_trouble(" ".join(str(error).split()))
-        self._pump.report(1)
+        self._sender.report(1)
 
     def _ask_for(self, viewer: Viewer, structure: Callable[[], Atoms], resting: bool) -> None:
         name = viewer.colour

@@ -12,7 +12,7 @@ _PICTURE_S = 20.0
 """How long a movie waits for a page to draw one of its pictures."""
 
 
-class Filming:
+class MovieRecorder:
     """Makes movies of what a viewer shows.
 
     Args:

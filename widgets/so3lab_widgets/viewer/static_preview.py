@@ -24,7 +24,7 @@ _ANSWER_S = 20.0
 _WIDTH, _HEIGHT = 960, 360
 
 
-class Pictured:
+class SnapshotMixin:
     """A widget whose page can send a PNG of it; ``send`` and ``on_msg`` are those of any widget."""
 
     _numbers = itertools.count()
@@ -49,7 +49,7 @@ class Pictured:
             future.set_result(bytes(buffers[0]))
 
 
-class Still:
+class StaticPreview:
     """Shows a widget with a picture beside it, and renews the picture.
 
     Args:
@@ -57,10 +57,10 @@ class Still:
         parts: The widgets whose pictures make up the picture.
     """
 
-    def __init__(self, widget: Any, parts: Callable[[], Sequence[Pictured]]):
+    def __init__(self, widget: Any, parts: Callable[[], Sequence[SnapshotMixin]]):
         self._widget, self._parts = widget, parts
         self._handle = DisplayHandle()
-        self._stirred = threading.Condition()
+        self._changed = threading.Condition()
         self._moved_at = self._taken_at = time.monotonic()
         self._waiting = self._closed = False
 
@@ -71,19 +71,19 @@ class Still:
         display(data, metadata=metadata, raw=True)
         self._handle.display(_output(None, ""), raw=True)
 
-    def stir(self, *_: Any) -> None:
+    def schedule(self, *_: Any) -> None:
         """Something has moved: take a picture when it has come to rest; any thread may call."""
-        with self._stirred:
+        with self._changed:
             self._moved_at = time.monotonic()
             if not (self._waiting or self._closed):
                 self._waiting = True
-                threading.Thread(target=self._wait_and_take, name="so3lab still", daemon=True).start()
+                threading.Thread(target=self._wait_and_take, name="so3lab preview", daemon=True).start()
 
     def close(self) -> None:
         """Take no more pictures."""
-        with self._stirred:
+        with self._changed:
             self._closed = True
-            self._stirred.notify_all()
+            self._changed.notify_all()
 
     def _wait_and_take(self) -> None:
         due = self._due()
@@ -93,7 +93,7 @@ class Still:
         deadline = time.monotonic() + _ANSWER_S
         while not all(one.done() for one in pictures) and time.monotonic() < deadline and not self._rest(0.1):
             pass
-        with self._stirred:
+        with self._changed:
             self._waiting, self._taken_at = False, time.monotonic()
         if pictures and not self._closed and all(one.done() for one in pictures):
             self._handle.update(_output(side_by_side([one.result() for one in pictures]), repr(self._widget)), raw=True)
@@ -103,8 +103,8 @@ class Still:
 
     def _rest(self, seconds: float) -> bool:
         """Whether this is closed before so many seconds have passed."""
-        with self._stirred:
-            return self._closed or (self._stirred.wait(seconds) and self._closed)
+        with self._changed:
+            return self._closed or (self._changed.wait(seconds) and self._closed)
 
 
 def side_by_side(pictures: Sequence[bytes]) -> bytes:

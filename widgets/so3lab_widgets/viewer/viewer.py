@@ -1,6 +1,6 @@
 """The 3D view of everything that moves: a widget of ours that draws with the NGL that nglview brings along.
 
-One way for structures, trajectories of any length and running simulations: a frame is a few arrays that a pump sends,
+One way for structures, trajectories of any length and running simulations: a frame is a few arrays that a thread sends,
 the newest first, at a rate that the page can paint.
 """
 
@@ -14,19 +14,19 @@ import anywidget
 import numpy as np
 from ase import Atoms
 
-from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, Pump
+from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, LatestValueSender
 from so3lab_widgets.viewer.colour_scale import ColourScale
 from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
-from so3lab_widgets.viewer.movie_recorder import Filming
+from so3lab_widgets.viewer.movie_recorder import MovieRecorder
 from so3lab_widgets.viewer.player import Player
-from so3lab_widgets.viewer.static_preview import Pictured, Still
+from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
 from so3lab_widgets.viewer.view3d import show as show_in_nglview
 
 _STATIC = Path(__file__).parent
 
 
-class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
+class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
@@ -60,16 +60,16 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._content: Frames | None = None
         self._atoms: Atoms | None = None
-        self._latest: dict[str, np.ndarray] = {}
+        self.latest: dict[str, np.ndarray] = {}  # arrays of what is shown, by name, as they go to the page
         self._sent_names: set[str] = set()
         self._pairs: list[int] = []
         self._values_of = ""
         self._scale = ColourScale()
         self._player = Player(self)
-        self._filming = Filming(self, self._draw, lambda: self._pump.put(("frame", self.frame)))
+        self._recorder = MovieRecorder(self, self._draw, lambda: self._sender.put(("frame", self.frame)))
         self._closing = threading.Event()
-        self._still: Still | None = None
-        self._pump = Pump(self._send_frame, name="viewer")
+        self._preview: StaticPreview | None = None
+        self._sender = LatestValueSender(self._send_frame, name="viewer")
         of_content = {name: traits.pop(name) for name in OF_CONTENT if name in traits}
         super().__init__(
             _ngl_version=nglview._frontend.__frontend_version__,
@@ -93,16 +93,16 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         with self._lock:
             now = self._atoms.copy()
             now.set_constraint()
-            if "positions" in self._latest:
-                now.positions = self._latest["positions"]
-            if "cell" in self._latest:
-                now.cell = self._latest["cell"]
+            if "positions" in self.latest:
+                now.positions = self.latest["positions"]
+            if "cell" in self.latest:
+                now.cell = self.latest["cell"]
         return now
 
     @property
     def rate_hz(self) -> float:
         """Frames per second that are sent at most, as of now."""
-        return self._pump.rate_hz
+        return self._sender.rate_hz
 
     def show(self, structure: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None) -> None:
         """Show a structure, or a trajectory with a player.
@@ -120,8 +120,8 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         with self._lock:
             self._content = content
             self._scale.clear()
-            self._stand(content.first, len(content), ["element", *content.values], content.has_forces)
-        self._pump.put(("frame", self.frame))
+            self._set_structure(content.first, len(content), ["element", *content.values], content.has_forces)
+        self._sender.put(("frame", self.frame))
 
     def show_live(self, atoms: Atoms, colours: Sequence[str] = (), forces: bool = False) -> None:
         """Show a structure whose positions will be pushed.
@@ -136,7 +136,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         with self._lock:
             self._content = None
             self._scale.clear()
-            self._stand(atoms, 0, ["element", *colours], forces)
+            self._set_structure(atoms, 0, ["element", *colours], forces)
         self.push(atoms.positions, cell=np.asarray(atoms.cell) if atoms.pbc.any() else None)
 
     def push(
@@ -163,7 +163,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         positions = np.asarray(positions)
         if positions.shape != (len(self._atoms), 3):
             raise ValueError(f"positions must have shape {(len(self._atoms), 3)}, got {positions.shape}")
-        self._pump.put(("push", (positions, cell, values or {}, arrows)))
+        self._sender.put(("push", (positions, cell, values or {}, arrows)))
 
     def link(self, pairs: np.ndarray, weights: np.ndarray) -> None:
         """Draw weighted bonds between pairs of atoms, such as attention; none at all removes them.
@@ -178,10 +178,10 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         with self._lock:
             self._pairs = pairs.ravel().tolist()
             if len(pairs):
-                self._latest["links"] = weights
+                self.latest["links"] = weights
             else:
-                self._latest.pop("links", None)
-        self._pump.offer(("again", None))  # a frame that waits brings the links along
+                self.latest.pop("links", None)
+        self._sender.put_if_empty(("again", None))  # a frame that waits brings the links along
 
     def recolour(self, values: Mapping[str, np.ndarray]) -> None:
         """Colour what is shown by numbers per atom that come later than its positions.
@@ -196,7 +196,7 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
                 return "push", (positions, cell, {**others, **values}, arrows)
             return waiting if waiting is not None and waiting[0] == "frame" else ("recolour", values)
 
-        self._pump.amend(with_values)
+        self._sender.update(with_values)
 
     def as_nglview(self):
         """The same as a plain nglview widget, on which all of nglview works."""
@@ -224,34 +224,34 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
         Raises:
             ValueError: If the ending is another one, there is nothing that moves, or a frame does not exist.
         """
-        return self._filming.save(path, frames, fps)
+        return self._recorder.save(path, frames, fps)
 
     def close(self) -> None:
         """Take the view away; its threads end."""
-        if not hasattr(self, "_pump"):  # refused before it was made
+        if not hasattr(self, "_sender"):  # refused before it was made
             return
         self._closing.set()
         self._player.close()
         self.playing = False
-        if self._still is not None:
-            self._still.close()
-        self._pump.close()
+        if self._preview is not None:
+            self._preview.close()
+        self._sender.close()
         super().close()
 
     def _ipython_display_(self) -> None:
-        if self._still is None:
-            self._still = Still(self, lambda: [self])
-            self.observe(self._still.stir, "painted")
-        self._still.show()
+        if self._preview is None:
+            self._preview = StaticPreview(self, lambda: [self])
+            self.observe(self._preview.schedule, "painted")
+        self._preview.show()
 
-    def _stand(self, atoms: Atoms, frames: int, colours: list[str], forces: bool) -> None:
+    def _set_structure(self, atoms: Atoms, frames: int, colours: list[str], forces: bool) -> None:
         """Put a structure on the stage; whoever looked at the same atoms before keeps the camera."""
         before = self._atoms
         same = (
             before is not None and np.array_equal(before.numbers, atoms.numbers) and before.pbc.any() == atoms.pbc.any()
         )
         self._atoms = atoms.copy()
-        self._latest.clear()
+        self.latest.clear()
         self._pairs = []
         with self.hold_trait_notifications():
             if not same:
@@ -271,14 +271,14 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
     def _on_move(self, change: Any) -> None:
         if change.name == "forces" and not change.new:
             with self._lock:
-                self._latest.pop("arrows", None)
+                self.latest.pop("arrows", None)
         if self._content is not None:
-            self._pump.put(("frame", self.frame))
+            self._sender.put(("frame", self.frame))
         else:
-            self._pump.offer(("again", None))
+            self._sender.put_if_empty(("again", None))
 
     def _send_frame(self, item: tuple[str, Any]) -> None:
-        """In the pump's thread: make the newest frame and send it."""
+        """In the sender's thread: make the newest frame and send it."""
         kind, what = item
         try:
             with self._lock:
@@ -294,43 +294,43 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
             self.notice = " ".join(str(error).split())
 
     def _read(self, content: Frames, index: int) -> None:
-        self._latest["positions"] = content.smooth_positions(index, self.smoothing)
+        self.latest["positions"] = content.smooth_positions(index, self.smoothing)
         cell = content.cell(index)
         if cell is not None:
-            self._latest["cell"] = cell
+            self.latest["cell"] = cell
         colour = self.colour
         self._take_values({colour: content.values[colour](index)} if colour in content.values else {})
         forces = content.forces(index) if self.forces and content.has_forces else None
         if forces is None:
-            self._latest.pop("arrows", None)
+            self.latest.pop("arrows", None)
         else:
-            self._latest["arrows"] = forces
+            self.latest["arrows"] = forces
 
     def _take(self, positions, cell, values, arrows) -> None:
         assert self._atoms is not None
         shift = 0.0 if self._atoms.pbc.any() else np.mean(positions, axis=0)
-        self._latest["positions"] = positions - shift
+        self.latest["positions"] = positions - shift
         self._take_values(values)
         if cell is not None:
-            self._latest["cell"] = np.asarray(cell)
+            self.latest["cell"] = np.asarray(cell)
         if arrows is not None:
-            self._latest["arrows"] = np.asarray(arrows)
+            self.latest["arrows"] = np.asarray(arrows)
         else:
-            self._latest.pop("arrows", None)
+            self.latest.pop("arrows", None)
 
     def _take_values(self, values: Mapping[str, np.ndarray]) -> None:
         """Keep the numbers of the chosen colour, where they are among these."""
         self._values_of = self.colour
         found = values.get(self._values_of)
         if found is not None:
-            self._latest["values"] = np.asarray(found)
+            self.latest["values"] = np.asarray(found)
         else:
-            self._latest.pop("values", None)
+            self.latest.pop("values", None)
 
     def _send_latest(self) -> None:
         if self.colour != self._values_of:  # another colour was chosen: its numbers are still to come
-            self._latest.pop("values", None)
-        arrays = {name: np.ascontiguousarray(x, np.float32) for name, x in self._latest.items()}
+            self.latest.pop("values", None)
+        arrays = {name: np.ascontiguousarray(x, np.float32) for name, x in self.latest.items()}
         if "positions" not in arrays:
             return
         message: dict[str, Any] = {
@@ -358,10 +358,10 @@ class Viewer(Pictured, ViewerTraits, anywidget.AnyWidget):
     def _on_message(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         if content["kind"] == "painted":
             self.painted += content["count"]
-            self._pump.report(content["count"])
+            self._sender.report(content["count"])
         elif content["kind"] == "hello":
             if content["in_software"]:
-                self._pump.limit(IN_SOFTWARE_HZ)
-            self._pump.offer(("again", None))
+                self._sender.limit(IN_SOFTWARE_HZ)
+            self._sender.put_if_empty(("again", None))
         elif content["kind"] == "film":
-            self._filming.send(f"so3lab.{content['format']}")
+            self._recorder.send(f"so3lab.{content['format']}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 
-from so3lab.cluster.one_run import Run, Summary, frames_in, simulate, summarise
+from so3lab.cluster.one_run import RunSpec, Summary, frames_in, simulate, summarise
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -15,7 +15,7 @@ SECONDS_BETWEEN_LOOKS = 0.2
 class _Job:
     """A run on its way."""
 
-    run: Run
+    run: RunSpec
     executor: Executor | None = None
     future: Future | None = None
     started: float = field(default_factory=time.monotonic)
@@ -54,9 +54,9 @@ class _Executors:
             self._present.shutdown()
 
 
-def run_on(
+def run_all(
     executor: Executor | Callable[[], Executor],
-    runs: Sequence[Run],
+    runs: Sequence[RunSpec],
     *,
     retries: int = 3,
     on_wait: Callable[[], None] | None = None,
@@ -137,7 +137,7 @@ def _supervise(
 
 
 _CANNOT_MEND = (
-    "a worker of the executor died, and that broke the executor; give run_on a function that makes one instead "
+    "a worker of the executor died, and that broke the executor; give run_all a function that makes one instead "
     "(so3lab.cluster.OwnProcesses), or call it again with a new one: runs go on from their files"
 )
 

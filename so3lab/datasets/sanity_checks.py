@@ -27,7 +27,7 @@ _PERIODIC_SEARCH = 5.0  # Å
 _PAIRS_AT_ONCE = 2_000_000
 
 
-def require_plausible(dataset: Dataset) -> None:
+def check_units_and_geometry(dataset: Dataset) -> None:
     """Refuse data whose units or structures cannot be right.
 
     Raises:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from so3lab.datasets import Dataset
 from so3lab.observables import bond_lengths, bonds, histogram_error, pair_distance_histogram
-from so3lab.stability.criterion import judge, survival_interval
+from so3lab.stability.criterion import first_unstable_frame, survival_interval
 from so3lab.trajectory import Trajectory
 
 
@@ -42,7 +42,7 @@ class Stability:
     """Errors on labelled frames, one row each (:attr:`so3lab.training.evaluation.Evaluation.structures`)."""
 
 
-class Record:
+class ReplicaRecord:
     """What is kept of one replica."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ def _from(blocks: list[np.ndarray], start: int, stop: int) -> np.ndarray:
     return np.concatenate(chosen)
 
 
-class Book:
+class StabilityAccumulator:
     """Records of all replicas, and the tables made of them."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Book:
             positions = np.stack(list(reference.positions))
             self._mean_lengths = bond_lengths(positions, self._pairs).mean(axis=0)
             self._reference = pair_distance_histogram(positions)
-        self._records = [Record() for _ in temperatures_K]
+        self._records = [ReplicaRecord() for _ in temperatures_K]
         self.all_ended = False
 
     @property
@@ -142,7 +142,7 @@ class Book:
         reached = max(record.frames for record in self._records) - 1
         rows, deviations, histograms = [], [], []
         for number, record in enumerate(self._records):
-            verdict = judge(np.concatenate(record.lengths), self._mean_lengths, self._tolerance)
+            verdict = first_unstable_frame(np.concatenate(record.lengths), self._mean_lengths, self._tolerance)
             stable, judged = verdict.stable_frames, len(verdict.deviations_A)
             ended = stable < record.frames or record.frames <= reached or self.all_ended
             histogram = record.histogram(stable)
