@@ -1,16 +1,7 @@
 """What several test files share: where the shared reference numbers are, and small potentials."""
 
-import os
 import threading
 from pathlib import Path
-
-# One cache of compiled programs for all tests: JAX reads this at its first import, and workers, commands, notebook
-# kernels and JupyterLab inherit it. Programs are filed by their content, so that those of an earlier run are good.
-os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "programs")
-)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 import pytest
 from ase.build import molecule
@@ -20,14 +11,24 @@ from so3lab.machine.compilation import avoid_known_faults
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 
-pytest_plugins = ("compile_report",)
+pytest_plugins = ("compiled_programs", "compile_report")
 avoid_known_faults()  # as the commands do, and before JAX computes anything
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
 SMALL = ModelSettings(
     num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=8,
     mean_neighbors=6.0, repulsion=True,
 )  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Workers take a file as a whole, so that its fixtures and programs are made once; the browser's files together."""
+    for item in items:
+        in_browser = "browser" in item.path.parent.parts
+        if in_browser:
+            item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.xdist_group("browser" if in_browser else str(item.path.relative_to(ROOT))))
 
 
 @pytest.fixture(scope="session")

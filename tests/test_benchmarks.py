@@ -8,6 +8,8 @@ import pytest
 
 from tests.benchmarks import electrostatics, engine, replicas, trajectory_writing
 
+pytestmark = pytest.mark.process
+
 
 def test_the_cost_of_writing_is_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(trajectory_writing, "STEPS_PER_ROUND", 20)

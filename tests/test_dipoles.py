@@ -18,6 +18,7 @@ KM_PER_MOL = 42.2561 * 4.80320**2
 """Intensity of 1 e²/amu: 42.2561 km/mol for 1 (debye/Å)²/amu, and 4.80320 debye for 1 e Å."""
 
 
+@pytest.mark.study
 def test_bands_of_water_are_where_and_as_strong_as_its_normal_modes_say(shared):
     potential = so3lab.load_so3lr(FOLDER, dtype="float64")
     water = molecule("H2O")

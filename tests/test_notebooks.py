@@ -47,6 +47,7 @@ def test_notebook_tells_what_it_teaches_and_ends_with_an_exercise(path):
     assert "## Exercise" in cells[-1].source
 
 
+@pytest.mark.notebook
 @every_notebook
 def test_notebook_runs(path, tmp_path, monkeypatch, request):
     if chromium() and path.stem in shown_in_a_browser(request.session.items):

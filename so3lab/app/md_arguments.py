@@ -9,20 +9,11 @@ import ase
 
 from so3lab.app import md_values
 from so3lab.cluster import RunSpec
+from so3lab.dynamics.ensembles import ENSEMBLES, ensembles_with
 from so3lab.structures.reading import read_structure
 
-ENSEMBLES = ("nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
-CONSTANT_PRESSURE = ("npt", "npt-flexible")
-EXCHANGING = ("langevin", "nose-hoover", "csvr")
-"""Ensembles whose replicas may exchange temperatures."""
-_KNOBS = {
-    "friction_per_ps": ("langevin",),
-    "thermostat_fs": ("nose-hoover", "csvr", *CONSTANT_PRESSURE),
-    "pressure_GPa": CONSTANT_PRESSURE,
-    "barostat_fs": CONSTANT_PRESSURE,
-    "compressibility_per_GPa": CONSTANT_PRESSURE,
-}
-"""Knobs and the ensembles that have them."""
+_KNOBS = ("friction_per_ps", "thermostat_fs", "pressure_GPa", "barostat_fs", "compressibility_per_GPa")
+"""Knobs that some ensembles have."""
 _LIMITS = {name: f"limit_{name}" for name in ("bond_stretch", "energy_jump", "heat", "cell_width")}
 """Limits and where argparse puts them."""
 
@@ -40,7 +31,7 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
-        "--ensemble", default="langevin", choices=ENSEMBLES,
+        "--ensemble", default="langevin", choices=tuple(ENSEMBLES),
         help="constant energy, a thermostat, or a thermostat with a barostat for cells (default: langevin)",
     )  # fmt: skip
     parser.add_argument("--temperature-K", type=float, dest="temperature_K", help="default: 300")
@@ -161,7 +152,8 @@ def one_of(words: Sequence[str]) -> str:
 
 
 def _refuse_what_would_do_nothing(options: argparse.Namespace) -> None:
-    for name, ensembles in _KNOBS.items():
+    for name in _KNOBS:
+        ensembles = ensembles_with(name)
         if getattr(options, name) is not None and options.ensemble not in ensembles:
             raise ValueError(
                 f"--{name.replace('_', '-')} belongs to --ensemble {one_of(ensembles)}, "

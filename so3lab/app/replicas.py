@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from so3lab.app import replicas_here, replicas_on_cluster
 from so3lab.app.console import Console
-from so3lab.app.md_arguments import EXCHANGING, one_of, run_of
+from so3lab.app.md_arguments import one_of, run_of
 from so3lab.cluster import RunSpec
+from so3lab.dynamics.ensembles import EXCHANGING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import prepare_machine
 from so3lab.app.stability_report import by_temperature, force_mae, write_report
+from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.structures.reading import read_structure
 
 
@@ -38,7 +39,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)")
     parser.add_argument("--ps", type=float, default=300.0, help="length of each run (default: 300)")
-    parser.add_argument("--ensemble", default="nose-hoover", choices=["nose-hoover", "langevin", "csvr"])
+    parser.add_argument("--ensemble", default="nose-hoover", choices=EXCHANGING)
     parser.add_argument("--timestep-fs", type=float, default=0.5)
     parser.add_argument("--friction-per-ps", type=float, default=2.0, help="of the Langevin thermostat")
     parser.add_argument("--interval", type=int, default=100, help="steps between frames (default: 100)")

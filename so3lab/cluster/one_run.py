@@ -23,8 +23,8 @@ from so3lab.trajectory.recovery import is_marked_open
 
 if TYPE_CHECKING:
     from so3lab.dynamics.control import Control
+    from so3lab.dynamics.ensembles import Ensemble
     from so3lab.dynamics.limits import Limits
-    from so3lab.dynamics.simulation import Ensemble
 
 PATIENCE_SECONDS = 180.0
 """How long a worker waits for another one to let go of a file that does not grow meanwhile.

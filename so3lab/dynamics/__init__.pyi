@@ -5,13 +5,14 @@ from .control import Control as Control
 from .control import Pull as Pull
 from .control import Restraint as Restraint
 from .control import SphericalWall as SphericalWall
+from .ensembles import ENSEMBLES as ENSEMBLES
+from .ensembles import Ensemble as Ensemble
 from .limits import Limits as Limits
 from .live import LiveDynamics as LiveDynamics
 from .replica_exchange import ReplicaExchange as ReplicaExchange
 from .replica_exchange import temperature_ladder as temperature_ladder
 from .runs import run as run
 from .runs import run_replicas as run_replicas
-from .simulation import Ensemble as Ensemble
 from .simulation import Replicas as Replicas
 from .simulation import Simulation as Simulation
 from .simulation import SimulationError as SimulationError

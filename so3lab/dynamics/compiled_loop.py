@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from so3lab.dynamics.ensembles import CONSTANT_PRESSURE
 from so3lab.dynamics.integrators import (
-    CONSTANT_PRESSURE,
     INTEGRATORS,
     Forces,
     MDState,

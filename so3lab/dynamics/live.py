@@ -14,11 +14,12 @@ from jaxtyping import Float
 
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.control import Control
+from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, Ensemble
 from so3lab.dynamics.initial_conditions import held_atoms
-from so3lab.dynamics.integrators import CONSTANT_PRESSURE, without_overall_motion
+from so3lab.dynamics.integrators import without_overall_motion
 from so3lab.dynamics.limits import Limits, most_stretched
 from so3lab.dynamics.recording import Recording
-from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
+from so3lab.dynamics.simulation import Replicas, SimulationError
 from so3lab.engine.biases import BiasCapacity
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables.internal import internal_coordinates

@@ -11,10 +11,11 @@ import numpy as np
 
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.control import Control
+from so3lab.dynamics.ensembles import EXCHANGING, Ensemble
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.replica_exchange import ReplicaExchange
-from so3lab.dynamics.simulation import Ensemble, Replicas, SimulationError
+from so3lab.dynamics.simulation import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 
@@ -141,8 +142,8 @@ def run_replicas(
     if exchange_every is not None:
         if exchange_every < 1 or exchange_every % interval:
             raise ValueError(f"exchange_every must be a multiple of interval ({interval}), got {exchange_every}")
-        if ensemble not in ("langevin", "nose-hoover", "csvr"):
-            raise ValueError(f"ensemble must be langevin, nose-hoover or csvr for replica exchange, got {ensemble!r}")
+        if ensemble not in EXCHANGING:
+            raise ValueError(f"ensemble must be one of {', '.join(EXCHANGING)} for replica exchange, got {ensemble!r}")
         exchange = exchange or ReplicaExchange(control.temperatures_K(len(structures)).tolist())
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
     recording = None

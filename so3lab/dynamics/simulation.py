@@ -5,7 +5,6 @@ Nothing leaves the device within a chunk; knobs are read between chunks and neve
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
 
 import ase
 import jax
@@ -16,10 +15,9 @@ from so3lab import units
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.compiled_loop import Buffers, LoopSpec, LoopState, frame_of, run_chunk, system_of
 from so3lab.dynamics.control import Control
+from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, ENSEMBLES, Ensemble
 from so3lab.dynamics.initial_conditions import degrees_of_freedom_when_pulled, freedom_of, held_atoms, start_velocities
 from so3lab.dynamics.integrators import (
-    CONSTANT_PRESSURE,
-    INTEGRATORS,
     THERMOSTAT_VARIABLES,
     MDState,
     StepParameters,
@@ -36,7 +34,6 @@ from so3lab.machine.checksum import checksum
 from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
 
-Ensemble = Literal["nve", "langevin", "nose-hoover", "csvr", "npt", "npt-flexible"]
 FRAMES_PER_CHUNK = 64
 MEMORY_PER_CHUNK = 256e6
 """Bytes of frames collected on the device; large systems get fewer frames per chunk."""
@@ -62,7 +59,7 @@ class Replicas:
         potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
         structures: Start structures, all molecules or all cells. Velocities are used when there are any, otherwise
             thermal ones are drawn. Atoms under ASE's ``FixAtoms`` are held; other constraints are refused.
-        ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
+        ensemble: One of :data:`so3lab.dynamics.ensembles.ENSEMBLES`.
         control: The knobs; keep it to turn them.
         seeds: Of start velocities and noise, one for each structure; default: 0, 1, 2, ...
         limits: When a structure counts as blown up.
@@ -83,8 +80,8 @@ class Replicas:
         limits: Limits | None = None,
         bias_capacity: BiasCapacity | None = None,
     ):
-        if ensemble not in INTEGRATORS:
-            raise ValueError(f"ensemble must be one of {sorted(INTEGRATORS)}, got {ensemble!r}")
+        if ensemble not in ENSEMBLES:
+            raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not structures:
             raise ValueError("structures must hold at least one structure, got none")
         seeds = list(range(len(structures))) if seeds is None else list(seeds)
@@ -427,7 +424,7 @@ class Simulation:
     Args:
         potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
         atoms: Start structure.
-        ensemble: One of :data:`so3lab.dynamics.integrators.INTEGRATORS`.
+        ensemble: One of :data:`so3lab.dynamics.ensembles.ENSEMBLES`.
         control: The knobs; keep it to turn them.
         seed: Of start velocities and noise.
         limits: When the structure counts as blown up.

@@ -11,9 +11,10 @@ import numpy as np
 from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.datasets.sources import BUNDLED
+from so3lab.dynamics.ensembles import EXCHANGING, Ensemble
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.runs import run_replicas
-from so3lab.dynamics.simulation import Ensemble, SimulationError
+from so3lab.dynamics.simulation import SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables import STABILITY_TOLERANCE, bonds
 from so3lab.potential.potential import Potential
@@ -148,8 +149,8 @@ def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval,
         raise ValueError(f"temperatures_K must differ, got {list(temperatures_K)}; ask for more replicas instead")
     if replicas < 1:
         raise ValueError(f"replicas must be at least 1, got {replicas}")
-    if ensemble not in ("nose-hoover", "langevin", "csvr"):
-        raise ValueError(f"ensemble must be nose-hoover, langevin or csvr, got {ensemble!r}")
+    if ensemble not in EXCHANGING:
+        raise ValueError(f"ensemble must be one of {', '.join(EXCHANGING)}, got {ensemble!r}")
     if not timestep_fs > 0 or interval < 1:
         raise ValueError(f"timestep_fs and interval must be positive, got {timestep_fs} and {interval}")
     if not (np.isfinite(ps) and 1000.0 * ps >= interval * timestep_fs):

@@ -98,6 +98,7 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
     assert done["first_frame_s"] > 0
 
 
+@pytest.mark.process
 def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
     def command(out, *more):
         words = train_arguments(frames, tmp_path / out, "--epochs", 80, *more)
@@ -121,6 +122,7 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
 
 
+@pytest.mark.process
 def test_interrupted_training_saves_the_best_model(frames, tmp_path):
     out = tmp_path / "m.so3.safetensors"
     words = [sys.executable, "-m", "so3lab", *map(str, train_arguments(frames, out, "--minutes", 10))]

@@ -99,6 +99,7 @@ print("the same", flush=True)
 OWN_MOUNTS = ["unshare", "--map-root-user", "--mount"]
 
 
+@pytest.mark.process
 def test_a_small_disk_that_fills_up_costs_nothing_once_it_is_larger(tmp_path):
     """A real file system without room: frames up to there are readable, and the run goes on bit by bit."""
     (tmp_path / "disk").mkdir()

@@ -10,9 +10,8 @@ from ase.io import write
 
 import so3lab
 from so3lab import dynamics, units
-from so3lab.app import main, md_arguments
+from so3lab.app import main
 from so3lab.cluster import RunSpec, simulate
-from so3lab.dynamics.integrators import CONSTANT_PRESSURE, INTEGRATORS
 from so3lab.engine.biases import Restraint
 from so3lab.pretrained import DownloadError
 from so3lab.trajectory import Trajectory
@@ -53,11 +52,6 @@ def box(tmp_path):
 def table_of(path):
     with Trajectory(path) as trajectory:
         return trajectory.table()
-
-
-def test_the_command_names_all_ensembles_of_the_library():
-    assert set(md_arguments.ENSEMBLES) == set(INTEGRATORS)
-    assert set(md_arguments.CONSTANT_PRESSURE) == set(CONSTANT_PRESSURE)
 
 
 # --- forces and atoms -------------------------------------------------------------------------

@@ -90,6 +90,7 @@ def writer_of(path):
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="finds the worker in /proc")
 
 
+@pytest.mark.process
 @needs_proc
 def test_killed_dask_worker_costs_nothing(model, undisturbed, tmp_path):
     dask = pytest.importorskip("dask")
@@ -108,6 +109,7 @@ def test_killed_dask_worker_costs_nothing(model, undisturbed, tmp_path):
     assert_same_trajectories(tmp_path, undisturbed)
 
 
+@pytest.mark.process
 @needs_proc
 def test_broken_process_pool_is_made_again(model, undisturbed, tmp_path):
     made = []
@@ -233,6 +235,7 @@ def test_closing_cancels_what_has_not_started(tmp_path):
     assert [future.cancelled() for future in executor.futures] == [True] * 3
 
 
+@pytest.mark.process
 def test_own_processes_stop_in_good_order_when_closed(model, tmp_path):
     """And an executor of one process goes on exactly there, which the test of the command checks."""
 
@@ -251,6 +254,7 @@ def test_own_processes_stop_in_good_order_when_closed(model, tmp_path):
 # --- the command ------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_replicas_on_the_command_line(model, capsys, tmp_path):
     command = [
         "md",

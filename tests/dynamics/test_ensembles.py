@@ -31,6 +31,7 @@ def sample(replicas: dynamics.Replicas, chunks: int, interval: int, discard: int
     return [replicas.advance(frames, interval) for _ in range(chunks)]
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("temperature_K", [100.0, 500.0])
 @pytest.mark.parametrize("ensemble", THERMOSTATS)
 def test_kinetic_energies_are_canonical(ensemble, temperature_K):
@@ -45,6 +46,7 @@ def test_kinetic_energies_are_canonical(ensemble, temperature_K):
     assert stats.kstest(twice, stats.chi2(freedom + 3).cdf).pvalue < 1e-6  # the test can tell them apart
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("ensemble", THERMOSTATS)
 def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensemble):
     """300.0 ± 1 K, where counting 3N degrees of freedom would give 337 to 386 K."""
@@ -63,6 +65,7 @@ def test_free_ethanol_has_its_temperature_over_its_true_degrees_of_freedom(ensem
         np.testing.assert_allclose(angular, 0, atol=1e-7)
 
 
+@pytest.mark.study
 def test_a_molecule_that_is_pulled_along_a_direction_keeps_its_vibrations_warm():
     """The pull turns it; that rotation shares the heat, and without counting it vibrations would cool by a tenth."""
     atoms = molecule("CH3CH2OH")
@@ -99,6 +102,7 @@ def in_a_well(positions, cells) -> Forces:
     return Forces(energy, forces, jnp.zeros(len(x), jnp.int32), jnp.zeros_like(energy))
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("ensemble", THERMOSTATS)
 def test_configurational_averages_of_a_double_well_and_of_springs(ensemble):
     structures, temperature_K = 400, 400.0
@@ -147,6 +151,7 @@ def test_conserved_energy_is_conserved_to_second_order(ensemble):
     assert 2.5 < spread[1.0] / spread[0.5] < 7
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("ensemble", ["nve", *THERMOSTATS, "npt", "npt-flexible"])
 def test_conserved_energy_does_not_drift(ensemble, dtype):
@@ -167,6 +172,7 @@ def test_conserved_energy_does_not_drift(ensemble, dtype):
     assert abs(observables.energy_drift(time_fs, conserved)) < allowed * kinetic.mean()
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])
 def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble):
     r"""Without forces, :math:`p(V) \propto V^N e^{-PV/kT}`: mean (N + 1) kT/P, variance (N + 1) (kT/P)²."""
@@ -189,6 +195,7 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
     )
 
 
+@pytest.mark.study
 @pytest.mark.parametrize("ensemble", ["npt", "npt-flexible"])
 def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(ensemble):
     """An ideal gas of N atoms, two of them on a spring, has the volumes of N - 1 particles, and keeps its energy."""
@@ -211,6 +218,7 @@ def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(en
     assert np.mean(drifts) == pytest.approx(0.0, abs=0.02)  # eV/ps; 4 when the spring is not in the virial
 
 
+@pytest.mark.study
 def test_lennard_jones_fluid_at_a_published_state_point():
     """Density at T* = 0.85 and the pressure that NIST's Monte Carlo reference gives for a density of 0.82.
 
@@ -236,6 +244,7 @@ def test_lennard_jones_fluid_at_a_published_state_point():
     assert np.mean([c.temperature for c in chunks]) == pytest.approx(temperature_K, rel=0.02)
 
 
+@pytest.mark.study
 def test_cell_of_a_crystal_relaxes_to_its_shape():
     """A cubic crystal strained along one axis and sheared becomes cubic again when the whole cell may change."""
     field, _, sigma = truncated_lennard_jones("float64")

@@ -10,6 +10,8 @@ from lennard_jones import truncated_lennard_jones
 from so3lab import units
 from so3lab.dynamics import Control, Limits, Simulation
 
+pytestmark = pytest.mark.study
+
 pytest.importorskip("jax_md", reason="needs jax-md, which brings 65 packages: pip install 'so3lab[oracle]'")
 
 FREE = Limits(None, None, None)

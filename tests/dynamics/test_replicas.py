@@ -166,6 +166,7 @@ def two_wells(parameters, graph, strain=None):
     return sum_pairs_per_structure(jnp.where(graph.pair_mask, 0.35 * (x * x - 1) ** 2 + 0.03 * x, 0.0), graph)
 
 
+@pytest.mark.study
 def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
     pair = ase.Atoms("C2", positions=[[0, 0, 0], [1.5, 0, 0]])
     field = EnergyModel(two_wells, (), 20.0, "float64")
@@ -279,7 +280,7 @@ def test_bad_batches_are_refused_with_a_sentence(potential, ethanol, tmp_path):
         Replicas(truncated_lennard_jones("float64")[0], [ethanol, ase.build.bulk("Ar", cubic=True)])
     with pytest.raises(ValueError, match="exchange_every must be a multiple of interval"):
         next(run_replicas(potential, [ethanol] * 2, steps=10, exchange_every=7, interval=5))
-    with pytest.raises(ValueError, match="langevin, nose-hoover or csvr for replica exchange, got 'nve'"):
+    with pytest.raises(ValueError, match="one of langevin, nose-hoover, csvr for replica exchange, got 'nve'"):
         next(run_replicas(potential, [ethanol] * 2, steps=10, ensemble="nve", exchange_every=5, interval=5))
     with pytest.raises(ValueError, match="two or more different temperatures_K"):
         next(run_replicas(potential, [ethanol] * 2, steps=10, exchange_every=5, interval=5))

@@ -234,6 +234,7 @@ for chunk in run(
 """
 
 
+@pytest.mark.process
 def test_killed_run_resumes_bit_by_bit(tmp_path):
     def command(file, mode, steps):
         return [sys.executable, "-c", KILLED, str(tmp_path / file), mode, str(steps)]

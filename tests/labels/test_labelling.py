@@ -129,6 +129,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_killed_run_continues_and_ends_with_the_same_labels(frames, tmp_path, processes):
     write(tmp_path / "frames.traj", frames)

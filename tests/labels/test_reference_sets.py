@@ -160,6 +160,7 @@ def test_distorted_frames_compress_and_stretch_bonds_by_at_most_a_fifth(ethanol)
     assert 1.1 < scale.max() < 1.2 + 1e-3
 
 
+@pytest.mark.process
 def test_a_recipe_gives_the_same_set_again_and_continues_unfinished_work(tmp_path, monkeypatch):
     pytest.importorskip("tblite", reason="needs the extra 'labels'")
     runs = [sampling.Run("md", seed, 20, 500.0, 10.0, 20.0) for seed in (1, 2)]

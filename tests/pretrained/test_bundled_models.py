@@ -57,19 +57,21 @@ def hot_run(name: str, ps: float):
     return observables.stability(positions, read_structure(name), times), temperature
 
 
+@pytest.mark.study
 def test_some_ps_at_500_K_are_stable(name):
     table, temperature = hot_run(name, 8.0)
     assert table["largest_deviation_A"].max() < 0.5
     assert 400 < temperature[20:].mean() < 600
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_100_ps_at_500_K_are_stable(name):
     table, temperature = hot_run(name, 100.0)
     assert table["largest_deviation_A"].max() < 0.5
     assert temperature[100:].mean() == pytest.approx(500, rel=0.05)
 
 
+@pytest.mark.study
 def test_constant_energy_drift_in_double_precision(name):
     """Below 1e-5 of the total energy above the minimum per ps, at 0.5 fs."""
     potential, atoms = so3lab.load(name, "float64"), read_structure(name)

@@ -122,7 +122,7 @@ def test_water_box_equals_the_published_program(shared):
     assert result.dipole is None
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_large_water_box_equals_the_published_program(shared):
     box_equal_to_stored("water512", 12.0)
 

@@ -161,6 +161,7 @@ def run(capsys, *arguments) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.study
 def test_command_writes_tables_and_a_report_and_a_study_resumed_is_the_study(capsys, tmp_path):
     folder = tmp_path / "study"
     first = run(capsys, *TINY, "--ps", 0.05, "--out", folder)
@@ -195,7 +196,7 @@ def test_what_cannot_be_studied_is_refused():
         result_of(MORSE, N2, replicas=0)
     with pytest.raises(ValueError, match="temperatures_K must differ"):
         result_of(MORSE, N2, temperatures_K=[300.0, 300.0])
-    with pytest.raises(ValueError, match="ensemble must be nose-hoover, langevin or csvr, got 'nve'"):
+    with pytest.raises(ValueError, match="ensemble must be one of langevin, nose-hoover, csvr, got 'nve'"):
         result_of(MORSE, N2, ensemble="nve")
     with pytest.raises(ValueError, match=r"ps must be at least the 0\.05 ps of one frame, got 0\.01"):
         result_of(MORSE, N2, ps=0.01)
@@ -213,6 +214,7 @@ def test_reference_of_a_bundled_model_is_its_data_and_of_another_molecule_nothin
     assert stability.reference_for(potential, read_structure("ethanol")) == (None, None)
 
 
+@pytest.mark.study
 def test_peaks_of_a_cold_run_stand_at_the_normal_modes():
     """Ethanol at constant energy, 10 K: harmonic, so that every clear peak is a mode.
 

@@ -5,7 +5,9 @@ while a test runs, its fixtures included, travels with the test's report, so tha
 """
 
 import json
+import sys
 from collections import Counter
+from pathlib import Path
 
 import jax
 import pytest
@@ -90,3 +92,15 @@ def _rows(terminalreporter) -> list[dict]:
                 if name == _KEY:
                     row.update(value)
     return [{"test": test, **row} for test, row in rows.items()]
+
+
+def _files_left_out(*costs: str) -> list[str]:
+    """Test files of this checkout of which no test is in any of the files that ``--costs`` wrote."""
+    tests = Path(__file__).parents[1]
+    ran = {row["test"].split("::")[0] for path in costs for row in map(json.loads, Path(path).read_text().splitlines())}
+    return sorted({str(path.relative_to(tests.parent)) for path in tests.rglob("test_*.py")} - ran)
+
+
+if __name__ == "__main__":
+    left_out = _files_left_out(*sys.argv[1:])
+    sys.exit("\n".join(["no test was run of", *left_out]) if left_out else 0)

@@ -39,10 +39,8 @@ INTEGRATORS: dict[str, Callable[[ForceFunction, Particles], Integrator]] = {
 }
 THERMOSTAT_VARIABLES = {"nose-hoover": CHAIN}
 """Variables of the thermostat, for ensembles that have any."""
-CONSTANT_PRESSURE = ("npt", "npt-flexible")
 
 __all__ = [
-    "CONSTANT_PRESSURE",
     "INTEGRATORS",
     "THERMOSTAT_VARIABLES",
     "ForceFunction",

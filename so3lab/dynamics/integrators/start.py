@@ -4,9 +4,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from so3lab import units
+from so3lab.dynamics.ensembles import ENSEMBLES, Ensemble
 
 
-def degrees_of_freedom(atoms: int, ensemble: str, periodic: bool, linear: bool = False, held: int = 0) -> int:
+def degrees_of_freedom(atoms: int, ensemble: Ensemble, periodic: bool, linear: bool = False, held: int = 0) -> int:
     """Degrees of freedom that carry kinetic energy: 3N less what the start sets to zero and the dynamics keep.
 
     Langevin noise heats overall translation and rotation too. Constant energy and the thermostats that rescale
@@ -15,12 +16,12 @@ def degrees_of_freedom(atoms: int, ensemble: str, periodic: bool, linear: bool =
 
     Args:
         atoms: How many, held ones included.
-        ensemble: A name in :data:`so3lab.dynamics.integrators.INTEGRATORS`.
+        ensemble: A name in :data:`so3lab.dynamics.ensembles.ENSEMBLES`.
         periodic: Whether there is a cell.
         linear: Whether all atoms of a free molecule lie on a line.
         held: How many atoms stay where they are.
     """
-    if ensemble == "langevin" or held:
+    if ENSEMBLES[ensemble].thermostat == "noise" or held:
         return max(3 * (atoms - held), 1)
     lost = 3 if periodic or atoms == 1 else (5 if linear else 6)
     return max(3 * atoms - lost, 1)

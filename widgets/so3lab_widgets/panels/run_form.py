@@ -7,12 +7,12 @@ import ipywidgets as ipw
 from ase import Atoms
 
 import so3lab
+from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures.reading import read_structure
 
-ENSEMBLES = ("langevin", "nve", "nose-hoover", "csvr", "npt", "npt-flexible")
 MOST_REPLICAS = 4
 
 
@@ -41,7 +41,7 @@ class RunForm(ipw.HBox):
         self.structure = _field(ipw.Combobox, "Molecule", 260, 68, value=_name_of(structure),
                                 options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
                                 tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
-        self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=ENSEMBLES)
+        self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=tuple(ENSEMBLES))
         self.replicas = _field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(
             [self.model, self.structure, self.ensemble, self.replicas],

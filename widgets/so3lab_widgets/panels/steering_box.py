@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import ipywidgets as ipw
 
 from so3lab.dynamics.control import Control
+from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.engine.biases import Bias, Pull, Restraint, SphericalWall
 from so3lab_widgets.panels.panel import close_all
 
@@ -18,7 +19,6 @@ class _Knob(NamedTuple):
     high: float
     step: float
     tip: str
-    ensembles: tuple[str, ...]
     logarithmic: bool = False
 
     def steps_between(self, one: float, other: float) -> float:
@@ -28,32 +28,13 @@ class _Knob(NamedTuple):
         return abs(other - one) / self.step
 
 
-_BATHS = ("langevin", "nose-hoover", "csvr", "npt", "npt-flexible")
-_PRESSURES = ("npt", "npt-flexible")
 KNOBS = (
-    _Knob("temperature_K", "Temperature (K)", 0.0, 1500.0, 5.0, "of the thermostat", _BATHS),
-    _Knob(
-        "timestep_fs",
-        "Time step (fs)",
-        0.05,
-        3.0,
-        0.05,
-        "1 fs is the most that hydrogen allows",
-        ("nve", *_BATHS),
-    ),
-    _Knob(
-        "friction_per_ps",
-        "Friction (1/ps)",
-        -2.0,
-        3.0,
-        0.1,
-        "of the Langevin thermostat",
-        ("langevin",),
-        True,
-    ),
-    _Knob("thermostat_fs", "Thermostat (fs)", 1.0, 4.0, 0.1, "relaxation time", _BATHS[1:], True),
-    _Knob("pressure_GPa", "Pressure (GPa)", -0.5, 5.0, 0.01, "of the barostat", _PRESSURES),
-    _Knob("barostat_fs", "Barostat (fs)", 2.0, 5.0, 0.1, "relaxation time", _PRESSURES, True),
+    _Knob("temperature_K", "Temperature (K)", 0.0, 1500.0, 5.0, "of the thermostat"),
+    _Knob("timestep_fs", "Time step (fs)", 0.05, 3.0, 0.05, "1 fs is the most that hydrogen allows"),
+    _Knob("friction_per_ps", "Friction (1/ps)", -2.0, 3.0, 0.1, "of the Langevin thermostat", True),
+    _Knob("thermostat_fs", "Thermostat (fs)", 1.0, 4.0, 0.1, "relaxation time", True),
+    _Knob("pressure_GPa", "Pressure (GPa)", -0.5, 5.0, 0.01, "of the barostat"),
+    _Knob("barostat_fs", "Barostat (fs)", 2.0, 5.0, 0.1, "relaxation time", True),
 )
 _UNITS = {2: ("Å", "eV/Å²"), 3: ("°", "eV/rad²"), 4: ("°", "eV/rad²")}
 _STRENGTHS = {2: 5.0, 3: 1.0, 4: 0.5}
@@ -91,7 +72,7 @@ class SteeringBox(ipw.VBox):
         self._on_change, self._on_trouble, self._most = on_change, on_trouble, most
         self.sliders: dict[str, Any] = {}
         for knob in KNOBS:
-            if ensemble in knob.ensembles:
+            if knob.name in ENSEMBLES[ensemble].parameters:
                 self.sliders[knob.name] = self._slider(knob)
         self.hold_button = ipw.Button(description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms")
         self.pull_button = ipw.Button(description="Pull picked", tooltip="a force between the two picked atoms")

@@ -1,0 +1,42 @@
+"""How tests compile: into one cache on disk, and, where tests are many and programs run briefly, without optimisation.
+
+Most of the time of a test that computes is XLA compiling. Without its optimisations it compiles five times as fast, to
+programs that are slower and say the same. Whatever is marked (``study``, ``process``, ``notebook``, ``browser``) runs
+the programs that people run; ``--real-programs`` does so for any selection.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+_CHOSEN = "SO3LAB_TESTS_XLA_FLAGS"
+
+# JAX reads this at its first import, and workers, commands, notebook kernels and JupyterLab inherit it. Programs are
+# filed by their content and by XLA's flags, so that those of an earlier run are good.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[2] / ".pytest_cache" / "programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--real-programs", action="store_true", help="compile as people do, with all optimisations")
+
+
+def pytest_configure(config):
+    """Before anything is computed: XLA reads its flags once."""
+    quick = "not study" in (config.option.markexpr or "") and not config.getoption("--real-programs")
+    if quick and _CHOSEN not in os.environ:  # workers inherit the choice
+        os.environ[_CHOSEN] = QUICK if _xla_knows(QUICK) else ""
+    if quick and os.environ[_CHOSEN]:
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {os.environ[_CHOSEN]}".strip()
+
+
+def _xla_knows(flags: str) -> bool:
+    """XLA ends a process whose flags it does not know, and flags come and go."""
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    tried = subprocess.run(
+        [sys.executable, "-c", "import jax; jax.devices()"], env=environment, capture_output=True, check=False
+    )
+    return tried.returncode == 0
