@@ -18,7 +18,7 @@ class EnsembleProperties:
     parameters: tuple[str, ...]
     """Attributes of :class:`~so3lab.dynamics.control.Control` that act in it."""
     thermostat: Literal["none", "noise", "rescaling"] = "none"
-    """``noise`` heats overall motion too; ``rescaling`` keeps momentum, without a cell angular momentum too, at zero."""
+    """``noise`` heats overall motion too; ``rescaling`` keeps momentum, and angular momentum of molecules, at zero."""
     constant_pressure: bool = False
     """Whether the cell changes."""
 
