@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from so3lab import __version__
 from so3lab.app.console import Console, Interrupted
+from so3lab.doctor.prepare import be_quiet
 
 COMMANDS = {
     "demo": "demo", "train": "train", "evaluate": "evaluate", "md": "md", "bench-md": "bench_md",
@@ -35,9 +35,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 refused or failed with a sentence, 130 interrupted."""
-    # XLA reports imaginary differences between processors, in long lines, for each program that it takes from
-    # the cache; real failures arrive as exceptions. It reads this when JAX is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    be_quiet()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser(arguments[0] if arguments else None).parse_args(arguments)
     console = Console(json=getattr(options, "json", False))

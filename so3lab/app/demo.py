@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from so3lab import units
 from so3lab.app.console import Console
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.structures.reading import read_structure
 
 TRAINING_MINUTES = 1.4
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Tell the story."""
     started = time.monotonic()
     folder = _new_folder(options.out)
-    prepare_machine()
+    prepare_process()
     potential, curve, test, data = _train(options, console)
     potential.save(folder / "ethanol.so3.safetensors")
     console.line(f"trained: {_force_error(test)}")
@@ -77,7 +78,7 @@ def _train(options: argparse.Namespace, console: Console):
             rows.append(report.row())
             progress.update(
                 report.progress,
-                f"validation force MAE {report.valid_force_mae_meV_A / 43.3641:.2f} kcal/mol/Å",
+                f"validation force MAE {report.valid_force_mae_meV_A * units.kcal_mol_per_meV:.2f} kcal/mol/Å",
             )
     return report.best, pd.DataFrame(rows), evaluate(report.best, data.select(split.test)), data
 

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from so3lab.app.console import Console
-from so3lab.app.inputs import add_data_arguments, load_data, prepare_machine
+from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.doctor.prepare import prepare_process
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     import so3lab
     from so3lab.training import evaluate
 
-    prepare_machine()
+    prepare_process()
     potential = so3lab.load(options.model)
     data = load_data(options)
     found = evaluate(potential, data)

@@ -1,21 +1,6 @@
-"""How commands begin: a machine fit to compute on, and data with their units."""
+"""What commands are given: data with their units."""
 
 import argparse
-
-
-def prepare_machine(keep_programs: bool = True) -> None:
-    """Before anything is computed: refuse a JAX that computes wrong numbers, keep compiled programs and memory."""
-    from so3lab.machine.c_compiler import compile_ahead
-
-    compile_ahead()
-    from so3lab.doctor import require_sound_compiler
-    from so3lab.machine.compilation import enable_compilation_cache
-    from so3lab.machine.memory import keep_memory
-
-    keep_memory()
-    if keep_programs:
-        enable_compilation_cache()
-    require_sound_compiler()
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

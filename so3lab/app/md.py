@@ -6,11 +6,11 @@ import numpy as np
 
 from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import prepare_machine
 from so3lab.app.md_arguments import add_arguments, run_of
 from so3lab.app.md_results import SpeedMeter, summary_of, summary_text
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import is_resumable, provenance
+from so3lab.doctor.prepare import prepare_process
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         return replicas.run(options, console)
     one, meter = run_of(options), SpeedMeter(console)
     resume = options.resume and is_resumable(one)
-    prepare_machine()
+    prepare_process()
 
     chunks = _simulation(options, one, resume)
     try:

@@ -8,6 +8,7 @@ from so3lab.app.console import Console
 from so3lab.app.md_arguments import one_of, run_of
 from so3lab.cluster import RunSpec
 from so3lab.dynamics.ensembles import EXCHANGING
+from so3lab.trajectory.names import replica_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     one = run_of(options)
     runs = [
         replace(
-            one, out=options.out / f"replica_{number:04d}.h5", seed=options.seed + number,
+            one, out=replica_path(options.out, number), seed=options.seed + number,
             temperature_K=one.temperature_K if temperature_K is None else temperature_K,
         )
         for number, temperature_K in enumerate(temperatures_K)

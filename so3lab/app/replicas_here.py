@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import prepare_machine
 from so3lab.app.md_results import SpeedMeter, replica_of, replica_table, summary_of, with_cli_options
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import frames_in, is_resumable, provenance
+from so3lab.doctor.prepare import prepare_process
 from so3lab.trajectory import Trajectory
 
 
@@ -17,7 +17,7 @@ def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> i
     """Run all replicas at once; exit status 1 when one of them blew up."""
     batch = {"replicas": len(runs), "exchange_every": options.exchange_every}
     resume = options.resume and _is_resumable(runs, batch)
-    prepare_machine()
+    prepare_process()
     from so3lab.dynamics.replica_exchange import ReplicaExchange
     from so3lab.dynamics.simulation import SimulationError
 

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import prepare_machine
 from so3lab.app.stability_report import by_temperature, force_mae, write_report
+from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.structures.reading import read_structure
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from so3lab.structures.graph import total_charge
 
     resume = _resumes(options)
-    prepare_machine()
+    prepare_process()
     potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
     atoms.pbc, atoms.cell = False, None
     if options.charge is not None:

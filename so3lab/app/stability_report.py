@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from so3lab.trajectory.names import replica_path
+
 MOVIE_FRAMES = 300
 MOST_POINTS = 400
 """Points of a replica's curve; of more, the largest of each group is drawn."""
@@ -125,7 +127,7 @@ def _run_section(state, options: argparse.Namespace, report):
     from so3lab.trajectory import Trajectory
 
     chosen = _most_telling(state.replicas)
-    with Trajectory(options.out / f"replica_{int(chosen['replica']):04d}.h5") as trajectory:
+    with Trajectory(replica_path(options.out, int(chosen["replica"]))) as trajectory:
         thinned = trajectory[:: max(1, len(trajectory) // MOVIE_FRAMES)]
         times = thinned.times_fs / 1000.0
         movie = report.Movie(list(thinned), times, f"replica {chosen['replica']}, {chosen['temperature_K']:g} K")

@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from so3lab import units
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import add_data_arguments, load_data, prepare_machine
+from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.doctor.prepare import prepare_process
 
 DEFAULT_MINUTES = 5.0
 GENTLE_LEARNING_RATE = 3e-4
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             )
     folder = options.out.with_name(options.out.name + ".training")
     _require_new(options, folder)
-    prepare_machine()
+    prepare_process()
     data = load_data(options)
     counts = _counts(options, len(data))
     split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
@@ -166,7 +168,8 @@ def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | N
 
 def _note(report) -> str:
     force = report.valid_force_mae_meV_A
-    return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({force / 43.3641:.3f} kcal/mol/Å)"
+    kcal = force * units.kcal_mol_per_meV
+    return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({kcal:.3f} kcal/mol/Å)"
 
 
 def _save(report, how: dict, path: Path, console: Console) -> None:

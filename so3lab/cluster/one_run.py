@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.constraints import FixAtoms
 
+from so3lab.doctor.prepare import be_quiet, prepare_process
+from so3lab.structures.constraints import held_atoms
 from so3lab.structures.reading import read_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
 from so3lab.trajectory.files import FileLock
@@ -119,14 +120,8 @@ class RunSpec:
 
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
-        of_atoms = {"held_atoms": held_atoms(atoms), "charge": total_charge(atoms)}
+        of_atoms = {"held_atoms": np.flatnonzero(held_atoms(atoms)).tolist(), "charge": total_charge(atoms)}
         return json.loads(json.dumps(self.knobs().to_dict() | named | of_atoms))
-
-
-def held_atoms(atoms: Atoms) -> list[int]:
-    """Indices of atoms under ASE's ``FixAtoms``."""
-    found = [one.get_indices() for one in atoms.constraints if isinstance(one, FixAtoms)]
-    return np.unique(np.concatenate([np.zeros(0, int), *found])).tolist()
 
 
 class Summary(NamedTuple):
@@ -206,11 +201,11 @@ def _when_the_file_is_free(run: RunSpec) -> str | None:
 
 def _advance(run: RunSpec) -> str | None:
     """Start or go on; returns why the run was stopped, None when it came to its end."""
-    _make_quiet()
+    be_quiet()
     resume = is_resumable(run)
     if resume and _is_complete(run):
         return None
-    _prepare_process()
+    _prepare_worker()
     from so3lab import dynamics
 
     potential = _potential(run.model, run.dtype, _modified(run.model))
@@ -248,7 +243,7 @@ def provenance(run: RunSpec, potential: Any, batch: Mapping[str, Any] = ALONE) -
     structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
     return {
         "model": str(run.model), "structure": structure, "settings": potential.settings.to_dict(),
-        "held_atoms": held_atoms(run.atoms()), "charge": total_charge(run.atoms()), **batch,
+        "held_atoms": np.flatnonzero(held_atoms(run.atoms())).tolist(), "charge": total_charge(run.atoms()), **batch,
     }  # fmt: skip
 
 
@@ -295,24 +290,12 @@ def _last_step(path: Path) -> int:
         return int(trajectory[-1:].steps[0]) if len(trajectory) else -1
 
 
-def _make_quiet() -> None:
-    """As the command line does; to be called before JAX is imported."""
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1":  # what JAX sets in a parent, not what a person chose
-        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-
-
 @functools.cache
-def _prepare_process() -> None:
+def _prepare_worker() -> None:
     """Make this process fit to compute, as the commands do; once."""
     # Several processes may share one accelerator: none may take its memory for itself.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    from so3lab.doctor import require_sound_compiler
-    from so3lab.machine.compilation import enable_compilation_cache
-    from so3lab.machine.memory import keep_memory
-
-    keep_memory()
-    enable_compilation_cache()
-    require_sound_compiler()
+    prepare_process(compile_loops=False)
 
 
 @functools.lru_cache(maxsize=2)

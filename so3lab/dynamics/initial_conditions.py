@@ -12,22 +12,22 @@ from so3lab.dynamics.integrators import (
     thermal_velocities,
     without_overall_motion,
 )
+from so3lab.structures.constraints import held_atoms
 
 
-def held_atoms(atoms: ase.Atoms, ensemble: Ensemble) -> Bool[np.ndarray, " atoms"]:
-    """Which atoms stay where they are: those under ASE's ``FixAtoms``.
+def checked_held_atoms(atoms: ase.Atoms, ensemble: Ensemble) -> Bool[np.ndarray, " atoms"]:
+    """Which atoms stay where they are, as :func:`so3lab.structures.constraints.held_atoms` finds them.
 
     Raises:
         ValueError: For other constraints, when nothing can move, or when the cell changes.
     """
-    held = np.zeros(len(atoms), bool)
     for constraint in atoms.constraints:
         if not isinstance(constraint, FixAtoms):
             raise ValueError(
                 f"atoms.constraints may hold ASE's FixAtoms only, got {type(constraint).__name__}; "
-                "hold distances, angles and dihedrals with so3lab.engine.biases.Restraint"
+                "hold distances, angles and dihedrals with so3lab.dynamics.Restraint"
             )
-        held[constraint.get_indices()] = True
+    held = held_atoms(atoms)
     if held.any() and ENSEMBLES[ensemble].constant_pressure:
         raise ValueError("atoms cannot be held while the cell changes; remove FixAtoms, or keep the volume constant")
     if held.all():

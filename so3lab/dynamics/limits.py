@@ -18,7 +18,8 @@ from jaxtyping import Array, Float, Int
 from so3lab import units
 from so3lab.dynamics.integrators.state import MDState, Particles, kinetic_energies, sum_of_structures
 from so3lab.functions.safe import safe_norm
-from so3lab.structures.neighbors import HostOrDevice, bonded_pairs, complete_cell
+from so3lab.structures.bonds import bonded_pairs
+from so3lab.structures.neighbors import HostOrDevice, complete_cell
 
 _ROOM_TEMPERATURE = 300.0 * units.kB
 _VECTORS = ("first", "second", "third")
@@ -68,7 +69,7 @@ class LimitArrays(NamedTuple):
 
 
 def limit_arrays(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float, dtype: str) -> LimitArrays:
-    """What to watch in these structures, whose bonds are those of :func:`~so3lab.structures.neighbors.bonded_pairs`.
+    """What to watch in these structures, whose bonds are those of :func:`~so3lab.structures.bonds.bonded_pairs`.
 
     Args:
         structures: Start structures.

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, Ensemble
-from so3lab.dynamics.initial_conditions import held_atoms
 from so3lab.dynamics.integrators import without_overall_motion
 from so3lab.dynamics.limits import Limits, most_stretched
 from so3lab.dynamics.recording import Recording
@@ -24,6 +23,8 @@ from so3lab.engine.biases import BiasCapacity
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables.internal import internal_coordinates
 from so3lab.potential.potential import Potential
+from so3lab.structures.constraints import held_atoms
+from so3lab.trajectory.names import replica_path
 
 BIAS_CAPACITY = BiasCapacity(distances=2, angles=1, dihedrals=2, pair_forces=2, atom_forces=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
@@ -156,7 +157,7 @@ class LiveDynamics:
         positions, velocities = (
             np.asarray(of_frames, np.float64) for of_frames in self._gathered(number, frames, "positions", "velocities")
         )
-        if held_atoms(atoms, self.replicas.ensemble).any():
+        if held_atoms(atoms).any():
             return velocities
         return without_overall_motion(positions, velocities, atoms.get_masses(), bool(atoms.pbc.any()))
 
@@ -255,7 +256,7 @@ class LiveDynamics:
         paths = [Path(path)]
         if len(self.replicas) > 1:
             Path(path).mkdir(parents=True, exist_ok=True)
-            paths = [Path(path) / f"replica_{number:04d}.h5" for number in range(len(self.replicas))]
+            paths = [replica_path(path, number) for number in range(len(self.replicas))]
         self.stop_recording()
         recording = Recording(paths, self.replicas, self.interval, meta)
         with self._writing:

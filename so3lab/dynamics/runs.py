@@ -18,6 +18,7 @@ from so3lab.dynamics.replica_exchange import ReplicaExchange
 from so3lab.dynamics.simulation import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
+from so3lab.trajectory.names import replica_path
 
 SECONDS_PER_CHUNK = 0.5
 _FIRST_STEPS = 20
@@ -150,7 +151,7 @@ def run_replicas(
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"replica_{number:04d}.h5" for number in range(len(structures))]
+        paths = [replica_path(folder, number) for number in range(len(structures))]
         there = [path for path in paths if path.exists()]
         if there and not resume:
             raise FileExistsError(f"{there[0]} exists; resume, or choose another folder: nothing is overwritten")

@@ -16,7 +16,12 @@ from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.compiled_loop import Buffers, LoopSpec, LoopState, frame_of, run_chunk, system_of
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, ENSEMBLES, Ensemble
-from so3lab.dynamics.initial_conditions import degrees_of_freedom_when_pulled, freedom_of, held_atoms, start_velocities
+from so3lab.dynamics.initial_conditions import (
+    checked_held_atoms,
+    degrees_of_freedom_when_pulled,
+    freedom_of,
+    start_velocities,
+)
 from so3lab.dynamics.integrators import (
     THERMOSTAT_VARIABLES,
     MDState,
@@ -102,7 +107,7 @@ class Replicas:
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._potential = potential
         self._field = potential.energy_model if isinstance(potential, Potential) else potential
-        held = [held_atoms(atoms, ensemble) for atoms in structures]
+        held = [checked_held_atoms(atoms, ensemble) for atoms in structures]
         stops = np.cumsum([len(atoms) for atoms in structures]).tolist()
         self._rows = [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
         temperatures = self.control.temperatures_K(len(structures))
@@ -284,7 +289,7 @@ class Replicas:
         drawn = [
             thermal_velocities(
                 atoms.positions, atoms.get_masses(), temperature, seed=seed + number,
-                periodic=bool(atoms.pbc.any()), held=held_atoms(atoms, self.ensemble),
+                periodic=bool(atoms.pbc.any()), held=checked_held_atoms(atoms, self.ensemble),
             )
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
         ]  # fmt: skip

@@ -3,19 +3,12 @@
 import ase
 import numpy as np
 import pandas as pd
-from ase.neighborlist import natural_cutoffs
 from jaxtyping import Float, Int
+
+from so3lab.structures.bonds import bonds
 
 STABILITY_TOLERANCE = 0.5
 """Largest change of a bond length in Å before a trajectory counts as unstable (Fu et al., 2023)."""
-
-
-def bonds(atoms: ase.Atoms, tolerance: float = 1.15) -> Int[np.ndarray, "bonds 2"]:
-    """Pairs closer than ``tolerance`` times the sum of their covalent radii (ASE's natural cutoffs)."""
-    radii = np.array(natural_cutoffs(atoms))
-    i, j = np.triu_indices(len(atoms), k=1)
-    distances = atoms.get_all_distances(mic=bool(atoms.pbc.any()))[i, j]
-    return np.stack([i, j], axis=1)[distances < tolerance * (radii[i] + radii[j])]
 
 
 def bond_lengths(

@@ -13,6 +13,7 @@ from so3lab.datasets import Dataset
 from so3lab.observables import bond_lengths, bonds, histogram_error, pair_distance_histogram
 from so3lab.stability.criterion import first_unstable_frame, survival_interval
 from so3lab.trajectory import Trajectory
+from so3lab.trajectory.names import replica_path
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class StabilityAccumulator:
 
     def read(self, folder: Path, settings: dict[str, Any]) -> None:
         """The frames of an earlier run, as far as its restart state vouches for them."""
-        paths = [folder / f"replica_{number:04d}.h5" for number in range(len(self._records))]
+        paths = [replica_path(folder, number) for number in range(len(self._records))]
         with Trajectory(paths[0]) as first:
             before, state = first.meta.get("stability", {}), first.restart_state()
         for name in sorted(settings.keys() | before.keys()):

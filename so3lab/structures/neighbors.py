@@ -11,11 +11,9 @@ is raised when the capacity was too small.
 
 from typing import NamedTuple
 
-import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase.neighborlist import natural_cutoffs
 from jaxtyping import Array, Bool, Float, Int
 from vesin import NeighborList
 
@@ -140,23 +138,6 @@ def find_pairs(
     chosen = jnp.minimum(chosen, receivers.shape[0] - 1)
     images = None if images is None else images[chosen]
     return PaddedPairs(receivers[chosen], senders[chosen], images, mask, rank[-1] > capacity)
-
-
-COVALENT = frozenset((1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
-"""Elements whose bonds have a direction; metals and ions change their neighbours as they like."""
-
-
-def bonded_pairs(atoms: ase.Atoms, tolerance: float = 1.15) -> Pairs:
-    """Covalent bonds: pairs of nonmetals closer than ``tolerance`` times the sum of their covalent radii.
-
-    The radii are ASE's natural cutoffs (Cordero et al., Dalton Trans. 2832, 2008).
-    """
-    radii = tolerance * np.array(natural_cutoffs(atoms))
-    i, j, images = pair_list(atoms.positions, 2.0 * radii.max(), np.asarray(atoms.cell), atoms.pbc)
-    vectors = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
-    covalent = np.isin(atoms.numbers, list(COVALENT))
-    close = (np.linalg.norm(vectors, axis=1) < radii[i] + radii[j]) & covalent[i] & covalent[j]
-    return Pairs(i[close], j[close], images[close])
 
 
 def bucket(count: int, multiple: int = 8) -> int:

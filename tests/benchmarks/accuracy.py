@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from so3lab import datasets
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.network.settings import preset
 from so3lab.training import TrainingSettings, evaluate, train
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    prepare_machine()
+    prepare_process()
     training, validation, test = load(options.data)
     settings = TrainingSettings(minutes=options.minutes, seed=options.seed)
     rows, shown = [], 0.0

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import so3lab
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics import Control, Limits, Replicas
 from so3lab.structures import read_structure
 
@@ -89,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     if 1 not in options.counts:
         parser.error(f"--counts must hold 1, with which the others are compared, got {options.counts}")
-    prepare_machine()
+    prepare_process()
     tables = []
     for model in options.models:
         tables.append(measure(model, options.counts, options.rounds))

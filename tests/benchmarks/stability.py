@@ -12,7 +12,7 @@ import numpy as np
 
 import so3lab
 from so3lab import dynamics, observables
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures import read_structure
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=sorted(bundled_models()))
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
-    prepare_machine()
+    prepare_process()
     for name in options.models:
         for seed in range(options.seeds):
             found = langevin(name, options.ps, seed)

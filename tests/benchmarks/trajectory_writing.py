@@ -24,7 +24,7 @@ from ase.io.extxyz import write_extxyz
 
 import so3lab
 from so3lab import dynamics
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics import recording
 from so3lab.structures import read_structure
 from so3lab.trajectory import TrajectoryWriter
@@ -244,7 +244,7 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=["write", "md", "read"], default=["write", "md", "read"])
     options = parser.parse_args()
-    prepare_machine()
+    prepare_process()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tables = {

@@ -12,7 +12,7 @@ import numpy as np
 
 import so3lab
 from so3lab import dynamics, observables
-from so3lab.app.inputs import prepare_machine
+from so3lab.doctor.prepare import prepare_process
 from so3lab.trajectory import Trajectory
 from tests.benchmarks.engine import water_box
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("water.h5"))
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
-    prepare_machine()
+    prepare_process()
     atoms, shown = water_box(options.molecules), 0.0
     for chunk in dynamics.run(
         so3lab.load("so3lr"), atoms, steps=round(1000 * options.ps / TIMESTEP_FS), temperature_K=TEMPERATURE_K,

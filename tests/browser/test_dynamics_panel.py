@@ -136,7 +136,7 @@ def test_a_picked_dihedral_is_held_and_turned(opened):
         return abs(float(np.mean((differences + 180) % 360 - 180)))
 
     opened.wait_until(lambda: away() < 20, "an angle that obeys", seconds=60)
-    assert "so3lab.engine.biases.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
+    assert "so3lab.dynamics.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
     opened.page.locator("button:has-text('✕')").first.click()
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no spring")
 

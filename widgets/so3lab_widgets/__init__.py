@@ -3,14 +3,14 @@
 Also reachable as ``so3lab.widgets``.
 """
 
-import os
 import sys
 
 import lazy_loader
 
+from so3lab.doctor.prepare import be_quiet
+
 if "jax" not in sys.modules:
-    # XLA alarms people, wrongly, about each program that it reads from disk, and asks only once whether it may.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    be_quiet()
 
 if "ipykernel" in sys.modules:  # a notebook's kernel keeps memory, as the commands do: twice the speed on CPU
     from so3lab.machine.memory import keep_memory

@@ -336,6 +336,6 @@ def _knobs_in_python(control: Control) -> str:
     usual = Control()
     changed = {name: value for name, value in vars(control).items() if value != getattr(usual, name)}
     if "biases" in changed:
-        written = ", ".join(f"so3lab.engine.biases.{bias!r}" for bias in changed.pop("biases"))
+        written = ", ".join(f"so3lab.dynamics.{bias!r}" for bias in changed.pop("biases"))
         return ", ".join([*(f"{name}={value!r}" for name, value in changed.items()), f"biases=[{written}]"])
     return ", ".join(f"{name}={value!r}" for name, value in changed.items())

@@ -66,10 +66,10 @@ class RunForm(ipw.HBox):
             ValueError: If a field says nothing that can be read.
             OSError: If a file cannot be read.
         """
-        from so3lab.app.inputs import prepare_machine
+        from so3lab.doctor.prepare import prepare_process
 
         # Where XLA may not be told to be quiet, reading programs from disk is loud.
-        prepare_machine(keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1")
+        prepare_process(keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1")
         model, structure = self.model.value.strip(), self.structure.value.strip()
         given_model = not isinstance(self._model, str) and model == _name_of(self._model)
         given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)

@@ -217,7 +217,7 @@ class SteeringBox(ipw.VBox):
         """Bring the rows into the control record, beside what was set there in Python."""
         others, self._applied = self._others(), tuple(bias() for _, bias in self._biases)
         self.control.biases = (*others, *self._applied)
-        written = ", ".join(f"so3lab.engine.biases.{bias!r}" for bias in self.control.biases)
+        written = ", ".join(f"so3lab.dynamics.{bias!r}" for bias in self.control.biases)
         self._on_change(f"panel.control.biases = [{written}]")
 
     def _others(self) -> list[Bias]:

@@ -1,0 +1,40 @@
+"""Which atoms are bonded: the one rule that pictures, watchdogs, observables and data share."""
+
+import ase
+import numpy as np
+from ase.neighborlist import natural_cutoffs
+from jaxtyping import Int
+
+from so3lab.structures.neighbors import Pairs, pair_list
+
+TOLERANCE = 1.15
+"""Bonded are atoms closer than this many times the sum of their covalent radii."""
+COVALENT = frozenset((1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
+"""Elements whose bonds have a direction; metals and ions change their neighbours as they like."""
+
+
+def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool = False) -> Pairs:
+    """Bonds with their periodic images: pairs closer than ``tolerance`` times the sum of their covalent radii.
+
+    The radii are ASE's natural cutoffs (Cordero et al., Dalton Trans. 2832, 2008).
+
+    Args:
+        atoms: The structure.
+        tolerance: Factor on the sum of the radii.
+        metals: Whether metals and noble gases have bonds too, or nonmetals (``COVALENT``) alone.
+    """
+    radii = tolerance * np.array(natural_cutoffs(atoms))
+    i, j, images = pair_list(atoms.positions, 2.0 * radii.max(), np.asarray(atoms.cell), atoms.pbc)
+    vectors = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
+    close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j]
+    if not metals:
+        covalent = np.isin(atoms.numbers, list(COVALENT))
+        close &= covalent[i] & covalent[j]
+    return Pairs(i[close], j[close], images[close])
+
+
+def bonds(atoms: ase.Atoms, tolerance: float = TOLERANCE) -> Int[np.ndarray, "bonds 2"]:
+    """The same as pairs of different atoms, the lower index first, whatever the image; metals have bonds too."""
+    i, j, _ = bonded_pairs(atoms, tolerance, metals=True)
+    pairs = np.sort(np.stack([i, j], axis=1)[i != j].astype(int), axis=1)
+    return np.unique(pairs, axis=0).reshape(-1, 2)
