@@ -324,7 +324,7 @@ class DynamicsPanel(RunCommands):
         more = [] if self.seed == 0 else [f"seed={self.seed}"]
         more += [] if self._name == "dynamics" else [f"name={self._name!r}"]
         knobs = _knobs_in_python(self.control)
-        more += [f"control=so3lab.dynamics.control.Control({knobs})"] if knobs else []
+        more += [f"control=so3lab.dynamics.Control({knobs})"] if knobs else []
         return f"panel = so3lab.widgets.DynamicsPanel({', '.join([self.form.arguments(), *more])})"
 
     def _show_code(self, line: str) -> None:
