@@ -290,6 +290,7 @@ def test_bad_batches_are_refused_with_a_sentence(potential, ethanol, tmp_path):
         replica_exchange.temperature_ladder(300, 200, 3)
 
 
+@pytest.mark.study
 def test_knobs_of_constant_pressure_compile_nothing():
     field, _, sigma = truncated_lennard_jones("float64")
     atoms = ase.build.bulk("Ar", "fcc", a=1.6 * sigma, cubic=True).repeat(3)

@@ -13,6 +13,7 @@ from so3lab import units
 from so3lab.dynamics import BiasCapacity, Control, Limits, Pull, Restraint, Simulation, SphericalWall, compiled_loop
 from so3lab.engine.biases import bias_arrays, bias_energies
 from so3lab.engine.energy_model import EnergyModel
+from so3lab.machine.compilation import on_device
 
 FREE = Limits(None, None, None)
 EVERYTHING = (
@@ -22,14 +23,14 @@ EVERYTHING = (
 
 
 def energy_of(biases, atoms, bias_capacity=BiasCapacity()):  # noqa: B008
-    arrays = bias_arrays(biases, [atoms], bias_capacity.with_capacity_for(biases), "float64")
+    arrays = on_device(bias_arrays(biases, [atoms], bias_capacity.with_capacity_for(biases), "float64"))
     cells = jnp.asarray(atoms.cell.array)[None] if atoms.pbc.any() else None
     index = np.zeros(len(atoms), int)
 
     def energy(positions):
         return bias_energies(arrays, positions, jnp.asarray(atoms.get_masses()), jnp.asarray(index), cells, 1)[0]
 
-    return energy
+    return jax.jit(energy)
 
 
 def test_energies_are_what_they_are_said_to_be():

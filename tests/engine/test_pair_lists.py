@@ -111,6 +111,7 @@ def test_atoms_that_travel_far_meet_whom_they_should(periodic):
     np.testing.assert_allclose(first.potential_energy[-1], last.potential_energy[0], atol=1e-7)
 
 
+@pytest.mark.study
 def test_a_cell_under_pressure_shrinks_by_a_seventh_and_compiles_nothing():
     atoms = bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4)
     control = Control(150.0, timestep_fs=4.0, thermostat_fs=20.0, barostat_fs=200.0)

@@ -41,11 +41,11 @@ def test_room_grows_when_atoms_come_together(potential64):
     np.testing.assert_allclose(line.get_forces(), potential64(line).forces, atol=1e-10)
 
 
-@pytest.mark.parametrize("mode", ["exact", "wolf", "compat"])
+@pytest.mark.parametrize("mode", ["exact", "compat"])
 def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
     """Atoms that move a little, a lot, out of the cell; a cell that changes; another charge, another molecule."""
     settings = ModelSettings(
-        num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=3.0, num_radial=8, energy_hidden=8,
+        num_features=8, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=3.0, num_radial=8, energy_hidden=8,
         mean_neighbors=4.0, charge_embedding=True, electrostatics=mode, dispersion=True,
         long_range_cutoff=None if mode == "exact" else 6.0,
     )  # fmt: skip
@@ -66,7 +66,7 @@ def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
     )
     ethanol = molecule("CH3CH2OH")
     for atoms in (cell, ethanol):
-        for shake in (0.02, 0.02, 0.3, 1.0):
+        for shake in (0.02, 0.5):
             atoms.positions += random.normal(0, shake, atoms.positions.shape)
             agree(atoms)
         atoms.positions[0] += [40.0, 0.0, 0.0] if atoms is cell else [0.1, 0.0, 0.0]

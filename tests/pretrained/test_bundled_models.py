@@ -21,6 +21,7 @@ def held_out(potential, name: str) -> datasets.Dataset:
     return datasets.load(name).select(potential.metadata["split"]["test_frames"])
 
 
+@pytest.mark.study
 def test_force_error_on_held_out_frames(name):
     potential = so3lab.load(name)
     summary = evaluate(potential, held_out(potential, name)).summary.set_index("quantity")

@@ -12,6 +12,8 @@ from so3lab import datasets, training, units
 from so3lab.potential import Potential
 from so3lab.pretrained import load_so3lr
 
+pytestmark = pytest.mark.study
+
 MOLECULES = ("H2O", "NH3", "CH4", "ethanol", "ethanol_md17", "nh4plus", "acetate", "dha")
 CUTOFFS = {"lr12": 12.0, "lr1000": 1000.0, "lrNone": None}
 
@@ -122,7 +124,6 @@ def test_water_box_equals_the_published_program(shared):
     assert result.dipole is None
 
 
-@pytest.mark.study
 def test_large_water_box_equals_the_published_program(shared):
     box_equal_to_stored("water512", 12.0)
 

@@ -16,7 +16,7 @@ _CHOSEN = "SO3LAB_TESTS_XLA_FLAGS"
 # JAX reads this at its first import, and workers, commands, notebook kernels and JupyterLab inherit it. Programs are
 # filed by their content and by XLA's flags, so that those of an earlier run are good.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[2] / ".pytest_cache" / "programs"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 
 
@@ -29,8 +29,9 @@ def pytest_configure(config):
     quick = "not study" in (config.option.markexpr or "") and not config.getoption("--real-programs")
     if quick and _CHOSEN not in os.environ:  # workers inherit the choice
         os.environ[_CHOSEN] = QUICK if _xla_knows(QUICK) else ""
-    if quick and os.environ[_CHOSEN]:
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {os.environ[_CHOSEN]}".strip()
+    flags = os.environ.get("XLA_FLAGS", "")
+    if quick and os.environ[_CHOSEN] not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {os.environ[_CHOSEN]}".strip()
 
 
 def _xla_knows(flags: str) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from ase.build import molecule
@@ -16,7 +17,7 @@ from so3lab.training.batches import batch_graph, batch_order, frames_from, mean_
 from so3lab.training.loop import learning_rates
 
 TINY = ModelSettings(
-    num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=16
+    num_features=16, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=16
 )
 
 
@@ -78,15 +79,19 @@ def same_weights(a: Potential, b: Potential) -> None:
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
 
 
-def test_one_compile_for_the_whole_run(data, caplog):
-    import jax
+def test_runs_of_the_same_sizes_compile_once(data, caplog):
+    """Whatever else is chosen: learning rate, length, seed."""
 
-    with jax.log_compiles(), caplog.at_level("WARNING"):
-        list(train(*data, TINY, TrainingSettings(epochs=3, batch_size=4)))
-    compiled = [
-        record.message for record in caplog.records if "Finished XLA compilation of jit(epoch)" in record.message
-    ]
-    assert len(compiled) == 1
+    def compiled(**choices) -> int:
+        caplog.clear()
+        settings = TrainingSettings(batch_size=4, huber_delta=0.02, **choices)  # that no other test has
+        with jax.log_compiles(), caplog.at_level("WARNING"):
+            list(train(*data, TINY, settings))
+        done = [record.message for record in caplog.records if "Finished XLA compilation of jit(" in record.message]
+        return sum("jit(epoch)" in message or "jit(evaluate)" in message for message in done)
+
+    assert compiled(epochs=3) == 2
+    assert compiled(epochs=2, learning_rate=1e-4, seed=5) == 0
 
 
 def test_stopped_and_resumed_run_ends_with_the_same_weights(run, data, tmp_path, monkeypatch):

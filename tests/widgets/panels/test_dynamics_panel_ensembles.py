@@ -12,6 +12,8 @@ from waiting import wait_for
 from so3lab.dynamics import compiled_loop
 from so3lab.dynamics.control import Control
 
+pytestmark = pytest.mark.study
+
 SLIDERS = {
     "langevin": {"temperature_K": 150.0, "timestep_fs": 1.5, "friction_per_ps": 100.0},
     "nve": {"timestep_fs": 1.5},

@@ -6,7 +6,8 @@ from running_panel import runs
 from waiting import wait_for
 
 import so3lab
-from so3lab import atom_properties, potential
+from so3lab import atom_properties
+from so3lab.potential import potential
 from so3lab.trajectory import Trajectory
 
 
