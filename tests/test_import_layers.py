@@ -15,6 +15,21 @@ MAY_OPEN_WIDGETS = {Path("so3lab/widgets.py"), Path("so3lab/app")}
 """The lazy ``so3lab.widgets`` and the command line; both import the user interface only when asked."""
 
 
+FLOORS = (
+    {"units", "machine"},
+    {"functions", "doctor", "datasets", "trajectory"},
+    {"structures"},
+    {"network", "observables"},
+    {"engine", "labels"},
+    {"potential"},
+    {"pretrained", "training", "dynamics", "attention", "atom_properties", "dipoles", "electrostatics"},
+    {"stability", "cluster"},
+    {"app", "widgets", "__main__", "__init__"},
+)
+"""The wings of ``so3lab`` from the ground up: each imports from floors below its own, never from beside or above."""
+WITHIN_A_FLOOR = {("doctor", "machine"), ("widgets", "widgets"), ("__main__", "app"), ("app", "__init__")}
+
+
 def imported_names(path: Path) -> Iterator[str]:
     """First part of every module that a file imports, at any depth, dynamic imports by literal name included."""
     for node in ast.walk(ast.parse(path.read_text())):
@@ -63,3 +78,84 @@ def test_the_widgets_have_a_name_in_the_library():
     code = "from so3lab.widgets import Viewer; import so3lab, so3lab_widgets; print(so3lab.widgets is so3lab_widgets)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "True"
+
+
+def modules_imported(path: Path, *, at_once: bool = False) -> Iterator[str]:
+    """Dotted names of our modules that a file imports; ``at_once``: when it is imported itself, types left out."""
+    tree = ast.parse(path.read_text())
+    nodes = list(_run_at_import(tree.body)) if at_once else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in ("so3lab", "so3lab_widgets"))
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0].startswith("so3lab"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def _run_at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        for part in ("body", "orelse", "handlers", "finalbody"):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield from _run_at_import(getattr(node, part, []))
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for top in (ROOT / "so3lab", ROOT / "widgets" / "so3lab_widgets"):
+        for path in top.rglob("*.py"):
+            parts = path.relative_to(top.parent).with_suffix("").parts
+            found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def wing(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def test_every_wing_has_its_floor():
+    assert {wing(module) for module in MODULES if module.startswith("so3lab.") or module == "so3lab"} == set().union(
+        *FLOORS
+    )
+
+
+def test_wings_import_downwards_only():
+    """Imports within functions count as well, but for the command line and the lazy widgets."""
+    floor_of = {name: number for number, names in enumerate(FLOORS) for name in names}
+    wrong = []
+    for module, path in MODULES.items():
+        if not module.startswith("so3lab."):
+            continue
+        own = wing(module)
+        for other in set(modules_imported(path)):
+            if not other.startswith("so3lab.") or wing(other) == own or (own, wing(other)) in WITHIN_A_FLOOR:
+                continue
+            if floor_of[wing(other)] >= floor_of[own] and own != "app":
+                wrong.append(f"{module} imports {other}")
+    assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    graph = {
+        module: {other for other in modules_imported(path, at_once=True) if other in MODULES and other != module}
+        for module, path in MODULES.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join([*way[way.index(module) :], module])
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*way, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
