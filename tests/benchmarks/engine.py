@@ -4,7 +4,8 @@ python -m tests.benchmarks.engine [--structures ethanol ala3*16 water64 FILE ...
                                   [--competitor so3krates-torch=PYTHON] [--competitor mlip:visnet=PYTHON] ...
 
 Every engine is a process of its own on one core; rounds alternate between them. Times are CPU milliseconds of
-energy and forces in float32, and of one step of constant-energy dynamics; the ratio is that of the medians.
+energy and forces in float32, of the same through the ASE calculator with atoms moved a little before every call
+(ASE), and of one step of constant-energy dynamics; the ratio is that of the medians.
 Operations are XLA's count, peak is the rate of a large matrix product on that core. An engine is ready when it has
 read a structure; what its first call, and its first steps, take longer than later ones counts as compilation.
 Names: ethanol, ala2, ala3, dha, atat, ala15, waterN for a box of N molecules, or any file; NAME*M for a batch of M.
@@ -148,6 +149,7 @@ class Measured:
     first: dict[str, Any]
     calls: list[float] = field(default_factory=list)
     steps: list[float] = field(default_factory=list)
+    moved: list[float] = field(default_factory=list)
     step_count: int = 0
     first_steps_s: float = np.nan
     peak_MiB: float = np.nan
@@ -159,6 +161,7 @@ class Measured:
         self._ask(worker, "calls", self.calls, int(np.clip(SECONDS / seconds, 1, CALLS)))
         if "calls" in self.notes:  # what has no energies does not move
             return
+        self._ask(worker, "moved", self.moved, int(np.clip(SECONDS / seconds, 1, STEPS)))
         if not self.step_count:
             self.step_count = int(np.clip(SECONDS / np.median(self.calls), 1, STEPS))
         self._ask(worker, "steps", self.steps, self.step_count)
@@ -195,7 +198,7 @@ def compare(name: str, workers: list[Worker], rounds: int, folder: Path) -> list
 
 def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
     """The cells of one engine; those that it could not fill are no numbers."""
-    call, step = _median(engine.calls), _median(engine.steps)
+    call, step, moved = _median(engine.calls), _median(engine.steps), _median(engine.moved)
     first_call = engine.first.get("first_call_s", np.nan)
     return {
         "model": engine.first.get("model", ""),
@@ -203,7 +206,9 @@ def row(engine: Measured, atoms: int, ours: Measured) -> dict[str, Any]:
         "energy+forces µs/atom": 1e6 * call / atoms,
         "MD ms/step": step * MILLISECONDS, "MD spread ms": _spread(engine.steps) * MILLISECONDS,
         "MD µs/atom": 1e6 * step / atoms, "ratio": call / _median(ours.calls),
-        "MD ratio": step / _median(ours.steps), "ready s": engine.first.get("ready_s", np.nan),
+        "MD ratio": step / _median(ours.steps), "ASE ms": moved * MILLISECONDS,
+        "ASE ratio": moved / _median(ours.moved),
+        "ASE calls per MD step": moved / step, "ready s": engine.first.get("ready_s", np.nan),
         "compile s": first_call - call, "MD compile s": engine.first_steps_s - engine.step_count * step,
         "peak MiB": engine.peak_MiB, "share of peak": _share(engine.first, call),
         "note": "; ".join(dict.fromkeys(engine.notes.values())),

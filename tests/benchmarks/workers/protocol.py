@@ -19,13 +19,15 @@ class Engine(NamedTuple):
     steps: Callable[[int], Any] | None = None  # a number of steps of dynamics
     flops_per_call: Callable[[], float | None] | None = None  # asked for after the first call
     why_no_steps: str = "no dynamics"
+    moved: Callable[[], Any] | None = None  # energy and forces in ASE, atoms moved a little
 
 
 def serve(prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callable[[], float] | None = None) -> None:
     """Answer requests until the input ends.
 
-    Requests are ``{"structures": path}``, which prepares and compiles, and ``{"calls": n}`` or ``{"steps": n}``,
-    which answer with CPU seconds per call or per step. What an engine cannot do is answered with ``{"reason": why}``.
+    Requests are ``{"structures": path}``, which prepares and compiles, and ``{"calls": n}``, ``{"moved": n}`` or
+    ``{"steps": n}``, which answer with CPU seconds per call or per step. What an engine cannot do is answered with
+    ``{"reason": why}``.
 
     Args:
         prepare: Makes an engine of a list of structures.
@@ -48,6 +50,12 @@ def serve(prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callabl
                     answer |= {"flops": engine.flops_per_call(), "peak_flops_per_s": peak()}
             elif "calls" in request:
                 answer = {"seconds": [timed(engine.call) for _ in range(request["calls"])]}
+            elif "moved" in request:
+                if engine.moved is None:
+                    answer = {"reason": "no ASE calculator of one structure"}
+                else:
+                    engine.moved()  # what its first call compiles does not count
+                    answer = {"seconds": [timed(engine.moved) for _ in range(request["moved"])]}
             elif engine.steps is None:
                 answer = {"reason": engine.why_no_steps}
             else:
@@ -57,6 +65,23 @@ def serve(prepare: Callable[[list], Engine], model: str = "SO3LR", peak: Callabl
             answer = {"reason": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
         answer["peak_MiB"] = peak_bytes() / 2**20
         print(json.dumps(answer), file=_answers, flush=True)
+
+
+def through_calculator(structures: list, calculator: Any) -> Callable[[], Any] | None:
+    """Energy and forces of a single structure in ASE, its atoms moved by 0.005 Å before every call."""
+    import numpy as np
+
+    if len(structures) > 1:
+        return None
+    atoms, random = structures[0].copy(), np.random.default_rng(0)
+    start, atoms.calc = atoms.positions.copy(), calculator
+
+    def moved():
+        atoms.positions = start + random.normal(0, 0.005, start.shape)
+        atoms.get_potential_energy()
+        return atoms.get_forces()
+
+    return moved
 
 
 def through_ase(call: Callable[[], Any], structures: list, calculator: Any) -> Engine:
@@ -70,7 +95,8 @@ def through_ase(call: Callable[[], Any], structures: list, calculator: Any) -> E
     moving = structures[0].copy()
     moving.calc = calculator
     MaxwellBoltzmannDistribution(moving, temperature_K=100.0)
-    return Engine(call, VelocityVerlet(moving, 0.25 * units.fs).run)
+    steps = VelocityVerlet(moving, 0.25 * units.fs).run
+    return Engine(call, steps, moved=through_calculator(structures, calculator))
 
 
 def timed(function: Callable[[], Any]) -> float:

@@ -6,7 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import numpy as np
-from protocol import Engine, serve, timed
+from protocol import Engine, serve, through_calculator, timed
 
 import so3lab
 from so3lab.dynamics import Control, Replicas
@@ -43,7 +43,8 @@ def prepare(structures):
         with precision("float32"):
             return np.asarray(program(field.parameters, graph)[1])
 
-    return Engine(call, steps, lambda: operations(field.energy, graph))
+    moved = through_calculator(structures, POTENTIAL.calculator())
+    return Engine(call, steps, lambda: operations(field.energy, graph), moved=moved)
 
 
 def operations(energy, graph) -> float | None:
