@@ -158,4 +158,3 @@ def test_no_module_imports_itself_through_others():
 
     for module in graph:
         visit(module, ())
-

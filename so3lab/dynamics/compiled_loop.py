@@ -86,7 +86,7 @@ def run_chunk(
     def force_fn(positions, cells) -> Forces:
         return forces_at(spec, parameters, system.arrays, candidates, positions, cells, knobs.biases)
 
-    step = INTEGRATORS[loop_spec.ensemble](force_fn, particles).step
+    step = INTEGRATORS[loop_spec.ensemble](force_fn, particles)
 
     def unfinished(progress: LoopState):
         state = progress.state

@@ -98,6 +98,7 @@ class Replicas:
         self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
         self.time_fs = 0.0
+        self._buffers: Buffers | None = None
         self.bias_capacity = (bias_capacity or BiasCapacity()).with_capacity_for(self.control.biases)
         self._biases: tuple | None = None
         self.shifts: np.ndarray = np.zeros(len(structures))
@@ -186,7 +187,8 @@ class Replicas:
         start, timestep_fs = self.step, self.control.timestep_fs
         times = self.time_fs + timestep_fs * interval * np.arange(1, frames + 1)
         progress = self._progress(self._knobs(), frames * interval, interval)
-        rows = jax.tree.map(lambda x: np.asarray(x)[:frames], progress.buffers)
+        self._buffers = progress.buffers
+        rows = jax.tree.map(lambda x: np.asarray(_first_rows(x, frames)), progress.buffers)
         last_good_step, stop_flags = np.asarray(progress.state.last_good_step), np.asarray(progress.state.stop_flags)
         good = np.where(stop_flags == 0, int(progress.done), np.maximum(last_good_step - start, 0)) // interval
         self.state = progress.state
@@ -334,9 +336,7 @@ class Replicas:
     def _progress(self, knobs: StepParameters, steps: int, interval: int) -> LoopState:
         """A chunk after so many steps, or fewer when no structure is left."""
         with precision(self._field.dtype):
-            capacity = self.most_frames
-            empty = jax.tree.map(lambda row: np.zeros((capacity, *row.shape), row.dtype), frame_of(self.state))
-            start = LoopState(self.state, on_device(empty), on_device(0, np.int32))
+            start = LoopState(self.state, self._take_buffers(), on_device(0, np.int32))
 
             def advance(progress: LoopState, pair_list_spec: PairListSpec, candidates: CandidatePairs) -> LoopState:
                 state = progress.state
@@ -349,6 +349,14 @@ class Replicas:
                 )
 
             return go_on(self.lists, start, advance, self._stop_of, _given_up)
+
+    def _take_buffers(self) -> Buffers:
+        """Room for frames on the device; that of the last chunk is written over, and lost to whoever held it."""
+        buffers, self._buffers = self._buffers, None
+        if buffers is not None:
+            return buffers
+        empty = jax.tree.map(lambda row: np.zeros((self.most_frames, *row.shape), row.dtype), frame_of(self.state))
+        return on_device(empty)
 
     def _stop_of(self, progress: LoopState) -> Stop:
         """Where a chunk stopped."""
@@ -376,7 +384,8 @@ class Replicas:
         before, self.state = getattr(self, "state", None), state
         knobs = self._knobs()
         # A nil of the same type: a bare 0.0 would be another one to JAX, and compile everything a second time.
-        settled = self._progress(knobs._replace(timestep=0 * knobs.timestep), 1, 1).state
+        progress = self._progress(knobs._replace(timestep=0 * knobs.timestep), 1, 1)
+        self._buffers, settled = progress.buffers, progress.state
         for number in np.flatnonzero(np.asarray(settled.stop_flags)):
             if before is not None:
                 self.state = before
@@ -393,12 +402,12 @@ class Replicas:
         positions, velocities, forces = (
             np.array(x[:good, own]) for x in (rows.positions, rows.velocities, rows.forces)
         )
-        of_one = lambda x: np.asarray(x, np.float64)[:good, number]  # noqa: E731
+        of_one = lambda x: np.array(x[:good, number], np.float64)  # noqa: E731  (a copy: buffers are written over)
         masses = np.asarray(self._system.particles.masses, np.float64)[own, None]
         speeds = np.asarray(velocities, np.float64)
         kinetic = 0.5 * np.sum(masses * speeds**2, axis=(1, 2))
         potential, bias = of_one(rows.energy) + self.shifts[number], of_one(rows.bias)
-        steps = np.asarray(rows.step, np.int64)[:good]
+        steps = np.array(rows.step[:good], np.int64)
         targets = self.control.target_K(len(self), steps)
         more = {}
         if rows.virial is not None and rows.cells is not None:
@@ -412,6 +421,13 @@ class Replicas:
             potential + kinetic + bias - of_one(rows.bath_energy), 2.0 * kinetic / (freedom * units.kB),
             targets[:, number].astype(float), steps, times[:good], **more,
         )  # fmt: skip
+
+
+def _first_rows(rows: jax.Array, count: int) -> jax.Array:
+    """At least so many rows, sliced where they are: few lengths, so that few slices are compiled; on CPU a view."""
+    if all(device.platform == "cpu" for device in rows.devices()):
+        return rows
+    return rows[: min(1 << (count - 1).bit_length(), len(rows))]
 
 
 def _given_up(progress: LoopState, leapt: np.ndarray) -> LoopState:

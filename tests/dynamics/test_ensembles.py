@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from first_state import Moving
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate, stats
 from springs import SPRINGS, nothing
@@ -15,7 +16,14 @@ from springs import SPRINGS, nothing
 from so3lab import dynamics, observables, units
 from so3lab.dynamics import Limits, compiled_loop
 from so3lab.dynamics.control import Control
-from so3lab.dynamics.integrators import INTEGRATORS, Forces, key_data, particles_of, without_overall_motion
+from so3lab.dynamics.integrators import (
+    INTEGRATORS,
+    THERMOSTAT_VARIABLES,
+    Forces,
+    key_data,
+    particles_of,
+    without_overall_motion,
+)
 from so3lab.engine.biases import Pull, Restraint
 from so3lab.engine.energy_model import EnergyModel
 
@@ -109,7 +117,7 @@ def test_configurational_averages_of_a_double_well_and_of_springs(ensemble):
     kT = units.kB * temperature_K
     with jax.enable_x64(True):
         particles = particles_of(np.full(structures, 12.0), np.full(structures, 3.0), np.ones(structures, int))
-        integrator = INTEGRATORS[ensemble](in_a_well, particles)
+        integrator = Moving(INTEGRATORS[ensemble], in_a_well, particles, THERMOSTAT_VARIABLES.get(ensemble, 0))
         knobs = Control(temperature_K, timestep_fs=2.0, friction_per_ps=10, thermostat_fs=50).step_parameters(
             structures
         )

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.build import molecule
+from first_state import Moving
 
 from so3lab import units
 from so3lab.dynamics.control import Control
@@ -60,7 +61,7 @@ def start(integrator, atoms=2, seed=0):
 
 def test_velocity_verlet_is_second_order():
     with jax.enable_x64(True):
-        integrator = velocity_verlet(springs, particles([1.0, 12.0]))
+        integrator = Moving(velocity_verlet, springs, particles([1.0, 12.0]))
         exact = run(integrator, start(integrator), knobs(1 / 64), 64 * 16).positions
         timesteps = np.array([1.0, 0.5, 0.25, 0.125])
         errors = [
@@ -73,7 +74,7 @@ def test_velocity_verlet_is_second_order():
 
 def test_velocity_verlet_runs_backwards():
     with jax.enable_x64(True):
-        integrator = velocity_verlet(springs, particles([1.0, 12.0]))
+        integrator = Moving(velocity_verlet, springs, particles([1.0, 12.0]))
         begin = start(integrator)
         there = run(integrator, begin, knobs(), 500)
         back = run(integrator, there._replace(velocities=-there.velocities), knobs(), 500)
@@ -86,7 +87,7 @@ def test_langevin_samples_the_harmonic_distribution():
     temperature_K = 400.0
     masses = jnp.array([1.0, 4.0, 16.0, 64.0] * 50)
     with jax.enable_x64(True):
-        integrator = langevin(harmonic, particles(masses))
+        integrator = Moving(langevin, harmonic, particles(masses))
         state = start(integrator, len(masses))
         knob = knobs(1.5, temperature_K, 20.0)
         advance = jax.jit(lambda s: jax.lax.fori_loop(0, 25, lambda _, inner: integrator.step(inner, knob), s))
@@ -112,14 +113,14 @@ def test_langevin_without_friction_is_velocity_verlet():
     with jax.enable_x64(True):
         masses = jnp.array([1.0, 12.0])
         quiet = run(
-            langevin(harmonic, particles(masses)),
-            start(langevin(harmonic, particles(masses))),
+            Moving(langevin, harmonic, particles(masses)),
+            start(Moving(langevin, harmonic, particles(masses))),
             knobs(0.1, 300, 0.0),
             200,
         )
         verlet = run(
-            velocity_verlet(harmonic, particles(masses)),
-            start(velocity_verlet(harmonic, particles(masses))),
+            Moving(velocity_verlet, harmonic, particles(masses)),
+            start(Moving(velocity_verlet, harmonic, particles(masses))),
             knobs(0.1),
             200,
         )
@@ -128,7 +129,7 @@ def test_langevin_without_friction_is_velocity_verlet():
 
 def test_same_seed_same_noise_and_noise_differs_between_steps():
     masses = jnp.ones(2)
-    integrator = langevin(harmonic, particles(masses))
+    integrator = Moving(langevin, harmonic, particles(masses))
     a, b, c = (run(integrator, start(integrator, seed=seed), knobs(), 50).positions for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
     assert np.abs(np.asarray(a) - np.asarray(c)).max() > 1e-4

@@ -1,4 +1,4 @@
-"""One step of molecular dynamics: init and step as pure functions of a state and of knobs.
+"""One step of molecular dynamics as a pure function of a state and of knobs.
 
 Knobs (time step, temperature, friction, pressure, restraints) are arguments of a step, never constants of the
 compiled program, so that they can be turned while a simulation runs.
@@ -23,7 +23,6 @@ from so3lab.dynamics.integrators.state import (
     Particles,
     Ramp,
     StepParameters,
-    at_start,
     key_data,
     kinetic_energies,
     particles_of,
@@ -50,7 +49,6 @@ __all__ = [
     "Particles",
     "Ramp",
     "StepParameters",
-    "at_start",
     "csvr",
     "degrees_of_freedom",
     "is_linear",

@@ -30,7 +30,6 @@ from so3lab.dynamics.integrators.state import (
     Particles,
     StepParameters,
     finished,
-    starter,
     step_keys,
     sum_of_structures,
     to_atoms,
@@ -78,7 +77,7 @@ def _stochastic_rescaling(force_fn: ForceFunction, particles: Particles, *, flex
         work = 0.5 * jnp.trace(change, axis1=1, axis2=2) + jnp.sum(mean * strain, axis=(1, 2))
         return rescaled(moved._replace(bath_energy=moved.bath_energy + work), keys, particles, knobs)
 
-    return Integrator(starter(force_fn, particles), step)
+    return step
 
 
 def pressure_tensors(state: MDState, particles: Particles, temperature) -> Float[Array, "structures 3 3"]:

@@ -11,7 +11,6 @@ from so3lab.dynamics.integrators.state import (
     finished,
     kinetic_energies,
     normal_for_atoms,
-    starter,
     step_keys,
     to_atoms,
 )
@@ -30,7 +29,7 @@ def velocity_verlet(force_fn: ForceFunction, particles: Particles) -> Integrator
         positions = state.positions + knobs.timestep * half
         return finished(state, positions, half, particles, knobs.timestep, force_fn)
 
-    return Integrator(starter(force_fn, particles), step)
+    return step
 
 
 def langevin(force_fn: ForceFunction, particles: Particles) -> Integrator:
@@ -61,4 +60,4 @@ def langevin(force_fn: ForceFunction, particles: Particles) -> Integrator:
         state = state._replace(bath_energy=state.bath_energy + kinetic_energies(velocities, particles) - before)
         return finished(state, positions, velocities, particles, knobs.timestep, force_fn)
 
-    return Integrator(starter(force_fn, particles), step)
+    return step

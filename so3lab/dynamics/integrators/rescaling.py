@@ -17,7 +17,6 @@ from so3lab.dynamics.integrators.state import (
     StepParameters,
     finished,
     kinetic_energies,
-    starter,
     step_keys,
     to_atoms,
 )
@@ -48,7 +47,7 @@ def nose_hoover(force_fn: ForceFunction, particles: Particles) -> Integrator:
         positions = state.positions + knobs.timestep * half
         return _chain_half_step(finished(state, positions, half, particles, knobs.timestep, force_fn), particles, knobs)
 
-    return Integrator(starter(force_fn, particles, CHAIN), step)
+    return step
 
 
 def _chain_half_step(state: MDState, particles: Particles, knobs: StepParameters) -> MDState:
@@ -107,7 +106,7 @@ def csvr(force_fn: ForceFunction, particles: Particles) -> Integrator:
         moved = finished(state, positions, half, particles, knobs.timestep, force_fn)
         return rescaled(moved, keys, particles, knobs)
 
-    return Integrator(starter(force_fn, particles), step)
+    return step
 
 
 def rescaled(state: MDState, keys: Array, particles: Particles, knobs: StepParameters) -> MDState:

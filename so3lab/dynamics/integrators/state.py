@@ -117,34 +117,9 @@ def particles_of(
     )  # fmt: skip
 
 
-class Integrator(NamedTuple):
-    """A pair of pure functions."""
-
-    init: Callable[..., MDState]  # (positions, velocities, seeds, cells=None) -> state
-    step: Callable[[MDState, StepParameters], MDState]
-
-
+Integrator = Callable[[MDState, StepParameters], MDState]
+"""One step."""
 ForceFunction = Callable[[Float[Array, "atoms 3"], Float[Array, "structures 3 3"] | None], Forces]
-
-
-def starter(force_fn: ForceFunction, particles: Particles, variables: int = 0) -> Callable[..., MDState]:
-    """The ``init`` of an integrator whose thermostat has so many variables."""
-
-    def init(positions, velocities, seeds, cells=None) -> MDState:
-        return at_start(particles, positions, velocities, seeds, cells, variables, force_fn(positions, cells))
-
-    return init
-
-
-def at_start(particles: Particles, positions, velocities, seeds, cells, variables: int, found: Forces) -> MDState:
-    """The state before the first step."""
-    none, nothing = jnp.zeros(particles.structures, jnp.int32), jnp.zeros(particles.structures, positions.dtype)
-    return MDState(
-        positions, velocities, found.forces, found.energy, found.bias, nothing,
-        jnp.zeros((particles.structures, variables), positions.dtype), seeds, jnp.zeros((), jnp.int32),
-        found.pair_list_flags,
-        none, none, cells, found.virial,
-    )  # fmt: skip
 
 
 def finished(
