@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import compiled_programs  # noqa: F401 - before JAX, which reads where its programs are kept at its import
 import pytest
 from ase.build import molecule
 

@@ -11,6 +11,8 @@ from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.pretrained import load_so3lr
 
+pytestmark = pytest.mark.study
+
 CHARGED = ModelSettings(
     num_features=8, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=8,
     mean_neighbors=6.0, electrostatics="exact", dispersion=True,

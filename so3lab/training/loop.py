@@ -234,7 +234,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         with precision(dtype):
             state, losses = train_epoch(state, train_frames, order, rates)
             errors = evaluate(state.average, valid_frames, *rows)
-        train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
+            train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
         _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
         best = jnp.array(state.average) if valid_loss < progress.best_loss else best
         seconds = earlier + time.monotonic() - started

@@ -45,6 +45,7 @@ for chunk in run(potential, molecule("CH3CH2OH"), **options):
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
 def test_a_disk_that_is_full_midway_costs_nothing_once_there_is_room(potential, tmp_path):
     full, straight, atoms = tmp_path / "full.h5", tmp_path / "straight.h5", molecule("CH3CH2OH")

@@ -115,6 +115,7 @@ def test_a_sphere_keeps_a_gas_together():
         assert bool(far.max() < 8.0) is kept
 
 
+@pytest.mark.study
 def test_atoms_that_are_held_stay_and_carry_no_heat():
     field, _, _ = truncated_lennard_jones("float64")
     atoms = ase.build.bulk("Ar", "fcc", a=5.3, cubic=True).repeat(4)

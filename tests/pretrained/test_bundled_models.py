@@ -8,6 +8,8 @@ from so3lab import datasets, dynamics, observables
 from so3lab.structures import read_structure
 from so3lab.training import evaluate
 
+pytestmark = pytest.mark.study
+
 LIMITS_KCAL = {"ethanol": 0.30, "ala2": 0.50, "ala3": 0.50}
 
 
@@ -21,7 +23,6 @@ def held_out(potential, name: str) -> datasets.Dataset:
     return datasets.load(name).select(potential.metadata["split"]["test_frames"])
 
 
-@pytest.mark.study
 def test_force_error_on_held_out_frames(name):
     potential = so3lab.load(name)
     summary = evaluate(potential, held_out(potential, name)).summary.set_index("quantity")
@@ -58,21 +59,18 @@ def hot_run(name: str, ps: float):
     return observables.stability(positions, read_structure(name), times), temperature
 
 
-@pytest.mark.study
 def test_some_ps_at_500_K_are_stable(name):
     table, temperature = hot_run(name, 8.0)
     assert table["largest_deviation_A"].max() < 0.5
     assert 400 < temperature[20:].mean() < 600
 
 
-@pytest.mark.study
 def test_100_ps_at_500_K_are_stable(name):
     table, temperature = hot_run(name, 100.0)
     assert table["largest_deviation_A"].max() < 0.5
     assert temperature[100:].mean() == pytest.approx(500, rel=0.05)
 
 
-@pytest.mark.study
 def test_constant_energy_drift_in_double_precision(name):
     """Below 1e-5 of the total energy above the minimum per ps, at 0.5 fs."""
     potential, atoms = so3lab.load(name, "float64"), read_structure(name)

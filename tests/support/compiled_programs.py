@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+QUICK = (
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+)
 _CHOSEN = "SO3LAB_TESTS_XLA_FLAGS"
 
 # JAX reads this at its first import, and workers, commands, notebook kernels and JupyterLab inherit it. Programs are

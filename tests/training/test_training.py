@@ -1,6 +1,8 @@
 """Training learns, reports, resumes exactly and stops with a sentence when it must."""
 
+import itertools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -232,11 +234,15 @@ def test_patience_stops_a_run_that_does_not_improve(data):
     assert len(reports) == reports[-1].best.metadata["epoch"] + 5
 
 
-def test_minutes_are_kept(data):
+def test_minutes_are_kept(data, monkeypatch):
     """Compilation does not count, and a run ends with the epoch in which its time is up."""
-    last = list(train(*data, TINY, TrainingSettings(minutes=0.1, batch_size=4)))[-1]
+    clock = itertools.count(0.0, 0.125)  # every look at it takes an eighth of a second
+    monkeypatch.setattr("so3lab.training.loop.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    *_, before, last = train(*data, TINY, TrainingSettings(minutes=0.1, batch_size=4))
+    assert before.progress < 1.0
+    assert before.seconds < 6.0
     assert last.progress == 1.0
-    assert 6 <= last.seconds < 10
+    assert 6.0 <= last.seconds < 6.0 + 2 * (last.seconds - before.seconds)
 
 
 def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
