@@ -13,6 +13,10 @@ from so3lab.structures.graph import total_charge, unpaired_electrons
 from so3lab.structures.neighbors import check_finite, complete_cell
 
 
+_ARRAYS = ("positions", "numbers", "pbc")
+"""What of a structure its results depend on, besides cell, charge and spin."""
+
+
 class So3labCalculator(Calculator):
     """Energy, free energy, forces, atomic energies; stress of cells; charges and dipole of models with charges.
 
@@ -45,11 +49,12 @@ class So3labCalculator(Calculator):
         self._wants_stress = False
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation; ASE does not look at the charge and spin in ``atoms.info``."""
-        changes = super().check_state(atoms, tol=tol)
-        if self.atoms is not None and _electrons(atoms) != _electrons(self.atoms):
-            return [*changes, "initial_charges"]
-        return changes
+        """What changed since the last calculation, charge and spin in ``atoms.info`` included, which ASE does not see."""
+        if self.atoms is None:
+            return list(all_changes)
+        changed = [name for name in _ARRAYS if not np.array_equal(getattr(atoms, name), getattr(self.atoms, name))]
+        changed += [] if np.array_equal(atoms.cell.array, self.atoms.cell.array) else ["cell"]
+        return changed if _electrons(atoms) == _electrons(self.atoms) else [*changed, "initial_charges"]
 
     def calculate(self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """Fill ``results`` for a structure."""

@@ -317,7 +317,7 @@ class Potential:
         output = raw.output
         own = lambda array: np.asarray(array, np.float64)[rows]  # noqa: E731
         atomic = own(output.atomic_energies) + [self.energy_shifts.get(int(z), 0.0) for z in atoms.numbers]
-        terms = {name: float(output.terms[name][number]) for name in ENERGY_TERMS if name in output.terms}
+        terms = {name: float(np.asarray(output.terms[name])[number]) for name in ENERGY_TERMS if name in output.terms}
         charges = None if output.partial_charges is None else own(output.partial_charges)
         terms["learned"] += self.shift_of(atoms)
         if not (np.isfinite(atomic).all() and np.isfinite(own(raw.forces)).all()):
