@@ -45,6 +45,8 @@ class EnergyModel(NamedTuple):
     cutoff: float  # Å
     dtype: Dtype
     long_range: LongRangeNeeds | None = None  # far pairs that the graph must hold too
+    embed: Callable[[Any, Graph], Float[Array, "atoms features"]] | None = None
+    """Initial features, which do not depend on positions: who knows them puts them into the graph."""
 
 
 class EnergyForces(NamedTuple):
@@ -70,8 +72,32 @@ def network_definition(settings: ModelSettings) -> nnx.GraphDef:
 class FastParameters(NamedTuple):
     """Parameters of a trained network with its radial filters in their fast form."""
 
-    network: nnx.State
+    network: nnx.State | dict[str, Any]
     filters: CompressedFilters
+
+
+def fast_parameters(network: nnx.State, filters: CompressedFilters) -> FastParameters:
+    """What the fast form reads of a network, as a plain tree: arrays that are handed to every call cost their time."""
+    tree = nnx.to_pure_dict(network)
+    taken_over = {f"{role}_{kind}" for role in ("query", "key", "value") for kind in ("features", "euclidean")}
+    after_attention = {"first_norm", "first_mlp", "exchange", "last_mlp", "last_norm"} if filters.native else set()
+    for layer in tree["layers"].values():
+        attention = layer["attention"] = {k: v for k, v in layer["attention"].items() if k not in taken_over}
+        for name in ("filter_features", "filter_euclidean"):
+            attention[name] = {"geometric": {"first": attention[name]["geometric"]["first"]}}
+        for name in after_attention & set(layer):
+            del layer[name]
+    return FastParameters(tree, filters)
+
+
+def _network(settings: ModelSettings, parameters: nnx.State | dict[str, Any]) -> So3krates:
+    """The network with these parameters; those that a plain tree lacks are shapes, of which nothing can be computed."""
+    definition, shapes = abstract_network(settings)
+    if isinstance(parameters, dict):
+        state = nnx.clone(shapes)
+        nnx.replace_by_pure_dict(state, parameters)
+        parameters = state
+    return nnx.merge(definition, parameters)
 
 
 def run_network(
@@ -81,10 +107,20 @@ def run_network(
     strain: Float[Array, "structures 3 3"] | None = None,
 ) -> NetworkOutput:
     """The network as a pure function of its parameters; for compiled code."""
-    definition = network_definition(settings)
     if isinstance(parameters, FastParameters):
-        return fast_network(nnx.merge(definition, parameters.network), parameters.filters, graph, strain)
-    return nnx.merge(definition, parameters)(graph, strain)
+        return fast_network(_network(settings, parameters.network), parameters.filters, graph, strain)
+    return _network(settings, parameters)(graph, strain)
+
+
+@functools.lru_cache(maxsize=32)
+def embedding_function(settings: ModelSettings) -> Callable:
+    """Initial features as a function of (parameters, graph); the same object for the same settings."""
+
+    def embed(parameters, graph: Graph):
+        network = parameters.network if isinstance(parameters, FastParameters) else parameters
+        return _network(settings, network).embed(graph)
+
+    return embed
 
 
 @functools.lru_cache(maxsize=32)

@@ -31,7 +31,8 @@ def fast_network(
     """
     find_geometry = native_geometry if filters.native else geometry_on_xla
     pairs = find_geometry(network.settings, filters, graph, strain)
-    x, chi, attention = network.embed(graph), None, []
+    x = network.embed(graph) if graph.embedding is None else jnp.asarray(graph.embedding)
+    chi, attention = None, []
     for layer, fast in zip(network.layers, filters.layers, strict=True):
         if filters.native:
             x, chi, alpha = native_layer(layer, fast, x, chi, pairs, graph)

@@ -40,6 +40,7 @@ class StructureArrays(NamedTuple):
     charges: Float[Array, " structures"]  # e
     unpaired: Float[Array, " structures"]
     atom_classes: AtomClasses
+    embedding: Float[Array, "atoms features"] | None = None  # initial features, when known
 
     @property
     def structures(self) -> int:
@@ -106,7 +107,7 @@ def forces_at(
     graph = Graph(
         wrapped, arrays.atomic_numbers, index, jnp.ones(len(arrays.atomic_numbers), bool), pairs.receivers,
         pairs.senders, pairs.mask, arrays.charges, arrays.unpaired, pairs.images, cells, long_range=long_range,
-        atom_classes=arrays.atom_classes,
+        atom_classes=arrays.atom_classes, embedding=arrays.embedding,
     )  # fmt: skip
     found = energy_and_forces(spec.energy, parameters, graph, with_strain=spec.with_virial)
     if biases is None:
@@ -193,6 +194,9 @@ class ForceEvaluator:
         self.model = model
         self._arrays = structure_arrays(structures, model.dtype)
         with precision(model.dtype):
+            if model.embed is not None:
+                embedding = _embedded(model.embed, model.parameters, self._arrays)
+                self._arrays = self._arrays._replace(embedding=embedding)
             self.lists = PairLists(structures, model.cutoff, model.long_range, model.dtype)
 
     def __call__(
@@ -228,6 +232,17 @@ class ForceEvaluator:
             found = go_on(lists, None, advance, stop_of, _impossible)
             assert found is not None
             return found
+
+
+@functools.partial(jax.jit, static_argnames="embed")
+def _embedded(embed: Callable, parameters: Any, arrays: StructureArrays) -> Float[Array, "atoms features"]:
+    """Initial features of structures, by a graph that needs no pairs."""
+    atoms, none = len(arrays.atomic_numbers), jnp.zeros(0, jnp.int32)
+    graph = Graph(
+        jnp.zeros((atoms, 3), arrays.masses.dtype), arrays.atomic_numbers, arrays.structure_index,
+        jnp.ones(atoms, bool), none, none, jnp.zeros(0, bool), arrays.charges, arrays.unpaired,
+    )  # fmt: skip
+    return embed(parameters, graph)
 
 
 def _impossible(found: Forces | None, stale: Bool[np.ndarray, " structures"]) -> Forces | None:

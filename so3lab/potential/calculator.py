@@ -12,7 +12,6 @@ from so3lab.potential.potential import Potential
 from so3lab.structures.graph import total_charge, unpaired_electrons
 from so3lab.structures.neighbors import check_finite, complete_cell
 
-
 _ARRAYS = ("positions", "numbers", "pbc")
 """What of a structure its results depend on, besides cell, charge and spin."""
 
@@ -49,7 +48,7 @@ class So3labCalculator(Calculator):
         self._wants_stress = False
 
     def check_state(self, atoms: ase.Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation, charge and spin in ``atoms.info`` included, which ASE does not see."""
+        """What changed since the last calculation; charge and spin in ``atoms.info`` count, which ASE leaves out."""
         if self.atoms is None:
             return list(all_changes)
         changed = [name for name in _ARRAYS if not np.array_equal(getattr(atoms, name), getattr(self.atoms, name))]

@@ -19,8 +19,10 @@ from so3lab.engine.energy_model import (
     EnergyForces,
     EnergyModel,
     FastParameters,
+    embedding_function,
     energy_and_forces,
     energy_function,
+    fast_parameters,
     network_definition,
     precision,
     run_network,
@@ -192,14 +194,16 @@ class Potential:
     def energy_model(self) -> EnergyModel:
         """The energy function with its parameters, in the fast form, for dynamics and minimization."""
         energy, needs = energy_function(self.settings), long_range_needs(self.settings)
-        return EnergyModel(energy, self.fast_parameters, self.settings.cutoff, self.dtype, needs)
+        return EnergyModel(
+            energy, self.fast_parameters, self.settings.cutoff, self.dtype, needs, embedding_function(self.settings)
+        )
 
-    @property
+    @functools.cached_property
     def fast_parameters(self) -> nnx.State | FastParameters:
         """Parameters with radial filters in their fast form where that is exact to rounding, as they are elsewhere."""
         if not self.uses_compressed_filters:
             return self.parameters
-        return FastParameters(self.parameters, self.filter_fit.filters)
+        return fast_parameters(self.parameters, self.filter_fit.filters)
 
     def explain(self, atoms: ase.Atoms) -> dict[str, str]:
         """Which path a structure takes in dynamics and minimization, and why, one sentence for each part."""

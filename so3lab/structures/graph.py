@@ -55,6 +55,7 @@ class Graph(NamedTuple):
     cells: Float[HostOrDevice, "structures 3 3"] | None = None  # Å, rows
     long_range: LongRange | None = None  # None for models that see no further than their cutoff
     atom_classes: AtomClasses | None = None  # when known, a first layer with compressed filters uses them
+    embedding: Float[HostOrDevice, "atoms features"] | None = None  # initial features, when known
 
     @property
     def num_structures(self) -> int:
