@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Error as PlaywrightError
 
 ROOT = Path(__file__).resolve().parents[2]
 NGLVIEW = ".jp-OutputArea-output .ui-resizable"
@@ -201,8 +202,9 @@ class Lab:
             page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset", timeout=120_000)
             opened.wait_for_kernel()
             yield opened
-            page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         finally:
+            with contextlib.suppress(PlaywrightError):  # a page that has crashed has no kernel to end
+                page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
             page.close()
 
 

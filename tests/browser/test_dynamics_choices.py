@@ -14,9 +14,8 @@ from so3lab.pretrained import DownloadError
 pytest.importorskip("playwright")
 from tests.browser.test_dynamics_panel import NPT, VIEW, ask, drag, painted, picture
 
-pytestmark = pytest.mark.browser
 START, STOP = "button:has-text('Start')", "button:has-text('Stop')"
-PROGRAMS = "__import__('so3lab').stepping.run_chunk._cache_size()"
+PROGRAMS = "__import__('so3lab.dynamics.compiled_loop', fromlist=['_']).run_chunk._cache_size()"
 BATH = ["Temperature (K)", "Time step (fs)", "Thermostat (fs)"]
 SLIDERS = {
     "nve": ["Time step (fs)"],

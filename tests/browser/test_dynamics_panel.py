@@ -15,7 +15,6 @@ from so3lab.trajectory import Trajectory
 pytest.importorskip("playwright")
 from tests.browser.test_linked import use_theme
 
-pytestmark = pytest.mark.browser
 CELL = """import so3lab
 panel = so3lab.widgets.DynamicsPanel("ethanol", "ethanol", height=360)
 panel.control.friction_per_ps = 20.0
@@ -337,7 +336,7 @@ def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cel
         notebook.answer("panel.start()")
         notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 20"), "frames", 120)
         notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", 60)
-        programs = "__import__('so3lab').stepping.run_chunk._cache_size()"
+        programs = "__import__('so3lab.dynamics.compiled_loop', fromlist=['_']).run_chunk._cache_size()"
         volume = "float(panel.live.frame().volume[-1])"
         before, compiled, seen = ask(notebook, volume), ask(notebook, programs), picture(notebook)
         drag(notebook, "Pressure", 0.2)

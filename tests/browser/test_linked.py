@@ -6,8 +6,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
 
-pytestmark = pytest.mark.browser
-
 MAKE = """import numpy as np, plotly.graph_objects as go
 from so3lab_widgets import figures
 from so3lab_widgets.plots.linked_figure import LinkedFigure

@@ -13,7 +13,6 @@ from so3lab.pretrained import DownloadError
 pytest.importorskip("playwright")
 from tests.browser.test_dynamics_panel import VIEW, ask, painted
 
-pytestmark = pytest.mark.browser
 CELL = """import so3lab
 panel = so3lab.widgets.DynamicsPanel({model!r}, {structure!r}, height=360)
 panel.control.friction_per_ps = 20.0

@@ -9,7 +9,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
 
-pytestmark = pytest.mark.browser
 CHAIN = """import numpy as np
 from ase import Atoms
 from so3lab_widgets import Viewer

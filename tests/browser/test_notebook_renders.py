@@ -9,7 +9,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 pytest.importorskip("playwright")
 from tests.browser.jupyter import NGLVIEW
 
-pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,7 +12,6 @@ from so3lab_widgets.report import Movie, Section, build_report
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Canvas, Watched
 
-pytestmark = pytest.mark.browser
 FRAMES = 60
 
 

@@ -4,7 +4,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
-pytestmark = pytest.mark.browser
 
 MOLECULE = """from so3lab.structures import read_structure
 from so3lab_widgets import Viewer

@@ -7,7 +7,6 @@ pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
 from tests.browser.test_linked import asked, use_theme
 
-pytestmark = pytest.mark.browser
 FRAMES = 5000
 
 WRITE = f"""import numpy as np

@@ -13,7 +13,6 @@ pytest.importorskip("playwright")
 from tests.browser.jupyter import NGLVIEW, Notebook
 from tests.browser.test_linked import asked, use_theme
 
-pytestmark = pytest.mark.browser
 STAGE = ".so3-stage"
 
 SQUARE = """import numpy as np
