@@ -23,6 +23,7 @@ SMALL = ModelSettings(
 )  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Workers take a file as a whole, so that its fixtures and programs are made once; the browser's files together."""
     for item in items:
