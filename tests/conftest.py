@@ -25,7 +25,7 @@ SMALL = ModelSettings(
 
 def pytest_itemcollected(item):
     """Whatever lies in the browser's folder needs one."""
-    if "browser" in item.path.parent.parts:
+    if "browser" in item.path.relative_to(ROOT).parts:
         item.add_marker(pytest.mark.browser)
 
 

@@ -13,6 +13,8 @@ from so3lab.engine.biases import Bias, BiasCapacity, Pull, Restraint, SphericalW
 
 __all__ = ["BiasCapacity", "Control", "Pull", "Restraint", "SphericalWall"]
 
+_KINDS: dict[type, str] = {Restraint: "Restraint", Pull: "Pull", SphericalWall: "Sphere"}
+"""Biases and what files call them."""
 _MAY_BE_NEGATIVE = ("pressure_GPa",)
 _MAY_NOT_BE_ZERO = ("timestep_fs", "thermostat_fs", "barostat_fs", "compressibility_per_GPa")
 
@@ -86,13 +88,12 @@ class Control:
     def to_dict(self) -> dict[str, Any]:
         """The present values as JSON holds them."""
         plain = {known.name: getattr(self, known.name) for known in fields(self)}
-        plain["biases"] = [{"kind": type(bias).__name__, **vars(bias)} for bias in self.biases]
+        plain["biases"] = [{"kind": _KINDS[type(bias)], **vars(bias)} for bias in self.biases]
         return plain
 
     def update_from_dict(self, values: dict[str, Any]) -> None:
         """Set all knobs to values that :meth:`to_dict` gave."""
-        kinds: dict[str, Any] = {kind.__name__: kind for kind in (Restraint, Pull, SphericalWall)}
-        kinds["Sphere"] = SphericalWall  # its name in older files
+        kinds: dict[str, Any] = {name: kind for kind, name in _KINDS.items()}
         for name, value in values.items():
             if name == "biases":
                 value = [

@@ -1,9 +1,9 @@
 """What computes energies and forces fast, for dynamics and relaxation.
 
 ``energy_model`` is what engines need of any model: an energy function, its parameters, a cutoff; with it go exact
-forces. ``compressed_filters`` fits the fast form of a network's filters, ``kernels`` runs its loops in C on CPU,
-``native_long_range`` those of far pairs. ``pair_lists`` keeps the pairs of atoms that move, ``biases`` adds restraints,
-pulls and walls.
+forces. ``compressed_filters`` fits the fast form of a network's filters; ``fast_network`` is the network with them, made
+of ``fast_layer`` and ``messages``, or of the loops in C in ``kernels``, those of far pairs in ``native_long_range``.
+``forces`` computes structures that move: ``pair_lists`` keeps their pairs, ``biases`` adds restraints, pulls and walls.
 """
 
 import lazy_loader

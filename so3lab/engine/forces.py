@@ -188,16 +188,25 @@ class ForceEvaluator:
     Args:
         model: Energy function, parameters, cutoff.
         structures: All molecules or all cells; their positions are where the pair lists begin.
+        least_capacity: Room for so many pairs at least, such as :attr:`capacity` of an evaluator before.
     """
 
-    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms]):
+    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms], least_capacity: int = 0):
         self.model = model
         self._arrays = structure_arrays(structures, model.dtype)
         with precision(model.dtype):
             if model.embed is not None:
                 embedding = _embedded(model.embed, model.parameters, self._arrays)
                 self._arrays = self._arrays._replace(embedding=embedding)
-            self.lists = PairLists(structures, model.cutoff, model.long_range, model.dtype)
+            self.lists = PairLists(
+                structures, model.cutoff, model.long_range, model.dtype, least_capacity=least_capacity
+            )
+        self._cells = self.lists.cells  # those of the lists as they stand; None while they are made anew
+
+    @property
+    def capacity(self) -> int:
+        """Room for pairs."""
+        return self.lists.spec.capacity
 
     def __call__(
         self,
@@ -216,8 +225,10 @@ class ForceEvaluator:
         """
         dtype, lists = self.model.dtype, self.lists
         with precision(dtype):
-            if cells is not None and lists.cells is not None and not np.array_equal(cells, lists.cells):
-                lists.rebuild(positions, cells)
+            if cells is not None and (self._cells is None or not np.array_equal(cells, self._cells)):
+                self._cells = None  # should this be interrupted, they are made at the next call
+                lists.rebuild(positions, cells, fixed_anew=True)
+                self._cells = np.array(cells)
             places = np.asarray(positions, dtype)
             boxes = None if cells is None else np.asarray(cells, dtype)
 
@@ -227,7 +238,7 @@ class ForceEvaluator:
 
             def stop_of(found: Forces | None) -> Stop:
                 assert found is not None
-                return Stop(0, np.asarray(found.pair_list_flags), places, boxes)
+                return Stop(0, np.asarray(found.pair_list_flags), places, None)
 
             found = go_on(lists, None, advance, stop_of, _impossible)
             assert found is not None

@@ -41,8 +41,8 @@ OVERFLOW, STALE = 1, 2
 _EXTRA, _EXTRA_FOR_CELLS = 1 / 12, 1 / 4
 """Capacity for pairs beyond those that are there, as a share of them: for pairs that come and go, and for cells that
 shrink to four fifths of their volume before anything is compiled again."""
-_MOST_SWELLING = 1.2
-"""Change of a cell's volume up to which the waves of its electrostatics stay those of the start."""
+_MOST_STRETCH = 1.07
+"""Stretch of a cell along any direction up to which the waves of its electrostatics stay those of the start."""
 
 
 class PairListSpec(NamedTuple):
@@ -139,6 +139,7 @@ class PairLists:
         needs: What its long-range terms ask for; None without any.
         dtype: Of positions on the device.
         cells_change: Whether cells change while atoms move.
+        least_capacity: Room for so many pairs at least, such as those of lists before.
     """
 
     def __init__(
@@ -148,6 +149,7 @@ class PairLists:
         needs: LongRangeNeeds | None,
         dtype: str,
         cells_change: bool = False,
+        least_capacity: int = 0,
     ):
         self._dtype, self._cells_change = dtype, cells_change
         self._structures = [atoms.copy() for atoms in structures]
@@ -163,9 +165,9 @@ class PairLists:
         self._near = _List(cutoff, cells_change)
         self._far: _List | None = None
         self._fixed: LongRange | None = None
-        self._capacity = 0  # for pairs of the network; only grows
+        self._capacity = least_capacity  # for pairs of the network; only grows
         self._needs = needs
-        self._fixed_volumes: np.ndarray | None = None
+        self._fixed_cells: np.ndarray | None = None
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
@@ -176,7 +178,7 @@ class PairLists:
         assert self._needs is not None
         self._fixed = fixed_long_range(self._structures, self._needs)
         if self._cells is not None:
-            self._fixed_volumes = np.abs(np.linalg.det(self._cells))
+            self._fixed_cells = self._cells.copy()
 
     @property
     def spec(self) -> PairListSpec:
@@ -193,16 +195,25 @@ class PairLists:
         self,
         positions: Float[np.ndarray, "atoms 3"],
         cells: Float[np.ndarray, "structures 3 3"] | None = None,
+        *,
+        fixed_anew: bool = False,
     ) -> None:
-        """Take the candidates around these positions, in Å, and allocate for the pairs that are there."""
+        """Take the candidates around these positions, in Å, and allocate for the pairs that are there.
+
+        Args:
+            positions: Å.
+            cells: Å, rows, where they have changed.
+            fixed_anew: Whether the waves of a cell's electrostatics are to be chosen for these very cells, and not only
+                when a cell has been stretched too far for them.
+        """
         at = np.asarray(positions, self._dtype)
         if cells is not None:
             self._cells = np.asarray(cells, np.float64)
             for atoms, cell in zip(self._structures, self._cells, strict=True):
                 atoms.cell = cell
-        if self._fixed_volumes is not None and self._cells is not None:
-            swelling = np.abs(np.linalg.det(self._cells)) / self._fixed_volumes
-            if np.any(np.maximum(swelling, 1.0 / swelling) > _MOST_SWELLING):
+        if self._fixed_cells is not None and self._cells is not None:
+            stretches = np.linalg.svd(np.linalg.solve(self._fixed_cells, self._cells), compute_uv=False)
+            if fixed_anew or np.any(np.maximum(stretches, 1.0 / stretches) > _MOST_STRETCH):
                 self._make_fixed()
         origins = None if self._cells is None else np.zeros(at.shape, np.int32)
         wrapped = at.astype(np.float64)

@@ -1,8 +1,8 @@
 """SO3krates as the paper writes it.
 
 ``settings`` says what a network is; ``so3krates`` reads from top to bottom: embedding, layers, readout, energy terms.
-``layer`` holds attention and exchange, made of the blocks in ``dense`` and ``messages``; ``readout`` what is read off
-the final features; ``pairwise`` the physical terms beside the network; ``initializers`` the weights at the start.
+The blocks of a layer are in ``dense``, what is read off the final features in ``readout``, the physical terms beside
+the network in ``pairwise``, the weights at the start in ``initializers``.
 """
 
 import lazy_loader

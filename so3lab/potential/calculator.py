@@ -10,7 +10,7 @@ from so3lab.engine.energy_model import EnergyForces
 from so3lab.engine.forces import ForceEvaluator
 from so3lab.potential.potential import Potential
 from so3lab.structures.graph import total_charge, unpaired_electrons
-from so3lab.structures.neighbors import check_finite, complete_cell
+from so3lab.structures.neighbors import bucket, check_finite, complete_cell
 
 _ARRAYS = ("positions", "numbers", "pbc")
 """What of a structure its results depend on, besides cell, charge and spin."""
@@ -53,7 +53,8 @@ class So3labCalculator(Calculator):
             return list(all_changes)
         changed = [name for name in _ARRAYS if not np.array_equal(getattr(atoms, name), getattr(self.atoms, name))]
         changed += [] if np.array_equal(atoms.cell.array, self.atoms.cell.array) else ["cell"]
-        return changed if _electrons(atoms) == _electrons(self.atoms) else [*changed, "initial_charges"]
+        same = self._description(atoms) == self._described and _electrons(atoms) == _electrons(self.atoms)
+        return changed if same else [*changed, "initial_charges"]
 
     def calculate(self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """Fill ``results`` for a structure."""
@@ -85,14 +86,23 @@ class So3labCalculator(Calculator):
 
     def _evaluator_for(self, atoms: ase.Atoms) -> ForceEvaluator:
         """What computes this structure; made anew for other atoms, periodicity, charge or spin."""
-        described = atoms.numbers.tobytes(), atoms.pbc.tobytes(), _electrons(atoms)
+        described = self._description(atoms)
         if self._evaluator is None or described != self._described:
             at_centre = atoms.copy()
             at_centre.positions -= atoms.positions.mean(axis=0)
             if self.charge is not None:
                 at_centre.info["charge"] = self.charge
-            self._evaluator, self._described = self.potential.evaluator(at_centre), described
+            capacity = 0 if self._evaluator is None else bucket(self._evaluator.capacity)
+            self._evaluator, self._described = self.potential.evaluator(at_centre, capacity), described
         return self._evaluator
+
+    def _description(self, atoms: ase.Atoms) -> tuple:
+        """What an evaluator is made for."""
+        return atoms.numbers.tobytes(), atoms.pbc.tobytes(), _electrons(atoms), self.charge, id(self.potential)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Whoever unpickles it makes programs and pair lists of its own."""
+        return self.__dict__ | {"_evaluator": None, "_described": ()}
 
 
 def _electrons(atoms: ase.Atoms) -> tuple[float, float]:

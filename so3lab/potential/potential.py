@@ -304,10 +304,11 @@ class Potential:
             for number, (atoms, stop) in enumerate(zip(structures, stops, strict=True))
         ]
 
-    def evaluator(self, atoms: ase.Atoms) -> ForceEvaluator:
+    def evaluator(self, atoms: ase.Atoms, least_capacity: int = 0) -> ForceEvaluator:
         """Forces of one structure at changing positions, in the fast form; for :meth:`result_of`."""
         self.check_structure(atoms)
-        return ForceEvaluator(self.energy_model._replace(energy=_prediction(self.settings)), [atoms])
+        model = self.energy_model._replace(energy=_prediction(self.settings))
+        return ForceEvaluator(model, [atoms], least_capacity)
 
     def result_of(
         self,

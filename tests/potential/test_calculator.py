@@ -1,5 +1,7 @@
 """The ASE calculator agrees with the potential and does not compile while atoms move."""
 
+import pickle
+
 import ase
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from ase.build import bulk, molecule
 from ase.optimize import BFGS
 
 from so3lab.engine.forces import _forces_at
+from so3lab.engine.pair_lists import PairLists
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 
@@ -73,14 +76,18 @@ def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
         agree(atoms)
     cell.set_cell(cell.cell.array * 1.03, scale_atoms=True)
     agree(cell)
+    cell.set_cell(cell.cell.array @ np.diag([0.7, 1.0, 1.0 / 0.7]), scale_atoms=True)  # of the same volume
+    agree(cell)
     ethanol.info["charge"] = 1.0
     agree(ethanol)
     agree(molecule("CH3OH"))
 
 
-def test_pair_lists_last_while_atoms_move_little(potential64):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pair_lists_last_while_atoms_move_little(potential64, dtype):
+    potential = potential64.astype(dtype)
     atoms = bulk("Si", cubic=True).repeat((2, 2, 2))
-    atoms.calc = potential64.calculator()
+    atoms.calc = potential.calculator()
     atoms.get_forces()
     lists, random = atoms.calc._evaluator.lists, np.random.default_rng(0)
     made, rebuild = [], lists.rebuild
@@ -90,8 +97,37 @@ def test_pair_lists_last_while_atoms_move_little(potential64):
         atoms.get_forces()
     assert made == []
     atoms.positions[0] += 1.0
-    np.testing.assert_allclose(atoms.get_forces(), potential64(atoms).forces, atol=1e-9)
+    np.testing.assert_allclose(atoms.get_forces(), potential(atoms).forces, atol=1e-9 if dtype == "float64" else 1e-4)
+    atoms.positions += 0.01
+    atoms.get_forces()
     assert made == [1]
+
+
+def test_lists_whose_making_was_interrupted_are_made_at_the_next_call(potential64, monkeypatch):
+    atoms = bulk("Si", cubic=True)
+    atoms.calc = potential64.calculator()
+    atoms.get_forces()
+    atoms.set_cell(atoms.cell.array * 1.1, scale_atoms=True)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PairLists, "_candidates", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        atoms.get_forces()
+    monkeypatch.undo()
+    np.testing.assert_allclose(atoms.get_forces(), potential64(atoms).forces, atol=1e-9)
+
+
+def test_what_the_calculator_is_told_later_counts(potential64, ethanol):
+    other = Potential.initial(potential64.settings, seed=9, dtype="float64")
+    ethanol.calc = potential64.calculator()
+    ethanol.get_forces()
+    ethanol.calc.potential = other
+    np.testing.assert_allclose(ethanol.get_forces(), other(ethanol).forces, atol=1e-10)
+    again = pickle.loads(pickle.dumps(ethanol))
+    again.positions += 0.01 * np.arange(27).reshape(9, 3)
+    np.testing.assert_allclose(again.get_forces(), other(again).forces, atol=1e-10)
 
 
 def test_relaxation_with_ase_lowers_the_energy(potential64, ethanol):
