@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -163,6 +163,16 @@ class Potential:
         with precision(dtype):
             parameters = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), dtype), self.parameters)
         return replace(self, parameters=parameters, dtype=dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Weights as NumPy holds them; what was made of them is made again."""
+        plain = {known.name: getattr(self, known.name) for known in fields(self)}
+        return plain | {"parameters": jax.tree.map(np.asarray, self.parameters)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with precision(state["dtype"]):  # else JAX would make single precision of it
+            parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, state["dtype"]), state["parameters"])
+        self.__dict__.update(state | {"parameters": parameters})
 
     @property
     def network(self) -> So3krates:
