@@ -306,3 +306,11 @@ def test_restart_states_with_the_names_of_older_versions_are_read():
     for name, values in other.replicas.restart_state().items():
         np.testing.assert_array_equal(values, state[name])
     np.testing.assert_array_equal(other.advance(2, 10).positions, begun.advance(2, 10).positions)
+
+
+def test_files_call_a_wall_by_the_name_that_older_ones_have():
+    control, again = Control(biases=[dynamics.SphericalWall(8.0, 2.0), Pull((0, 2), 0.3)]), Control()
+    told = control.to_dict()
+    assert [bias["kind"] for bias in told["biases"]] == ["Sphere", "Pull"]
+    again.update_from_dict(told)
+    assert again == control
