@@ -81,8 +81,10 @@ def test_what_a_competitor_cannot_do_is_an_empty_cell_with_its_reason(tmp_path, 
     assert rows["still"]["energy+forces ms"] > 0
     empty = {name: row["note"] for name, row in rows.items() if np.isnan(row["MD ms/step"])}
     assert empty == {
-        "still": "stands still", "short": "MemoryError: no room", "dead": "its process ended; its messages are above",
+        "still": "stands still",
+        "short": "MemoryError: no room",
+        "dead": "its process ended; its messages are above",
         "slow": "no answer within 3 s",
-    }  # fmt: skip
+    }
     with pytest.raises(ValueError, match=r"must be one of .*'sound', 'still'.*, got 'other'"):
         engine.Worker("other", sys.executable, 1.0, 1.0)

@@ -15,10 +15,12 @@ HOURS_PER_DAY = 24.0
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "bench-md", parents=[common], help="how fast molecular dynamics will be here",
+        "bench-md",
+        parents=[common],
+        help="how fast molecular dynamics will be here",
         description="Time one simulation and batches of 2, 4, 8, ... replicas of it, until more replicas do no more "
         "work per second, memory would get scarce, or the time is spent. Nothing is written.",
-    )  # fmt: skip
+    )
     add_system_arguments(parser)
     parser.add_argument(
         "--seconds",
@@ -40,9 +42,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     rows: list[throughput.Throughput] = []
     began = time.monotonic()
     measuring = throughput.measure(
-        potential, atoms, ensemble=options.ensemble, timestep_fs=options.timestep_fs, seconds=options.seconds,
+        potential,
+        atoms,
+        ensemble=options.ensemble,
+        timestep_fs=options.timestep_fs,
+        seconds=options.seconds,
         temperature_K=300.0 if options.temperature_K is None else options.temperature_K,
-    )  # fmt: skip
+    )
     try:
         with console.progress("measuring") as progress:
             progress.update(0.0, "1 replica")
@@ -69,11 +75,16 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     console.table(
         table.rename(
             columns={
-                "start_s": "start (s)", "step_ms": "ms/step", "spread_ms": "spread (ms)", "ns_per_day": "ns/day each",
-                "total_ns_per_day": "ns/day total", "atom_steps_per_s": "atom-steps/s", "memory_MB": "memory (MB)",
+                "start_s": "start (s)",
+                "step_ms": "ms/step",
+                "spread_ms": "spread (ms)",
+                "ns_per_day": "ns/day each",
+                "total_ns_per_day": "ns/day total",
+                "atom_steps_per_s": "atom-steps/s",
+                "memory_MB": "memory (MB)",
             }
         )
-    )  # fmt: skip
+    )
     if rows[-1].end is not None:
         console.line(f"no more replicas: {rows[-1].end}")
     if best.replicas > 1:
@@ -85,10 +96,15 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     console.line(f"1 ns takes {_duration(hours_alone)} in one simulation{verdict}")
     console.result(
         {
-            "device": device, "atoms": atoms, "rows": table, "end": rows[-1].end, "best_replicas": best.replicas,
-            "hours_per_ns": hours_alone, "hours_per_ns_together": hours_together,
+            "device": device,
+            "atoms": atoms,
+            "rows": table,
+            "end": rows[-1].end,
+            "best_replicas": best.replicas,
+            "hours_per_ns": hours_alone,
+            "hours_per_ns_together": hours_together,
         }
-    )  # fmt: skip
+    )
 
 
 def _duration(hours: float) -> str:

@@ -84,9 +84,14 @@ class Console:
     def progress(self, what: str) -> Iterator["ProgressLine"]:
         """A progress bar with remaining time, or lines now and then where there is no terminal."""
         columns = (
-            TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), TextColumn("{task.fields[note]}"),
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[note]}"),
+        )
         live = self._remarks.is_terminal
         with Progress(*columns, console=self._remarks, disable=not live, transient=False) as bar:
             yield ProgressLine(self, bar, what, live)

@@ -9,10 +9,12 @@ from so3lab.app.console import Console
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "convert", parents=[common], help="read a network of mlff (SO3LR) or so3krates-torch",
+        "convert",
+        parents=[common],
+        help="read a network of mlff (SO3LR) or so3krates-torch",
         description="Write a model file with the same numbers from an mlff checkpoint folder, a parameter file with "
         "hyperparameters.json beside it, or a model saved by so3krates-torch. Nothing in these files is executed.",
-    )  # fmt: skip
+    )
     parser.add_argument("path", metavar="PATH", type=Path, help="checkpoint folder, parameter file or model file")
     parser.add_argument(
         "--out",

@@ -21,10 +21,12 @@ MOVIE_FRAMES = 300
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "demo", parents=[common], help="train, evaluate, simulate, and look: ethanol in three minutes",
+        "demo",
+        parents=[common],
+        help="train, evaluate, simulate, and look: ethanol in three minutes",
         description="Trains a small model of ethanol on bundled DFT frames, tests it, runs molecular dynamics and "
         "writes report.html, model and trajectory to a folder.",
-    )  # fmt: skip
+    )
     parser.add_argument("--out", type=Path, default=Path("so3lab-demo"), help="folder (default: so3lab-demo)")
     parser.add_argument("--minutes", type=float, default=TRAINING_MINUTES, help="of training (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=STEPS, help="of molecular dynamics (default: %(default)s)")
@@ -186,7 +188,10 @@ def _report(potential, curve, test, data, table, trajectory_file: Path, folder: 
         ),
     ]
     page = report.build_report(
-        sections, folder / "report.html", title="so3lab: ethanol in three minutes",
-        subtitle="A SO3krates force field trained, tested and run on this machine", numbers=numbers,
-    )  # fmt: skip
+        sections,
+        folder / "report.html",
+        title="so3lab: ethanol in three minutes",
+        subtitle="A SO3krates force field trained, tested and run on this machine",
+        numbers=numbers,
+    )
     return page, numbers

@@ -11,9 +11,11 @@ from so3lab.doctor.prepare import prepare_process
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "evaluate", parents=[common], help="errors of a model on labelled frames",
+        "evaluate",
+        parents=[common],
+        help="errors of a model on labelled frames",
         description="Energy and force MAE and RMSE in total, per element and per structure.",
-    )  # fmt: skip
+    )
     parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)")

@@ -16,10 +16,12 @@ from so3lab.doctor.prepare import prepare_process
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "md", parents=[common], help="molecular dynamics",
+        "md",
+        parents=[common],
+        help="molecular dynamics",
         description="Run molecular dynamics and write an H5MD trajectory. After a crash or Ctrl-C, the same command "
         "with --resume goes on exactly where it was.",
-    )  # fmt: skip
+    )
     add_arguments(parser)
     replicas.add_arguments(parser)
     parser.set_defaults(run=run)

@@ -31,9 +31,11 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
-        "--ensemble", default="langevin", choices=tuple(ENSEMBLES),
+        "--ensemble",
+        default="langevin",
+        choices=tuple(ENSEMBLES),
         help="constant energy, a thermostat, or a thermostat with a barostat for cells (default: langevin)",
-    )  # fmt: skip
+    )
     parser.add_argument("--temperature-K", type=float, dest="temperature_K", help="default: 300")
     parser.add_argument("--timestep-fs", type=float, default=0.5)
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
@@ -60,48 +62,59 @@ def _add_bath(group: Any) -> None:
     group.add_argument("--pressure-GPa", type=float, dest="pressure_GPa", help="default: one atmosphere")
     group.add_argument("--barostat-fs", type=float, help="relaxation time of the barostat (default: 1000)")
     group.add_argument(
-        "--compressibility-per-GPa", type=float, dest="compressibility_per_GPa",
+        "--compressibility-per-GPa",
+        type=float,
+        dest="compressibility_per_GPa",
         help="an estimate; a wrong one makes the barostat slower or faster, not wrong (default: 0.45, water)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--anneal", metavar="PS:K,...",
+        "--anneal",
+        metavar="PS:K,...",
         help="times in ps and temperatures in K, straight lines between them, instead of --temperature-K: "
         "0:300,10:1000,50:100",
-    )  # fmt: skip
+    )
 
 
 def _add_forces(group: Any) -> None:
     group.add_argument("--hold", metavar="ATOMS", help="atoms that stay where they are: heavy, or such as 0:10,12")
     group.add_argument(
-        "--restrain", action="append", default=[], metavar="ATOMS=CENTRE:STRENGTH",
+        "--restrain",
+        action="append",
+        default=[],
+        metavar="ATOMS=CENTRE:STRENGTH",
         help="a spring on the distance of two atoms (Å, eV/Å²), the angle of three or the dihedral of four (degrees, "
         "eV/rad²): 0,1=1.5:20 or 1,2,3,4=180:0.5; may be given several times",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--pull", action="append", default=[], metavar="ATOMS=FORCE",
+        "--pull",
+        action="append",
+        default=[],
+        metavar="ATOMS=FORCE",
         help="a constant force in eV/Å that pulls two atoms apart (1,5=0.1), or acts on one (3=0,0,0.1); may be "
         "given several times",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--sphere", metavar="RADIUS[:STRENGTH]",
+        "--sphere",
+        metavar="RADIUS[:STRENGTH]",
         help="a soft wall in Å around the centre of mass, of 1 eV/Å² unless given",
-    )  # fmt: skip
+    )
 
 
 def _add_limits(group: Any) -> None:
     group.add_argument(
-        "--limit-bond-stretch", metavar="A",
-        help="Å by which a bond may change its length, or none (default: 1)",
-    )  # fmt: skip
+        "--limit-bond-stretch", metavar="A", help="Å by which a bond may change its length, or none (default: 1)"
+    )
     group.add_argument("--limit-energy-jump", metavar="EV", help="eV per atom in one step, or none (default: 0.5)")
     group.add_argument(
-        "--limit-heat", metavar="TIMES",
+        "--limit-heat",
+        metavar="TIMES",
         help="how many times that of the thermostat the kinetic energy may be, or none (default: 10)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--limit-cell-width", metavar="TIMES",
+        "--limit-cell-width",
+        metavar="TIMES",
         help="how many times the cutoff of the model a cell must at least measure across, or none (default: 1)",
-    )  # fmt: skip
+    )
     group.add_argument("--no-limits", action="store_true", help="go on as long as numbers are finite")
 
 

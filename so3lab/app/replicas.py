@@ -15,25 +15,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that ask for several simulations."""
     group = parser.add_argument_group("several simulations")
     group.add_argument(
-        "--replicas", type=int, metavar="N",
+        "--replicas",
+        type=int,
+        metavar="N",
         help="run N simulations with seeds SEED, SEED+1, ...; OUT is then a folder of replica_0000.h5, ... They run "
         "in one batch, which on small molecules is several times as fast as one after another",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--temperatures-K", type=float, nargs="+", metavar="T", dest="temperatures_K",
+        "--temperatures-K",
+        type=float,
+        nargs="+",
+        metavar="T",
+        dest="temperatures_K",
         help="a temperature for each replica, instead of --temperature-K; with --replicas N the lowest and the "
         "highest of N in geometric progression",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--exchange-every", type=int, metavar="STEPS",
+        "--exchange-every",
+        type=int,
+        metavar="STEPS",
         help="let replicas of neighbouring temperatures exchange them (replica exchange); a multiple of --interval",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--cluster", metavar="ADDRESS",
+        "--cluster",
+        metavar="ADDRESS",
         help="run replicas apart instead of in a batch: on a Dask scheduler (tcp://host:8786 or its JSON file), which "
         'needs pip install "so3lab[cluster]" and files that all workers see under the same paths; or local, for one '
         "process per core here (local:4 for four). A replica whose worker dies goes on from its file on another",
-    )  # fmt: skip
+    )
 
 
 def asked_for(options: argparse.Namespace) -> bool:
@@ -49,11 +58,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     one = run_of(options)
     runs = [
         replace(
-            one, out=replica_path(options.out, number), seed=options.seed + number,
+            one,
+            out=replica_path(options.out, number),
+            seed=options.seed + number,
             temperature_K=one.temperature_K if temperature_K is None else temperature_K,
         )
         for number, temperature_K in enumerate(temperatures_K)
-    ]  # fmt: skip
+    ]
     _check_folder(options, runs)
     if options.cluster is not None:
         return replicas_on_cluster.run(options, runs, console)

@@ -96,8 +96,11 @@ def _tell(
     ]
     table, speed = replica_table(rows), meter.ns_per_day(options.timestep_fs)
     result: dict[str, Any] = {
-        "folder": str(options.out), "first_frame_s": meter.first_frame_s, "replicas": table, **speed
-    }  # fmt: skip
+        "folder": str(options.out),
+        "first_frame_s": meter.first_frame_s,
+        "replicas": table,
+        **speed,
+    }
     console.table(table)
     if exchange is not None:
         result["exchange"] = exchange.report()
@@ -128,12 +131,15 @@ def _failures(runs: list[RunSpec]) -> dict[int, str]:
         int(number): str(
             with_cli_options(
                 failure_message(
-                    int(state["stop_flags"][number]), int(state["last_good_step"][number]) + 1, runs[number].atoms(),
-                    limits=runs[number].limits or Limits(), timestep_fs=runs[number].timestep_fs,
+                    int(state["stop_flags"][number]),
+                    int(state["last_good_step"][number]) + 1,
+                    runs[number].atoms(),
+                    limits=runs[number].limits or Limits(),
+                    timestep_fs=runs[number].timestep_fs,
                     cell=state["cells"][number] if "virial" in state else None,
                     **{name: of_all[number] for name, of_all in last_good.items()},
                 )
             )
         )
         for number in np.flatnonzero(state["stop_flags"])
-    }  # fmt: skip
+    }

@@ -63,9 +63,11 @@ def _table(runs: list[RunSpec], done: list[Summary]) -> "pandas.DataFrame":
     order = {run: number for number, run in enumerate(runs)}
     rows = [
         {
-            **replica_of(summary.run), **summary_of(summary.run.path), "seconds": summary.seconds,
+            **replica_of(summary.run),
+            **summary_of(summary.run.path),
+            "seconds": summary.seconds,
             "result": with_cli_options(summary.failure) or "complete",
         }
         for summary in sorted(done, key=lambda summary: order[summary.run])
-    ]  # fmt: skip
+    ]
     return replica_table(rows)

@@ -13,30 +13,38 @@ from so3lab.structures.reading import read_structure
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "stability", parents=[common], help="how many of several long runs survive, and how true they are",
+        "stability",
+        parents=[common],
+        help="how many of several long runs survive, and how true they are",
         description="The protocol of 'Forces are not enough' (Fu et al., 2023): replicas at each temperature, unstable "
         "when a bond strays by more than 0.5 Å from its mean length; fraction survived with a 2-sigma interval, error "
         "of the distribution of interatomic distances h(r), force errors on labelled frames. With --out, tables "
         "(CSV), trajectories and report.html go to a folder, and the same command with --resume goes on.",
-    )  # fmt: skip
+    )
     parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
     parser.add_argument(
         "structure", metavar="STRUCTURE", help="a molecule: any file that ASE reads, a bundled name, or smiles:..."
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
     )
     parser.add_argument(
-        "--reference", metavar="DATA",
+        "--reference",
+        metavar="DATA",
         help="frames of the same atoms, a file or a name from 'so3lab data list' (default for bundled models: their "
         "own set, forces on the frames kept aside)",
-    )  # fmt: skip
+    )
     parser.add_argument("--energy-unit", help="of DATA, where it does not say: eV, kcal/mol, ...")
     parser.add_argument("--length-unit", help="of DATA, where it does not say: angstrom, bohr")
     parser.add_argument(
-        "--temperatures-K", type=float, nargs="+", default=[300.0, 500.0], metavar="T", dest="temperatures_K",
+        "--temperatures-K",
+        type=float,
+        nargs="+",
+        default=[300.0, 500.0],
+        metavar="T",
+        dest="temperatures_K",
         help="(default: 300 500)",
-    )  # fmt: skip
+    )
     parser.add_argument("--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)")
     parser.add_argument("--ps", type=float, default=300.0, help="length of each run (default: 300)")
     parser.add_argument("--ensemble", default="nose-hoover", choices=EXCHANGING)
@@ -99,10 +107,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.warn(f"no report.html: {error}")
     console.result(
         {
-            "temperatures": state.temperatures, "replicas": state.replicas, "time_ps": state.time_ps,
-            "force_mae_kcal_mol_A": force_mae(state), "files": files,
+            "temperatures": state.temperatures,
+            "replicas": state.replicas,
+            "time_ps": state.time_ps,
+            "force_mae_kcal_mol_A": force_mae(state),
+            "files": files,
         }
-    )  # fmt: skip
+    )
     return 0
 
 

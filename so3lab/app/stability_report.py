@@ -115,10 +115,13 @@ def write_report(state, reference_frames: int, options: argparse.Namespace) -> P
     if state.forces is not None:
         numbers["force MAE"] = f"{force_mae(state):.2f} kcal/mol/Å"
     return report.build_report(
-        sections, options.out / "report.html", title="Is it stable?",
+        sections,
+        options.out / "report.html",
+        title="Is it stable?",
         subtitle=f"Model {options.model}, molecule {options.structure}: {options.replicas} runs at each of "
-        f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K", numbers=numbers,
-    )  # fmt: skip
+        f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K",
+        numbers=numbers,
+    )
 
 
 def _run_section(state, options: argparse.Namespace, report):
@@ -132,10 +135,12 @@ def _run_section(state, options: argparse.Namespace, report):
         times = thinned.times_fs / 1000.0
         movie = report.Movie(list(thinned), times, f"replica {chosen['replica']}, {chosen['temperature_K']:g} K")
     settings: dict[str, Any] = {
-        "thermostat": options.ensemble, "time step": f"{options.timestep_fs} fs",
-        "frames": f"every {options.interval} steps", "model": f"{options.model}, {options.dtype}",
+        "thermostat": options.ensemble,
+        "time step": f"{options.timestep_fs} fs",
+        "frames": f"every {options.interval} steps",
+        "model": f"{options.model}, {options.dtype}",
         "so3lab": so3lab.__version__,
-    }  # fmt: skip
+    }
     return report.Section(
         "The runs",
         "The run that broke first, or else the one whose bonds strayed farthest; and all of them as a table.",

@@ -16,10 +16,12 @@ GENTLE_LEARNING_RATE = 3e-4
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
-        "train", parents=[common], help="train a model",
+        "train",
+        parents=[common],
+        help="train a model",
         description="Train a SO3krates model. Checkpoints go to OUT.training; after a crash or Ctrl-C, the same "
         "command with --resume goes on where it was.",
-    )  # fmt: skip
+    )
     add_data_arguments(parser)
     parser.add_argument("--out", required=True, type=Path, help="model file to write, NAME.so3.safetensors")
     parser.add_argument("--train", type=int, metavar="N", help="training frames (default: what the others leave)")

@@ -242,9 +242,13 @@ def provenance(run: RunSpec, potential: Any, batch: Mapping[str, Any] = ALONE) -
 
     structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
     return {
-        "model": str(run.model), "structure": structure, "settings": potential.settings.to_dict(),
-        "held_atoms": np.flatnonzero(held_atoms(run.atoms())).tolist(), "charge": total_charge(run.atoms()), **batch,
-    }  # fmt: skip
+        "model": str(run.model),
+        "structure": structure,
+        "settings": potential.settings.to_dict(),
+        "held_atoms": np.flatnonzero(held_atoms(run.atoms())).tolist(),
+        "charge": total_charge(run.atoms()),
+        **batch,
+    }
 
 
 def _remove_if_nothing_was_kept(path: Path) -> None:

@@ -112,23 +112,35 @@ def public_sets() -> dict[str, PublicSet]:
     ]  # fmt: skip
     sets += [
         PublicSet(
-            f"rmd17-{molecule}", f"rmd17_{molecule}.npz", _RMD17_ARCHIVE, frames, atoms,
-            "PBE/def2-SVP", "kcal/mol", "CC0-1.0",
+            f"rmd17-{molecule}",
+            f"rmd17_{molecule}.npz",
+            _RMD17_ARCHIVE,
+            frames,
+            atoms,
+            "PBE/def2-SVP",
+            "kcal/mol",
+            "CC0-1.0",
             "Christensen and von Lilienfeld, Mach. Learn.: Sci. Technol. 1, 045018 (2020)",
             member=f"rmd17/npz_data/rmd17_{molecule}.npz",
             checksum="md5:cb1a927628d96f2e966025da4fb63d18",
             download_bytes=1_066_301_513,
         )
         for molecule, (frames, atoms) in _RMD17.items()
-    ]  # fmt: skip
+    ]
     sets += [
         PublicSet(
-            f"md22-{molecule.lower().replace('_', '-')}", f"md22_{molecule}.npz",
-            f"{_MD22_SITE}md22_{molecule}.npz", frames, atoms, "PBE+MBD", "kcal/mol", _NOT_STATED,
+            f"md22-{molecule.lower().replace('_', '-')}",
+            f"md22_{molecule}.npz",
+            f"{_MD22_SITE}md22_{molecule}.npz",
+            frames,
+            atoms,
+            "PBE+MBD",
+            "kcal/mol",
+            _NOT_STATED,
             "Chmiela et al., Science Advances 9, eadf0873 (2023)",
         )
         for molecule, (frames, atoms) in _MD22.items()
-    ]  # fmt: skip
+    ]
     sets += [
         PublicSet(
             f"qm7x-{part}", f"qm7x_{part}.hdf5", f"{_QM7X_SITE}{part}.xz", 0, 0,

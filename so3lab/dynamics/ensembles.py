@@ -35,14 +35,18 @@ ENSEMBLES: dict[str, EnsembleProperties] = {
         "stochastic velocity rescaling", ("temperature_K", *_ALWAYS, "thermostat_fs"), "rescaling"
     ),
     "npt": EnsembleProperties(
-        "stochastic cell rescaling, constant shape", ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
-        "rescaling", True,
+        "stochastic cell rescaling, constant shape",
+        ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
+        "rescaling",
+        True,
     ),
     "npt-flexible": EnsembleProperties(
-        "stochastic cell rescaling, any shape", ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
-        "rescaling", True,
+        "stochastic cell rescaling, any shape",
+        ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
+        "rescaling",
+        True,
     ),
-}  # fmt: skip
+}
 
 CONSTANT_PRESSURE = tuple(name for name, facts in ENSEMBLES.items() if facts.constant_pressure)
 EXCHANGING = tuple(

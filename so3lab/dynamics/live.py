@@ -235,9 +235,10 @@ class LiveDynamics:
         self.replicas.go_to(
             np.concatenate([atoms.positions for atoms in chosen]),
             np.concatenate([atoms.get_velocities() for atoms in chosen]),
-            step=int(chunk.step[row]), time_fs=float(chunk.time_fs[row]),
+            step=int(chunk.step[row]),
+            time_fs=float(chunk.time_fs[row]),
             cells=np.stack([np.asarray(atoms.cell) for atoms in chosen]) if changing else None,
-        )  # fmt: skip
+        )
         if seed is not None:
             self.replicas.draw_velocities(seed)
         for number, present in enumerate(self.replicas.frames()):

@@ -78,11 +78,13 @@ class Recording:
         observables = sorted(set(replicas.frames()[0].columns()) - _NOT_OBSERVABLES)
         for number, (path, atoms) in enumerate(zip(paths, replicas.structures, strict=True)):
             writer = TrajectoryWriter(
-                path, atoms, observables=observables,
+                path,
+                atoms,
+                observables=observables,
                 state_template=self._state([1] * len(paths)) if number == 0 else {"step": np.int64(0)},
                 meta=about | {"temperature_K": temperatures[number], "seed": replicas.seeds[number]},
                 precision=replicas.state.positions.dtype.name,
-            )  # fmt: skip
+            )
             self.writers.append(opened.enter_context(writer))
 
     def _settings(self) -> dict[str, Any]:

@@ -45,9 +45,13 @@ MEMORY_PER_CHUNK = 256e6
 
 # Names in restart states of files that so3lab wrote before they were changed.
 OLD_NAMES = {
-    "flaws": "pair_list_flags", "fate": "stop_flags", "ended": "last_good_step", "bath": "thermostat_state",
-    "heat": "bath_energy", "room": "capacity",
-}  # fmt: skip
+    "flaws": "pair_list_flags",
+    "fate": "stop_flags",
+    "ended": "last_good_step",
+    "bath": "thermostat_state",
+    "heat": "bath_energy",
+    "room": "capacity",
+}
 
 
 class SimulationError(RuntimeError):
@@ -211,10 +215,16 @@ class Replicas:
             for of_all in (state.positions, state.velocities, state.forces)
         )
         return failure_message(
-            stop_flags, int(self.state.last_good_step[number]) + 1, self.structures[number], positions, velocities,
-            forces, self.limits, self.control.timestep_fs,
+            stop_flags,
+            int(self.state.last_good_step[number]) + 1,
+            self.structures[number],
+            positions,
+            velocities,
+            forces,
+            self.limits,
+            self.control.timestep_fs,
             None if state.virial is None or state.cells is None else np.asarray(state.cells[number], np.float64),
-        )  # fmt: skip
+        )
 
     def present_atoms(self) -> list[ase.Atoms]:
         """The structures as they are now, with velocities."""
@@ -277,12 +287,15 @@ class Replicas:
             real = functools.partial(jnp.asarray, dtype=self._field.dtype)
             self.state = self._with_forces(
                 old._replace(
-                    positions=real(positions), velocities=real(velocities), step=jnp.asarray(-1, jnp.int32),
+                    positions=real(positions),
+                    velocities=real(velocities),
+                    step=jnp.asarray(-1, jnp.int32),
                     cells=old.cells if cells is None else real(cells),
                     thermostat_state=jnp.zeros_like(old.thermostat_state),
-                    stop_flags=jnp.zeros_like(old.stop_flags), last_good_step=jnp.zeros_like(old.last_good_step),
+                    stop_flags=jnp.zeros_like(old.stop_flags),
+                    last_good_step=jnp.zeros_like(old.last_good_step),
                 )
-            )._replace(step=jnp.asarray(step, jnp.int32))  # fmt: skip
+            )._replace(step=jnp.asarray(step, jnp.int32))
         self.time_fs = float(time_fs)
 
     def draw_velocities(self, seed: int) -> None:
@@ -290,11 +303,15 @@ class Replicas:
         temperatures, now = self.control.temperatures_K(len(self)), self.present_atoms()
         drawn = [
             thermal_velocities(
-                atoms.positions, atoms.get_masses(), temperature, seed=seed + number,
-                periodic=bool(atoms.pbc.any()), held=checked_held_atoms(atoms, self.ensemble),
+                atoms.positions,
+                atoms.get_masses(),
+                temperature,
+                seed=seed + number,
+                periodic=bool(atoms.pbc.any()),
+                held=checked_held_atoms(atoms, self.ensemble),
             )
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
-        ]  # fmt: skip
+        ]
         with precision(self._field.dtype):
             velocities = jnp.asarray(np.concatenate(drawn), self._field.dtype)
             self.state = self.state._replace(velocities=velocities)

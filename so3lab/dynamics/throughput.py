@@ -104,9 +104,7 @@ def measure(
         elif needed_s > seconds:
             end = f"{2 * count} would take longer than the {seconds:g} s given"
         speed = timestep_fs * 1e-6 * 86400.0 / step_s
-        yield Throughput(
-            count, start_s, 1e3 * step_s, 1e3 * (high - low), speed, count * speed, rate, 1e-6 * used, end
-        )  # fmt: skip
+        yield Throughput(count, start_s, 1e3 * step_s, 1e3 * (high - low), speed, count * speed, rate, 1e-6 * used, end)
         best, count = max(best, rate), 2 * count
 
 

@@ -105,9 +105,11 @@ def pairs_at(
     if long_range is not None and candidate_pairs.far_candidates is not None and spec.far_cutoff is not None:
         far = candidate_pairs.far_candidates  # energies end smoothly at the cutoff, whoever is listed beyond
         long_range = long_range._replace(
-            receivers=far.receivers, senders=far.senders, mask=jnp.arange(len(far.receivers)) < far.size,
+            receivers=far.receivers,
+            senders=far.senders,
+            mask=jnp.arange(len(far.receivers)) < far.size,
             images=far.images,
-        )  # fmt: skip
+        )
     return PairsAt(positions, pairs, long_range, pair_list_flags)
 
 

@@ -45,10 +45,12 @@ def backbone_torsions(atoms: ase.Atoms) -> list[BackboneTorsions]:
         return [other for other in neighbours[atom] if symbols[other] == element]
 
     carbonyls = {
-        atom for atom in range(len(atoms))
-        if symbols[atom] == "C" and len(neighbours[atom]) == 3
+        atom
+        for atom in range(len(atoms))
+        if symbols[atom] == "C"
+        and len(neighbours[atom]) == 3
         and any(len(neighbours[oxygen]) == 1 for oxygen in bonded(atom, "O"))
-    }  # fmt: skip
+    }
     found: dict[int, BackboneTorsions] = {}
     for alpha in range(len(atoms)):
         if symbols[alpha] != "C" or len(neighbours[alpha]) != 4:

@@ -63,9 +63,13 @@ def infrared_spectrum(
     require_finite("dipole", moments)
     rates = np.diff(moments, axis=0) / interval
     table = power_spectrum(
-        rates, np.asarray(time_fs, np.float64)[:-1], window=window,
-        resolution_per_cm=resolution_per_cm, zero_padding=zero_padding, highest_per_cm=highest_per_cm,
-    )  # fmt: skip
+        rates,
+        np.asarray(time_fs, np.float64)[:-1],
+        window=window,
+        resolution_per_cm=resolution_per_cm,
+        zero_padding=zero_padding,
+        highest_per_cm=highest_per_cm,
+    )
     wavenumbers = table["wavenumber_per_cm"].to_numpy()
     half_phase = np.pi * wavenumbers * units.per_cm * interval
     exact = 1.0 / np.sinc(half_phase / np.pi) ** 2  # a difference of frames sees fast motion as slower

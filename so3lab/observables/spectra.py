@@ -93,9 +93,13 @@ def vibrational_spectrum(
     """
     weighted = _weighted(velocities, masses)
     table = power_spectrum(
-        weighted, time_fs, window=window, resolution_per_cm=resolution_per_cm,
-        zero_padding=zero_padding, highest_per_cm=highest_per_cm,
-    )  # fmt: skip
+        weighted,
+        time_fs,
+        window=window,
+        resolution_per_cm=resolution_per_cm,
+        zero_padding=zero_padding,
+        highest_per_cm=highest_per_cm,
+    )
     total = np.mean(np.sum(weighted**2, axis=1))
     return pd.DataFrame({"wavenumber_per_cm": table["wavenumber_per_cm"], "intensity": table["power"] / total})
 

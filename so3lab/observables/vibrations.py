@@ -83,8 +83,9 @@ def normal_modes(
     """
     masses, hessian = np.asarray(masses, np.float64), np.asarray(hessian, np.float64)
     if hessian.shape != (3 * len(masses),) * 2:
-        raise ValueError(f"hessian must be {3 * len(masses)} x {3 * len(masses)} for {len(masses)} masses, "
-                         f"got {hessian.shape}")  # fmt: skip
+        raise ValueError(
+            f"hessian must be {3 * len(masses)} x {3 * len(masses)} for {len(masses)} masses, got {hessian.shape}"
+        )
     if not (masses > 0).all():
         raise ValueError(f"masses must be positive (amu), got {masses.min()}")
     asymmetry = np.abs(hessian - hessian.T).max()

@@ -82,9 +82,14 @@ def settings_from_mlff(hyperparameters: Mapping[str, Any]) -> ModelSettings:
 
 
 _ABSENT = {
-    "repulsion": False, "dispersion": False, "charge_embedding": False, "spin_embedding": False,
-    "learn_atomic_scales": False, "learn_atomic_shifts": False, "energy_activation": "identity",
-}  # fmt: skip
+    "repulsion": False,
+    "dispersion": False,
+    "charge_embedding": False,
+    "spin_embedding": False,
+    "learn_atomic_scales": False,
+    "learn_atomic_shifts": False,
+    "energy_activation": "identity",
+}
 """What mlff does where its file does not mention an option; ours has other defaults."""
 
 

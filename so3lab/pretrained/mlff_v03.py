@@ -18,9 +18,12 @@ from so3lab.pretrained.arrays import Tree
 CUTOFF_FUNCTIONS = {"cosine_cutoff_fn": "cosine"}
 RADIAL_BASES = {"phys": "physnet", "physnet": "physnet"}
 _FILTER_AND_ATTENTION = {
-    "fb_filter": "radial_spherical", "gb_filter": "radial_spherical", "fb_attention": "conv_att",
-    "gb_attention": "conv_att", "parity": True,
-}  # fmt: skip
+    "fb_filter": "radial_spherical",
+    "gb_filter": "radial_spherical",
+    "fb_attention": "conv_att",
+    "gb_attention": "conv_att",
+    "parity": True,
+}
 _OPTIONS_OF_LAYERS = {
     "fb_rad_filter_features", "fb_sph_filter_features", "gb_rad_filter_features", "gb_sph_filter_features",
     "degrees", "n_heads", "layer_normalization", "residual_mlp_1", "residual_mlp_2",

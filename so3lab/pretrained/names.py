@@ -31,9 +31,11 @@ class Row(NamedTuple):
 def rows(settings: ModelSettings) -> Iterator[Row]:
     """All parameters of a network with these settings."""
     yield Row(
-        "element.embedding", ("feature_embeddings_0/Embed_0/embedding",),
-        ("inv_feature_embedding.embedding.weight",), "elements",
-    )  # fmt: skip
+        "element.embedding",
+        ("feature_embeddings_0/Embed_0/embedding",),
+        ("inv_feature_embedding.embedding.weight",),
+        "elements",
+    )
     number = 0
     for name, present in (("charge", settings.charge_embedding), ("spin", settings.spin_embedding)):
         if present:
@@ -81,9 +83,11 @@ def _layer(number: int, settings: ModelSettings) -> Iterator[Row]:
             yield from _dense(f"{ours_filter}.{part}.second", f"{stem}_2", second)
         for kind in ("query", "key", "value") if name == "features" else ("query", "key"):
             yield Row(
-                f"{ours}.attention.{kind}_{name}.blocks", (f"{mlff}/attention_block/W{kind[0]}{code}",),
-                (f"{torch}.euclidean_attention_block.W_{kind[0]}_{short}",), "heads",
-            )  # fmt: skip
+                f"{ours}.attention.{kind}_{name}.blocks",
+                (f"{mlff}/attention_block/W{kind[0]}{code}",),
+                (f"{torch}.euclidean_attention_block.W_{kind[0]}_{short}",),
+                "heads",
+            )
     for number, place in ((1, "first"), (2, "last")):
         if settings.layer_normalization[number - 1]:
             norm = f"{mlff}/layer_normalization_{number}", f"{torch}.layer_norm_inv_{number}"
@@ -109,13 +113,17 @@ def _energy(settings: ModelSettings) -> Iterator[Row]:
 
 def _repulsion() -> Iterator[Row]:
     for ours, names in (
-        ("exponents", ("a1", "a2", "a3", "a4")), ("coefficients", ("c1", "c2", "c3", "c4")),
-        ("power", ("p",)), ("inverse_length", ("d",)),
-    ):  # fmt: skip
+        ("exponents", ("a1", "a2", "a3", "a4")),
+        ("coefficients", ("c1", "c2", "c3", "c4")),
+        ("power", ("p",)),
+        ("inverse_length", ("d",)),
+    ):
         yield Row(
-            f"repulsion.{ours}", tuple(f"observables_0/zbl_repulsion/{name}" for name in names),
-            tuple(f"zbl_repulsion.{name}_raw" for name in names), "scalars",
-        )  # fmt: skip
+            f"repulsion.{ours}",
+            tuple(f"observables_0/zbl_repulsion/{name}" for name in names),
+            tuple(f"zbl_repulsion.{name}_raw" for name in names),
+            "scalars",
+        )
 
 
 def _partial_charges() -> Iterator[Row]:

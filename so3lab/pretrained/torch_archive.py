@@ -9,9 +9,13 @@ import numpy as np
 from so3lab.pretrained.inert_pickle import Call, Name, Persistent, PickleRefused, read
 
 STORAGES = {
-    "torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2",
-    "torch.LongStorage": "<i8", "torch.IntStorage": "<i4", "torch.BoolStorage": "|b1",
-}  # fmt: skip
+    "torch.FloatStorage": "<f4",
+    "torch.DoubleStorage": "<f8",
+    "torch.HalfStorage": "<f2",
+    "torch.LongStorage": "<i8",
+    "torch.IntStorage": "<i4",
+    "torch.BoolStorage": "|b1",
+}
 _ORDERED = "collections.OrderedDict"
 _TENSOR = "torch._utils._rebuild_tensor_v2"
 _PARAMETER = "torch._utils._rebuild_parameter"

@@ -15,9 +15,12 @@ from so3lab.pretrained.names import TORCH_SCALES, TORCH_SHIFTS
 from so3lab.pretrained.torch_archive import TorchModel
 
 RENAMED = {
-    "r_max": "cutoff", "cutoff_fn_name": "cutoff_fn", "activation_fn_name": "activation_fn",
-    "energy_activation_fn_name": "energy_activation_fn", "r_max_lr": "cutoff_lr",
-}  # fmt: skip
+    "r_max": "cutoff",
+    "cutoff_fn_name": "cutoff_fn",
+    "activation_fn_name": "activation_fn",
+    "energy_activation_fn_name": "energy_activation_fn",
+    "r_max_lr": "cutoff_lr",
+}
 SAME = (
     "num_layers", "num_features", "num_heads", "degrees", "num_radial_basis_fn", "radial_basis_fn",
     "message_normalization", "avg_num_neighbors", "layer_normalization_1", "layer_normalization_2",
@@ -26,9 +29,12 @@ SAME = (
     "dispersion_energy_scale", "dispersion_energy_cutoff_lr_damping",
 )  # fmt: skip
 FIXED = {
-    "num_elements": 118, "final_mlp_layers": 2, "initialize_ev_to_zeros": True, "trainable_rbf": False,
+    "num_elements": 118,
+    "final_mlp_layers": 2,
+    "initialize_ev_to_zeros": True,
+    "trainable_rbf": False,
     "interaction_bias": True,
-}  # fmt: skip
+}
 """Options that our network has in one way only."""
 WITHOUT_EFFECT = {
     "training", "device", "seed", "dtype", "avg_num_neighbors_param", "atomic_type_shifts", "cutoff_p",

@@ -153,7 +153,9 @@ class StabilityAccumulator:
                 h_error = histogram_error(histogram, self._reference)
             rows.append(
                 {
-                    "replica": number, "temperature_K": self._temperatures[number], "seed": self._seed + number,
+                    "replica": number,
+                    "temperature_K": self._temperatures[number],
+                    "seed": self._seed + number,
                     "stable_ps": self._spacing * (stable if ended else reached),
                     "unstable_at_ps": self._spacing * stable if ended else np.nan,
                     "largest_deviation_A": verdict.deviations_A.max(),
@@ -161,20 +163,27 @@ class StabilityAccumulator:
                     "mean_temperature_K": _mean(np.concatenate(record.temperatures)[:stable]),
                     "h_error": h_error,
                 }
-            )  # fmt: skip
+            )
             deviations.append(
                 pd.DataFrame(
                     {
-                        "replica": number, "temperature_K": self._temperatures[number],
-                        "time_ps": self._spacing * np.arange(judged), "largest_deviation_A": verdict.deviations_A,
+                        "replica": number,
+                        "temperature_K": self._temperatures[number],
+                        "time_ps": self._spacing * np.arange(judged),
+                        "largest_deviation_A": verdict.deviations_A,
                     }
                 )
-            )  # fmt: skip
+            )
         table = pd.DataFrame(rows)
         return Stability(
-            1.0 if finished else min(1.0, reached / last_frame), self._spacing * reached, table, by_temperature(table),
-            pd.concat(deviations, ignore_index=True), self._distances(histograms), self._forces,
-        )  # fmt: skip
+            1.0 if finished else min(1.0, reached / last_frame),
+            self._spacing * reached,
+            table,
+            by_temperature(table),
+            pd.concat(deviations, ignore_index=True),
+            self._distances(histograms),
+            self._forces,
+        )
 
     def _distances(self, histograms: list[tuple[int, pd.DataFrame | None]]) -> pd.DataFrame:
         """h(r) at each temperature, all replicas together, each frame with the same weight."""
@@ -205,13 +214,19 @@ def by_temperature(replicas: pd.DataFrame) -> pd.DataFrame:
         low, high = survival_interval(survived, len(group))
         rows.append(
             {
-                "temperature_K": temperature, "replicas": len(group), "survived": survived,
-                "fraction_survived": survived / len(group), "fraction_low": low, "fraction_high": high,
-                "stable_ps": group["stable_ps"].mean(), "stable_ps_error": _two_sigma(group["stable_ps"]),
+                "temperature_K": temperature,
+                "replicas": len(group),
+                "survived": survived,
+                "fraction_survived": survived / len(group),
+                "fraction_low": low,
+                "fraction_high": high,
+                "stable_ps": group["stable_ps"].mean(),
+                "stable_ps_error": _two_sigma(group["stable_ps"]),
                 "largest_deviation_A": group["largest_deviation_A"].max(),
-                "h_error": _mean(group["h_error"].dropna()), "h_error_error": _two_sigma(group["h_error"].dropna()),
+                "h_error": _mean(group["h_error"].dropna()),
+                "h_error_error": _two_sigma(group["h_error"].dropna()),
             }
-        )  # fmt: skip
+        )
     return pd.DataFrame(rows)
 
 

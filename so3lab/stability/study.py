@@ -99,10 +99,15 @@ def run_stability(
     _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval, reference)
     temperatures = [float(t) for t in temperatures_K for _ in range(replicas)]
     settings = {
-        "temperatures_K": [float(t) for t in temperatures_K], "replicas": replicas, "ensemble": ensemble,
-        "timestep_fs": timestep_fs, "friction_per_ps": friction_per_ps, "interval": interval, "seed": seed,
+        "temperatures_K": [float(t) for t in temperatures_K],
+        "replicas": replicas,
+        "ensemble": ensemble,
+        "timestep_fs": timestep_fs,
+        "friction_per_ps": friction_per_ps,
+        "interval": interval,
+        "seed": seed,
         **(meta or {}),
-    }  # fmt: skip
+    }
     forces = None
     if labelled is not None and isinstance(potential, Potential):
         from so3lab.training import evaluate

@@ -134,9 +134,12 @@ def _per_structure(dataset: Dataset, predicted: np.ndarray, components: pd.DataF
 def _per_element(components: pd.DataFrame) -> pd.DataFrame:
     error = components["predicted"] - components["reference"]
     rows = [_row(symbol, error[components["element"] == symbol]) for symbol in components["element"].unique()]
-    return pd.DataFrame(rows).rename(columns={"quantity": "element", "mae_meV": "force_mae_meV_A"}).rename(
-        columns={"rmse_meV": "force_rmse_meV_A", "mae_kcal_mol": "force_mae_kcal_mol_A"}
-    ).rename(columns={"rmse_kcal_mol": "force_rmse_kcal_mol_A"})  # fmt: skip
+    return (
+        pd.DataFrame(rows)
+        .rename(columns={"quantity": "element", "mae_meV": "force_mae_meV_A"})
+        .rename(columns={"rmse_meV": "force_rmse_meV_A", "mae_kcal_mol": "force_mae_kcal_mol_A"})
+        .rename(columns={"rmse_kcal_mol": "force_rmse_kcal_mol_A"})
+    )
 
 
 def _summary(structures: pd.DataFrame, components: pd.DataFrame) -> pd.DataFrame:

@@ -51,8 +51,14 @@ class TrainingSettings:
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError(f"give either epochs or minutes, got epochs={self.epochs} and minutes={self.minutes}")
         for name in (
-            "epochs", "minutes", "batch_size", "learning_rate", "gradient_clip", "patience_epochs", "huber_delta",
-        ):  # fmt: skip
+            "epochs",
+            "minutes",
+            "batch_size",
+            "learning_rate",
+            "gradient_clip",
+            "patience_epochs",
+            "huber_delta",
+        ):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}")

@@ -172,9 +172,14 @@ def _write_h5md(path: Path, part: _Part) -> None:
     first = part[0]
     about = {"file": trajectory.path.name, "atoms": "all" if part.complete else chosen.tolist()}
     with TrajectoryWriter(
-        path, first, observables=observables, state_template={}, meta=trajectory.meta | {"exported_from": about},
-        precision=trajectory.positions(0).dtype.name, compress=True,
-    ) as writer:  # fmt: skip
+        path,
+        first,
+        observables=observables,
+        state_template={},
+        meta=trajectory.meta | {"exported_from": about},
+        precision=trajectory.positions(0).dtype.name,
+        compress=True,
+    ) as writer:
         for start in range(0, len(part), _BLOCK):
             rows = slice(start, start + _BLOCK)
             block: dict[str, Any] = {name: table[name].to_numpy()[rows] for name in ("step", "time_fs", *observables)}

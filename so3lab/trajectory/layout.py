@@ -307,6 +307,11 @@ def _growing(
     frames = layout.chunk_frames if shape else max(layout.chunk_frames, _SCALAR_CHUNK)
     frames = max(1, min(frames, _MAX_CHUNK_BYTES // frame_bytes))
     return file.create_dataset(
-        path, (0, *shape), dtype, maxshape=(None, *shape), chunks=(frames, *shape), fillvalue=fill,
+        path,
+        (0, *shape),
+        dtype,
+        maxshape=(None, *shape),
+        chunks=(frames, *shape),
+        fillvalue=fill,
         **(_COMPRESSION if layout.compress and shape else {}),
-    )  # fmt: skip
+    )

@@ -298,7 +298,7 @@ def test_a_run_on_a_cluster_has_all_knobs(model, tmp_path):
         ("--exchange-every 20 --temperatures-K 300 400 --ensemble nve", "--exchange-every needs --ensemble langevin"),
         ("--exchange-every 20 --temperatures-K 300 400 --cluster local", "leave out --cluster"),
     ],
-)  # fmt: skip
+)
 def test_nonsense_is_refused_with_a_sentence(words, sentence, capsys, tmp_path):
     command = ["md", "ethanol", "ethanol", "--out", str(tmp_path / "out"), "--steps", "40"]
     assert main([*command, *words.split()]) == 1

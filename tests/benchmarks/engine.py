@@ -117,9 +117,13 @@ class Worker:
             resource.setrlimit(resource.RLIMIT_DATA, (int(memory_GB * 1e9),) * 2)
 
         self._process = subprocess.Popen(
-            [python, str(program), *([variant] if variant else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env=environment, preexec_fn=confine,
-        )  # fmt: skip
+            [python, str(program), *([variant] if variant else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            preexec_fn=confine,
+        )
 
     def ask(self, **request: Any) -> dict[str, Any]:
         """The answer to one request; ``{"reason": why}`` if there is none."""

@@ -71,10 +71,13 @@ def first_frame(notebook: Notebook) -> float:
     started = time.monotonic()
     notebook.page.locator("button:has-text('Start')").first.click()
     notebook.wait_until(
-        lambda: any(view.painted > 2000 for view in notebook.canvases(".so3-viewer"))
-        and ask(notebook, "panel.live is not None and panel.live.frames() > 1"),
-        "a molecule that moves", 120,
-    )  # fmt: skip
+        lambda: (
+            any(view.painted > 2000 for view in notebook.canvases(".so3-viewer"))
+            and ask(notebook, "panel.live is not None and panel.live.frames() > 1")
+        ),
+        "a molecule that moves",
+        120,
+    )
     return time.monotonic() - started
 
 
@@ -89,9 +92,12 @@ def watched(notebook: Notebook, seconds: float) -> dict[str, float]:
         waits.append(time.monotonic() - asked)
     after, took = ask(notebook, state), time.monotonic() - started
     return {
-        "frames_per_second": (after[0] - before[0]) / took, "steps_per_second": (after[1] - before[1]) / took,
-        "one_plus_one_s": float(np.median(waits)), "one_plus_one_longest_s": max(waits), "memory_MB": after[2] / 1e6,
-    }  # fmt: skip
+        "frames_per_second": (after[0] - before[0]) / took,
+        "steps_per_second": (after[1] - before[1]) / took,
+        "one_plus_one_s": float(np.median(waits)),
+        "one_plus_one_longest_s": max(waits),
+        "memory_MB": after[2] / 1e6,
+    }
 
 
 NOTE_CHANGES = """import threading, time

@@ -71,13 +71,15 @@ def measure(model: str, counts: list[int], rounds: int) -> pd.DataFrame:
     one = float(np.median(rates[batches.index(alone)]))
     return pd.DataFrame(
         {
-            "model": model, "atoms": len(alone.atoms), "replicas": counts,
+            "model": model,
+            "atoms": len(alone.atoms),
+            "replicas": counts,
             "ms/step": [1e3 * np.median(batch.seconds_per_step) for batch in batches],
             "atom-steps/s": [np.median(rate) for rate in rates],
             "spread": [np.subtract(*np.percentile(rate, [75, 25])) / np.median(rate) for rate in rates],
             "ratio": [np.median(rate) / one for rate in rates],
         }
-    )  # fmt: skip
+    )
 
 
 def main() -> None:

@@ -74,12 +74,16 @@ def write_long_file(path: Path, frames: int) -> None:
             noise = rng.normal(size=len(index))
             writer.append(
                 {
-                    "step": 20 * index, "time_fs": 10.0 * index,
+                    "step": 20 * index,
+                    "time_fs": 10.0 * index,
                     "positions": atoms.positions + rng.normal(0, 0.1, shape),
-                    "velocities": np.zeros(shape), "forces": np.zeros(shape), "temperature": 300 + 15 * noise,
-                    "kinetic_energy": 1.6 + 0.1 * noise, "potential_energy": -26000 - 0.1 * noise,
+                    "velocities": np.zeros(shape),
+                    "forces": np.zeros(shape),
+                    "temperature": 300 + 15 * noise,
+                    "kinetic_energy": 1.6 + 0.1 * noise,
+                    "potential_energy": -26000 - 0.1 * noise,
                 }
-            )  # fmt: skip
+            )
 
 
 def scrub(notebook: Notebook, viewer: str, frames: int, moves: int) -> dict[str, float]:

@@ -25,10 +25,15 @@ def langevin(name: str, ps: float, seed: int) -> dict[str, float]:
     started = time.monotonic()
     chunks = list(
         dynamics.run(
-            potential, atoms, steps=int(1000 * ps / TIMESTEP_FS), temperature_K=TEMPERATURE_K,
-            timestep_fs=TIMESTEP_FS, interval=INTERVAL, seed=seed,
+            potential,
+            atoms,
+            steps=int(1000 * ps / TIMESTEP_FS),
+            temperature_K=TEMPERATURE_K,
+            timestep_fs=TIMESTEP_FS,
+            interval=INTERVAL,
+            seed=seed,
         )
-    )  # fmt: skip
+    )
     seconds = time.monotonic() - started
     positions = np.concatenate([chunk.positions for chunk in chunks])
     times = np.concatenate([chunk.time_fs for chunk in chunks])
@@ -45,10 +50,14 @@ def drift(name: str, ps: float = 4.0) -> float:
     """Relative drift of the total energy per ps at constant energy in float64, start at 300 K."""
     chunks = list(
         dynamics.run(
-            so3lab.load(name, "float64"), read_structure(name), steps=int(1000 * ps / TIMESTEP_FS), ensemble="nve",
-            temperature_K=300.0, timestep_fs=TIMESTEP_FS,
+            so3lab.load(name, "float64"),
+            read_structure(name),
+            steps=int(1000 * ps / TIMESTEP_FS),
+            ensemble="nve",
+            temperature_K=300.0,
+            timestep_fs=TIMESTEP_FS,
         )
-    )  # fmt: skip
+    )
     times = np.concatenate([chunk.time_fs for chunk in chunks])
     energy = np.concatenate([chunk.total_energy for chunk in chunks])
     kinetic = np.concatenate([chunk.kinetic_energy for chunk in chunks])

@@ -116,13 +116,14 @@ def compare_writers(count: int, rounds: int, folder: Path) -> pd.DataFrame:
     ours = next(iter(WRITERS))
     return pd.DataFrame(
         {
-            "writer": list(WRITERS), "frames/s": [count / took[name] for name in WRITERS],
+            "writer": list(WRITERS),
+            "frames/s": [count / took[name] for name in WRITERS],
             "time, ratio to ours": [took[name] / took[ours] for name in WRITERS],
             "bytes/frame": [size[name] / count for name in WRITERS],
             "size, ratio to ours": [size[name] / size[ours] for name in WRITERS],
             "spread": [spread[name] for name in WRITERS],
         }
-    )  # fmt: skip
+    )
 
 
 def _written() -> tuple[str, ...]:
@@ -174,14 +175,17 @@ def cost_beside_simulation(rounds: int, folder: Path) -> pd.DataFrame:
         raise RuntimeError("nothing was written: the run no longer uses the writer that is timed here")
     off, on = np.array(per_step["off"]), np.array(per_step["on"])
     return pd.DataFrame(
-        [{
-            "ms/step without": np.median(off), "ms/step with": np.median(on),
-            "overhead of medians %": 100 * (np.median(on) / np.median(off) - 1),
-            "median of paired overheads %": 100 * np.median(on / off - 1),
-            "time in the writer %": 100 * TimedWriter.seconds / running,
-            "spread of pairs %": 100 * np.subtract(*np.percentile(on / off, [75, 25])),
-        }]
-    )  # fmt: skip
+        [
+            {
+                "ms/step without": np.median(off),
+                "ms/step with": np.median(on),
+                "overhead of medians %": 100 * (np.median(on) / np.median(off) - 1),
+                "median of paired overheads %": 100 * np.median(on / off - 1),
+                "time in the writer %": 100 * TimedWriter.seconds / running,
+                "spread of pairs %": 100 * np.subtract(*np.percentile(on / off, [75, 25])),
+            }
+        ]
+    )
 
 
 READ = """

@@ -57,8 +57,9 @@ def colour_by(notebook, name: str, unit: str) -> float:
     notebook.page.get_by_label("colour by").first.select_option(name)
     notebook.wait_until(
         lambda: scale.is_visible() and "waiting" not in (words := scale.inner_text()) and f"{name}{unit}" in words,
-        f"colours by {name}", seconds=120,
-    )  # fmt: skip
+        f"colours by {name}",
+        seconds=120,
+    )
     seconds = time.monotonic() - began
     first = shown(notebook)
     notebook.wait_until(lambda: shown(notebook) != first, f"{name} that follows the atoms")
@@ -142,9 +143,9 @@ def test_charges_and_attention_of_so3lr_arrive_soon(acetate):
     acetate.wait_until(lambda: hues(acetate)["red"] < FEW, "no atom in the colour of its element")
     charges = np.array(shown(acetate))
     assert abs(charges.sum() + 1) < 1e-3
-    symbols = json.loads(acetate.answer(
-        "import json; print(json.dumps(panel.live.replicas.structures[0].get_chemical_symbols()))"
-    ))  # fmt: skip
+    symbols = json.loads(
+        acetate.answer("import json; print(json.dumps(panel.live.replicas.structures[0].get_chemical_symbols()))")
+    )
     assert max(q for q, symbol in zip(charges, symbols, strict=True) if symbol == "O") < -0.2
     acetate.picture("colours-charge", ".so3-stage")
     for name, unit in (("attention", ""), ("atomic energy", " (eV)")):

@@ -26,6 +26,7 @@ def test_a_picture_stays_where_the_kernel_has_gone(lab, browser, tmp_path):
         notebook.page.reload()
         notebook.wait_until(
             lambda: any(still["seen"] and still["wide"] > 200 for still in notebook.page.evaluate(STILLS)),
-            "the picture in place of the molecule", 60,
-        )  # fmt: skip
+            "the picture in place of the molecule",
+            60,
+        )
         notebook.picture("still_without_kernel")

@@ -89,9 +89,11 @@ def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
     words = notebook.page.locator(".so3-picked").first
     upper_left, upper_right, lower_left, lower_right = 0, 1, 2, 3
     for quarter, picked, shown in (
-        (upper_right, "[0]", "C0: at "), (upper_left, "[0, 1]", "C0 – N1: 8.000 Å"),
-        (lower_left, "[0, 1, 2]", "C0 – N1 – O2: 90.0°"), (lower_right, "[0, 1, 2, 3]", "C0 – N1 – O2 – S3: "),
-    ):  # fmt: skip
+        (upper_right, "[0]", "C0: at "),
+        (upper_left, "[0, 1]", "C0 – N1: 8.000 Å"),
+        (lower_left, "[0, 1, 2]", "C0 – N1 – O2: 90.0°"),
+        (lower_right, "[0, 1, 2, 3]", "C0 – N1 – O2 – S3: "),
+    ):
         click_atoms(notebook, quarter)
         becomes(notebook, "viewer.picked", picked)
         notebook.wait_until(lambda shown=shown: shown in words.inner_text(), shown)

@@ -278,8 +278,9 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
     output = capsys.readouterr()
     rows = json.loads(output.out)["replicas"]
     assert [(row["replica"], row["seed"], row["T (K)"], row["frames"]) for row in rows] == [
-        ("replica_0000.h5", 5, 200.0, 11), ("replica_0001.h5", 6, 300.0, 11)
-    ]  # fmt: skip
+        ("replica_0000.h5", 5, 200.0, 11),
+        ("replica_0001.h5", 6, 300.0, 11),
+    ]
     assert "2 of 2 replicas complete" in output.err
     for number, temperature_K in enumerate((200.0, 300.0)):
         straight = RunSpec(

@@ -72,9 +72,14 @@ def test_atoms_and_back_is_the_same_set():
 def test_cells_and_periodicity_reach_the_atoms():
     copper = bulk("Cu", cubic=True)
     dataset = Dataset.from_arrays(
-        "cu", copper.numbers, copper.positions[None], np.array([-4.0]), np.ones((1, 4, 3)),
-        cells=np.asarray(copper.cell)[None], pbc=np.ones((1, 3), bool),
-    )  # fmt: skip
+        "cu",
+        copper.numbers,
+        copper.positions[None],
+        np.array([-4.0]),
+        np.ones((1, 4, 3)),
+        cells=np.asarray(copper.cell)[None],
+        pbc=np.ones((1, 3), bool),
+    )
     assert dataset[0].pbc.all()
     np.testing.assert_array_equal(dataset[0].cell, copper.cell)
 
@@ -195,8 +200,10 @@ def test_energy_shifts_do_not_depend_on_the_order_of_atoms():
     flipped = Dataset(
         "flipped",
         tuple(z[::-1] if i % 2 else z for i, z in enumerate(dataset.numbers)),
-        dataset.positions, dataset.energies, dataset.forces,
-    )  # fmt: skip
+        dataset.positions,
+        dataset.energies,
+        dataset.forces,
+    )
     assert datasets.energy_shifts(flipped) == pytest.approx(datasets.energy_shifts(dataset))
 
 

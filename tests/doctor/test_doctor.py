@@ -356,11 +356,15 @@ def test_kept_memory_is_not_faulted_in_again():
         mode: int(
             subprocess.run(
                 [sys.executable, "-c", FAULTS, mode],
-                capture_output=True, text=True, check=True, env=environment, cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+                env=environment,
+                cwd=ROOT,
             ).stdout
         )
         for mode in ("keep", "notebook", "not")
-    }  # fmt: skip
+    }
     assert faults["keep"] < 100
     assert faults["notebook"] < 100
     assert faults["not"] > 50_000

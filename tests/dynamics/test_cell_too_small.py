@@ -50,11 +50,7 @@ def test_a_cell_that_gets_too_small_under_pressure_ends_the_run_and_keeps_the_fr
         r"measured 9\.\d+ Å along its \w+ vector.*larger cell.*lower pressure_GPa"
     )
     with pytest.raises(SimulationError, match=sentence) as failure:
-        list(
-            run(
-                ARGON, crystal, steps=5000, ensemble=ensemble, control=control, interval=2, out=out, limits=limits
-            )
-        )  # fmt: skip
+        list(run(ARGON, crystal, steps=5000, ensemble=ensemble, control=control, interval=2, out=out, limits=limits))
     with Trajectory(out) as kept:
         step = int(str(failure.value).partition("at step ")[2].partition(",")[0])
         assert 4 < step < 5000
@@ -69,9 +65,14 @@ def test_a_replica_whose_cell_gets_too_small_stays_behind(crystal):
     larger.positions *= 1.5
     control = Control(60.0, **SQUEEZED)
     chunks = run_replicas(
-        ARGON, [crystal, larger], steps=60, ensemble="npt", control=control, interval=2,
+        ARGON,
+        [crystal, larger],
+        steps=60,
+        ensemble="npt",
+        control=control,
+        interval=2,
         limits=Limits(energy_jump=None, heat=None),
-    )  # fmt: skip
+    )
     steps: list[list[int]] = [[], []]
     for of_all in chunks:
         for kept, chunk in zip(steps, of_all, strict=True):

@@ -167,9 +167,14 @@ def test_conserved_energy_does_not_drift(ensemble, dtype):
     field, _, sigma = truncated_lennard_jones(dtype)
     atoms = bulk("Ar", "fcc", a=1.6 * sigma, cubic=True).repeat(2)
     control = Control(
-        60.0, timestep_fs=5.0, friction_per_ps=5, thermostat_fs=200, pressure_GPa=0.05, barostat_fs=500,
+        60.0,
+        timestep_fs=5.0,
+        friction_per_ps=5,
+        thermostat_fs=200,
+        pressure_GPa=0.05,
+        barostat_fs=500,
         compressibility_per_GPa=1.0,
-    )  # fmt: skip
+    )
     chunks = [some[0] for some in sample(Replicas(field, [atoms], ensemble=ensemble, control=control), 3, 20)]
     time_fs, conserved, kinetic = (
         np.concatenate([getattr(chunk, name) for chunk in chunks])
@@ -188,9 +193,13 @@ def test_ideal_gas_at_constant_pressure_has_its_distribution_of_volumes(ensemble
     unit = units.kB * temperature_K / (pressure_GPa * units.GPa)
     atoms = ase.Atoms(f"Ar{count}", np.random.default_rng(0).uniform(0, 7, (count, 3)), cell=[7.5] * 3, pbc=True)
     control = Control(
-        temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
+        temperature_K,
+        timestep_fs=2.0,
+        pressure_GPa=pressure_GPa,
+        thermostat_fs=50,
+        barostat_fs=100,
         compressibility_per_GPa=10.0,
-    )  # fmt: skip
+    )
     gas = EnergyModel(nothing, (), 0.05, "float64")
     replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
     chunks = sample(replicas, 4, 20, discard=1)
@@ -213,9 +222,14 @@ def test_a_pair_that_is_held_together_counts_as_one_particle_for_the_pressure(en
     places[1] = places[0] + [1.5, 0, 0]
     atoms = ase.Atoms(f"Ar{count}", places, cell=[7.5] * 3, pbc=True)
     control = Control(
-        temperature_K, timestep_fs=2.0, pressure_GPa=pressure_GPa, thermostat_fs=50, barostat_fs=100,
-        compressibility_per_GPa=10.0, biases=[Restraint((0, 1), 1.5, 5.0)],
-    )  # fmt: skip
+        temperature_K,
+        timestep_fs=2.0,
+        pressure_GPa=pressure_GPa,
+        thermostat_fs=50,
+        barostat_fs=100,
+        compressibility_per_GPa=10.0,
+        biases=[Restraint((0, 1), 1.5, 5.0)],
+    )
     gas = EnergyModel(nothing, (), 0.05, "float64")
     replicas = Replicas(gas, [atoms] * 150, ensemble=ensemble, control=control)
     # A gas lets a flexible cell become as oblique as it likes; the few that overdo it stop, and are left out.
@@ -240,9 +254,13 @@ def test_lennard_jones_fluid_at_a_published_state_point():
     tail = 16 / 3 * np.pi * density**2 * (2 / 3 / 3**9 - 1 / 3**3)  # pressure of pairs beyond 3 σ
     pressure_GPa = (0.5536 - tail) * epsilon / sigma**3 / units.GPa
     control = Control(
-        3 * temperature_K, timestep_fs=10.0, pressure_GPa=pressure_GPa, thermostat_fs=500, barostat_fs=2000,
+        3 * temperature_K,
+        timestep_fs=10.0,
+        pressure_GPa=pressure_GPa,
+        thermostat_fs=500,
+        barostat_fs=2000,
         compressibility_per_GPa=2.0,
-    )  # fmt: skip
+    )
     replicas = Replicas(field, [atoms], ensemble="npt", control=control)
     replicas.advance(20, 20)  # melt it
     control.temperature_K = temperature_K

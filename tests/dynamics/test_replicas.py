@@ -191,9 +191,15 @@ def test_replica_exchange_finds_the_populations_that_plain_dynamics_miss():
     seen = np.concatenate(seen)
     assert np.mean(seen < 2.25) == pytest.approx(near, abs=0.12)
     for some in run_replicas(
-        field, structures[:6], steps=20_000, temperatures_K=300.0, timestep_fs=2.0, friction_per_ps=5, interval=50,
+        field,
+        structures[:6],
+        steps=20_000,
+        temperatures_K=300.0,
+        timestep_fs=2.0,
+        friction_per_ps=5,
+        interval=50,
         limits=FREE,
-    ):  # fmt: skip
+    ):
         plain += [np.linalg.norm(c.positions[:, 1] - c.positions[:, 0], axis=1) for c in some]
     assert np.mean(np.concatenate(plain) < 2.25) > 0.95 > near + 0.2  # it never leaves the well where it began
     report = counts[0].report()
@@ -221,9 +227,13 @@ def test_stopped_between_two_files_a_batch_goes_on_exactly(potential, tmp_path, 
     """A kill after some files have their frames and before the first one has its state."""
     structures = [molecule("H2O"), molecule("CH3OH")]
     options = {
-        "steps": 200, "interval": 10, "temperatures_K": (300.0, 400.0), "exchange_every": 20, "limits": FREE,
+        "steps": 200,
+        "interval": 10,
+        "temperatures_K": (300.0, 400.0),
+        "exchange_every": 20,
+        "limits": FREE,
         "seconds_per_chunk": 0.02,
-    }  # fmt: skip
+    }
     structures = [molecule("H2O"), molecule("H2O")]
     list(run_replicas(potential, structures, out=tmp_path / "straight", **options))
     some = run_replicas(potential, structures, out=tmp_path / "stopped", **options)

@@ -123,11 +123,7 @@ def test_blow_up_stops_with_a_sentence_and_keeps_the_good_frames(tmp_path):
     field = EnergyModel(explosive, (), 50.0, "float64")
     out = tmp_path / "run.h5"
     with pytest.raises(SimulationError, match=r"blew up.*step \d+.*Try a time step below 0.01 fs"):
-        list(
-            run(
-                field, atoms, steps=5000, ensemble="nve", timestep_fs=0.01, interval=1, out=out
-            )
-        )  # fmt: skip
+        list(run(field, atoms, steps=5000, ensemble="nve", timestep_fs=0.01, interval=1, out=out))
     with Trajectory(out) as kept:
         assert len(kept) > 1
         assert np.isfinite(kept.positions()).all()
@@ -169,9 +165,15 @@ def test_knobs_that_were_turned_stay_turned(potential, ethanol, tmp_path):
     def turned(steps: int, out: str, resume: bool = False):
         control, finals = Control(300.0, 0.5), (900.0, 0.25, [Pull((0, 2), 0.3)])
         for chunk in run(
-            potential, ethanol, steps=steps, interval=10, control=control, out=tmp_path / out, resume=resume,
+            potential,
+            ethanol,
+            steps=steps,
+            interval=10,
+            control=control,
+            out=tmp_path / out,
+            resume=resume,
             seconds_per_chunk=1e-9,
-        ):  # fmt: skip
+        ):
             if not resume and chunk.step[-1] == 20:
                 control.temperature_K, control.timestep_fs, control.biases = finals
         return control

@@ -17,9 +17,13 @@ from so3lab.machine.compilation import on_device
 
 FREE = Limits(None, None, None)
 EVERYTHING = (
-    Restraint((0, 1), 1.4, 5.0), Restraint((0, 1, 2), 100.0, 2.0), Restraint((4, 0, 1, 2), 170.0, 1.0),
-    Pull((3, 5), 0.3), Pull((2,), (0.1, -0.2, 0.3)), SphericalWall(1.5, 2.0),
-)  # fmt: skip
+    Restraint((0, 1), 1.4, 5.0),
+    Restraint((0, 1, 2), 100.0, 2.0),
+    Restraint((4, 0, 1, 2), 170.0, 1.0),
+    Pull((3, 5), 0.3),
+    Pull((2,), (0.1, -0.2, 0.3)),
+    SphericalWall(1.5, 2.0),
+)
 
 
 def energy_of(biases, atoms, bias_capacity=BiasCapacity()):  # noqa: B008

@@ -32,9 +32,14 @@ def evaluated(potential: Potential, atoms, parameters, with_classes: bool = True
 
 def random_potential(basis="bernstein", cutoff_function="phys", dtype="float64", **changes) -> Potential:
     settings = preset(
-        "tiny", radial_basis=basis, cutoff_function=cutoff_function, num_radial=12, cutoff=4.5, mean_neighbors=8.0,
+        "tiny",
+        radial_basis=basis,
+        cutoff_function=cutoff_function,
+        num_radial=12,
+        cutoff=4.5,
+        mean_neighbors=8.0,
         **changes,
-    )  # fmt: skip
+    )
     return Potential.initial(settings, seed=5, dtype=dtype)
 
 
@@ -109,7 +114,7 @@ def test_a_basis_that_is_not_smooth_enough_is_not_used(ethanol):
     """A hundred sine waves do not fit into the polynomials: the network stays as it is, and says so."""
     settings = ModelSettings(
         num_features=8, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=8.0, radial_basis="bessel", num_radial=100
-    )  # fmt: skip
+    )
     potential = Potential.initial(settings, seed=1)
     assert not potential.uses_compressed_filters
     assert potential.energy_model.parameters is potential.parameters

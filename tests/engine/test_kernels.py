@@ -29,7 +29,9 @@ VARIANTS = {
     "other heads": {"num_heads": 2, "degrees": (1, 3)},
     "one degree": {"num_heads": 8, "degrees": (2,), "cutoff_function": "cosine"},
     "everything after the attention": {
-        "layer_normalization": (True, True), "residual_mlp": (True, True), "cutoff_function": "polynomial",
+        "layer_normalization": (True, True),
+        "residual_mlp": (True, True),
+        "cutoff_function": "polynomial",
     },
     "nothing after the attention": {"residual_mlp": (False, False), "cutoff_function": "exponential"},
     "as in mlff v0.3": {"layer_form": "v0.3", "residual_mlp": (False, False), "normalization": "sqrt_width"},
@@ -37,7 +39,7 @@ VARIANTS = {
     "far pairs that end": {**LONG_RANGE, "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
     "charges that end": {**LONG_RANGE, "electrostatics": "wolf", "long_range_cutoff": 3.5, "dispersion_damping": 1.5},
     "charges that end in cells": {**LONG_RANGE, "electrostatics": "compat"},
-}  # fmt: skip
+}
 
 pytestmark = pytest.mark.skipif(c_compiler.compiler() is None, reason="there is no C compiler")
 
@@ -148,9 +150,8 @@ def test_positions_that_are_no_numbers_give_energies_that_are_none():
     potential, atoms = potential_of(**LONG_RANGE), molecule("CH3CH2OH")
     fit = fit_of(potential)
     graph = with_long_range(
-        build_graph([atoms], potential.settings.cutoff, dtype="float64"), [atoms],
-        long_range_needs(potential.settings),
-    )  # fmt: skip
+        build_graph([atoms], potential.settings.cutoff, dtype="float64"), [atoms], long_range_needs(potential.settings)
+    )
     graph.positions[3] = np.nan
     with precision("float64"):
         parameters = FastParameters(potential.parameters, fit.filters)

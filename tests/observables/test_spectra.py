@@ -90,9 +90,13 @@ def test_power_of_noise_is_its_mean_square(frames, zero_padding):
     noise = 3.0 * np.random.default_rng(0).normal(size=(frames, 4)) + 1.0
     nyquist = observables.nyquist_per_cm(2.0)
     table = observables.power_spectrum(
-        noise, 2.0 * np.arange(frames), window="boxcar", zero_padding=zero_padding,
-        resolution_per_cm=2 * nyquist / frames, highest_per_cm=nyquist,
-    )  # fmt: skip
+        noise,
+        2.0 * np.arange(frames),
+        window="boxcar",
+        zero_padding=zero_padding,
+        resolution_per_cm=2 * nyquist / frames,
+        highest_per_cm=nyquist,
+    )
     assert integral(table) == pytest.approx(np.sum(noise**2) / frames, rel=1e-9)
 
 

@@ -104,10 +104,13 @@ def test_interval_of_none_some_and_all_is_that_of_wilson():
 def test_means_carry_twice_their_standard_error():
     rows = pd.DataFrame(
         {
-            "temperature_K": 300.0, "unstable_at_ps": [np.nan, 2.0, 4.0, np.nan], "stable_ps": [10.0, 2.0, 4.0, 10.0],
-            "largest_deviation_A": [0.1, 0.6, 0.7, 0.2], "h_error": [0.1, 0.2, np.nan, 0.3],
+            "temperature_K": 300.0,
+            "unstable_at_ps": [np.nan, 2.0, 4.0, np.nan],
+            "stable_ps": [10.0, 2.0, 4.0, 10.0],
+            "largest_deviation_A": [0.1, 0.6, 0.7, 0.2],
+            "h_error": [0.1, 0.2, np.nan, 0.3],
         }
-    )  # fmt: skip
+    )
     (row,) = by_temperature(rows).to_dict("records")
     assert (row["survived"], row["fraction_survived"], row["largest_deviation_A"]) == (2, 0.5, 0.7)
     assert row["stable_ps"] == pytest.approx(6.5)

@@ -11,9 +11,12 @@ import numpy as np
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 FOLDER = SHARED / "reference" / "mlff"
 CASES = {
-    "base": "mlff_v1_random_thorben.npz", "full": "mlff_v1_random_thorben.npz", "expo": "mlff_v1_random_thorben.npz",
-    "physics": "mlff_v1_random_kab.npz", "zbl": "mlff_v1_random_kab.npz",
-}  # fmt: skip
+    "base": "mlff_v1_random_thorben.npz",
+    "full": "mlff_v1_random_thorben.npz",
+    "expo": "mlff_v1_random_thorben.npz",
+    "physics": "mlff_v1_random_kab.npz",
+    "zbl": "mlff_v1_random_kab.npz",
+}
 """Networks of mlff v1.0 and the files that hold them."""
 V03 = "mlff_v03_random.npz"
 INCONSISTENT = {"full": ("ethanol",), "physics": ("ethanol",)}
@@ -52,15 +55,20 @@ def hyperparameters_v03(case: str) -> dict[str, Any]:
     stored = options(V03, case)
     features, layer = stored["F"], dict(stored["so3krates_layer_kwargs"])
     geometry = stored["geometry_embed_kwargs"] | {
-        "radial_basis_function": "phys", "radial_cutoff_fn": "cosine_cutoff_fn", "sphc": True,
-        "sphc_normalization": None, "solid_harmonic": False, "mic": False,
-    }  # fmt: skip
+        "radial_basis_function": "phys",
+        "radial_cutoff_fn": "cosine_cutoff_fn",
+        "sphc": True,
+        "sphc_normalization": None,
+        "solid_harmonic": False,
+        "mic": False,
+    }
     for block in ("fb", "gb"):
         layer |= {
-            f"{block}_filter": "radial_spherical", f"{block}_attention": "conv_att",
+            f"{block}_filter": "radial_spherical",
+            f"{block}_attention": "conv_att",
             f"{block}_rad_filter_features": [features, features],
             f"{block}_sph_filter_features": [features // 4, features],
-        }  # fmt: skip
+        }
     energy = {"per_atom_scale": None, "per_atom_shift": None, "output_convention": "per_structure"}
     stack = {
         "geometry_embeddings": [{"geometry_embed": geometry}],

@@ -14,9 +14,8 @@ def reference(frames=12):
     rng = np.random.default_rng(0)
     positions = ETHANOL.positions + 0.02 * rng.normal(size=(frames, 9, 3))
     return Dataset.from_arrays(
-        "ethanol", ETHANOL.numbers, positions, -4209.6 + 0.2 * rng.normal(size=frames),
-        rng.normal(size=positions.shape),
-    )  # fmt: skip
+        "ethanol", ETHANOL.numbers, positions, -4209.6 + 0.2 * rng.normal(size=frames), rng.normal(size=positions.shape)
+    )
 
 
 def md17_arrays(energy=1.0, length=1.0, **extra):

@@ -56,8 +56,12 @@ def settings_and_parameters() -> tuple[ModelSettings, dict[str, np.ndarray]]:
 
 def port_attributes(**changes) -> dict:
     """Attributes of the small network in the PyTorch port."""
-    renamed = {"cutoff": "r_max", "cutoff_fn": "cutoff_fn_name", "activation_fn": "activation_fn_name",
-               "energy_activation_fn": "energy_activation_fn_name"}  # fmt: skip
+    renamed = {
+        "cutoff": "r_max",
+        "cutoff_fn": "cutoff_fn_name",
+        "activation_fn": "activation_fn_name",
+        "energy_activation_fn": "energy_activation_fn_name",
+    }
     attributes = {renamed.get(name, name): value for name, value in MODEL.items()}
     return attributes | {
         "avg_num_neighbors": 5.5, "num_elements": 118, "final_mlp_layers": 2, "initialize_ev_to_zeros": True,

@@ -133,9 +133,12 @@ def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
     """Batches of padded molecules hold the same far pairs as single structures."""
     small = labelled(8, "H2O")
     mixed = datasets.Dataset(
-        "mixed", small.numbers + data[1].numbers, small.positions + data[1].positions,
-        np.concatenate([small.energies, data[1].energies]), small.forces + data[1].forces,
-    )  # fmt: skip
+        "mixed",
+        small.numbers + data[1].numbers,
+        small.positions + data[1].positions,
+        np.concatenate([small.energies, data[1].energies]),
+        small.forces + data[1].forces,
+    )
     last = list(train(mixed, mixed, LONG_RANGE, TrainingSettings(epochs=2, batch_size=4)))[-1]
     tables = evaluate(last.best, mixed)
     for frame in (0, len(mixed) - 1):
@@ -157,9 +160,14 @@ def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predict
         cells.append(np.array(atoms.cell))
         periodic.append([number != 2] * 3)
     data = datasets.Dataset(
-        "cells", tuple(numbers), tuple(positions), generator.normal(size=count),
-        tuple(generator.normal(size=(3, 3)) for _ in range(count)), cells=np.array(cells), pbc=np.array(periodic),
-    )  # fmt: skip
+        "cells",
+        tuple(numbers),
+        tuple(positions),
+        generator.normal(size=count),
+        tuple(generator.normal(size=(3, 3)) for _ in range(count)),
+        cells=np.array(cells),
+        pbc=np.array(periodic),
+    )
     settings = TrainingSettings(epochs=2, batch_size=2)
     last = list(train(data, data.select([0]), LONG_RANGE, settings, dtype="float64"))[-1]
     found = evaluate(last.best, data)
@@ -255,9 +263,12 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
 def test_mixed_sizes_train_in_one_program():
     small, large = labelled(12, "H2O"), labelled(12, "CH3CH2OH")
     mixed = datasets.Dataset(
-        "mixed", small.numbers + large.numbers, small.positions + large.positions,
-        np.concatenate([small.energies, large.energies]), small.forces + large.forces,
-    )  # fmt: skip
+        "mixed",
+        small.numbers + large.numbers,
+        small.positions + large.positions,
+        np.concatenate([small.energies, large.energies]),
+        small.forces + large.forces,
+    )
     last = list(train(mixed, mixed, TINY, TrainingSettings(epochs=3, batch_size=4)))[-1]
     alone = evaluate(last.best, small).structures["predicted_energy"]
     together = evaluate(last.best, mixed).structures["predicted_energy"][:12]

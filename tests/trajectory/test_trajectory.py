@@ -260,7 +260,7 @@ def test_chosen_atoms_keep_the_order_in_which_they_were_given(tmp_path):
         (np.array([0.5]), TypeError, "integer indices or truth values, got values of type float64"),
         (np.array([[0, 1]]), ValueError, "a list of indices or a mask"),
     ],
-)  # fmt: skip
+)
 def test_wrong_choices_of_atoms_are_refused(tmp_path, selection, error, sentence):
     path = write(tmp_path / "run.h5", 2)
     with pytest.raises(error, match=sentence):

@@ -13,8 +13,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7A7F87",
-)  # fmt: skip
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#7A7F87",
+)
 PALETTE = (BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, GREY)
 INK = "#7A7F87"
 """Text and axes: contrast 4:1 on white and 4.5:1 on #111111."""
@@ -23,16 +29,17 @@ FAINT = "rgba(128, 134, 142, 0.22)"
 DENSITY_SCALE = ((0.0, "#3b528b"), (0.35, "#21918c"), (0.7, "#5ec962"), (1.0, "#d8e219"))
 """Counts: viridis without its darkest end, which would vanish on a dark page."""
 SIGNED_SCALE = (
-    (0.0, "#B24A00"), (0.25, "#E69F00"), (0.5, "rgba(128, 134, 142, 0.10)"), (0.75, "#56B4E9"),
+    (0.0, "#B24A00"),
+    (0.25, "#E69F00"),
+    (0.5, "rgba(128, 134, 142, 0.10)"),
+    (0.75, "#56B4E9"),
     (1.0, "#00598C"),
-)  # fmt: skip
+)
 """Signed numbers: orange below zero, almost nothing at zero, blue above."""
 SIGNED_COLOURS = ("#B24A00", "#E69F00", "#D5D9DE", "#56B4E9", "#00598C")
 """The same for surfaces, which cannot be transparent."""
 
-_ELEMENT_COLOURS = {
-    "H": SKY, "C": GREY, "N": BLUE, "O": VERMILLION, "S": ORANGE, "P": PURPLE, "F": GREEN, "Cl": GREEN,
-}  # fmt: skip
+_ELEMENT_COLOURS = {"H": SKY, "C": GREY, "N": BLUE, "O": VERMILLION, "S": ORANGE, "P": PURPLE, "F": GREEN, "Cl": GREEN}
 
 _PLAIN_UNITS = {
     "temperature": "K",
@@ -79,8 +86,14 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": INK},
         "title": {
-            "x": 0, "xref": "paper", "xanchor": "left", "y": 0.97, "yref": "container", "yanchor": "top",
-            "font": {"size": 16}, "subtitle": {"font": {"size": 12.5}},
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "y": 0.97,
+            "yref": "container",
+            "yanchor": "top",
+            "font": {"size": 16},
+            "subtitle": {"font": {"size": 12.5}},
         },
         "margin": {"l": 70, "r": 24, "t": 60, "b": 56},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": BLUE},
@@ -89,7 +102,7 @@ TEMPLATE = go.layout.Template(
         "xaxis": _AXIS,
         "yaxis": _AXIS,
     }
-)  # fmt: skip
+)
 
 
 def styled(figure: go.Figure, title: str = "", subtitle: str = "", height: int = 380) -> go.Figure:

@@ -63,4 +63,4 @@ __all__ = [
     "thermal_velocities",
     "velocity_verlet",
     "without_overall_motion",
-]  # fmt: skip
+]

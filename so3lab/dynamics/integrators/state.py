@@ -112,9 +112,13 @@ def particles_of(
         inverse = np.where(held, 0.0, inverse)
     real, whole = (lambda x: on_device(x, dtype or float)), (lambda x: on_device(x, np.int32))
     return Particles(
-        real(masses), real(inverse[:, None]), whole(index), whole(members), whole(index * largest + places),
+        real(masses),
+        real(inverse[:, None]),
+        whole(index),
+        whole(members),
+        whole(index * largest + places),
         real(degrees_of_freedom),
-    )  # fmt: skip
+    )
 
 
 Integrator = Callable[[MDState, StepParameters], MDState]
@@ -129,11 +133,16 @@ def finished(
     cells = state.cells if cells is None else cells
     found = force_fn(positions, cells)
     return state._replace(
-        positions=positions, velocities=velocities + 0.5 * timestep * particles.inverse_masses * found.forces,
-        forces=found.forces, energy=found.energy, bias=found.bias, step=state.step + 1,
+        positions=positions,
+        velocities=velocities + 0.5 * timestep * particles.inverse_masses * found.forces,
+        forces=found.forces,
+        energy=found.energy,
+        bias=found.bias,
+        step=state.step + 1,
         pair_list_flags=found.pair_list_flags,
-        cells=cells, virial=found.virial,
-    )  # fmt: skip
+        cells=cells,
+        virial=found.virial,
+    )
 
 
 def kinetic_energies(velocities: Float[Array, "atoms 3"], particles: Particles) -> Float[Array, " structures"]:

@@ -27,9 +27,12 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 logging.disable(logging.WARNING)
 ELEMENTS = (1, 6, 7, 8, 9, 15, 16, 17, 35, 53)
 ABOUT = DatasetInfo(
-    atomic_energies_map=dict.fromkeys(ELEMENTS, 0.0), graph_cutoff_angstrom=5.0, avg_num_neighbors=20.0,
-    avg_r_min_angstrom=1.0, scaling_stdev=0.01,
-)  # fmt: skip
+    atomic_energies_map=dict.fromkeys(ELEMENTS, 0.0),
+    graph_cutoff_angstrom=5.0,
+    avg_num_neighbors=20.0,
+    avg_r_min_angstrom=1.0,
+    scaling_stdev=0.01,
+)
 NETWORKS = {
     "mace": (Mace, {"num_layers": 2, "num_channels": 128, "l_max": 3, "node_symmetry": 1, "correlation": 3}),
     "visnet": (Visnet, {"num_layers": 4, "num_channels": 128, "l_max": 2, "num_heads": 8}),
@@ -73,9 +76,12 @@ def simulation(structures, count):
     for atoms in moving:
         MaxwellBoltzmannDistribution(atoms, temperature_K=100.0)
     config = JaxMDSimulationEngine.Config(
-        md_integrator=MDIntegrator.NVE_VELOCITY_VERLET, num_steps=count, num_episodes=1, snapshot_interval=count,
+        md_integrator=MDIntegrator.NVE_VELOCITY_VERLET,
+        num_steps=count,
+        num_episodes=1,
+        snapshot_interval=count,
         timestep_fs=0.25,
-    )  # fmt: skip
+    )
     return JaxMDSimulationEngine(moving if len(moving) > 1 else moving[0], FIELD, config)
 
 

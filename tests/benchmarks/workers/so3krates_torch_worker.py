@@ -20,10 +20,12 @@ def prepare(structures):
         rows = [
             port.So3Data.from_config(
                 port.config_from_atoms(atoms, key_specification=CALCULATOR.key_specification),
-                z_table=CALCULATOR.z_table, cutoff=CALCULATOR.r_max, cutoff_lr=CALCULATOR.r_max_lr,
+                z_table=CALCULATOR.z_table,
+                cutoff=CALCULATOR.r_max,
+                cutoff_lr=CALCULATOR.r_max_lr,
             )
             for atoms in structures
-        ]  # fmt: skip
+        ]
         batch = next(iter(port.torch_geometric.dataloader.DataLoader(rows, batch_size=len(rows)))).to(torch_device())
 
     def call():

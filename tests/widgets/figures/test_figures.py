@@ -40,8 +40,12 @@ def run() -> pd.DataFrame:
 def weights() -> pd.DataFrame:
     rows = [
         (layer, head, i, j, (i - j) * 0.1)
-        for layer in range(2) for head in range(3) for i in range(4) for j in range(4) if i != j
-    ]  # fmt: skip
+        for layer in range(2)
+        for head in range(3)
+        for i in range(4)
+        for j in range(4)
+        if i != j
+    ]
     return pd.DataFrame(rows, columns=["layer", "head_or_degree", "receiver", "sender", "weight"])
 
 

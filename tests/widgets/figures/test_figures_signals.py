@@ -59,10 +59,16 @@ def test_displacement_is_drawn_to_half_the_run_with_the_line_that_was_fitted():
     table = pd.DataFrame({"lag_fs": 100.0 * np.arange(101), "msd_A2": 6 * 0.23 * 0.1 * np.arange(101) + 0.5})
     fit = pd.DataFrame(
         {
-            "diffusion_A2_per_ps": [0.23], "error_A2_per_ps": [0.021], "diffusion_cm2_per_s": [2.3e-5],
-            "error_cm2_per_s": [2.1e-6], "intercept_A2": [0.5], "from_fs": [1000.0], "to_fs": [2000.0], "blocks": [5],
+            "diffusion_A2_per_ps": [0.23],
+            "error_A2_per_ps": [0.021],
+            "diffusion_cm2_per_s": [2.3e-5],
+            "error_cm2_per_s": [2.1e-6],
+            "intercept_A2": [0.5],
+            "from_fs": [1000.0],
+            "to_fs": [2000.0],
+            "blocks": [5],
         }
-    )  # fmt: skip
+    )
     curve, line, fitted = figures.mean_squared_displacement(table, fit).data
     assert curve.x.max() == pytest.approx(5.0)
     np.testing.assert_allclose(line.y, [0.5, 0.5 + 6 * 0.23 * 5.0])

@@ -41,10 +41,12 @@ def test_survival_carries_its_intervals(replicas):
 def test_deviations_are_one_line_per_run_under_the_limit():
     table = pd.DataFrame(
         {
-            "replica": np.repeat([0, 1, 2], 5), "temperature_K": np.repeat([300.0, 500.0, 500.0], 5),
-            "time_ps": np.tile(np.arange(5.0), 3), "largest_deviation_A": np.linspace(0.0, 0.28, 15),
+            "replica": np.repeat([0, 1, 2], 5),
+            "temperature_K": np.repeat([300.0, 500.0, 500.0], 5),
+            "time_ps": np.tile(np.arange(5.0), 3),
+            "largest_deviation_A": np.linspace(0.0, 0.28, 15),
         }
-    )  # fmt: skip
+    )
     figure = figures.largest_deviation(table)
     assert [trace.name for trace in figure.data] == ["300 K", "500 K", "500 K"]
     assert [trace.showlegend for trace in figure.data] == [True, True, False]

@@ -60,9 +60,7 @@ DRAWN = {
         observables.end_to_end_distance(FRAMES, 0, 2, TIME_FS), "end_to_end_distance_A"
     ),
     "internal_coordinates": lambda: figures.internal_coordinates(
-        observables.internal_coordinates(
-            FRAMES, {"C-C": (0, 1), "C-C-O": (0, 1, 2), "H-O-C-C": (3, 2, 0, 1)}, TIME_FS
-        )
+        observables.internal_coordinates(FRAMES, {"C-C": (0, 1), "C-C-O": (0, 1, 2), "H-O-C-C": (3, 2, 0, 1)}, TIME_FS)
     ),
     "ramachandran": lambda: figures.ramachandran(
         observables.ramachandran(_RANDOM.normal(-80, 20, 500), _RANDOM.normal(120, 20, 500), 300.0)
@@ -77,7 +75,7 @@ DRAWN = {
     ),
     "block_average": lambda: figures.block_average(observables.block_average(FRAMES[:, 0, 0]), "Å"),
     "stability": stability,
-}  # fmt: skip
+}
 _BESIDE = {
     # constants, types, and functions whose results are drawn as part of one above or are no curve
     "BINS_OF_H", "RANGE_OF_H", "STABILITY_TOLERANCE", "BackboneTorsions", "Estimate", "NormalModes",

@@ -201,9 +201,10 @@ def test_a_sentence_stays_while_the_molecule_moves(panel):
 def test_every_button_has_its_line_of_python(panel):
     runs(panel)
     for button, line in (
-        (panel.bar.pause_button, "panel.pause()"), (panel.bar.step_button, "panel.step()"),
+        (panel.bar.pause_button, "panel.pause()"),
+        (panel.bar.step_button, "panel.step()"),
         (panel.bar.start_button, "panel.start()"),
-    ):  # fmt: skip
+    ):
         button.click()
         assert panel.code_line.code == line
         wait_for(lambda: panel.job.state == ("running" if line == "panel.start()" else "paused"), line)  # noqa: B023

@@ -20,11 +20,13 @@ def plot(told):
         lambda first, stop: told.append(("drag", first, stop)),
     )
     noise = np.random.default_rng(0).normal(size=FRAMES)
-    made.draw({
-        "temperature": Series("temperature", 300 + noise),
-        "energy": Series("total_energy", -26000 + 1e-3 * noise),
-        "torsion": Series("dihedral C1–C2–C3–C4_deg", 180 * np.sin(noise), circular=True),
-    })  # fmt: skip
+    made.draw(
+        {
+            "temperature": Series("temperature", 300 + noise),
+            "energy": Series("total_energy", -26000 + 1e-3 * noise),
+            "torsion": Series("dihedral C1–C2–C3–C4_deg", 180 * np.sin(noise), circular=True),
+        }
+    )
     yield made
     made.close()
 
@@ -41,8 +43,10 @@ def from_page(plot, kind: str, trace: int, xs: list[float], box: dict | None = N
 def test_every_series_has_a_row_with_its_unit(plot):
     axes = [plot.figure.layout[name] for name in ("yaxis", "yaxis2", "yaxis3")]
     assert [axis.title.text for axis in axes] == [
-        "temperature<br>(K)", "Δ total energy<br>(eV)", "dihedral (°)<br>C1–C2–C3–C4",
-    ]  # fmt: skip
+        "temperature<br>(K)",
+        "Δ total energy<br>(eV)",
+        "dihedral (°)<br>C1–C2–C3–C4",
+    ]
     assert axes[0].domain[0] > axes[1].domain[1] > axes[1].domain[0] > axes[2].domain[1]
     assert [trace.mode for trace in plot.figure.data] == ["lines", "lines", "markers"]
 

@@ -31,12 +31,18 @@ def write(path, frames: int):
     noise = rng.normal(size=frames)
     with TrajectoryWriter(path, atoms, state_template={}, meta={}) as writer:
         if frames:
-            writer.append({
-                "step": np.arange(frames), "time_fs": 2.0 * np.arange(frames),
-                "positions": atoms.positions + rng.normal(0, 0.05, shape), "velocities": np.zeros(shape),
-                "forces": np.zeros(shape), "temperature": 300 + noise, "kinetic_energy": 1 + 0.01 * noise,
-                "potential_energy": -100 - 0.01 * noise,
-            })  # fmt: skip
+            writer.append(
+                {
+                    "step": np.arange(frames),
+                    "time_fs": 2.0 * np.arange(frames),
+                    "positions": atoms.positions + rng.normal(0, 0.05, shape),
+                    "velocities": np.zeros(shape),
+                    "forces": np.zeros(shape),
+                    "temperature": 300 + noise,
+                    "kinetic_energy": 1 + 0.01 * noise,
+                    "potential_energy": -100 - 0.01 * noise,
+                }
+            )
     return path
 
 

@@ -331,8 +331,9 @@ def test_colours_that_come_while_their_frame_waits_are_not_lost(make):
         viewer.recolour({"few": np.full(9, float(number))})
         wait_for(
             lambda number=number: page.frames and page.frames[-1].get("values", [0.0])[0] == number,
-            "numbers of this frame", 5,
-        )  # fmt: skip
+            "numbers of this frame",
+            5,
+        )
         np.testing.assert_allclose(page.positions, moved - moved.mean(axis=0), atol=1e-4)
 
 

@@ -38,35 +38,63 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     force, energy = "valid_force_mae_meV_A", "valid_energy_mae_meV"
     require(table, ["epoch", "seconds", "train_loss", energy, force, "learning_rate"])
     figure = make_subplots(
-        rows=1, cols=3, horizontal_spacing=0.11,
+        rows=1,
+        cols=3,
+        horizontal_spacing=0.11,
         subplot_titles=("Validation forces", "Validation energies", "Training"),
         specs=[[{}, {}, {"secondary_y": True}]],
-    )  # fmt: skip
+    )
     extra = np.column_stack([table["seconds"], table[force] * KCAL_PER_MEV, table[energy] * KCAL_PER_MEV])
     common = {"x": table["epoch"], "customdata": extra, "mode": "lines+markers", "marker": {"size": 4}}
     head, after = "epoch %{x}<br>", "<br>after %{customdata[0]:.1f} s<extra></extra>"
     figure.add_scatter(
-        y=table[force], line_color=BLUE, name="force error", row=1, col=1, **common,
+        y=table[force],
+        line_color=BLUE,
+        name="force error",
+        row=1,
+        col=1,
+        **common,
         hovertemplate=head + "%{y:.2f} meV/Å = %{customdata[1]:.3f} kcal/mol/Å" + after,
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        y=table[energy], line_color=VERMILLION, name="energy error", row=1, col=2, **common,
+        y=table[energy],
+        line_color=VERMILLION,
+        name="energy error",
+        row=1,
+        col=2,
+        **common,
         hovertemplate=head + "%{y:.2f} meV = %{customdata[2]:.3f} kcal/mol" + after,
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        y=table["train_loss"], line_color=GREEN, name="training loss", row=1, col=3, **common,
+        y=table["train_loss"],
+        line_color=GREEN,
+        name="training loss",
+        row=1,
+        col=3,
+        **common,
         hovertemplate=head + "loss %{y:.3g}" + after,
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        y=table["learning_rate"], line={"color": ORANGE, "dash": "dot"}, name="learning rate", row=1, col=3,
-        secondary_y=True, **(common | {"mode": "lines"}),
+        y=table["learning_rate"],
+        line={"color": ORANGE, "dash": "dot"},
+        name="learning rate",
+        row=1,
+        col=3,
+        secondary_y=True,
+        **(common | {"mode": "lines"}),
         hovertemplate=head + "learning rate %{y:.2g}" + after,
-    )  # fmt: skip
+    )
     best = table.iloc[int(np.argmin(table[force].fillna(np.inf)))]
     figure.add_scatter(
-        x=[best["epoch"]], y=[best[force]], mode="markers", hoverinfo="skip", name="best", row=1, col=1,
+        x=[best["epoch"]],
+        y=[best[force]],
+        mode="markers",
+        hoverinfo="skip",
+        name="best",
+        row=1,
+        col=1,
         marker={"symbol": "star", "size": 13, "color": ORANGE, "line": {"color": INK, "width": 1}},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="epoch", **log_ticks(table["epoch"]))
     for column, name, place in (
         (force, "force MAE (meV/Å)", {"col": 1}),
@@ -114,15 +142,26 @@ def parity(table: pd.DataFrame, quantity: str) -> go.Figure:
     else:
         _add_dots(figure, reference, predicted, table.get("element"), unit)
     figure.add_scatter(
-        x=span, y=span, mode="lines", line={"color": INK, "width": 1, "dash": "dash"}, hoverinfo="skip",
-        showlegend=False, row=1, col=1,
-    )  # fmt: skip
+        x=span,
+        y=span,
+        mode="lines",
+        line={"color": INK, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
+        showlegend=False,
+        row=1,
+        col=1,
+    )
     bins = int(np.clip(2 * np.sqrt(len(errors)), 11, 61))
     counts, edges = np.histogram(errors, bins=bins, range=_error_range(errors))
     figure.add_bar(
-        x=0.5 * (edges[1:] + edges[:-1]), y=counts, marker_color=SKY, showlegend=False, row=1, col=2,
+        x=0.5 * (edges[1:] + edges[:-1]),
+        y=counts,
+        marker_color=SKY,
+        showlegend=False,
+        row=1,
+        col=2,
         hovertemplate=f"error %{{x:.1f}} {small_unit}<br>%{{y}} values<extra></extra>",
-    )  # fmt: skip
+    )
     suffix = " − mean" if quantity == "energy" else ""
     figure.update_xaxes(title_text=f"reference {noun}{suffix} ({unit})", range=span, row=1, col=1)
     figure.update_yaxes(title_text=f"predicted {noun}{suffix} ({unit})", range=span, row=1, col=1)
@@ -148,12 +187,16 @@ def _add_dots(
     for kind in np.unique(kinds):
         chosen = kinds == kind
         figure.add_scatter(
-            x=reference[chosen], y=predicted[chosen], mode="markers", name=kind, showlegend=bool(kind),
+            x=reference[chosen],
+            y=predicted[chosen],
+            mode="markers",
+            name=kind,
+            showlegend=bool(kind),
             marker={"size": 5, "opacity": 0.55, "color": element_colour(kind) if kind else BLUE},
-            hovertemplate=f"{kind}<br>reference %{{x:.4f}} {unit}<br>predicted %{{y:.4f}} {unit}"
-            "<extra></extra>",
-            row=1, col=1,
-        )  # fmt: skip
+            hovertemplate=f"{kind}<br>reference %{{x:.4f}} {unit}<br>predicted %{{y:.4f}} {unit}<extra></extra>",
+            row=1,
+            col=1,
+        )
 
 
 def _density(x: np.ndarray, y: np.ndarray, span: Sequence[float], noun: str, unit: str) -> go.Heatmap:
@@ -198,16 +241,24 @@ def force_error_by_element(table: pd.DataFrame) -> go.Figure:
     extra = np.column_stack([summary["mae"] * KCAL_PER_MEV, rmse * KCAL_PER_MEV, summary["n"]])
     figure = go.Figure()
     figure.add_bar(
-        x=names, y=summary["mae"], name="MAE", customdata=extra, width=0.5,
+        x=names,
+        y=summary["mae"],
+        name="MAE",
+        customdata=extra,
+        width=0.5,
         marker_color=[element_colour(name) for name in names],
         hovertemplate="%{x}: MAE %{y:.1f} meV/Å = %{customdata[0]:.3f} kcal/mol/Å"
         "<br>%{customdata[2]:,} components<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=names, y=rmse, name="RMSE", mode="markers", customdata=extra,
+        x=names,
+        y=rmse,
+        name="RMSE",
+        mode="markers",
+        customdata=extra,
         marker={"symbol": "line-ew", "size": 30, "line": {"width": 3, "color": INK}},
         hovertemplate="%{x}: RMSE %{y:.1f} meV/Å = %{customdata[1]:.3f} kcal/mol/Å<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="element")
     figure.update_yaxes(title_text="force error (meV/Å)", rangemode="tozero")
     styled(figure, "Force error by element", "bars: mean absolute error, lines: root mean square error")

@@ -36,20 +36,31 @@ def attention_matrix(table: pd.DataFrame, atom_labels: Sequence[str] | None = No
     if len(names) < atoms:
         raise ValueError(f"atom_labels names {len(names)} atoms, the table has {atoms}")
     figure = make_subplots(
-        rows=len(layers), cols=len(heads), shared_xaxes=True, shared_yaxes=True,
-        horizontal_spacing=0.02, vertical_spacing=0.1 / len(layers),
-        column_titles=[f"{kind} {head}" for head in heads], row_titles=[f"layer {layer}" for layer in layers],
-        x_title="sender (who speaks)", y_title="receiver (who listens)",
-    )  # fmt: skip
+        rows=len(layers),
+        cols=len(heads),
+        shared_xaxes=True,
+        shared_yaxes=True,
+        horizontal_spacing=0.02,
+        vertical_spacing=0.1 / len(layers),
+        column_titles=[f"{kind} {head}" for head in heads],
+        row_titles=[f"layer {layer}" for layer in layers],
+        x_title="sender (who speaks)",
+        y_title="receiver (who listens)",
+    )
     for (layer, head), block in table.groupby(["layer", "head_or_degree"]):
         weights = np.full((len(names), len(names)), np.nan, np.float32)
         weights[block["receiver"], block["sender"]] = block["weight"]
         figure.add_heatmap(
-            x=names, y=names, z=weights, coloraxis="coloraxis", hoverongaps=False,
-            row=layers.index(layer) + 1, col=heads.index(head) + 1,
+            x=names,
+            y=names,
+            z=weights,
+            coloraxis="coloraxis",
+            hoverongaps=False,
+            row=layers.index(layer) + 1,
+            col=heads.index(head) + 1,
             hovertemplate=f"layer {layer}, {kind} {head}<br>%{{y}} listens to %{{x}}"
             "<br>weight %{z:.4f} (no unit)<extra></extra>",
-        )  # fmt: skip
+        )
     largest = float(table["weight"].abs().max()) or 1.0
     bar = {"title": {"text": "weight", "side": "right"}, "thickness": 12}
     scale = {"colorscale": SIGNED_SCALE, "cmin": -largest, "cmax": largest, "colorbar": bar}
@@ -108,14 +119,22 @@ def partial_charges(table: pd.DataFrame) -> go.Figure:
     for element in dict.fromkeys(elements):
         chosen = np.flatnonzero(elements == element)
         figure.add_bar(
-            x=[names[number] for number in chosen], y=charges[chosen], name=element,
-            marker_color=element_colour(element), hovertemplate="%{x}: %{y:+.3f} e<extra></extra>",
-        )  # fmt: skip
+            x=[names[number] for number in chosen],
+            y=charges[chosen],
+            name=element,
+            marker_color=element_colour(element),
+            hovertemplate="%{x}: %{y:+.3f} e<extra></extra>",
+        )
     figure.add_hline(0.0, line={"color": INK, "width": 1})
     figure.update_xaxes(
-        title_text="atom", type="category", categoryorder="array", categoryarray=names, showgrid=False,
-        showline=False, ticks="",
-    )  # fmt: skip
+        title_text="atom",
+        type="category",
+        categoryorder="array",
+        categoryarray=names,
+        showgrid=False,
+        showline=False,
+        ticks="",
+    )
     figure.update_yaxes(title_text="partial charge (e)")
     styled(figure, "Partial charges", f"they sum to {round(charges.sum(), 2) + 0.0:g} e")
     return figure.update_layout(showlegend=True)
@@ -137,15 +156,21 @@ def electrostatics_modes(table: pd.DataFrame) -> go.Figure:
     for mode, rows in table.sort_values("cutoff_A").groupby("mode"):
         name, colour, symbol = _MODES[str(mode)]
         figure.add_scatter(
-            x=rows["cutoff_A"], y=rows[largest], customdata=rows[[rms]], mode="lines+markers", name=name,
-            line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 8},
+            x=rows["cutoff_A"],
+            y=rows[largest],
+            customdata=rows[[rms]],
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, "width": 2},
+            marker={"symbol": symbol, "size": 8},
             hovertemplate=f"{mode}, cutoff %{{x:g}} Å<br>largest difference %{{y:.4f}} eV/Å"
             "<br>root mean square %{customdata[0]:.4f} eV/Å<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_hline(
-        units.kcal_per_mol, line={"color": INK, "dash": "dash", "width": 1},
+        units.kcal_per_mol,
+        line={"color": INK, "dash": "dash", "width": 1},
         annotation={"text": "1 kcal/mol/Å", "font": {"color": INK, "size": 12}},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="long-range cutoff (Å)", rangemode="tozero")
     highest = max(float(table[largest].max()), 2 * units.kcal_per_mol)
     figure.update_yaxes(title_text="largest force error (eV/Å)", range=[-0.03 * highest, 1.08 * highest])

@@ -25,10 +25,15 @@ def time_series(table: pd.DataFrame, *columns: str, levels: Mapping[str, float] 
     figure = make_subplots(rows=len(names), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for row, (name, colour) in enumerate(zip(names, cycle(len(names)), strict=True), start=1):
         figure.add_scatter(
-            x=time, y=table[name], mode="lines", row=row, col=1, name=label(name),
+            x=time,
+            y=table[name],
+            mode="lines",
+            row=row,
+            col=1,
+            name=label(name),
             line={"color": colour, "width": 1.3},
             hovertemplate=f"%{{x:.3f}} ps<br>{label(name)}: %{{y:.6g}}<extra></extra>",
-        )  # fmt: skip
+        )
         figure.update_yaxes(title_text=label(name), row=row, col=1)
         if levels and name in levels:
             figure.add_hline(levels[name], line={"color": INK, "dash": "dash", "width": 1}, row=row, col=1)
@@ -56,16 +61,24 @@ def total_energy(table: pd.DataFrame) -> go.Figure:
     change = 1000 * (energy - energy[0])
     figure = go.Figure()
     figure.add_scatter(
-        x=time, y=change, mode="lines", line={"color": BLUE, "width": 1.3}, name="total energy",
+        x=time,
+        y=change,
+        mode="lines",
+        line={"color": BLUE, "width": 1.3},
+        name="total energy",
         hovertemplate="%{x:.3f} ps<br>%{y:.4g} meV<extra></extra>",
-    )  # fmt: skip
+    )
     subtitle = f"first frame: {energy[0]:.4f} eV"
     if len(time) > 2 and np.ptp(time) > 0:
         slope, start = np.polyfit(time - time[0], change, 1)
         figure.add_scatter(
-            x=time[[0, -1]], y=start + slope * (time[[0, -1]] - time[0]), mode="lines", hoverinfo="skip",
-            line={"color": VERMILLION, "dash": "dash", "width": 2}, name="linear fit",
-        )  # fmt: skip
+            x=time[[0, -1]],
+            y=start + slope * (time[[0, -1]] - time[0]),
+            mode="lines",
+            hoverinfo="skip",
+            line={"color": VERMILLION, "dash": "dash", "width": 2},
+            name="linear fit",
+        )
         subtitle += f" · drift {slope:+.3g} meV/ps · spread {change.std():.3g} meV"
     figure.update_xaxes(title_text="time (ps)")
     figure.update_yaxes(title_text="change of total energy (meV)")
@@ -90,9 +103,14 @@ def pair_distance_histogram(table: pd.DataFrame) -> go.Figure:
             continue
         drawn.append(name)
         figure.add_scatter(
-            x=table["r"], y=table[name], mode="lines", name=name, marker_color=colour, **style,
+            x=table["r"],
+            y=table[name],
+            mode="lines",
+            name=name,
+            marker_color=colour,
+            **style,
             hovertemplate=f"{name}<br>r = %{{x:.2f}} Å<br>h(r) = %{{y:.3f}} 1/Å<extra></extra>",
-        )  # fmt: skip
+        )
     present = table["r"][(table[drawn] > 0).any(axis=1)]
     reach = 1.05 * float(present.max() if len(present) else table["r"].max())
     figure.update_xaxes(title_text="interatomic distance r (Å)", range=[0, reach])

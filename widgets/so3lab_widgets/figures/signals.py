@@ -50,16 +50,24 @@ def _spectrum(table: pd.DataFrame, column: str, unit: str, modes: Sequence[float
     end = min(1.05 * float(present.max(initial=0.0)), float(wavenumbers.max())) or float(wavenumbers.max())
     figure = go.Figure()
     figure.add_scatter(
-        x=wavenumbers, y=heights, mode="lines", name="trajectory", line={"color": BLUE, "width": 1.5},
+        x=wavenumbers,
+        y=heights,
+        mode="lines",
+        name="trajectory",
+        line={"color": BLUE, "width": 1.5},
         hovertemplate=f"%{{x:.0f}} cm⁻¹<br>%{{y:.4~g}} {unit}<extra></extra>",
-    )  # fmt: skip
+    )
     if modes is not None:
         real = np.asarray(modes, float)[np.asarray(modes, float) > 0]
         low, high = (-share * heights.max() for share in (0.10, 0.02))
         figure.add_scatter(
-            x=np.repeat(real, 3), y=np.tile([low, high, np.nan], len(real)), mode="lines", name="normal modes",
-            line={"color": VERMILLION, "width": 2}, hovertemplate="normal mode: %{x:.0f} cm⁻¹<extra></extra>",
-        )  # fmt: skip
+            x=np.repeat(real, 3),
+            y=np.tile([low, high, np.nan], len(real)),
+            mode="lines",
+            name="normal modes",
+            line={"color": VERMILLION, "width": 2},
+            hovertemplate="normal mode: %{x:.0f} cm⁻¹<extra></extra>",
+        )
         end = max(end, 1.05 * float(real.max(initial=0.0)))
         figure.add_hline(0.0, line={"color": INK, "width": 1})
     figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0.0, end])
@@ -83,9 +91,13 @@ def velocity_autocorrelation(table: pd.DataFrame) -> go.Figure:
     require(table, ["lag_fs", "vacf"])
     figure = go.Figure()
     figure.add_scatter(
-        x=table["lag_fs"], y=table["vacf"], mode="lines", line={"color": BLUE, "width": 1.5}, name="vacf",
+        x=table["lag_fs"],
+        y=table["vacf"],
+        mode="lines",
+        line={"color": BLUE, "width": 1.5},
+        name="vacf",
         hovertemplate="after %{x:.4~g} fs<br>%{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_hline(0.0, line={"color": INK, "width": 1})
     figure.update_xaxes(title_text="lag (fs)", range=[0.0, float(table["lag_fs"].max())])
     figure.update_yaxes(title_text="autocorrelation (no unit)", range=[min(-0.1, 1.1 * table["vacf"].min()), 1.05])
@@ -104,9 +116,13 @@ def mean_squared_displacement(table: pd.DataFrame, diffusion: pd.DataFrame | Non
     shown = table[table["lag_fs"] <= 0.5 * table["lag_fs"].max()]
     figure = go.Figure()
     figure.add_scatter(
-        x=0.001 * shown["lag_fs"], y=shown["msd_A2"], mode="lines", line={"color": BLUE, "width": 2}, name="trajectory",
+        x=0.001 * shown["lag_fs"],
+        y=shown["msd_A2"],
+        mode="lines",
+        line={"color": BLUE, "width": 2},
+        name="trajectory",
         hovertemplate="after %{x:.3f} ps<br>%{y:.4~g} Å²<extra></extra>",
-    )  # fmt: skip
+    )
     subtitle = ""
     if diffusion is not None:
         fit = diffusion.iloc[0]
@@ -115,9 +131,13 @@ def mean_squared_displacement(table: pd.DataFrame, diffusion: pd.DataFrame | Non
         whole = np.array([0.0, 0.001 * shown["lag_fs"].max()])
         for ends, style, name in ((whole, "dot", "straight line"), (window, "solid", "fitted part")):
             figure.add_scatter(
-                x=ends, y=fit["intercept_A2"] + slope * ends, mode="lines", name=name, hoverinfo="skip",
+                x=ends,
+                y=fit["intercept_A2"] + slope * ends,
+                mode="lines",
+                name=name,
+                hoverinfo="skip",
                 line={"color": VERMILLION, "width": 2.5 if style == "solid" else 1.5, "dash": style},
-            )  # fmt: skip
+            )
         power = int(np.floor(np.log10(abs(fit["diffusion_cm2_per_s"])))) if fit["diffusion_cm2_per_s"] else 0
         mantissa = _with_error(*(fit[f"{name}_cm2_per_s"] / 10.0**power for name in ("diffusion", "error")))
         plain = _with_error(fit["diffusion_A2_per_ps"], fit["error_A2_per_ps"])
@@ -142,12 +162,17 @@ def block_average(table: pd.DataFrame, unit: str = "", estimate: "Estimate | Non
     shown = unit or "unit of the series"
     figure = go.Figure()
     figure.add_scatter(
-        x=table["block_size"], y=table["error"], mode="lines+markers", name="error of the mean",
-        customdata=table[["blocks", "error_of_error"]], line={"color": BLUE, "width": 1.5}, marker={"size": 7},
+        x=table["block_size"],
+        y=table["error"],
+        mode="lines+markers",
+        name="error of the mean",
+        customdata=table[["blocks", "error_of_error"]],
+        line={"color": BLUE, "width": 1.5},
+        marker={"size": 7},
         error_y={"type": "data", "array": table["error_of_error"], "color": BLUE, "thickness": 1.2, "width": 4},
         hovertemplate=f"%{{customdata[0]}} blocks of %{{x}} frames<br>%{{y:.3~g}} ± %{{customdata[1]:.2~g}} {unit}"
         "<extra></extra>",
-    )  # fmt: skip
+    )
     subtitle = ""
     if estimate is not None:
         more = "" if estimate.plateau else " or more: no plateau, the run is too short"

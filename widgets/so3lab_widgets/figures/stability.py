@@ -34,10 +34,13 @@ def survival(replicas: pd.DataFrame, temperatures: pd.DataFrame | None = None) -
         words.append(f"{len(group) - len(broken)} of {len(group)} at {name}")
         # Curves that lie on each other remain visible: those on top are thinner.
         figure.add_scatter(
-            x=[0.0, *broken, end], y=100 * np.append(left, left[-1]), mode="lines", name=name,
+            x=[0.0, *broken, end],
+            y=100 * np.append(left, left[-1]),
+            mode="lines",
+            name=name,
             line={"shape": "hv", "color": colour, "width": 2 + 4 * (len(groups) - 1 - place)},
             hovertemplate=f"{name}, after %{{x:.4~g}} ps<br>%{{y:.0f}} % are stable<extra></extra>",
-        )  # fmt: skip
+        )
         row = None if temperatures is None else temperatures[temperatures["temperature_K"] == temperature]
         if row is not None and len(row):
             low, high = 100 * float(row["fraction_low"].iloc[0]), 100 * float(row["fraction_high"].iloc[0])
@@ -73,10 +76,16 @@ def largest_deviation(table: pd.DataFrame) -> go.Figure:
         colour, name = _colour(place, len(groups)), f"{temperature:g} K"
         for order, (replica, rows) in enumerate(group.groupby("replica")):
             figure.add_scatter(
-                x=time_ps(rows), y=rows[column], mode="lines", name=name, legendgroup=name, showlegend=order == 0,
-                line={"color": colour, "width": 1}, opacity=0.65,
+                x=time_ps(rows),
+                y=rows[column],
+                mode="lines",
+                name=name,
+                legendgroup=name,
+                showlegend=order == 0,
+                line={"color": colour, "width": 1},
+                opacity=0.65,
                 hovertemplate=f"replica {replica}, {name}<br>%{{x:.4~g}} ps: %{{y:.3f}} Å<extra></extra>",
-            )  # fmt: skip
+            )
     figure.add_hline(UNSTABLE_A, line={"color": INK, "dash": "dash", "width": 1.5})
     worst = float(table[column].max())
     figure.update_xaxes(title_text="time (ps)", rangemode="tozero")
@@ -118,8 +127,8 @@ def force_error_histogram(table: pd.DataFrame) -> go.Figure:
             )
         else:  # an outline, so that both can be seen where they overlap
             figure.add_scatter(
-                **common, mode="lines", line={"shape": "hvh", "color": colour, "width": 2}, hovertemplate=words_of_bin,
-            )  # fmt: skip
+                **common, mode="lines", line={"shape": "hvh", "color": colour, "width": 2}, hovertemplate=words_of_bin
+            )
     figure.update_layout(bargap=0)
     figure.update_xaxes(title_text="force error of a structure (meV/Å)", rangemode="tozero")
     figure.update_yaxes(title_text="structures", rangemode="tozero")

@@ -25,9 +25,13 @@ def radial_distribution(table: pd.DataFrame) -> go.Figure:
     curves = list(table.groupby(names, sort=False))
     for (name, rows), colour in zip(curves, cycle(len(curves)), strict=True):
         figure.add_scatter(
-            x=rows["r"], y=rows["g"], mode="lines", name=str(name), line={"color": colour, "width": 2},
+            x=rows["r"],
+            y=rows["g"],
+            mode="lines",
+            name=str(name),
+            line={"color": colour, "width": 2},
             hovertemplate=f"{name}<br>r = %{{x:.2f}} Å<br>g = %{{y:.3f}}<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_hline(1.0, line={"color": INK, "dash": "dash", "width": 1})
     figure.update_xaxes(title_text="distance r (Å)", range=[0, float(table["r"].max())])
     figure.update_yaxes(title_text="g(r) (no unit)", rangemode="tozero")
@@ -55,9 +59,15 @@ def internal_coordinates(table: pd.DataFrame) -> go.Figure:
         x, y = _without_jumps(time, values) if signed else (time, values)
         unit = "°" if name.endswith("_deg") else " Å"
         figure.add_scatter(
-            x=x, y=y, mode="lines", row=row, col=1, name=label(name), line={"color": colour, "width": 1.3},
+            x=x,
+            y=y,
+            mode="lines",
+            row=row,
+            col=1,
+            name=label(name),
+            line={"color": colour, "width": 1.3},
             hovertemplate=f"%{{x:.3f}} ps<br>{label(name).rsplit(' (', 1)[0]}: %{{y:.4~g}}{unit}<extra></extra>",
-        )  # fmt: skip
+        )
         figure.update_yaxes(title_text=label(name), row=row, col=1)
         if signed:
             figure.update_yaxes(range=[-180, 180], tickvals=_DIHEDRAL_TICKS, row=row, col=1)
@@ -85,9 +95,13 @@ def rmsd(table: pd.DataFrame) -> go.Figure:
     for name, colour in zip(names, cycle(len(names)), strict=True):
         shown = name.removesuffix("_A").replace("_", " ").replace("rmsd", "RMSD")
         figure.add_scatter(
-            x=time, y=table[name], mode="lines", name=shown, line={"color": colour, "width": 1.3},
+            x=time,
+            y=table[name],
+            mode="lines",
+            name=shown,
+            line={"color": colour, "width": 1.3},
             hovertemplate=f"%{{x:.3f}} ps<br>{shown}: %{{y:.3f}} Å<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title_text="time (ps)")
     figure.update_yaxes(title_text="RMSD (Å)", rangemode="tozero")
     subtitle = f"mean {table[names[0]].mean():.2f} Å, largest {table[names[0]].max():.2f} Å"
@@ -110,9 +124,12 @@ def rmsf(table: pd.DataFrame) -> go.Figure:
     for element in dict.fromkeys(elements):
         chosen = np.flatnonzero(elements == element)
         figure.add_bar(
-            x=[names[index] for index in chosen], y=table["rmsf_A"].to_numpy(float)[chosen], name=element,
-            marker_color=element_colour(element), hovertemplate="%{x}: %{y:.3f} Å<extra></extra>",
-        )  # fmt: skip
+            x=[names[index] for index in chosen],
+            y=table["rmsf_A"].to_numpy(float)[chosen],
+            name=element,
+            marker_color=element_colour(element),
+            hovertemplate="%{x}: %{y:.3f} Å<extra></extra>",
+        )
     figure.update_xaxes(
         title_text="atom",
         type="category",
@@ -171,9 +188,13 @@ def hydrogen_bonds(table: pd.DataFrame) -> go.Figure:
     time, counts = time_ps(table), table["hydrogen_bonds"].to_numpy(float)
     figure = go.Figure()
     figure.add_scatter(
-        x=time, y=counts, mode="lines", line={"color": BLUE, "width": 1.3, "shape": "hv"}, name="hydrogen bonds",
+        x=time,
+        y=counts,
+        mode="lines",
+        line={"color": BLUE, "width": 1.3, "shape": "hv"},
+        name="hydrogen bonds",
         hovertemplate="%{x:.3f} ps<br>%{y:.0f} hydrogen bonds<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_hline(counts.mean(), line={"color": INK, "dash": "dash", "width": 1})
     figure.update_xaxes(title_text="time (ps)")
     few = {"dtick": 1, "range": [-0.1, counts.max() + 0.5]} if counts.max() <= 8 else {"rangemode": "tozero"}
@@ -193,11 +214,14 @@ def hydrogen_bond_occupancy(table: pd.DataFrame) -> go.Figure:
     shown = table.sort_values("occupancy", ascending=False, kind="stable").head(_MOST_BONDS)
     figure = go.Figure()
     figure.add_bar(
-        x=100 * shown["occupancy"], y=shown["bond"], orientation="h", marker_color=BLUE,
+        x=100 * shown["occupancy"],
+        y=shown["bond"],
+        orientation="h",
+        marker_color=BLUE,
         customdata=shown[["distance_A", "angle_deg"]],
         hovertemplate="%{y}<br>%{x:.1f} % of the frames<br>H···acceptor %{customdata[0]:.2f} Å on average"
         "<br>angle %{customdata[1]:.0f}°<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="share of the frames (%)", range=[0, 100])
     figure.update_yaxes(type="category", autorange="reversed", showgrid=False, ticks="")
     left = len(table) - len(shown)

@@ -180,14 +180,20 @@ class DynamicsPanel(RunCommands):
 
     def _make_controls(self) -> None:
         self.bar = JobBar(
-            lambda: self._try(self.start), self._words, pause=self.pause, step=self.step,
+            lambda: self._try(self.start),
+            self._words,
+            pause=self.pause,
+            step=self.step,
             stop=lambda: self.stop(wait=False),
-        )  # fmt: skip
+        )
         self.code_line = CodeLine()
         self._views = ReplicaViews(
-            self._height, on_viewer=self._on_viewer, on_pick=self._on_pick, on_looks=self._on_looks,
+            self._height,
+            on_viewer=self._on_viewer,
+            on_pick=self._on_pick,
+            on_looks=self._on_looks,
             on_trouble=self.bar.show_message,
-        )  # fmt: skip
+        )
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
         self._body = ipw.HBox([self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         self.history = HistorySlider(
@@ -196,16 +202,22 @@ class DynamicsPanel(RunCommands):
             lambda share: self._try(lambda: self.go_back(self._frame_at(share), new_velocities=True)),
         )
         self.curves_of = ipw.Dropdown(
-            options=[0], description="Curves, tables and frames of replica", layout=ipw.Layout(width="320px"),
+            options=[0],
+            description="Curves, tables and frames of replica",
+            layout=ipw.Layout(width="320px"),
             style={"description_width": "initial"},
-        )  # fmt: skip
+        )
         self.curves_of.observe(lambda change: self._on_replica(), "value")
         self._plot_head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self._saver = RunSaving(
-            self, lambda: self.curves_of.value or 0, try_to=self._try, on_change=self._show_code,
-            on_trouble=self.bar.show_message, name=f"{self._name} save",
-        )  # fmt: skip
+            self,
+            lambda: self.curves_of.value or 0,
+            try_to=self._try,
+            on_change=self._show_code,
+            on_trouble=self.bar.show_message,
+            name=f"{self._name} save",
+        )
         self.saving = self._saver.row
 
     def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
@@ -221,9 +233,14 @@ class DynamicsPanel(RunCommands):
             for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))
         )
         self.steering = SteeringBox(
-            self.control, self.form.ensemble.value, picked=lambda: self.viewers[0].picked, measure=self._measure,
-            symbols=structure.get_chemical_symbols(), on_change=self._show_code, on_trouble=self.bar.show_message,
-        )  # fmt: skip
+            self.control,
+            self.form.ensemble.value,
+            picked=lambda: self.viewers[0].picked,
+            measure=self._measure,
+            symbols=structure.get_chemical_symbols(),
+            on_change=self._show_code,
+            on_trouble=self.bar.show_message,
+        )
         self._side.children = (self.steering,)
         close_all(*before)
         self.history.layout.display = self.saving.layout.display = ""

@@ -30,8 +30,9 @@ class FrameChoice(ipw.VBox):
         self.first = ipw.BoundedIntText(0, min=0, max=0, description="Frames", continuous_update=False, **narrow)
         self.last = ipw.BoundedIntText(0, min=0, max=0, description="to", continuous_update=False, **narrow)
         self.every = ipw.BoundedIntText(1, min=1, max=1, description="every", continuous_update=False, **narrow)
-        self.stem = ipw.Text("frames", description="Save as", layout=ipw.Layout(width="240px"),
-                             style={"description_width": "56px"})  # fmt: skip
+        self.stem = ipw.Text(
+            "frames", description="Save as", layout=ipw.Layout(width="240px"), style={"description_width": "56px"}
+        )
         self.ending = ipw.Dropdown(options=_FORMATS, layout=ipw.Layout(width="100px"))
         self.count = ipw.Label()
         buttons = {}
@@ -50,10 +51,12 @@ class FrameChoice(ipw.VBox):
         whole.on_click(lambda _: on_zoom(False))
         self.zoom_in, self.zoom_out = closer, whole
         row = ipw.Layout(flex_flow="row wrap", align_items="center")
-        super().__init__([
-            ipw.HBox([self.first, self.last, self.every, closer, whole, self.count], layout=row),
-            ipw.HBox([self.stem, self.ending, *buttons.values()], layout=row),
-        ])  # fmt: skip
+        super().__init__(
+            [
+                ipw.HBox([self.first, self.last, self.every, closer, whole, self.count], layout=row),
+                ipw.HBox([self.stem, self.ending, *buttons.values()], layout=row),
+            ]
+        )
         for field in (self.first, self.last, self.every):
             field.observe(self._on_field, "value")
 

@@ -202,14 +202,20 @@ class FramePlot:
 
     def _trace(self, name: str, one: Series, axis: str, first: int, stop: int) -> go.Scatter:
         dots = {"size": _DOT_FEW if stop - first < _FEW else _DOT_MANY, "color": one.colour}
-        looks = {"mode": "markers", "marker": dots} if one.circular else {
-            "mode": "lines", "line": {"color": one.colour, "width": 1.2}
-        }  # fmt: skip
+        looks = (
+            {"mode": "markers", "marker": dots}
+            if one.circular
+            else {"mode": "lines", "line": {"color": one.colour, "width": 1.2}}
+        )
         change = "Δ " if one.offset else ""
         return go.Scatter(
-            name=name, yaxis=axis, xaxis="x", **looks, **one.drawn(self.times, first, stop),
+            name=name,
+            yaxis=axis,
+            xaxis="x",
+            **looks,
+            **one.drawn(self.times, first, stop),
             hovertemplate=f"%{{x:.7~g}} {self.unit}<br>{change}%{{y:.5~g}} {one.unit}<extra></extra>",
-        )  # fmt: skip
+        )
 
     def _frame_at(self, time: float) -> int:
         """The frame whose time is nearest."""

@@ -24,14 +24,22 @@ class HistorySlider(ipw.HBox):
     ):
         self._on_look, self._stands_at = on_look, 1.0
         self.slider = ipw.FloatSlider(  # of constant range: pages answer a change of it with a value of their own
-            1.0, min=0.0, max=1.0, step=0.001, readout=False, description="Past",
-            layout=ipw.Layout(flex="1 1 300px"), style={"description_width": "40px"},
-        )  # fmt: skip
+            1.0,
+            min=0.0,
+            max=1.0,
+            step=0.001,
+            readout=False,
+            description="Past",
+            layout=ipw.Layout(flex="1 1 300px"),
+            style={"description_width": "40px"},
+        )
         self.words = ipw.Label(layout=ipw.Layout(min_width="220px"))
         self.again_button = button(
-            "Go on from here", "play", "as it went then; later frames are forgotten",
+            "Go on from here",
+            "play",
+            "as it went then; later frames are forgotten",
             lambda: on_again(self.slider.value),
-        )  # fmt: skip
+        )
         self.anew_button = button(
             "New velocities", "refresh", "another future from this frame", lambda: on_anew(self.slider.value)
         )

@@ -40,14 +40,15 @@ class JobBar(ipw.VBox):
         self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
         self.status, self.error = ipw.HTML(), ipw.HTML()
         self.log_button = ipw.ToggleButton(
-            False, description="Log", icon="list", tooltip="what happened, and where an error came from",
+            False,
+            description="Log",
+            icon="list",
+            tooltip="what happened, and where an error came from",
             layout=ipw.Layout(width="auto"),
-        )  # fmt: skip
+        )
         self.log_button.observe(lambda change: self.refresh(), "value")
         self.details = ipw.HTML(layout=ipw.Layout(display="none", max_height="240px", overflow="auto"))
-        buttons = (
-            self.start_button, self.pause_button, self.step_button, self.stop_button, self.log_button,
-        )  # fmt: skip
+        buttons = (self.start_button, self.pause_button, self.step_button, self.stop_button, self.log_button)
         row = ipw.HBox([*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
         super().__init__([row, self.error, self.details])
         self.refresh()

@@ -96,10 +96,11 @@ class LivePlots:
         times = part["time_fs"].to_numpy() * 0.001
         base = float(table["potential_energy"].iloc[0])
         drawn = {
-            "temperature": part["temperature"], "thermostat": part["target_temperature"],
+            "temperature": part["temperature"],
+            "thermostat": part["target_temperature"],
             "potential": part["potential_energy"] - base,
             "total": part["potential_energy"] + part["kinetic_energy"] - base,
-        }  # fmt: skip
+        }
         measured = self._measured(live, number, picked, rows)
         with self.curves.batch_update():
             for name, values in drawn.items():
@@ -146,9 +147,7 @@ class LivePlots:
             return None
         velocities = live.inner_velocities(number, slice(-len(times), None))
         highest = min(4000.0, 0.99 / (2.0 * _LIGHT_CM_PER_FS * spacings[-1]))
-        return observables.vibrational_spectrum(
-            velocities, times, self._masses, zero_padding=1, highest_per_cm=highest
-        )  # fmt: skip
+        return observables.vibrational_spectrum(velocities, times, self._masses, zero_padding=1, highest_per_cm=highest)
 
     def _free_energy(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> pd.DataFrame | None:
         if not self._torsions or len(table) < 2:
@@ -182,9 +181,12 @@ def _small_title(axis: Any) -> None:
 def _curves(height: int, thermostat: bool) -> go.Figure:
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, name, colour in (
-        (1, "temperature", VERMILLION), (1, "thermostat", INK), (2, "potential", BLUE), (2, "total", GREEN),
+        (1, "temperature", VERMILLION),
+        (1, "thermostat", INK),
+        (2, "potential", BLUE),
+        (2, "total", GREEN),
         (3, "picked", PURPLE),
-    ):  # fmt: skip
+    ):
         if name == "thermostat" and not thermostat:
             continue
         line = {"color": colour, "width": 1.4, "dash": "dot" if name == "thermostat" else "solid"}
@@ -197,9 +199,11 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
         figure.update_yaxes(title_text=words, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=3, col=1)
     for row, place, words, colour in (
-        (1, 0.0, "atoms", VERMILLION), (1, 0.12, "thermostat ┄", INK), (2, 0.0, "total", GREEN),
+        (1, 0.0, "atoms", VERMILLION),
+        (1, 0.12, "thermostat ┄", INK),
+        (2, 0.0, "total", GREEN),
         (2, 0.12, "potential", BLUE),
-    ):  # fmt: skip
+    ):
         if words.startswith("thermostat") and not thermostat:
             continue
         figure.add_annotation(
@@ -219,15 +223,21 @@ def _maps(height: int, backbone: bool) -> go.Figure:
     figure = make_subplots(rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18)
     figure.add_scatter(
         x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=rows, col=1, line={"color": BLUE, "width": 1.2}
-    )  # fmt: skip
+    )
     figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=rows, col=1)
     figure.update_yaxes(title_text="power (arb. u.)", showticklabels=False, row=rows, col=1)
     if backbone:
         figure.add_heatmap(
-            z=[[None]], name="backbone", row=1, col=1, colorscale=DENSITY_SCALE, zmin=0.0, zmax=6.0,
+            z=[[None]],
+            name="backbone",
+            row=1,
+            col=1,
+            colorscale=DENSITY_SCALE,
+            zmin=0.0,
+            zmax=6.0,
             colorbar={"title": {"text": "kcal/mol", "side": "right"}, "len": 0.6, "y": 0.72, "thickness": 10},
             hovertemplate="φ %{x:.0f}°, ψ %{y:.0f}°: %{z:.2f} kcal/mol<extra></extra>",
-        )  # fmt: skip
+        )
         turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 1}
         figure.update_xaxes(title_text="φ (°)", **turns)
         figure.update_yaxes(title_text="ψ (°)", **turns)

@@ -72,10 +72,11 @@ class ReplicaViews(ipw.HBox):
         for viewer, chunk in zip(self.viewers, chunks, strict=False):
             if len(chunk):
                 viewer.push(
-                    chunk.positions[-1], cell=None if chunk.cell is None else chunk.cell[-1],
+                    chunk.positions[-1],
+                    cell=None if chunk.cell is None else chunk.cell[-1],
                     values=self._colouring.of_chunk(viewer, chunk),
                     arrows=chunk.forces[-1] if viewer.forces else None,
-                )  # fmt: skip
+                )
         self._ask(live, -1)
 
     def show(self, live: LiveDynamics, frame: int) -> None:

@@ -179,9 +179,8 @@ class RunCommands(Panel):
 
         self._asked, self._shown_frame = self._requested(), None
         self.job = Job(
-            lambda: task(wanted), on_item=take, name=self._name,
-            expected=(ValueError, OSError, SimulationError),
-        )  # fmt: skip
+            lambda: task(wanted), on_item=take, name=self._name, expected=(ValueError, OSError, SimulationError)
+        )
         self.job.subscribe(lambda job: self._on_state(job) if wanted() else None)
         self.bar.watch(self.job)
         self.job.start(paused)
@@ -218,9 +217,12 @@ class RunCommands(Panel):
             self._set_structure(potential, structure, len(copies))  # the page draws while the program is compiled
         self.bar.refresh()
         live = LiveDynamics(
-            potential, copies, ensemble=self.form.ensemble.value, control=self.control,
+            potential,
+            copies,
+            ensemble=self.form.ensemble.value,
+            control=self.control,
             seeds=[self.seed + number for number in range(len(copies))],
-        )  # fmt: skip
+        )
         with self._staging:
             if not wanted():
                 return iter(())

@@ -88,9 +88,11 @@ class RunForm(ipw.HBox):
 def _field(kind: Any, words: str, width: int, words_width: int, **options: Any) -> Any:
     """A field with its name on the left; widths in pixels."""
     return kind(
-        description=words, layout=ipw.Layout(width=f"{width}px"), style={"description_width": f"{words_width}px"},
+        description=words,
+        layout=ipw.Layout(width=f"{width}px"),
+        style={"description_width": f"{words_width}px"},
         **options,
-    )  # fmt: skip
+    )
 
 
 def _name_of(thing: Any) -> str:

@@ -84,7 +84,7 @@ class RunSaving:
                 lambda: save_text(target, panel.session()),
                 f"print(panel.session(), file=open({name}, 'w'))",
             ),
-        }  # fmt: skip
+        }
         function, line = work[what]
 
         def finish(job: Job) -> None:

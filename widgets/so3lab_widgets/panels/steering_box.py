@@ -226,9 +226,10 @@ class SteeringBox(ipw.VBox):
 
     def _check_capacity(self, kind: type, atoms: tuple[int, ...]) -> None:
         alike = [
-            bias for bias in self.control.biases
+            bias
+            for bias in self.control.biases
             if isinstance(bias, kind) and not isinstance(bias, SphericalWall) and len(bias.atoms) == len(atoms)
-        ]  # fmt: skip
+        ]
         most = 1 if len(atoms) == 3 else self._most
         if len(alike) >= most:
             raise ValueError(f"there are {most} of this kind already; remove one first")

@@ -250,13 +250,14 @@ class TrajectoryPanel(Panel):
             ),
             "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
             "figure": (
-                lambda: save_text(target, self.figure().to_html()), f"panel.figure().write_html({str(target)!r})"
+                lambda: save_text(target, self.figure().to_html()),
+                f"panel.figure().write_html({str(target)!r})",
             ),
             "session": (
                 lambda: save_text(target, self.session()),
                 f"print(panel.session(), file=open({str(target)!r}, 'w'))",
             ),
-        }  # fmt: skip
+        }
         function, line = work[what]
         self.code_line.show_code(line)
         self._show_message(f"Writing {target} …")

@@ -72,8 +72,11 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
         super().__init__(data, layout, **options)
         self._view_count = None  # a page that counts views reports to a figure that was just closed, and fails
         self._config = {
-            "responsive": True, "displaylogo": False, "showSendToCloud": False, "modeBarButtonsToRemove": ["lasso2d"],
-        }  # fmt: skip
+            "responsive": True,
+            "displaylogo": False,
+            "showSendToCloud": False,
+            "modeBarButtonsToRemove": ["lasso2d"],
+        }
 
     @traitlets.default("_source")
     def _source_of_this_kernel(self) -> str:

@@ -20,9 +20,11 @@ _STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 0}
 """NGL cuts off what is nearer than 10 Å by default, which is most of a small molecule."""
 _LARGEST = 90.0
 _BY_VALUE = {
-    "colorScheme": "bfactor", "colorDomain": [-_LARGEST, _LARGEST], "colorScale": list(SIGNED_COLOURS),
+    "colorScheme": "bfactor",
+    "colorDomain": [-_LARGEST, _LARGEST],
+    "colorScale": list(SIGNED_COLOURS),
     "colorMode": "rgb",
-}  # fmt: skip
+}
 """NGL reads the numbers that colour atoms where PDB has temperature factors: six characters, two of them decimals.
 Its own way of mixing colours would go from orange to pale through pink."""
 

@@ -264,9 +264,11 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
             self.frame = 0
             self.notice = ""
             self._structure = {
-                "text": pdb_text(atoms), "symbols": atoms.get_chemical_symbols(), "fresh": not same,
+                "text": pdb_text(atoms),
+                "symbols": atoms.get_chemical_symbols(),
+                "fresh": not same,
                 "cell": np.asarray(atoms.cell).ravel().tolist() if atoms.pbc.any() else None,
-            }  # fmt: skip
+            }
 
     def _on_move(self, change: Any) -> None:
         if change.name == "forces" and not change.new:
@@ -334,8 +336,10 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         if "positions" not in arrays:
             return
         message: dict[str, Any] = {
-            "kind": "frame", "parts": list(arrays), "gone": sorted(self._sent_names - arrays.keys()),
-        }  # fmt: skip
+            "kind": "frame",
+            "parts": list(arrays),
+            "gone": sorted(self._sent_names - arrays.keys()),
+        }
         if "links" in arrays:
             message["pairs"] = self._pairs
         if "values" in arrays:
