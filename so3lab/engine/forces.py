@@ -25,6 +25,8 @@ from so3lab.structures.graph import (
     Graph,
     apply_per_structure,
     atom_classes,
+    checked_slots,
+    padded_rows,
     total_charge,
     unpaired_electrons,
 )
@@ -41,6 +43,7 @@ class StructureArrays(NamedTuple):
     unpaired: Float[Array, " structures"]
     atom_classes: AtomClasses
     embedding: Float[Array, "atoms features"] | None = None  # initial features, when known
+    atom_mask: Bool[Array, " atoms"] | None = None  # where rows may belong to nobody; None when all are atoms
 
     @property
     def structures(self) -> int:
@@ -48,18 +51,43 @@ class StructureArrays(NamedTuple):
         return self.charges.shape[0]
 
 
-def structure_arrays(structures: Sequence[ase.Atoms], dtype: Dtype) -> StructureArrays:
-    """Arrays of structures on the device."""
+def structure_arrays(
+    structures: Sequence[ase.Atoms], dtype: Dtype, slots: Sequence[int] | None = None, least_classes: int = 0
+) -> StructureArrays:
+    """Arrays of structures on the device.
+
+    Args:
+        structures: One after another.
+        dtype: Of real numbers.
+        slots: Rows of atoms that each has, for batches in which structures are exchanged; rows beyond its own are
+            of the element of its first atom, and masked.
+        least_classes: Room for so many classes of atoms at least, such as those of arrays before.
+    """
+    rows, sizes = checked_slots(structures, slots), [len(atoms) for atoms in structures]
+    classes = atom_classes(structures)
+    numbers, masses, of_atoms = (
+        padded_rows(of_each, rows)
+        for of_each in (
+            [atoms.numbers for atoms in structures],
+            [atoms.get_masses() for atoms in structures],
+            np.split(classes.of_atoms, np.cumsum(sizes)[:-1]),
+        )
+    )
+    first = np.repeat(np.cumsum([0, *rows[:-1]]), rows)
+    real = np.concatenate([np.arange(slot) < size for slot, size in zip(rows, sizes, strict=True)])
+    numbers, masses, of_atoms = (np.where(real, x, x[first]) for x in (numbers, masses, of_atoms))
+    row_of_atom = np.flatnonzero(real)  # classes name atoms as if there were no other rows
+    members = np.pad(row_of_atom[classes.members], (0, max(0, least_classes - len(classes.members))), mode="edge")
     with precision(dtype):
-        real, whole = functools.partial(on_device, dtype=dtype), functools.partial(on_device, dtype=np.int32)
-        sizes = [len(atoms) for atoms in structures]
+        to_real, whole = functools.partial(on_device, dtype=dtype), functools.partial(on_device, dtype=np.int32)
         return StructureArrays(
-            whole(np.concatenate([atoms.numbers for atoms in structures])),
-            real(np.concatenate([atoms.get_masses() for atoms in structures])),
-            whole(np.repeat(np.arange(len(sizes)), sizes)),
-            real(np.array([total_charge(atoms) for atoms in structures])),
-            real(np.array([unpaired_electrons(atoms) for atoms in structures])),
-            on_device(atom_classes(structures)),
+            whole(numbers),
+            to_real(masses),
+            whole(np.repeat(np.arange(len(sizes)), rows)),
+            to_real(np.array([total_charge(atoms) for atoms in structures])),
+            to_real(np.array([unpaired_electrons(atoms) for atoms in structures])),
+            AtomClasses(whole(of_atoms), whole(members)),
+            atom_mask=None if slots is None else on_device(real),
         )
 
 
@@ -104,8 +132,9 @@ def forces_at(
     """
     index, structures = arrays.structure_index, arrays.structures
     wrapped, pairs, long_range, pair_list_flags = pairs_at(candidates, spec.pairs, positions, cells, index, structures)
+    mask = jnp.ones(len(arrays.atomic_numbers), bool) if arrays.atom_mask is None else arrays.atom_mask
     graph = Graph(
-        wrapped, arrays.atomic_numbers, index, jnp.ones(len(arrays.atomic_numbers), bool), pairs.receivers,
+        wrapped, arrays.atomic_numbers, index, mask, pairs.receivers,
         pairs.senders, pairs.mask, arrays.charges, arrays.unpaired, pairs.images, cells, long_range=long_range,
         atom_classes=arrays.atom_classes, embedding=arrays.embedding,
     )  # fmt: skip
@@ -189,17 +218,23 @@ class ForceEvaluator:
         model: Energy function, parameters, cutoff.
         structures: All molecules or all cells; their positions are where the pair lists begin.
         least_capacity: Room for so many pairs at least, such as :attr:`capacity` of an evaluator before.
+        slots: Rows of atoms that each structure has, when others of other sizes may take its place
+            (:meth:`replace`); its own number of atoms when not given. Rows that nobody has feel no force.
     """
 
-    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms], least_capacity: int = 0):
-        self.model = model
-        self._arrays = structure_arrays(structures, model.dtype)
+    def __init__(
+        self,
+        model: EnergyModel,
+        structures: Sequence[ase.Atoms],
+        least_capacity: int = 0,
+        slots: Sequence[int] | None = None,
+    ):
+        self.model, self._slots = model, slots
+        self._structures = list(structures)
         with precision(model.dtype):
-            if model.embed is not None:
-                embedding = _embedded(model.embed, model.parameters, self._arrays)
-                self._arrays = self._arrays._replace(embedding=embedding)
+            self._arrays = self._embedded(structure_arrays(structures, model.dtype, slots))
             self.lists = PairLists(
-                structures, model.cutoff, model.long_range, model.dtype, least_capacity=least_capacity
+                structures, model.cutoff, model.long_range, model.dtype, least_capacity=least_capacity, slots=slots
             )
         self._cells = self.lists.cells  # those of the lists as they stand; None while they are made anew
 
@@ -207,6 +242,35 @@ class ForceEvaluator:
     def capacity(self) -> int:
         """Room for pairs."""
         return self.lists.spec.capacity
+
+    @property
+    def arrays(self) -> StructureArrays:
+        """What of the structures does not move, on the device."""
+        return self._arrays
+
+    def replace(self, number: int, atoms: ase.Atoms) -> None:
+        """Put another structure in the place of one; nothing is compiled for it (:meth:`PairLists.replace`).
+
+        Args:
+            number: Which one.
+            atoms: At most as many atoms as its place has rows, of any elements, periodic as the others are.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        with precision(self.model.dtype):
+            self.lists.replace(number, atoms)
+            self._cells = self.lists.cells
+            self._structures[number] = atoms
+            classes = len(self._arrays.atom_classes.members)
+            arrays = structure_arrays(self._structures, self.model.dtype, self._slots, classes)
+            self._arrays = self._embedded(arrays)
+
+    def _embedded(self, arrays: StructureArrays) -> StructureArrays:
+        """With initial features, where the model knows them."""
+        if self.model.embed is None:
+            return arrays
+        return arrays._replace(embedding=_embedded(self.model.embed, self.model.parameters, arrays))
 
     def __call__(
         self,
@@ -249,9 +313,10 @@ class ForceEvaluator:
 def _embedded(embed: Callable, parameters: Any, arrays: StructureArrays) -> Float[Array, "atoms features"]:
     """Initial features of structures, by a graph that needs no pairs."""
     atoms, none = len(arrays.atomic_numbers), jnp.zeros(0, jnp.int32)
+    mask = jnp.ones(atoms, bool) if arrays.atom_mask is None else arrays.atom_mask
     graph = Graph(
         jnp.zeros((atoms, 3), arrays.masses.dtype), arrays.atomic_numbers, arrays.structure_index,
-        jnp.ones(atoms, bool), none, none, jnp.zeros(0, bool), arrays.charges, arrays.unpaired,
+        mask, none, none, jnp.zeros(0, bool), arrays.charges, arrays.unpaired,
     )  # fmt: skip
     return embed(parameters, graph)
 

@@ -12,17 +12,16 @@ are: those beyond the cutoff have no energy.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import ase
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from so3lab.machine.compilation import on_device
 from so3lab.network.pairwise.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
-from so3lab.structures.graph import LongRange, apply_per_structure
+from so3lab.structures.graph import LongRange, apply_per_structure, checked_slots, padded_rows
 from so3lab.structures.neighbors import (
     Candidates,
     PaddedPairs,
@@ -142,6 +141,11 @@ class PairLists:
         dtype: Of positions on the device.
         cells_change: Whether cells change while atoms move.
         least_capacity: Room for so many pairs at least, such as those of lists before.
+        slots: Rows of atoms that each structure has; its own number of atoms when not given. Rows beyond those of a
+            structure belong to nobody, and :meth:`replace` may fill them.
+
+    Raises:
+        ValueError: For molecules and cells together, or a structure with more atoms than rows.
     """
 
     def __init__(
@@ -152,33 +156,36 @@ class PairLists:
         dtype: str,
         cells_change: bool = False,
         least_capacity: int = 0,
+        slots: Sequence[int] | None = None,
     ):
         self._dtype, self._cells_change = dtype, cells_change
         self._structures = [atoms.copy() for atoms in structures]
-        self._stops = np.cumsum([len(atoms) for atoms in structures])
+        self._slots = checked_slots(structures, slots)
         periodic = [bool(atoms.pbc.any()) for atoms in structures]
         if any(periodic) and not all(periodic):
             raise ValueError("structures simulated together must be all molecules or all cells, got both")
         self._cells = None
         if all(periodic):
             self._cells = np.stack([complete_cell(np.asarray(atoms.cell), atoms.pbc) for atoms in structures])
-        self._meet_all = [self._cells is None and len(atoms) <= ALL_PAIRS_UP_TO for atoms in structures]
+        self._meet_all = [self._cells is None and slot <= ALL_PAIRS_UP_TO for slot in self._slots]
         self._extra = _EXTRA_FOR_CELLS if cells_change else _EXTRA
-        self._near = _List(cutoff, cells_change)
+        self._near = _List(cutoff, cells_change, len(structures))
         self._far: _List | None = None
         self._fixed: LongRange | None = None
         self._capacity = least_capacity  # for pairs of the network; only grows
         self._needs = needs
         self._fixed_cells: np.ndarray | None = None
+        self._gathered_at = np.full((sum(self._slots), 3), np.nan, dtype)  # NaN is never further away than anything
+        self._origins = np.zeros((sum(self._slots), 3), np.int32)
         if needs is not None:
             self._make_fixed()
             far = far_cutoff(structures[0], needs)
-            self._far = None if far is None else _List(far, cells_change)
-        self.rebuild(np.concatenate([atoms.positions for atoms in structures]), self._cells)
+            self._far = None if far is None else _List(far, cells_change, len(structures))
+        self.rebuild(self._own_positions(), self._cells)
 
     def _make_fixed(self) -> None:
         assert self._needs is not None
-        self._fixed = fixed_long_range(self._structures, self._needs)
+        self._fixed = fixed_long_range(self._structures, self._needs, self._slots)
         if self._cells is not None:
             self._fixed_cells = self._cells.copy()
 
@@ -208,7 +215,6 @@ class PairLists:
             fixed_anew: Whether the waves of a cell's electrostatics are to be chosen for these very cells, and not only
                 when a cell has been stretched too far for them.
         """
-        at = np.asarray(positions, self._dtype)
         if cells is not None:
             self._cells = np.asarray(cells, np.float64)
             for atoms, cell in zip(self._structures, self._cells, strict=True):
@@ -217,33 +223,40 @@ class PairLists:
             stretches = np.linalg.svd(np.linalg.solve(self._fixed_cells, self._cells), compute_uv=False)
             if fixed_anew or np.any(np.maximum(stretches, 1.0 / stretches) > _MOST_STRETCH):
                 self._make_fixed()
-        origins = None if self._cells is None else np.zeros(at.shape, np.int32)
-        wrapped = at.astype(np.float64)
+        at = np.asarray(positions, self._dtype)
         for number, rows in enumerate(self._rows()):
-            if self._cells is not None and origins is not None:
-                cell, pbc = self._cells[number], self._structures[number].pbc
-                origins[rows] = np.floor(np.linalg.solve(cell.T, wrapped[rows].T).T) * pbc
-                wrapped[rows] -= origins[rows] @ cell
-        near = self._candidates(self._near, wrapped)
-        far = None if self._far is None else self._candidates(self._far, wrapped)
-        present = self._count_near(near, wrapped)
-        if present > self._capacity:
-            self._capacity = self._capacity_for(present)
-        if all(self._meet_all):
-            self._capacity = min(self._capacity, len(near.receivers))
-        gathered_at = at.copy()
-        for meets_all, rows in zip(self._meet_all, self._rows(), strict=True):
-            gathered_at[rows] = np.nan if meets_all else at[rows]  # NaN is never further away than anything
-        gathered_cells = None if self._cells is None else np.asarray(self._cells, self._dtype)
-        parts = (
-            near,
-            far,
-            self._fixed,
-            origins,
-            None if all(self._meet_all) else gathered_at,
-            gathered_cells,
-        )
-        self.candidates = CandidatePairs(*on_device(parts))
+            self._gather(number, at[rows])
+        self._assemble()
+
+    def replace(self, number: int, atoms: ase.Atoms) -> None:
+        """Put another structure in the place of one; the candidates of all others stay as they are.
+
+        Nothing is compiled for it unless it has more pairs than there is capacity for, or, in a cell with exact
+        electrostatics, other waves.
+
+        Args:
+            number: Which one.
+            atoms: What comes: at most as many atoms as there are rows, periodic as the others are.
+
+        Raises:
+            ValueError: If it does not fit, or is a cell among molecules or a molecule among cells.
+        """
+        if bool(atoms.pbc.any()) != (self._cells is not None):
+            kind = "molecules" if self._cells is None else "cells"
+            raise ValueError(f"the structures it joins are all {kind}, but atoms.pbc is {atoms.pbc.tolist()}")
+        if len(atoms) > self._slots[number]:
+            raise ValueError(f"atoms must have at most {self._slots[number]} atoms in place {number}, got {len(atoms)}")
+        other_size = len(atoms) != len(self._structures[number])
+        self._structures[number] = atoms.copy()
+        if self._cells is not None:
+            self._cells = self._cells.copy()
+            self._cells[number] = complete_cell(np.asarray(atoms.cell), atoms.pbc)
+        if self._needs is not None and (other_size or self._cells is not None):
+            self._make_fixed()
+        rows = self._rows()[number]
+        self._gathered_at[rows.start : rows.start + self._slots[number]] = np.nan
+        self._gather(number, np.asarray(atoms.positions, self._dtype))
+        self._assemble()
 
     def reallocate(
         self,
@@ -261,7 +274,7 @@ class PairLists:
         capacities = [self._capacity, *(one.capacity for one in (self._near, self._far) if one is not None)]
         state = {"capacity": np.array(capacities)}
         if self.candidates.gathered_at is not None:
-            state["gathered_at"] = np.asarray(self.candidates.gathered_at)
+            state["gathered_at"] = self._gathered_at.copy()
         if self._cells_change and self._cells is not None:
             state["gathered_cells"] = np.asarray(self._cells)
         return state
@@ -273,8 +286,7 @@ class PairLists:
         for one, capacity in zip(lists, capacities, strict=True):
             one.capacity = capacity
         if "gathered_at" in state:
-            start = np.concatenate([atoms.positions for atoms in self._structures])
-            at = np.where(np.isnan(state["gathered_at"]), start, state["gathered_at"])
+            at = np.where(np.isnan(state["gathered_at"]), self._own_positions(), state["gathered_at"])
             self.rebuild(at, state.get("gathered_cells"))
 
     def _capacity_for(self, count: int) -> int:
@@ -282,55 +294,89 @@ class PairLists:
         return _in_eights(count + max(int(count * self._extra), 8))
 
     def _rows(self) -> list[slice]:
-        """The atoms of each structure."""
-        starts = [0, *self._stops[:-1].tolist()]
-        return [slice(start, int(stop)) for start, stop in zip(starts, self._stops, strict=True)]
+        """The atoms of each structure, without rows that nobody has."""
+        starts = np.cumsum([0, *self._slots[:-1]]).tolist()
+        return [slice(start, start + len(atoms)) for start, atoms in zip(starts, self._structures, strict=True)]
 
-    def _box(self, number: int):
+    def _own_positions(self) -> Float[np.ndarray, "atoms 3"]:
+        """Those of the structures as they came, in Å."""
+        return padded_rows([atoms.positions for atoms in self._structures], self._slots)
+
+    def _gather(self, number: int, positions: Float[np.ndarray, "atoms 3"]) -> None:
+        """The candidates of one structure around its positions, in Å."""
+        rows, pbc = self._rows()[number], self._structures[number].pbc
         cell = None if self._cells is None else self._cells[number]
-        return cell, self._structures[number].pbc
+        near_cell = positions.astype(np.float64)
+        if cell is not None:
+            origins = np.floor(np.linalg.solve(cell.T, near_cell.T).T) * pbc
+            near_cell -= origins @ cell
+            self._origins[rows] = origins
+        if not self._meet_all[number]:
+            self._gathered_at[rows] = positions
+        for one in (self._near, self._far):
+            if one is not None:
+                one.gather(number, near_cell, cell, pbc, self._meet_all[number])
 
-    def _count_near(self, candidates: Candidates, positions: Float[np.ndarray, "atoms 3"]) -> int:
-        """How many of the candidates are below the cutoff at these positions."""
-        i, j = (np.asarray(rows)[: int(candidates.size)] for rows in candidates[:2])
-        vectors = positions[j] - positions[i]
-        if candidates.images is not None and self._cells is not None:
-            index = np.repeat(np.arange(len(self._cells)), np.diff([0, *self._stops]))
-            images = np.asarray(candidates.images)[: len(i)].astype(np.float64)
-            if len(self._cells) == 1:
-                vectors += images @ self._cells[0]
-            else:
-                vectors += np.einsum("pi,pij->pj", images, self._cells[index[i]])
-        return int(np.count_nonzero(np.einsum("px,px->p", vectors, vectors) < self._near.cutoff**2))
-
-    def _candidates(self, one: "_List", positions: Float[np.ndarray, "atoms 3"]) -> Candidates:
-        """Candidates of all structures, one after another."""
-        parts = []
-        for number, rows in enumerate(self._rows()):
-            if self._meet_all[number]:
-                i, j, _, _ = all_pairs(len(positions[rows]))
-                images = np.zeros((len(i), 3), np.int32)
-            else:
-                i, j, images = pair_list(positions[rows], one.cutoff + SKIN, *self._box(number))
-            parts.append((np.asarray(i) + rows.start, np.asarray(j) + rows.start, images))
-        i, j, images = (np.concatenate(some).astype(np.int32) for some in zip(*parts, strict=True))
-        capacity = len(i) if all(self._meet_all) else one.capacity_for(len(i))
-        padded = [np.pad(x, [(0, capacity - len(i))] + [(0, 0)] * (x.ndim - 1)) for x in (i, j, images)]
-        return Candidates(padded[0], padded[1], None if self._cells is None else padded[2], len(i))
+    def _assemble(self) -> None:
+        """The arrays of all structures, from the parts of each."""
+        all_meet, periodic = all(self._meet_all), self._cells is not None
+        starts = [rows.start for rows in self._rows()]
+        present = sum(self._near.present)
+        if present > self._capacity:
+            self._capacity = self._capacity_for(present)
+        if all_meet:
+            most = sum(slot * (slot - 1) // 2 for slot in self._slots)
+            self._capacity, self._near.capacity = min(self._capacity, most), most
+            if self._far is not None:
+                self._far.capacity = most
+        parts = (
+            self._near.candidates(starts, periodic),
+            None if self._far is None else self._far.candidates(starts, periodic),
+            self._fixed,
+            self._origins if periodic else None,
+            None if all_meet else self._gathered_at,
+            None if self._cells is None else np.asarray(self._cells, self._dtype),
+        )
+        self.candidates = CandidatePairs(*on_device(parts))
 
 
-@dataclass
 class _List:
-    """One pair list: how far it reaches, and the capacity for its candidates, which only grows."""
+    """One pair list: how far it reaches, its candidates by structure, and the capacity for them, which only grows."""
 
-    cutoff: float  # Å
-    cells_change: bool
-    capacity: int = 0
+    def __init__(self, cutoff: float, cells_change: bool, structures: int):
+        self.cutoff, self._cells_change, self.capacity = cutoff, cells_change, 0  # Å
+        self._parts: list[tuple[np.ndarray, ...]] = [()] * structures  # receivers, senders, images of each
+        self.present = [0] * structures  # pairs of each below the cutoff
 
-    def capacity_for(self, count: int) -> int:
+    def gather(
+        self,
+        number: int,
+        positions: Float[np.ndarray, "atoms 3"],
+        cell: Float[np.ndarray, "3 3"] | None,
+        pbc: Bool[np.ndarray, " 3"],
+        all_meet: bool,
+    ) -> None:
+        """Candidates of one structure at positions in Å; its atoms are counted from 0."""
+        if all_meet:
+            i, j, _, _ = all_pairs(len(positions))
+            images = np.zeros((len(i), 3), np.int32)
+        else:
+            i, j, images = pair_list(positions, self.cutoff + SKIN, cell, pbc)
+        self._parts[number] = np.asarray(i), np.asarray(j), images
+        vectors = positions[j] - positions[i]
+        if cell is not None:
+            vectors += images @ cell
+        self.present[number] = int(np.count_nonzero(np.einsum("px,px->p", vectors, vectors) < self.cutoff**2))
+
+    def candidates(self, starts: list[int], periodic: bool) -> Candidates:
+        """Those of all structures, one after another, whose atoms start at these rows."""
+        moved = [(i + start, j + start, images) for (i, j, images), start in zip(self._parts, starts, strict=True)]
+        i, j, images = (np.concatenate(some).astype(np.int32) for some in zip(*moved, strict=True))
+        count = len(i)
         if count > self.capacity:
-            self.capacity = _in_eights(count + max(count // (4 if self.cells_change else 8), 64))
-        return self.capacity
+            self.capacity = _in_eights(count + max(count // (4 if self._cells_change else 8), 64))
+        i, j, images = (np.pad(x, [(0, self.capacity - count)] + [(0, 0)] * (x.ndim - 1)) for x in (i, j, images))
+        return Candidates(i, j, images if periodic else None, count)
 
 
 def _in_eights(count: int) -> int:

@@ -149,6 +149,27 @@ def atom_classes(structures: Sequence[ase.Atoms]) -> AtomClasses:
     return AtomClasses(index.reshape(-1).astype(np.int32), members.astype(np.int32))
 
 
+def checked_slots(structures: Sequence[ase.Atoms], slots: Sequence[int] | None) -> list[int]:
+    """Rows of atoms for each structure: those given, or its own number of atoms.
+
+    Raises:
+        ValueError: If there is not one for each structure, or a structure has more atoms.
+    """
+    sizes = [len(atoms) for atoms in structures]
+    if slots is None:
+        return sizes
+    if len(slots) != len(sizes) or any(slot < size for slot, size in zip(slots, sizes, strict=True)):
+        raise ValueError(f"slots must be at least the numbers of atoms, {sizes}, one for each; got {list(slots)}")
+    return [int(slot) for slot in slots]
+
+
+def padded_rows(rows: Sequence[np.ndarray], slots: Sequence[int]) -> np.ndarray:
+    """Rows of structures one after another, each with zeros up to its slot."""
+    return np.concatenate(
+        [np.pad(x, [(0, slot - len(x))] + [(0, 0)] * (x.ndim - 1)) for x, slot in zip(rows, slots, strict=True)]
+    )
+
+
 def total_charge(atoms: ase.Atoms) -> float:
     """Total charge of a structure in e, from ``atoms.info["charge"]``, 0 when it is not given."""
     return _number(atoms, "charge", 0.0)

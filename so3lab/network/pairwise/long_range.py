@@ -16,7 +16,7 @@ from so3lab.network.pairwise.ewald import wave_vectors
 from so3lab.network.pairwise.mesh import mesh_factors
 from so3lab.network.pairwise.truncation import CELL_CUTOFF
 from so3lab.network.settings import ModelSettings
-from so3lab.structures.graph import Graph, LongRange
+from so3lab.structures.graph import Graph, LongRange, checked_slots
 from so3lab.structures.neighbors import HostOrDevice, Pairs, all_pairs, bucket, pair_list
 
 MESH_FROM = 2_000_000
@@ -221,18 +221,27 @@ def batch_long_range(rows: LongRangeRows, atoms: int) -> LongRange:
     return LongRange(receivers, senders, rows.mask.ravel(), images, rows.periodic, rows.waves)
 
 
-def fixed_long_range(structures: Sequence[ase.Atoms], needs: LongRangeNeeds) -> LongRange:
+def fixed_long_range(
+    structures: Sequence[ase.Atoms], needs: LongRangeNeeds, slots: Sequence[int] | None = None
+) -> LongRange:
     """The part of the long-range terms of structures, all molecules or all cells, that does not move with the atoms.
+
+    Args:
+        structures: ASE structures.
+        needs: From :func:`long_range_needs`.
+        slots: Rows of atoms that each has; its own number of atoms when not given.
 
     Raises:
         ValueError: As :func:`with_long_range`.
     """
     fixed = _reciprocal(structures, needs)
-    if far_cutoff(structures[0], needs) is not None:
+    if far_cutoff(structures[0], needs) is not None or structures[0].pbc.any():
         none = np.zeros(0, np.int32)
-        return LongRange(none, none, np.zeros(0, bool), None, *fixed)
-    pairs = [long_range_pairs(atoms, needs) for atoms in structures]
-    offsets = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(np.int32)
-    i, j = (np.concatenate([p[side] + offset for p, offset in zip(pairs, offsets, strict=True)]) for side in (0, 1))
-    images = np.concatenate([p.images for p in pairs]) if structures[0].pbc.any() else None
-    return LongRange(i, j, np.ones(len(i), bool), images, *fixed)
+        images = None if far_cutoff(structures[0], needs) is not None else np.zeros((0, 3), np.int32)
+        return LongRange(none, none, np.zeros(0, bool), images, *fixed)
+    rows = checked_slots(structures, slots)
+    starts = np.cumsum([0, *rows[:-1]])
+    pairs = [all_pairs(slot)[:2] for slot in rows]  # of a structure with fewer atoms, those without them count
+    i, j = (np.concatenate([p[side] + start for p, start in zip(pairs, starts, strict=True)]) for side in (0, 1))
+    real = np.concatenate([np.arange(slot) < len(atoms) for slot, atoms in zip(rows, structures, strict=True)])
+    return LongRange(i.astype(np.int32), j.astype(np.int32), real[i] & real[j], None, *fixed)
