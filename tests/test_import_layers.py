@@ -17,9 +17,9 @@ MAY_OPEN_WIDGETS = {Path("so3lab/widgets.py"), Path("so3lab/app")}
 
 FLOORS = (
     {"units", "machine"},
-    {"functions", "doctor", "datasets", "trajectory"},
+    {"functions", "doctor", "trajectory"},
     {"structures"},
-    {"network", "observables"},
+    {"datasets", "network", "observables"},
     {"engine", "labels"},
     {"potential"},
     {"pretrained", "training", "dynamics", "attention", "atom_properties", "dipoles", "electrostatics"},

@@ -10,6 +10,7 @@ import ase
 from so3lab.app import md_values
 from so3lab.cluster import RunSpec
 from so3lab.dynamics.ensembles import ENSEMBLES, ensembles_with
+from so3lab.structures.electrons import with_electrons
 from so3lab.structures.reading import read_structure
 
 _KNOBS = ("friction_per_ps", "thermostat_fs", "pressure_GPa", "barostat_fs", "compressibility_per_GPa")
@@ -29,6 +30,7 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
     )
+    parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
         "--ensemble",
@@ -121,8 +123,7 @@ def _add_limits(group: Any) -> None:
 def structure_of(options: argparse.Namespace) -> ase.Atoms:
     """The start structure."""
     atoms = read_structure(options.structure)
-    if options.charge is not None:
-        atoms.info["charge"] = options.charge
+    atoms = with_electrons(atoms, charge=options.charge, multiplicity=options.multiplicity)
     if options.no_cell:
         atoms.pbc, atoms.cell = False, None
     return atoms

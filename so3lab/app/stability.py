@@ -7,6 +7,7 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.app.stability_report import by_temperature, force_mae, write_report
 from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
+from so3lab.structures.electrons import total_charge, with_electrons
 from so3lab.structures.reading import read_structure
 
 
@@ -28,6 +29,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
     )
+    parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
     parser.add_argument(
         "--reference",
         metavar="DATA",
@@ -66,14 +68,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Run the study with progress; write tables and the report."""
     import so3lab
     from so3lab import stability
-    from so3lab.structures.graph import total_charge
 
     resume = _resumes(options)
     prepare_process()
     potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
     atoms.pbc, atoms.cell = False, None
-    if options.charge is not None:
-        atoms.info["charge"] = options.charge
+    atoms = with_electrons(atoms, charge=options.charge, multiplicity=options.multiplicity)
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
         console.warn("no reference frames: bonds are compared with their own means, and there is no h(r) error")

@@ -17,6 +17,7 @@ from ase import Atoms
 
 from so3lab.doctor.prepare import be_quiet, prepare_process
 from so3lab.structures.constraints import held_atoms
+from so3lab.structures.electrons import total_charge
 from so3lab.structures.reading import read_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
 from so3lab.trajectory.files import FileLock
@@ -116,8 +117,6 @@ class RunSpec:
 
     def settings(self) -> dict[str, Any]:
         """Values that a trajectory file keeps and that must stay the same when a run goes on."""
-        from so3lab.structures.graph import total_charge
-
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
         of_atoms = {"held_atoms": np.flatnonzero(held_atoms(atoms)).tolist(), "charge": total_charge(atoms)}
@@ -238,8 +237,6 @@ def is_resumable(run: RunSpec, batch: Mapping[str, Any] = ALONE) -> bool:
 
 def provenance(run: RunSpec, potential: Any, batch: Mapping[str, Any] = ALONE) -> dict[str, Any]:
     """What the file of a run tells about it, besides its knobs."""
-    from so3lab.structures.graph import total_charge
-
     structure = str(run.structure.symbols) if isinstance(run.structure, Atoms) else str(run.structure)
     return {
         "model": str(run.model),

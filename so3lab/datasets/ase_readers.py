@@ -11,8 +11,7 @@ from ase import Atoms
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
-
-_CHARGE_KEYS = ("charge", "total_charge", "Q")
+from so3lab.structures.electrons import is_charge_key, total_charge
 
 
 def from_atoms(
@@ -39,7 +38,7 @@ def from_atoms(
     forces = [_atoms_value(atoms, i, "forces", keys, name) for i, atoms in enumerate(frames)]
     energy, length, force = (units.energy, units.length, units.force) if units else (1.0, 1.0, 1.0)
     cells = np.array([np.asarray(atoms.cell) for atoms in frames])
-    charges = [float(next((a.info[k] for k in _CHARGE_KEYS if k in a.info), 0.0)) for a in frames]
+    charges = [_charge(atoms, number, name) for number, atoms in enumerate(frames)]
     return Dataset(
         name=name,
         numbers=tuple(atoms.numbers for atoms in frames),
@@ -49,7 +48,7 @@ def from_atoms(
         cells=cells * length if cells.any() else None,
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
-        labels=_labels(frames, {*_CHARGE_KEYS, *keys.values(), "energy"}),
+        labels=_labels(frames, {*keys.values(), "energy"}),
         meta=dict(meta or {}),
     )
 
@@ -76,11 +75,19 @@ def _atoms_value(atoms: Atoms, frame: int, quantity: str, keys: Mapping[str, str
     )
 
 
+def _charge(atoms: Atoms, frame: int, name: str) -> float:
+    """The total charge of one frame, or a sentence that names the frame."""
+    try:
+        return total_charge(atoms)
+    except ValueError as error:
+        raise ValueError(f"frame {frame} of {name}: {error}") from None
+
+
 def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
     """Single values of ``info`` that every frame carries, such as the trajectory it comes from."""
     shared = set.intersection(*(set(atoms.info) for atoms in frames)) - not_labels
     labels = {}
-    for key in sorted(key for key in shared if "unit" not in key):
+    for key in sorted(key for key in shared if "unit" not in key and not is_charge_key(key)):
         column = [atoms.info[key] for atoms in frames]
         if all(isinstance(value, str | int | float | np.integer | np.floating) for value in column):
             labels[key] = np.array(column)

@@ -12,10 +12,12 @@ from typing import Any
 
 import h5py
 import numpy as np
+from jaxtyping import Float
 
 from so3lab.datasets.ase_readers import read_with_ase
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
+from so3lab.structures.electrons import is_charge_key
 
 QUANTITIES = ("numbers", "positions", "energies", "forces")
 """What every frame needs, and the keys of the ``keys`` argument."""
@@ -26,7 +28,6 @@ _KNOWN_KEYS: dict[str, tuple[str, ...]] = {
     "energies": ("E", "energies", "energy", "ePBE0+MBD"),
     "forces": ("F", "forces", "totFOR"),
     "atom_counts": ("N",),
-    "total_charges": ("Q", "total_charges", "total_charge", "charge"),
     "cells": ("cells", "cell", "lattice"),
     "pbc": ("pbc",),
 }
@@ -73,16 +74,17 @@ def unpack_xz(source: Path, target: Path) -> None:
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     arrays = _archive(path)
     found = {q: _pick(arrays, q, keys, str(path)) for q in QUANTITIES}
+    frames = len(found["positions"])
     optional = {q: _pick_optional(arrays, q) for q in _KNOWN_KEYS if q not in QUANTITIES}
+    optional["total_charges"] = _total_charges(arrays, frames, str(path))
     used = {id(value) for value in (*found.values(), *optional.values()) if value is not None}
     fields = {key: value for key, value in arrays.items() if id(value) not in used}
     documented = "QM7-X" if "ePBE0+MBD" in arrays else ""
     read_units = file_units(stated_fields(fields), energy_unit, length_unit, str(path), documented)
-    frames = len(found["positions"])
     labels = {
         key: value
         for key, value in fields.items()
-        if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None
+        if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None and not is_charge_key(key)
     }
     meta = {"source": path.name, **_description(fields), **read_units.record}
     return _assemble(path.stem, found, optional, labels, read_units, meta)
@@ -130,6 +132,31 @@ def _pick_optional(arrays: Mapping[str, Any], quantity: str) -> Any:
     return next((arrays[name] for name in _KNOWN_KEYS[quantity] if name in arrays), None)
 
 
+def _total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np.ndarray, " frames"]:
+    """Charges under any usual name, one for all frames or one for each; zero where there is none.
+
+    Arrays of another shape, such as charges of atoms or quadrupoles called Q, are not total charges.
+
+    Raises:
+        ValueError: If two names disagree.
+    """
+    found = {key: np.asarray(values[key]) for key in values if is_charge_key(key)}
+    usable = {
+        key: np.broadcast_to(array.astype(float).reshape(-1), frames)
+        for key, array in found.items()
+        if array.size in (1, frames) and array.dtype.kind in "iuf"
+    }
+    for key, charges in usable.items():
+        first, others = next(iter(usable.items()))
+        wrong = np.flatnonzero(charges != others)
+        if wrong.size:
+            raise ValueError(
+                f"{what}: the total charge must be said once, or the same each time, but frame {wrong[0]} has "
+                f"{others[wrong[0]]:g} e under {first!r} and {charges[wrong[0]]:g} e under {key!r}; remove one"
+            )
+    return next(iter(usable.values()), np.zeros(frames))
+
+
 def _description(fields: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """What the file says about itself: a JSON ``meta``, and single texts such as ``theory``."""
     result: dict[str, Any] = {}
@@ -174,7 +201,6 @@ def _assemble(
     if cells is not None:
         cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
     pbc = np.broadcast_to(np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3))
-    charges = np.asarray(0.0 if optional["total_charges"] is None else optional["total_charges"], float)
     molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
     placed = tuple(positions.astype(np.float64) * units.length)
     pulled = tuple(forces.astype(np.float64) * units.force)
@@ -191,7 +217,7 @@ def _assemble(
         forces=pulled,
         cells=cells,
         pbc=pbc,
-        total_charges=np.broadcast_to(charges.reshape(-1), frames),
+        total_charges=optional["total_charges"],
         labels=labels,
         meta=meta,
     )
@@ -201,7 +227,7 @@ def _read_hdf5(
     path: Path, original: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
 ) -> Dataset:
     """Groups at any depth, each with the frames of one molecule: one frame as in QM7-X, or several."""
-    columns: dict[str, list[Any]] = {q: [] for q in (*QUANTITIES, "id", "molecule")}
+    columns: dict[str, list[Any]] = {q: [] for q in (*QUANTITIES, "total_charges", "id", "molecule")}
     documented = ""
     try:
         with h5py.File(path, "r") as file:
@@ -225,6 +251,7 @@ def _read_hdf5(
         positions=tuple(r * units.length for r in columns["positions"]),
         energies=np.array(columns["energies"]) * units.energy,
         forces=tuple(f * units.force for f in columns["forces"]),
+        total_charges=np.array(columns["total_charges"]),
         labels={"id": np.array(columns["id"]), "molecule": np.array(columns["molecule"])},
         meta={"source": original.name, **units.record},
     )
@@ -246,6 +273,7 @@ def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mappin
     columns["positions"] += list(positions)
     columns["forces"] += list(forces)
     columns["energies"] += energies.tolist()
+    columns["total_charges"] += _total_charges(group, len(positions), where).tolist()
     columns["id"] += [group.name.rsplit("/", 1)[-1]] * len(positions)
     columns["molecule"] += [group.parent.name if len(positions) == 1 else group.name] * len(positions)
 

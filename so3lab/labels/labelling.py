@@ -26,6 +26,7 @@ from jaxtyping import Float
 
 from so3lab.labels import methods
 from so3lab.machine.checksum import checksum
+from so3lab.structures.electrons import stated_charge, stated_spin
 
 NET_FORCE_LIMIT = 1e-3
 """Largest accepted component of the sum of all forces, eV/Å."""
@@ -216,8 +217,9 @@ def _bare(atoms: Atoms) -> Atoms:
 
 
 def _state(atoms: Atoms) -> dict[str, Any]:
-    """Charge and spin, the only entries of ``info`` that change an energy."""
-    return {key: atoms.info[key] for key in ("charge", "spin") if key in atoms.info}
+    """Charge and spin, the only entries of ``info`` that change an energy, under the names that methods read."""
+    stated = {"charge": stated_charge(atoms), "spin": stated_spin(atoms)}
+    return {name: number.value for name, number in stated.items() if number.source}
 
 
 def _level(level: str | Callable[[], Any]) -> tuple[str, Callable[[], Any]]:

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from so3lab.engine.energy_model import EnergyForces
 from so3lab.engine.forces import ForceEvaluator
 from so3lab.potential.potential import Potential
-from so3lab.structures.graph import total_charge, unpaired_electrons
+from so3lab.structures.electrons import total_charge, unpaired_electrons, with_electrons
 from so3lab.structures.neighbors import bucket, check_finite, complete_cell
 
 _ARRAYS = ("positions", "numbers", "pbc")
@@ -25,7 +25,7 @@ class So3labCalculator(Calculator):
 
     Args:
         potential: The potential.
-        charge: Total charge in e; default: ``atoms.info["charge"]`` of each structure, and 0 without it.
+        charge: Total charge in e; default: what each structure says (:func:`so3lab.structures.total_charge`).
         **options: Those of any ASE calculator.
     """
 
@@ -90,8 +90,7 @@ class So3labCalculator(Calculator):
         if self._evaluator is None or described != self._described:
             at_centre = atoms.copy()
             at_centre.positions -= atoms.positions.mean(axis=0)
-            if self.charge is not None:
-                at_centre.info["charge"] = self.charge
+            at_centre = with_electrons(at_centre, charge=self.charge)
             capacity = 0 if self._evaluator is None else bucket(self._evaluator.capacity)
             self._evaluator, self._described = self.potential.evaluator(at_centre, capacity), described
         return self._evaluator

@@ -8,7 +8,7 @@ from ase.data import chemical_symbols
 
 from so3lab.network.pairwise import DISPERSION_ELEMENTS
 from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.structures.graph import total_charge, unpaired_electrons
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 
 _CLOSED = np.array([0, 2, 10, 18, 36, 54, 86, 118])
 _SHELL_OF = np.searchsorted(_CLOSED, np.arange(1, MAX_ATOMIC_NUMBER + 1))

@@ -40,6 +40,7 @@ from so3lab.potential.model_file import (
     state_from,
     write_model,
 )
+from so3lab.structures.electrons import with_electrons
 from so3lab.structures.graph import Graph, build_graph
 from so3lab.structures.neighbors import check_finite, complete_cell
 
@@ -281,7 +282,8 @@ class Potential:
 
         Args:
             atoms: The structure.
-            charge: Total charge in e; default: ``atoms.info["charge"]``, and 0 without it.
+            charge: Total charge in e; default: what the structure says (:func:`so3lab.structures.total_charge`), and 0
+                where it says nothing.
             attention: Whether attention weights are wanted.
 
         Raises:
@@ -289,8 +291,7 @@ class Potential:
                 (:meth:`check_structure`), or if the numbers that come out are not finite.
         """
         if charge is not None:
-            atoms = atoms.copy()
-            atoms.info["charge"] = charge
+            atoms = with_electrons(atoms, charge=charge)
         self.check_structure(atoms)
         return self._predict_batch([atoms], attention)[0]
 

@@ -1,9 +1,10 @@
 from .bonds import bonded_pairs as bonded_pairs
 from .bonds import bonds as bonds
+from .electrons import total_charge as total_charge
+from .electrons import unpaired_electrons as unpaired_electrons
+from .electrons import with_electrons as with_electrons
 from .graph import Graph as Graph
 from .graph import build_graph as build_graph
-from .graph import total_charge as total_charge
-from .graph import unpaired_electrons as unpaired_electrons
 from .neighbors import pair_list as pair_list
 from .reading import from_smiles as from_smiles
 from .reading import read_structure as read_structure

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from so3lab.functions.safe import masked
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 from so3lab.structures.neighbors import HostOrDevice, Pairs, bucket, complete_cell, pair_list
 
 
@@ -168,31 +169,6 @@ def padded_rows(rows: Sequence[np.ndarray], slots: Sequence[int]) -> np.ndarray:
     return np.concatenate(
         [np.pad(x, [(0, slot - len(x))] + [(0, 0)] * (x.ndim - 1)) for x, slot in zip(rows, slots, strict=True)]
     )
-
-
-def total_charge(atoms: ase.Atoms) -> float:
-    """Total charge of a structure in e, from ``atoms.info["charge"]``, 0 when it is not given."""
-    return _number(atoms, "charge", 0.0)
-
-
-def unpaired_electrons(atoms: ase.Atoms) -> float:
-    """Number of unpaired electrons: ``atoms.info["spin"]``, or ``atoms.info["multiplicity"]`` less one, or the sum of
-    initial magnetic moments; 0 when nothing is given."""
-    if "spin" not in atoms.info and "multiplicity" in atoms.info:
-        return _number(atoms, "multiplicity", 1.0) - 1.0
-    moments = atoms.get_initial_magnetic_moments() if atoms.has("initial_magmoms") else np.zeros(1)
-    return _number(atoms, "spin", abs(float(np.sum(moments))))
-
-
-def _number(atoms: ase.Atoms, name: str, default: float) -> float:
-    value = atoms.info.get(name, default)
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise ValueError(f'atoms.info["{name}"] must be a number, got {value!r}')
-    return number
 
 
 def build_graph(

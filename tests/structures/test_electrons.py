@@ -1,0 +1,149 @@
+"""Charge and spin have one meaning whatever their names and conventions; what contradicts itself is refused."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from so3lab import datasets
+from so3lab.structures import total_charge, unpaired_electrons, with_electrons
+from so3lab.structures.electrons import check_parity, stated_charge
+
+SULFATE = Atoms("SO4", [[0, 0, 0], [0.9, 0.9, 0.9], [-0.9, -0.9, 0.9], [-0.9, 0.9, -0.9], [0.9, -0.9, -0.9]])
+
+CHARGES = {
+    "charge": "the key of ASE's extended XYZ tools and of xtb",
+    "total_charge": "MACE, mace-foundations#66",
+    "Q": "sGDML, PhysNet and SpookyNet archives",
+    "net_charge": "Amber's antechamber, -nc",
+    "Charge": "ORCA and Open Babel print it with a capital",
+    "total-charge": "Q-Chem and TURBOMOLE write words with dashes",
+}
+"""Names of the charge in headers, and who writes them."""
+
+
+def named(atoms: Atoms, **info) -> Atoms:
+    result = atoms.copy()
+    result.info.update(info)
+    return result
+
+
+@pytest.mark.parametrize("key", CHARGES)
+@pytest.mark.parametrize("value", [-2, -2.0, "-2", "2-", np.int64(-2), np.array([-2])])
+def test_a_charge_has_one_meaning_under_every_name(key, value):
+    assert total_charge(named(SULFATE, **{key: value})) == -2
+
+
+def test_charges_of_atoms_add_up():
+    ion = SULFATE.copy()
+    ion.set_initial_charges([2.0, -1.002, -1.002, -0.998, -0.999])
+    assert stated_charge(ion) == (-2.0, "sum of initial_charges")
+    ion.set_initial_charges(np.zeros(5))
+    assert stated_charge(ion) == (0.0, "")
+
+
+def test_partial_charges_that_are_no_whole_number_ask_for_the_total():
+    ion = SULFATE.copy()
+    ion.set_initial_charges([1.4, -0.75, -0.75, -0.75, -0.75])
+    with pytest.raises(ValueError, match=r"initial_charges must be a whole number.*got -1.6; give the total charge"):
+        total_charge(ion)
+    assert total_charge(named(ion, charge=-2)) == -2
+
+
+@pytest.mark.parametrize(
+    ("info", "sentence"),
+    [
+        ({"charge": 0, "total_charge": -2}, r"got 0 e \(charge\) and -2 e \(total_charge\); remove the wrong one"),
+        ({"charge": "minus two"}, "must be a number, got 'minus two'"),
+        ({"Q": np.nan}, "must be a number, got nan"),
+        ({"charge": True}, "must be a number, got True"),
+        ({"multiplicity": 0}, r"2S \+ 1, so at least 1"),
+        ({"multiplicity": 3, "spin": 0}, r"got 2 \(multiplicity\) and 0 \(spin\)"),
+        ({"spin": 2.5}, r"\(2S\) or the multiplicity \(2S \+ 1\) of 48 electrons, got 2.5"),
+        ({"spin": -1}, r"\(2S\) or the multiplicity"),
+        ({"uhf": 1.5}, "whole number of unpaired electrons"),
+    ],
+)
+def test_what_contradicts_itself_or_is_no_number_is_refused(info, sentence):
+    ion = named(SULFATE, **info)
+    with pytest.raises(ValueError, match=sentence):
+        (total_charge(ion), unpaired_electrons(ion))
+
+
+def test_charges_that_agree_are_no_contradiction_and_tables_are_no_charges():
+    assert total_charge(named(SULFATE, charge=-2, total_charge=-2.0)) == -2
+    assert total_charge(named(SULFATE, Q=np.ones((3, 3)), charge=-2)) == -2
+
+
+SPINS = [
+    ("CH3", {"multiplicity": 2}, 1, "Q-Chem, Gaussian, ORCA: 2S + 1"),
+    ("CH3", {"spin": 2}, 1, "fairchem#1186: spin is a multiplicity"),
+    ("CH3", {"spin": 1}, 1, "PySCF: spin is 2S"),
+    ("CH3", {"spin": 0.5}, 1, "SchNetPack and textbooks: S"),
+    ("CH4", {"spin": 1}, 0, "fairchem: a closed shell has spin 1"),
+    ("CH4", {"total_spin": 1}, 0, "mace#1730: total_spin is a multiplicity"),
+    ("CH4", {"spin": 0}, 0, "PySCF"),
+    ("O2", {"spin": 2}, 2, "PySCF's example of triplet oxygen"),
+    ("O2", {"spin": 3}, 2, "the same in fairchem"),
+    ("O2", {"uhf": 2}, 2, "xtb's --uhf"),
+    ("O2", {"spin_multiplicity": 3}, 2, "pymatgen's Molecule"),
+    ("O2", {}, 2, "magnetic moments of ASE's g2 set, 1 on each atom"),
+    ("H2O", {"charge": 1, "spin": 2}, 1, "fairchem; the cation has an odd number of electrons"),
+    ("H2O", {"charge": 1, "spin": 1}, 1, "PySCF"),
+]
+
+
+@pytest.mark.parametrize(("name", "info", "unpaired", "source"), SPINS)
+def test_spins_mean_what_their_program_means(name, info, unpaired, source):
+    assert unpaired_electrons(named(molecule(name), **info)) == unpaired, source
+
+
+def test_moments_of_an_antiferromagnet_cancel_and_those_of_a_metal_are_no_whole_number():
+    iron = bulk("Fe", cubic=True)
+    iron.set_initial_magnetic_moments([2.2, -2.2])
+    assert unpaired_electrons(iron) == pytest.approx(0.0)
+    iron.set_initial_magnetic_moments([2.2, 2.2])
+    assert unpaired_electrons(iron) == pytest.approx(4.4)
+    canted = Atoms("Fe2", positions=[[0, 0, 0], [0, 0, 2.5]])
+    canted.set_initial_magnetic_moments([[0, 0, 2.0], [0, 2.0, 0]])
+    assert unpaired_electrons(canted) == pytest.approx(np.sqrt(8))
+
+
+def test_a_multiplicity_of_the_wrong_parity_is_refused_for_molecules():
+    with pytest.raises(ValueError, match=r"multiplicity means 1 unpaired.*CH4 with a charge of \+0 cannot.*10 elec"):
+        check_parity(named(molecule("CH4"), multiplicity=2))
+    check_parity(named(bulk("Na"), spin=0))
+    check_parity(named(molecule("CH4"), multiplicity=3))
+
+
+def test_what_a_person_says_takes_the_place_of_all_that_a_file_says():
+    ion = named(SULFATE, total_charge=-1, Q=-1, spin=1)
+    ion.set_initial_charges([-1, 0, 0, 0, 0])
+    changed = with_electrons(ion, charge=-2, multiplicity=1)
+    assert (total_charge(changed), unpaired_electrons(changed)) == (-2, 0)
+    assert total_charge(ion) == -1
+    with pytest.raises(ValueError, match="whole number"):
+        with_electrons(ion, multiplicity=1.5)
+
+
+def frame(**info) -> Atoms:
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    atoms = named(SULFATE, **info)
+    atoms.calc = SinglePointCalculator(atoms, energy=-20000.0, forces=np.zeros((5, 3)) + 0.1)
+    return atoms
+
+
+def test_data_sets_read_the_same_names(tmp_path):
+    assert datasets.from_atoms([frame(net_charge=-2)] * 2, "ions").total_charges.tolist() == [-2, -2]
+    with pytest.raises(ValueError, match="frame 1 of ions: the total charge must be said once"):
+        datasets.from_atoms([frame(charge=-2), frame(charge=-2, Q=0)], "ions")
+    arrays = {
+        "z": SULFATE.numbers, "R": np.stack([SULFATE.positions] * 2), "E": np.full(2, -20000.0),
+        "F": np.full((2, 5, 3), 0.1), "units": "eV",
+    }  # fmt: skip
+    np.savez(tmp_path / "one.npz", **arrays, net_charge=[-2, -1], q=np.zeros((2, 5)))
+    assert datasets.load(tmp_path / "one.npz", energy_unit="eV").total_charges.tolist() == [-2, -1]
+    np.savez(tmp_path / "two.npz", **arrays, Q=[-2, -1], charge=-2)
+    with pytest.raises(ValueError, match="frame 1 has -1 e under 'Q' and -2 e under 'charge'"):
+        datasets.load(tmp_path / "two.npz", energy_unit="eV")
