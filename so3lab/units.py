@@ -13,6 +13,8 @@ kB: float = _ase.kB
 """Boltzmann constant in eV/K."""
 kcal_per_mol: float = _ase.kcal / _ase.mol
 """One kcal/mol in eV."""
+kJ_per_mol: float = _ase.kJ / _ase.mol
+"""One kJ/mol in eV."""
 kcal_mol_per_meV: float = 1e-3 / kcal_per_mol
 """One meV in kcal/mol."""
 bohr: float = _ase.Bohr

@@ -1,23 +1,21 @@
 """Where workers come from: processes of this machine, or a Dask cluster at an address."""
 
 import functools
-import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from so3lab.cluster.one_run import stop_when
+from so3lab.machine.processes import SPAWN, SpawnedProcesses, usable_cores
 
 SECONDS_TO_CONNECT = 10.0
 LOCAL = "local"
 
 
-class OwnProcesses(ProcessPoolExecutor):
+class OwnProcesses(SpawnedProcesses):
     """Worker processes of this machine, made to simulate.
 
     They are spawned, leave Ctrl-C to their parent, and end when it dies. ``shutdown`` asks running simulations to
@@ -31,12 +29,9 @@ class OwnProcesses(ProcessPoolExecutor):
     """
 
     def __init__(self, number: int | None = None):
-        if number is not None and number < 1:
-            raise ValueError(f"the number of processes must be positive, got {number}")
-        context = multiprocessing.get_context("spawn")
         # Without a lock, for a worker that is killed would keep it.
-        self._stop = context.RawValue("b", 0)
-        super().__init__(number, context, initializer=_begin_worker, initargs=(self._stop,))
+        self._stop = SPAWN.RawValue("b", 0)
+        super().__init__(number, _obey, self._stop)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._stop.value = 1
@@ -98,21 +93,13 @@ def executor_at(address: str, runs: int) -> Iterator[Executor | Callable[[], Exe
 def _local_processes(address: str) -> int:
     number = address.partition(":")[2]
     if not number:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return usable_cores()
     if not number.isdigit() or int(number) < 1 or address == f"{LOCAL}:":
         raise ValueError(f"local must be followed by a number of processes, as in local:4, got {address!r}")
     return int(number)
 
 
-def _begin_worker(stop: Any) -> None:
-    """The first thing that a worker of :class:`OwnProcesses` does."""
+def _obey(stop: Any) -> None:
+    """In a worker: leave Ctrl-C to the parent, and look at its word between chunks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_when(lambda: bool(stop.value))
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)  # a killed parent cannot tell it to
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -21,25 +21,21 @@ from so3lab.datasets.sources import (
     public_sets,
     unknown_name,
 )
-from so3lab.machine.files import atomic_write, file_lock
+from so3lab.machine.files import DownloadError, atomic_write, file_lock
 
 CHUNK = 1 << 18
 TIMEOUT_S = 60.0
 CHECKSUMS = "checksums.json"
 """In the download folder: what each file's first download had, for files without a published checksum."""
 
-Progress = Callable[[int, int | None], object]
+OnBytes = Callable[[int, int | None], object]
 """Called with the bytes that are here and the bytes in all, None where the server does not say."""
-
-
-class DownloadError(OSError):
-    """A set could not be downloaded; the sentence says why and how to place the file by hand."""
 
 
 def fetch(
     name: str,
     *,
-    progress: Progress | None = None,
+    progress: OnBytes | None = None,
     folder: str | Path | None = None,
     base_url: str | None = None,
 ) -> Path:
@@ -84,7 +80,7 @@ def fetch(
     return target
 
 
-def _download(entry: PublicSet, target: Path, progress: Progress | None, base_url: str | None) -> None:
+def _download(entry: PublicSet, target: Path, progress: OnBytes | None, base_url: str | None) -> None:
     url = entry.url if base_url is None else f"{base_url.rstrip('/')}/{entry.download}"
     part = target.with_name(target.name + ".part")
     try:
@@ -106,7 +102,7 @@ def _sorry(entry: PublicSet, target: Path, url: str, reason: str) -> str:
     )
 
 
-def _transfer(url: str, part: Path, progress: Progress | None) -> None:
+def _transfer(url: str, part: Path, progress: OnBytes | None) -> None:
     """Fetch ``url`` into ``part``, going on from what is there if the server still has the same file."""
     have = part.stat().st_size if part.is_file() else 0
     stamp = _validator(part).read_text() if have and _validator(part).is_file() else ""

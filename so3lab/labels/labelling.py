@@ -7,14 +7,13 @@ does not converge, or whose forces break a conservation law, are recorded as fai
 
 import json
 import math
-import multiprocessing
 import os
 import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Executor, as_completed
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ from jaxtyping import Float
 
 from so3lab.labels import methods
 from so3lab.machine.checksum import checksum
+from so3lab.machine.processes import SpawnedProcesses, usable_cores
 from so3lab.structures.electrons import stated_charge, stated_spin
 
 NET_FORCE_LIMIT = 1e-3
@@ -237,28 +237,22 @@ def _results(
     jobs: list[tuple[int, Atoms]], factory: bytes, processes: int | None, executor: Executor | None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Results in order of completion; unfinished work is cancelled when the caller stops."""
-    processes = os.cpu_count() if processes is None else processes
-    if processes is None or processes < 1:
+    processes = usable_cores() if processes is None else processes
+    if processes < 1:
         raise ValueError(f"processes must be at least 1, or None for one per core, got {processes}")
     if executor is None and processes == 1:
         _local.factory = None  # start afresh: labels must not depend on an earlier call
         yield from (_label_one(job, factory) for job in jobs)
         return
-    owned = executor is None
-    if owned:
-        context = multiprocessing.get_context("spawn")
-        executor = ProcessPoolExecutor(min(processes, len(jobs)), context, initializer=_watch_parent)
-    assert executor is not None
-    try:
+    with ExitStack() as stack:
+        if executor is None:
+            executor = stack.enter_context(SpawnedProcesses(min(processes, len(jobs))))
         with _one_thread_each():  # workers start while jobs are handed in
             futures = [executor.submit(_label_one, job, factory) for job in jobs]
+        for future in futures:
+            stack.callback(future.cancel)
         for future in as_completed(futures):
             yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
-        if owned:
-            executor.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -274,18 +268,6 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _watch_parent() -> None:
-    """End this worker when its parent is gone: a killed parent cannot tell it to."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 # --- journal ---------------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
-"""How shared files come about: whole or not at all, and made by one process at a time."""
+"""How shared files come about: whole or not at all, and made by one process at a time; or why they cannot."""
 
 import contextlib
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+
+class DownloadError(OSError):
+    """A published file could not be obtained; the sentence says why, and which file to place where by hand."""
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from so3lab.machine.files import DownloadError
 from so3lab.pretrained.published import (
     MEMBER,
     MEMBER_SHA256,
@@ -30,10 +31,6 @@ from so3lab.pretrained.published import (
 TIMEOUT_S = 600.0
 MODEL = Path(MEMBER).name
 Tell = Callable[[str], object]
-
-
-class DownloadError(OSError):
-    """The parameters could not be obtained; the sentence says why and which file to place where."""
 
 
 def model_in(folder: Path) -> bytes | None:

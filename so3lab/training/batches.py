@@ -14,7 +14,7 @@ from so3lab.structures.graph import Graph, centred_positions, structure_pairs
 from so3lab.structures.neighbors import HostOrDevice, complete_cell
 
 
-class Frames(NamedTuple):
+class PaddedFrames(NamedTuple):
     """Labelled structures padded to the largest one; everything a training step reads."""
 
     positions: Float[HostOrDevice, "frames atoms 3"]  # Å
@@ -52,7 +52,7 @@ def frames_from(
     cutoff: float,
     dtype: str = "float32",
     needs: LongRangeNeeds | None = None,
-) -> Frames:
+) -> PaddedFrames:
     """Arrays of a dataset with the pairs of every frame below the cutoff.
 
     Args:
@@ -78,7 +78,7 @@ def frames_from(
     sizes = np.array([len(atoms) for atoms in structures])
     counts = np.array([len(p.receivers) for p in pairs])
     cells = [complete_cell(np.asarray(a.cell), a.pbc) if a.pbc.any() else np.eye(3) for a in structures]
-    return Frames(
+    return PaddedFrames(
         positions=padded([centred_positions(atoms) for atoms in structures], atoms_capacity, dtype, (3,)),
         atomic_numbers=padded([atoms.numbers for atoms in structures], atoms_capacity, "int32"),
         atom_mask=np.arange(atoms_capacity) < sizes[:, None],
@@ -94,12 +94,12 @@ def frames_from(
     )
 
 
-def mean_neighbors(frames: Frames) -> float:
+def mean_neighbors(frames: PaddedFrames) -> float:
     """Mean number of neighbours of an atom within the cutoff; at least 1."""
     return max(1.0, 2.0 * float(np.sum(frames.pair_mask)) / float(np.sum(frames.atom_mask)))
 
 
-def batch_graph(frames: Frames) -> Graph:
+def batch_graph(frames: PaddedFrames) -> Graph:
     """A batch of frames as one graph; for compiled code."""
     count, atoms = frames.atomic_numbers.shape
     offsets = (atoms * jnp.arange(count, dtype=jnp.int32))[:, None]

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from so3lab.training.step import TrainState
 
 
-class Progress(NamedTuple):
+class TrainingProgress(NamedTuple):
     """What the loop remembers beside the arrays; plain values."""
 
     epoch: int
@@ -25,7 +25,7 @@ class Checkpoint(NamedTuple):
 
     state: TrainState
     best: Any  # weight vector
-    progress: Progress
+    progress: TrainingProgress
 
 
 class Checkpoints:
@@ -70,7 +70,7 @@ class Checkpoints:
         state, best = template()
         target = ocp.args.StandardRestore({"state": state, "best": best})
         arrays = self._manager.restore(epoch, args=ocp.args.Composite(arrays=target))["arrays"]
-        return Checkpoint(TrainState(*arrays["state"]), arrays["best"], Progress(**about["progress"]))
+        return Checkpoint(TrainState(*arrays["state"]), arrays["best"], TrainingProgress(**about["progress"]))
 
     def close(self) -> None:
         """Wait until everything is on disk."""

@@ -14,7 +14,7 @@ from so3lab.engine.energy_model import energy_and_forces, precision
 from so3lab.network.pairwise.long_range import long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.potential import Potential
-from so3lab.training.batches import Frames, batch_graph, check_frames, frames_from
+from so3lab.training.batches import PaddedFrames, batch_graph, check_frames, frames_from
 from so3lab.training.step import batch_energy, check_long_range
 
 _MEV = 1000.0
@@ -72,7 +72,7 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
 
 
 @functools.partial(jax.jit, static_argnames="settings")
-def _predict_batches(settings: ModelSettings, parameters, frames: Frames, order):
+def _predict_batches(settings: ModelSettings, parameters, frames: PaddedFrames, order):
     energy = batch_energy(settings)
 
     def one(indices):
@@ -83,7 +83,7 @@ def _predict_batches(settings: ModelSettings, parameters, frames: Frames, order)
     return jax.lax.map(one, order)
 
 
-def _predict_all(potential: Potential, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+def _predict_all(potential: Potential, frames: PaddedFrames) -> tuple[np.ndarray, np.ndarray]:
     """Energies (frames,) relative to shifts and forces (frames, atoms, 3), float64."""
     count = len(frames.energies)
     size = min(BATCH, count)

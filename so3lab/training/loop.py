@@ -23,8 +23,8 @@ from so3lab.network.pairwise.long_range import long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.model_file import flat_parameters
 from so3lab.potential.potential import Potential
-from so3lab.training.batches import Frames, batch_order, check_frames, frames_from, mean_neighbors
-from so3lab.training.checkpoint import Checkpoint, Checkpoints, Progress
+from so3lab.training.batches import PaddedFrames, batch_order, check_frames, frames_from, mean_neighbors
+from so3lab.training.checkpoint import Checkpoint, Checkpoints, TrainingProgress
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, check_long_range, loss_of, training_functions
 
@@ -64,8 +64,8 @@ class _Run:
 
     begin: Potential
     settings: TrainingSettings
-    train: Frames
-    valid: Frames
+    train: PaddedFrames
+    valid: PaddedFrames
     metadata: dict[str, Any]
 
     @property
@@ -185,7 +185,7 @@ def _unexplained(data: Dataset, start: Potential) -> Dataset:
     return replace(sample, energies=sample.energies - np.array(explained))
 
 
-def _scaled_to(potential: Potential, frames: Frames) -> Potential:
+def _scaled_to(potential: Potential, frames: PaddedFrames) -> Potential:
     """Start atomic energies on the scale of the data: the root mean square force times 1 Å."""
     if not potential.settings.learn_atomic_scales:
         return potential
@@ -216,7 +216,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         functions = training_functions(run.begin.settings, settings, dtype)
         state, best = functions.init(weights), weights
         train_frames, valid_frames = jax.device_put((run.train, run.valid))
-    progress = Progress(0, 0.0, float("inf"), 0, [])
+    progress = TrainingProgress(0, 0.0, float("inf"), 0, [])
     if keeper is not None:
         with precision(dtype):
             found = keeper.restore(lambda: (state, best))
@@ -248,7 +248,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         yield EpochReport(**progress.history[-1], best=_potential(run, functions.unravel, best, progress))
 
 
-def _plan(run: _Run, progress: Progress, last_seconds: float):
+def _plan(run: _Run, progress: TrainingProgress, last_seconds: float):
     """Which frames each step of the next epoch sees, and its learning rates."""
     settings, steps = run.settings, run.steps_per_epoch
     first = progress.epoch * steps
@@ -261,13 +261,13 @@ def _plan(run: _Run, progress: Progress, last_seconds: float):
 
 def _advanced(
     run: _Run,
-    progress: Progress,
+    progress: TrainingProgress,
     seconds: float,
     train_loss: float,
     valid_loss: float,
     errors: Errors,
     rate: float,
-) -> Progress:
+) -> TrainingProgress:
     """Progress after one more epoch, with its row of numbers."""
     epoch, improved = progress.epoch + 1, valid_loss < progress.best_loss
     row: dict[str, Any] = {
@@ -283,10 +283,10 @@ def _advanced(
         "improved": improved,
     }
     best = (valid_loss, epoch) if improved else (progress.best_loss, progress.best_epoch)
-    return Progress(epoch, seconds, *best, [*progress.history, row])
+    return TrainingProgress(epoch, seconds, *best, [*progress.history, row])
 
 
-def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
+def _potential(run: _Run, unravel, weights, progress: TrainingProgress) -> Potential:
     best = progress.history[progress.best_epoch - 1]
     metadata = {
         **run.metadata,
@@ -300,7 +300,7 @@ def _potential(run: _Run, unravel, weights, progress: Progress) -> Potential:
         return replace(run.begin, parameters=unravel(weights), metadata=metadata)
 
 
-def _evaluation_batches(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+def _evaluation_batches(frames: PaddedFrames) -> tuple[np.ndarray, np.ndarray]:
     """All frames in batches of one size; the last is filled with frames that do not count."""
     count = frames.energies.shape[0]
     size = min(EVALUATION_BATCH, count)
@@ -315,7 +315,7 @@ def _share(settings: TrainingSettings, epoch: int, seconds: float) -> float:
     return min(1.0, share)
 
 
-def _finished(settings: TrainingSettings, progress: Progress) -> bool:
+def _finished(settings: TrainingSettings, progress: TrainingProgress) -> bool:
     if settings.patience_epochs and progress.epoch - progress.best_epoch >= settings.patience_epochs:
         return True
     return _share(settings, progress.epoch, progress.seconds) >= 1.0

@@ -18,7 +18,7 @@ from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_force
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
 from so3lab.network.settings import ModelSettings
-from so3lab.training.batches import Frames, batch_graph
+from so3lab.training.batches import PaddedFrames, batch_graph
 from so3lab.training.settings import TrainingSettings
 
 
@@ -78,7 +78,7 @@ def check_long_range(model: ModelSettings, batch_size: int, *parts: Dataset) -> 
 
 
 def batch_errors(
-    energy: Callable, parameters, frames: Frames, counted: Float[Array, " frames"], delta: float
+    energy: Callable, parameters, frames: PaddedFrames, counted: Float[Array, " frames"], delta: float
 ) -> Errors:
     """Summed errors of a batch; frames with ``counted`` 0 do not count. ``delta`` is that of :func:`huber`."""
     graph = batch_graph(frames)
@@ -151,12 +151,12 @@ def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype:
         _, unravel = ravel_pytree(parameters)
         learns = None if settings.trainable == "all" else _readout_alone(parameters)
 
-    def loss(weights, frames: Frames):
+    def loss(weights, frames: PaddedFrames):
         counted = jnp.ones_like(frames.energies)
         errors = batch_errors(energy, unravel(weights), frames, counted, settings.huber_delta)
         return loss_of(errors, settings)
 
-    def step(state: TrainState, frames: Frames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
+    def step(state: TrainState, frames: PaddedFrames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
         value, gradient = jax.value_and_grad(loss)(state.weights, frames)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         change = direction + settings.weight_decay * state.weights
@@ -166,14 +166,14 @@ def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype:
         average = state.average + (1.0 - decay) * (weights - state.average)
         return TrainState(weights, average, optimizer_state, state.step + 1), value
 
-    def epoch(state: TrainState, frames: Frames, order, learning_rates):
+    def epoch(state: TrainState, frames: PaddedFrames, order, learning_rates):
         def one(state, inputs):
             indices, learning_rate = inputs
             return step(state, jax.tree.map(lambda array: array[indices], frames), learning_rate)
 
         return jax.lax.scan(one, state, (order, learning_rates))
 
-    def evaluate(weights, frames: Frames, order, counted) -> Errors:
+    def evaluate(weights, frames: PaddedFrames, order, counted) -> Errors:
         def one(inputs):
             indices, mask = inputs
             chosen = jax.tree.map(lambda array: array[indices], frames)

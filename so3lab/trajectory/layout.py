@@ -40,7 +40,7 @@ class Column(NamedTuple):
 PER_ATOM = {
     "positions": Column("particles/trajectory/position", "Angstrom"),
     "velocities": Column("particles/trajectory/velocity", "Angstrom fs-1", units.fs),
-    "forces": Column("particles/trajectory/force", "kJ mol-1 Angstrom-1", 4.184 / units.kcal_per_mol),
+    "forces": Column("particles/trajectory/force", "kJ mol-1 Angstrom-1", 1.0 / units.kJ_per_mol),
 }
 CELL = Column("particles/trajectory/box/edges", "Angstrom")
 STEP = "particles/trajectory/position/step"
