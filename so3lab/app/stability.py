@@ -1,7 +1,9 @@
 """``so3lab stability``: does a molecule hold together in long runs, at several temperatures, several times?"""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.stability_report import by_temperature, force_mae, write_report
@@ -9,6 +11,13 @@ from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.structures.electrons import total_charge, with_electrons
 from so3lab.structures.reading import read_structure
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from so3lab.datasets import Dataset
+    from so3lab.potential import Potential
+    from so3lab.stability import Stability
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -67,7 +76,6 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Run the study with progress; write tables and the report."""
     import so3lab
-    from so3lab import stability
 
     resume = _resumes(options)
     prepare_process()
@@ -77,12 +85,42 @@ def run(options: argparse.Namespace, console: Console) -> int:
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
         console.warn("no reference frames: bonds are compared with their own means, and there is no h(r) error")
-    states = stability.run_stability(
+    state = _follow(_study(options, potential, atoms, reference, labelled, resume), options, console)
+    _print(state, console)
+    files = _write(state, 0 if reference is None else len(reference), options, console)
+    console.result(
+        {
+            "temperatures": state.temperatures,
+            "replicas": state.replicas,
+            "time_ps": state.time_ps,
+            "force_mae_kcal_mol_A": force_mae(state),
+            "files": files,
+        }
+    )
+    return 0
+
+
+def _study(
+    options: argparse.Namespace,
+    potential: "Potential",
+    atoms: "Atoms",
+    reference: "Dataset | None",
+    labelled: "Dataset | None",
+    resume: bool,
+) -> Generator["Stability"]:
+    """The study that the options describe."""
+    from so3lab import stability
+
+    return stability.run_stability(
         potential, atoms, temperatures_K=options.temperatures_K, replicas=options.replicas, ps=options.ps,
         ensemble=options.ensemble, timestep_fs=options.timestep_fs, friction_per_ps=options.friction_per_ps,
         interval=options.interval, seed=options.seed, reference=reference, labelled=labelled, out=options.out,
         resume=resume, meta={"model": options.model, "structure": options.structure, "charge": total_charge(atoms)},
     )  # fmt: skip
+
+
+def _follow(states: Generator["Stability"], options: argparse.Namespace, console: Console) -> "Stability":
+    """Show progress to the end; the last state."""
     state = None
     try:
         with console.progress("simulating") as progress:
@@ -96,25 +134,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         on = "" if options.out is None else "; the same command with --resume goes on"
         raise Interrupted(f"interrupted at {state.time_ps if state else 0:.1f} ps{on}") from None
     assert state is not None
-    _print(state, console)
-    files = {}
-    if options.out is not None:
-        files = _write_tables(state, options.out)
-        try:
-            files["report"] = write_report(state, 0 if reference is None else len(reference), options)
-            console.line(f"open {files['report']}", "bold")
-        except ImportError as error:
-            console.warn(f"no report.html: {error}")
-    console.result(
-        {
-            "temperatures": state.temperatures,
-            "replicas": state.replicas,
-            "time_ps": state.time_ps,
-            "force_mae_kcal_mol_A": force_mae(state),
-            "files": files,
-        }
-    )
-    return 0
+    return state
 
 
 def _resumes(options: argparse.Namespace) -> bool:
@@ -125,7 +145,9 @@ def _resumes(options: argparse.Namespace) -> bool:
     return options.resume and (options.out / "replica_0000.h5").exists()
 
 
-def _reference(options: argparse.Namespace, potential, atoms):
+def _reference(
+    options: argparse.Namespace, potential: "Potential", atoms: "Atoms"
+) -> tuple["Dataset | None", "Dataset | None"]:
     """Frames for distances, and frames for force errors."""
     from so3lab import datasets, stability
 
@@ -136,17 +158,25 @@ def _reference(options: argparse.Namespace, potential, atoms):
     return data, data
 
 
-def _print(state, console: Console) -> None:
+def _print(state: "Stability", console: Console) -> None:
     console.table(by_temperature(state.temperatures), f"runs of {state.time_ps:.4g} ps")
     if state.forces is not None:
         console.line(f"force MAE {force_mae(state):.3f} kcal/mol/Å on {len(state.forces)} labelled frames")
 
 
-def _write_tables(state, folder: Path) -> dict[str, Path]:
+def _write(state: "Stability", reference_frames: int, options: argparse.Namespace, console: Console) -> dict[str, Path]:
+    """Tables and the report, where a folder for them is given."""
+    if options.out is None:
+        return {}
     files = {}
     for name in ("replicas", "temperatures", "distances", "deviations", "forces"):
         table = getattr(state, name)
         if table is not None:
-            files[name] = folder / f"{name}.csv"
+            files[name] = options.out / f"{name}.csv"
             table.to_csv(files[name], index=False)
+    try:
+        files["report"] = write_report(state, reference_frames, options)
+        console.line(f"open {files['report']}", "bold")
+    except ImportError as error:
+        console.warn(f"no report.html: {error}")
     return files

@@ -2,19 +2,24 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from so3lab.app.movie import movie_of
 from so3lab.trajectory.names import replica_path
 
-MOVIE_FRAMES = 300
+if TYPE_CHECKING:
+    from so3lab_widgets.report import Section
+
+    from so3lab.stability import Stability
+
 MOST_POINTS = 400
 """Points of a replica's curve; of more, the largest of each group is drawn."""
 
 
-def force_mae(state) -> float | None:
+def force_mae(state: "Stability") -> float | None:
     """kcal/mol/Å over all components of all labelled frames."""
     if state.forces is None:
         return None
@@ -53,60 +58,37 @@ def _with_errors(table: pd.DataFrame, name: str, digits: int) -> list[str]:
     return shown
 
 
-def write_report(state, reference_frames: int, options: argparse.Namespace) -> Path:
+def write_report(state: "Stability", reference_frames: int, options: argparse.Namespace) -> Path:
     """Write ``report.html`` beside the trajectories.
 
     Args:
-        state: :class:`so3lab.stability.Stability` at its end.
+        state: The study at its end.
         reference_frames: How many frames h(r) is compared with; 0 for none.
         options: Of the command.
 
     Raises:
         ImportError: If the packages that draw are missing.
     """
-    import so3lab
+    from so3lab.widgets import report
 
-    figures, report = so3lab.widgets.figures, so3lab.widgets.report
-    Section = report.Section
-    sections = [
-        Section(
-            "Does it hold together?",
-            "A run is stable until, in one of its frames, a bond differs by more than 0.5 Å from its mean length "
-            f"({'in the reference frames' if reference_frames else 'so far, as there are no reference frames'}). "
-            "The interval is Wilson's at 2σ: that all of a few survive does not mean that all of many would.",
-            [
-                figures.survival(state.replicas, state.temperatures),
-                figures.largest_deviation(_thinned(state.deviations)),
-                by_temperature(state.temperatures),
-            ],
-        )
-    ]
+    sections = [_survival(state, reference_frames)]
     if reference_frames:
-        sections.append(
-            Section(
-                "Does it move like the reference?",
-                f"h(r), the distribution of all interatomic distances, over the stable part of all runs at a "
-                f"temperature, and in {reference_frames} reference frames. Its error is the area between the curves: 0 "
-                "when they agree, 2 when they have nothing in common. Reference frames sampled at another temperature, "
-                "or with another method, leave an error to the best of models.",
-                [
-                    figures.pair_distance_histogram(rows).update_layout(
-                        title_text=f"Interatomic distances at {temperature:g} K"
-                    )
-                    for temperature, rows in state.distances.groupby("temperature_K", sort=False)
-                ],
-            )
-        )
+        sections.append(_distances(state, reference_frames))
     if state.forces is not None:
-        sections.append(
-            Section(
-                "Errors of forces",
-                "On labelled frames, one value for each. Small errors do not make long runs stable; that is the point "
-                "of running them.",
-                [figures.force_error_histogram(state.forces)],
-            )
-        )
-    sections.append(_run_section(state, options, report))
+        sections.append(_force_errors(state.forces))
+    sections.append(_runs(state, options))
+    return report.build_report(
+        sections,
+        options.out / "report.html",
+        title="Is it stable?",
+        subtitle=f"Model {options.model}, molecule {options.structure}: {options.replicas} runs at each of "
+        f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K",
+        numbers=_numbers(state),
+    )
+
+
+def _numbers(state: "Stability") -> dict[str, str]:
+    """What stands at the top."""
     numbers = {
         f"survived at {row.temperature_K:g} K": f"{row.survived} of {row.replicas}"
         for row in state.temperatures.itertuples()
@@ -114,26 +96,63 @@ def write_report(state, reference_frames: int, options: argparse.Namespace) -> P
     numbers["length of each run"] = f"{state.time_ps:.4g} ps"
     if state.forces is not None:
         numbers["force MAE"] = f"{force_mae(state):.2f} kcal/mol/Å"
-    return report.build_report(
-        sections,
-        options.out / "report.html",
-        title="Is it stable?",
-        subtitle=f"Model {options.model}, molecule {options.structure}: {options.replicas} runs at each of "
-        f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K",
-        numbers=numbers,
+    return numbers
+
+
+def _survival(state: "Stability", reference_frames: int) -> "Section":
+    from so3lab.widgets import figures, report
+
+    return report.Section(
+        "Does it hold together?",
+        "A run is stable until, in one of its frames, a bond differs by more than 0.5 Å from its mean length "
+        f"({'in the reference frames' if reference_frames else 'so far, as there are no reference frames'}). "
+        "The interval is Wilson's at 2σ: that all of a few survive does not mean that all of many would.",
+        [
+            figures.survival(state.replicas, state.temperatures),
+            figures.largest_deviation(_thinned(state.deviations)),
+            by_temperature(state.temperatures),
+        ],
     )
 
 
-def _run_section(state, options: argparse.Namespace, report):
+def _distances(state: "Stability", reference_frames: int) -> "Section":
+    from so3lab.widgets import figures, report
+
+    return report.Section(
+        "Does it move like the reference?",
+        f"h(r), the distribution of all interatomic distances, over the stable part of all runs at a "
+        f"temperature, and in {reference_frames} reference frames. Its error is the area between the curves: 0 "
+        "when they agree, 2 when they have nothing in common. Reference frames sampled at another temperature, "
+        "or with another method, leave an error to the best of models.",
+        [
+            figures.pair_distance_histogram(rows).update_layout(
+                title_text=f"Interatomic distances at {temperature:g} K"
+            )
+            for temperature, rows in state.distances.groupby("temperature_K", sort=False)
+        ],
+    )
+
+
+def _force_errors(errors: pd.DataFrame) -> "Section":
+    from so3lab.widgets import figures, report
+
+    return report.Section(
+        "Errors of forces",
+        "On labelled frames, one value for each. Small errors do not make long runs stable; that is the point "
+        "of running them.",
+        [figures.force_error_histogram(errors)],
+    )
+
+
+def _runs(state: "Stability", options: argparse.Namespace) -> "Section":
     """One of the runs as a movie, all of them as a table, and how it was done."""
     import so3lab
-    from so3lab.trajectory import Trajectory
 
     chosen = _most_telling(state.replicas)
-    with Trajectory(replica_path(options.out, int(chosen["replica"]))) as trajectory:
-        thinned = trajectory[:: max(1, len(trajectory) // MOVIE_FRAMES)]
-        times = thinned.times_fs / 1000.0
-        movie = report.Movie(list(thinned), times, f"replica {chosen['replica']}, {chosen['temperature_K']:g} K")
+    movie = movie_of(
+        replica_path(options.out, int(chosen["replica"])),
+        f"replica {chosen['replica']}, {chosen['temperature_K']:g} K",
+    )
     settings: dict[str, Any] = {
         "thermostat": options.ensemble,
         "time step": f"{options.timestep_fs} fs",
@@ -141,7 +160,7 @@ def _run_section(state, options: argparse.Namespace, report):
         "model": f"{options.model}, {options.dtype}",
         "so3lab": so3lab.__version__,
     }
-    return report.Section(
+    return so3lab.widgets.report.Section(
         "The runs",
         "The run that broke first, or else the one whose bonds strayed farthest; and all of them as a table.",
         [movie, _by_replica(state.replicas)],

@@ -1,12 +1,21 @@
 """``so3lab train``: from labelled frames to a model file, resumable at any moment."""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from so3lab import units
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_data_arguments, load_data
 from so3lab.doctor.prepare import prepare_process
+
+if TYPE_CHECKING:
+    import pandas
+
+    from so3lab.datasets import Dataset
+    from so3lab.potential import Potential
+    from so3lab.training import EpochReport
 
 DEFAULT_MINUTES = 5.0
 GENTLE_LEARNING_RATE = 3e-4
@@ -61,100 +70,115 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Train, save, test."""
-    import pandas as pd
-
-    import so3lab
     from so3lab import datasets
-    from so3lab.network.settings import preset
-    from so3lab.training import TrainingSettings, evaluate, train
 
+    folder = options.out.with_name(options.out.name + ".training")
+    _check(options, folder)
+    prepare_process()
+    data = load_data(options)
+    counts = _counts(options, len(data))
+    split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
+    how = dict(zip(("train", "valid", "test"), counts, strict=True)) | {
+        "seed": options.seed,
+        "groups": options.groups,
+        "test_frames": sorted(split.test.tolist()),
+    }
+    reports = _training(options, data.select(split.train), data.select(split.valid), folder)
+    console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
+    last, curve = _follow(reports, how, folder, options.out, console)
+    if last is None:
+        console.warn(f"the run in {folder} had already finished; give more --minutes or --epochs to a new one")
+        return 0
+    result = _results(last, curve, options.out)
+    if len(split.test):
+        result["test"] = _tested(last.best, data.select(split.test), console)
+    _save(last, how, options.out, console)
+    console.result(result)
+    return 0
+
+
+def _check(options: argparse.Namespace, folder: Path) -> None:
+    """Refuse options that exclude each other, and files of another run."""
     for name in ("preset", "cutoff"):
         if options.start_from and getattr(options, name) is not None:
             raise ValueError(
                 f"--{name} cannot be chosen with --start-from, whose model brings its own; leave one of them out"
             )
-    folder = options.out.with_name(options.out.name + ".training")
-    _require_new(options, folder)
-    prepare_process()
-    data = load_data(options)
-    counts = _counts(options, len(data))
-    split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
-    changes = {} if options.cutoff is None else {"cutoff": options.cutoff}
-    model = preset(options.preset or "small", **changes)
-    begin = so3lab.load(options.start_from) if options.start_from else None
+    if not options.out.name.endswith(".safetensors"):
+        raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
+    if not options.resume and (options.out.exists() or folder.exists()):
+        found = folder if folder.exists() else options.out
+        raise FileExistsError(f"{found} exists; add --resume to go on with that run, or choose another --out")
+
+
+def _training(
+    options: argparse.Namespace, train_data: "Dataset", valid_data: "Dataset", folder: Path
+) -> Generator["EpochReport"]:
+    """The run that the options describe; it begins with the first report."""
+    import so3lab
+    from so3lab.network.settings import preset
+    from so3lab.training import TrainingSettings, train
+
+    model = preset(options.preset or "small", **({} if options.cutoff is None else {"cutoff": options.cutoff}))
+    start = so3lab.load(options.start_from) if options.start_from else None
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
     given = {
         name: getattr(options, name)
         for name in ("batch_size", "learning_rate", "patience_epochs", "trainable")
         if getattr(options, name) is not None
     }
-    if begin is not None:
+    if start is not None:
         given.setdefault("learning_rate", GENTLE_LEARNING_RATE)
     settings = TrainingSettings(epochs=options.epochs, minutes=minutes, seed=options.seed, **given)
-    console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
-    reports = train(
-        data.select(split.train),
-        data.select(split.valid),
-        model,
-        settings,
-        start=begin,
-        checkpoint=folder,
-        dtype=options.dtype,
-    )
-    how = {
-        "train": counts[0],
-        "valid": counts[1],
-        "test": counts[2],
-        "seed": options.seed,
-        "groups": options.groups,
-        "test_frames": sorted(split.test.tolist()),
-    }
-    last, rows = None, []
+    return train(train_data, valid_data, model, settings, start=start, checkpoint=folder, dtype=options.dtype)
+
+
+def _follow(
+    reports: Generator["EpochReport"], how: dict[str, Any], folder: Path, out: Path, console: Console
+) -> tuple["EpochReport | None", list[dict[str, Any]]]:
+    """Show progress to the end; the last report, and a row for each epoch. What stops early saves what there is."""
+    last, curve = None, []
     try:
         with console.progress("training") as progress:
             progress.update(0.0, "compiling")
             for last in reports:
-                rows.append(last.row())
+                curve.append(last.row())
                 progress.update(last.progress, _note(last))
     except KeyboardInterrupt:
         reports.close()
-        _save(last, how, options.out, console)
+        _save(last, how, out, console)
         raise Interrupted(f"interrupted; the same command with --resume goes on from {folder}") from None
     except FloatingPointError:
-        _save(last, how, options.out, console)
+        _save(last, how, out, console)
         raise
-    if last is None:
-        console.warn(f"the run in {folder} had already finished; give more --minutes or --epochs to a new one")
-        return 0
-    curve = options.out.with_name(options.out.name + ".curve.csv")
-    pd.DataFrame(rows).to_csv(curve, index=False)
-    result = {
-        "model": str(options.out),
+    return last, curve
+
+
+def _results(last: "EpochReport", curve: list[dict[str, Any]], out: Path) -> dict[str, Any]:
+    """What the command tells of a run, whose learning curve becomes a file beside the model."""
+    import pandas as pd
+
+    path = out.with_name(out.name + ".curve.csv")
+    pd.DataFrame(curve).to_csv(path, index=False)
+    return {
+        "model": str(out),
         "epochs": last.epoch,
         "seconds": last.seconds,
-        "learning_curve": str(curve),
-    }
-    result |= {
+        "learning_curve": str(path),
         "valid_force_mae_meV_A": last.best.metadata["valid_force_mae_meV_A"],
         "valid_energy_mae_meV": last.best.metadata["valid_energy_mae_meV"],
     }
-    if len(split.test):
-        summary = evaluate(last.best, data.select(split.test)).summary
-        last.best.metadata["test"] = summary.to_dict("records")
-        last.best.metadata["test_frames"] = len(split.test)
-        console.table(summary, f"errors on {len(split.test)} test frames")
-        result["test"] = summary
-    _save(last, how, options.out, console)
-    console.result(result)
-    return 0
 
 
-def _require_new(options: argparse.Namespace, folder: Path) -> None:
-    if not options.out.name.endswith(".safetensors"):
-        raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
-    if not options.resume and (options.out.exists() or folder.exists()):
-        found = folder if folder.exists() else options.out
-        raise FileExistsError(f"{found} exists; add --resume to go on with that run, or choose another --out")
+def _tested(best: "Potential", test_data: "Dataset", console: Console) -> "pandas.DataFrame":
+    """Errors on frames that were kept aside, which the model file will tell too."""
+    from so3lab.training import evaluate
+
+    summary = evaluate(best, test_data).summary
+    best.metadata["test"] = summary.to_dict("records")
+    best.metadata["test_frames"] = len(test_data)
+    console.table(summary, f"errors on {len(test_data)} test frames")
+    return summary
 
 
 def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | None]:
@@ -168,13 +192,13 @@ def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | N
     return frames - valid - test, valid, test
 
 
-def _note(report) -> str:
+def _note(report: "EpochReport") -> str:
     force = report.valid_force_mae_meV_A
     kcal = force * units.kcal_mol_per_meV
     return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({kcal:.3f} kcal/mol/Å)"
 
 
-def _save(report, how: dict, path: Path, console: Console) -> None:
+def _save(report: "EpochReport | None", how: dict[str, Any], path: Path, console: Console) -> None:
     """Write the best potential so far with the split it was trained on."""
     if report is not None:
         report.best.metadata["split"] = how

@@ -7,10 +7,12 @@ from typing import Any
 
 import ase
 import numpy as np
+import pandas as pd
 
 from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.datasets.sources import BUNDLED
+from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.ensembles import EXCHANGING, Ensemble
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.runs import run_replicas
@@ -108,11 +110,7 @@ def run_stability(
         "seed": seed,
         **(meta or {}),
     }
-    forces = None
-    if labelled is not None and isinstance(potential, Potential):
-        from so3lab.training import evaluate
-
-        forces = evaluate(potential, labelled).structures
+    forces = _force_errors(potential, labelled)
     accumulator = StabilityAccumulator(
         atoms, temperatures, seed, 0.001 * interval * timestep_fs, reference, tolerance, forces
     )
@@ -127,12 +125,25 @@ def run_stability(
         seeds=[seed + number for number in range(len(temperatures))], out=out, resume=resume, limits=LIMITS,
         seconds_per_chunk=SECONDS_PER_CHUNK, meta={"stability": settings},
     )  # fmt: skip
-    frames = steps // interval
+    yield from _judged(chunks, accumulator, steps // interval)
+
+
+def _force_errors(potential: Potential | EnergyModel, labelled: Dataset | None) -> pd.DataFrame | None:
+    """One row for each labelled frame; None without any, and for a model that is no potential."""
+    if labelled is None or not isinstance(potential, Potential):
+        return None
+    from so3lab.training import evaluate
+
+    return evaluate(potential, labelled).structures
+
+
+def _judged(chunks: Generator[list[Chunk]], accumulator: StabilityAccumulator, last_frame: int) -> Generator[Stability]:
+    """The study after each chunk of its simulations, until these end or none of them is stable any more."""
     with closing(chunks):
         try:
             for chunk in chunks:
                 accumulator.add([(of_one.positions, of_one.temperature) for of_one in chunk])
-                state = accumulator.summary(frames)
+                state = accumulator.summary(last_frame)
                 yield state
                 if state.replicas["unstable_at_ps"].notna().all():
                     break
@@ -140,7 +151,7 @@ def run_stability(
             if accumulator.empty:  # the start itself is beyond the model
                 raise
             accumulator.all_ended = True
-    yield accumulator.summary(frames, finished=True)
+    yield accumulator.summary(last_frame, finished=True)
 
 
 def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval, reference) -> None:
