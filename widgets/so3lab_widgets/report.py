@@ -19,6 +19,7 @@ import plotly.graph_objects as go
 from ase import Atoms
 from plotly.offline import get_plotlyjs
 
+from so3lab_widgets.viewer.looks import looks_script
 from so3lab_widgets.viewer.ngl import ngl_script
 
 MAX_FRAMES = 1000
@@ -86,7 +87,7 @@ def build_report(
         style=_static("report.css"),
         plotly=get_plotlyjs() if any(isinstance(item, go.Figure) for item in shown) else "",
         ngl=ngl_script() if any(isinstance(item, Movie) for item in shown) else "",
-        script=_static("report.js"),
+        script=looks_script() + _static("report.js"),
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

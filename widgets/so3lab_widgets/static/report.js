@@ -1,4 +1,5 @@
 // Draws what the page carries: figures with Plotly, movies with NGL; figures over time follow the movie.
+// STYLES and STAGE come from Python's table of looks.
 const DARK = matchMedia('(prefers-color-scheme: dark)');
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 const embedded = element => JSON.parse(element.querySelector('script').textContent);
@@ -28,11 +29,6 @@ const CONTROLS = `
   </select>
   <button class="reset">Reset view</button>`;
 const CLOSER = 0.85;  // NGL leaves a wide margin around small molecules
-const STYLES = {
-  'ball+stick': {aspectRatio: 1.7, radiusSize: 0.17, multipleBond: 'off'},
-  licorice: {radiusSize: 0.17, multipleBond: 'off'},
-  spacefill: {radiusScale: 0.75},
-};
 
 class Player {
   constructor(element) {
@@ -75,8 +71,7 @@ class Player {
   }
 
   async load(data) {
-    const settings = {sampleLevel: 0, tooltip: false, clipDist: 0.1, fogNear: 60};
-    this.stage = new NGL.Stage(this.div, {backgroundColor: colour('stage'), ...settings});
+    this.stage = new NGL.Stage(this.div, {...STAGE, tooltip: false, backgroundColor: colour('stage')});
     const hovered = this.stage.signals.hovered;
     hovered.add(picked => { this.hint.textContent = picked?.atom ? this.names[picked.atom.index] : HINT; });
     DARK.addEventListener('change', () => this.stage.setParameters({backgroundColor: colour('stage')}));
@@ -100,7 +95,7 @@ class Player {
 
   represent(style) {
     if (this.representation) this.component.removeRepresentation(this.representation);
-    this.representation = this.component.addRepresentation(style, {...STYLES[style], colorScheme: 'element'});
+    this.representation = this.component.addRepresentation(style, {...STYLES[style].parameters, colorScheme: 'element'});
   }
 
   show(frame) {

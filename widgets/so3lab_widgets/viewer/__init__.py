@@ -1,7 +1,9 @@
 """A molecule that is looked at: the 3D view, what it draws, its colours, its player, movies of it, and a still picture.
 
-``viewer`` is the widget, with its traits in ``traits`` and its page in ``viewer.js``; ``frame_source`` puts structures
-and trajectories behind one interface, ``colouring`` and ``colour_scale`` say what atoms and links show, ``player``
-plays, ``movie_encoder`` and ``movie_recorder`` make films, ``static_preview`` keeps a picture for a page without a
-kernel, ``view3d`` shows with nglview alone, and ``ngl`` finds the 3D engine for pages without a kernel.
+``viewer`` is the widget, with its traits in ``traits``; ``looks`` is the table of styles that all drawings share, and
+``page`` joins what a page gets: ``geometry.js``, ``scene.js``, ``controls.js`` and ``page.js``, beside ``viewer.css``.
+``frame_source`` puts structures and trajectories behind one interface, ``colouring`` and ``colour_scale`` say what
+atoms and links show, ``player`` plays, ``movie_encoder`` and ``movie_recorder`` make films, ``static_preview`` keeps a
+picture for a page without a kernel, ``view3d`` shows with nglview alone, and ``ngl`` finds the 3D engine for pages
+without a kernel.
 """

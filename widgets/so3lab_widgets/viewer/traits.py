@@ -5,7 +5,8 @@ from typing import Any
 import traitlets
 from ase import Atoms
 
-REPRESENTATIONS = ("ball+stick", "licorice", "spacefill", "line")
+from so3lab_widgets.viewer.looks import STYLES
+
 SETTABLE = (
     "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "loop", "notice", "picked",
     "playing", "smoothing",
@@ -23,7 +24,7 @@ class ViewerTraits(traitlets.HasTraits):
     _structure = traitlets.Dict().tag(sync=True)
     _legend = traitlets.Dict().tag(sync=True)
     height = traitlets.Int(400, min=50).tag(sync=True)
-    representation = traitlets.Enum(REPRESENTATIONS, "ball+stick").tag(sync=True)
+    representation = traitlets.Enum(tuple(STYLES), "ball+stick").tag(sync=True)
     colour = traitlets.Unicode("element").tag(sync=True)
     colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
     labels = traitlets.Bool(False).tag(sync=True)

@@ -1,23 +1,15 @@
 """How a notebook shows a molecule or a trajectory: nglview with good defaults, frames read one at a time."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import nglview
 import numpy as np
 from ase import Atoms
 
 from so3lab_widgets.theme import SIGNED_COLOURS
+from so3lab_widgets.viewer.looks import STAGE, STYLES, Style
 
-Style = Literal["ball+stick", "licorice", "spacefill", "line"]
-_STYLES: dict[str, dict[str, Any]] = {
-    "ball+stick": {"aspectRatio": 1.7, "radiusSize": 0.17, "multipleBond": False},
-    "licorice": {"radiusSize": 0.17, "multipleBond": False},
-    "spacefill": {"radiusScale": 0.75},
-    "line": {},
-}
-_STAGE = {"clip_dist": 0.1, "fog_near": 60, "sample_level": 0}
-"""NGL cuts off what is nearer than 10 Å by default, which is most of a small molecule."""
 _LARGEST = 90.0
 _BY_VALUE = {
     "colorScheme": "bfactor",
@@ -78,8 +70,8 @@ def show(
         TypeError: If this is nothing that can be shown.
         ValueError: If it is empty, or an argument has a value it cannot have.
     """
-    if style not in _STYLES:
-        raise ValueError(f"style must be one of {', '.join(_STYLES)}, got {style!r}")
+    if style not in STYLES:
+        raise ValueError(f"style must be one of {', '.join(STYLES)}, got {style!r}")
     if height < 50:
         raise ValueError(f"height must be at least 50 (pixels), got {height}")
     first = _first(structure)
@@ -89,8 +81,8 @@ def show(
     drawn = _centred(first) if values is None else _with_values(_centred(first), values)
     shown = nglview.ASEStructure(drawn) if frames is None else _Player(frames)
     view = nglview.NGLWidget(shown, default=False, height=f"{height}px", width="100%")
-    view.parameters = _STAGE
-    view.add_representation(style, **_STYLES[style], **({} if values is None else _BY_VALUE))
+    view.parameters = STAGE
+    view.add_representation(style, **STYLES[style].parameters, **({} if values is None else _BY_VALUE))
     if unit_cell or (unit_cell is None and first.pbc.any()):
         view.add_unitcell()
     view.center()

@@ -18,12 +18,11 @@ from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, LatestValueSender
 from so3lab_widgets.viewer.colour_scale import ColourScale
 from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
 from so3lab_widgets.viewer.movie_recorder import MovieRecorder
+from so3lab_widgets.viewer.page import page_module
 from so3lab_widgets.viewer.player import Player
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
 from so3lab_widgets.viewer.view3d import show as show_in_nglview
-
-_STATIC = Path(__file__).parent
 
 
 class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
@@ -46,8 +45,8 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         ValueError: If the structure is empty or too large.
     """
 
-    _esm = _STATIC / "viewer.js"
-    _css = _STATIC / "viewer.css"
+    _esm = page_module()
+    _css = Path(__file__).parent / "viewer.css"
 
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any

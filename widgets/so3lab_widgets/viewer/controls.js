@@ -1,0 +1,176 @@
+// The bars around a drawing: what is shown and how, the frame slider, what is picked, what can be saved.
+
+const EXTENSIONS = {"video/mp4": "mp4", "video/webm": "webm"};
+
+const element = (tag, properties = {}, children = []) => {
+  const made = Object.assign(document.createElement(tag), properties);
+  if (properties.label) made.setAttribute("aria-label", properties.label);
+  made.append(...children);
+  return made;
+};
+
+// A button that stays down shows so, and says so to screen readers.
+function press(button, down) {
+  button.classList.toggle("so3-on", down);
+  button.setAttribute("aria-pressed", down);
+}
+
+function download(name, blob) {
+  const link = element("a", {href: URL.createObjectURL(blob), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// The bars around the drawing: what is shown and how, the frame slider, what is picked.
+class Controls {
+  constructor(model, scene, root) {
+    Object.assign(this, {model, scene, root});
+    const select = (label, trait, options) => {
+      const list = element("select", {label, title: label});
+      const fill = () => {
+        list.replaceChildren(...options().map(name => element("option", {value: name, textContent: name})));
+        list.value = model.get(trait);
+        list.hidden = options().length < 2;
+      };
+      list.onchange = () => this.set(trait, list.value);
+      fill();
+      return [list, fill];
+    };
+    const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
+    [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(STYLES));
+    [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
+    this.film = button("●", "record what is shown as a movie; press again to save it", () => this.record());
+    this.labels = button("Aa", "label the atoms", () => this.set("labels", !model.get("labels")));
+    this.forces = button("F→", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
+    this.save = element("select", {label: "save", title: "save what is shown"});
+    this.save.onchange = () => { const [, act] = this.saved[this.save.selectedIndex - 1]; this.save.selectedIndex = 0; act(); };
+    this.tools = element("div", {className: "so3-tools"}, [
+      this.representation, this.colour, this.labels, this.forces,
+      button("⊙", "centre the molecule", () => scene.centre()), this.save, this.film,
+    ]);
+    this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
+    this.slider = element("input", {type: "range", min: 0, step: 1, label: "frame"});
+    this.slider.oninput = () => this.set("frame", Number(this.slider.value));
+    this.where = element("span", {className: "so3-where"});
+    this.speed = element("input", {type: "number", min: 1, max: 240, step: 1, label: "frames per second", title: "frames per second"});
+    this.speed.onchange = () => this.set("fps", Math.min(240, Math.max(1, Number(this.speed.value) || 20)));
+    this.again = button("⟲", "start again at the end", () => this.set("loop", !model.get("loop")));
+    this.smooth = element("input", {type: "number", min: 0, max: 50, step: 1, label: "smoothing",
+      title: "smoothing: average over so many frames before and after"});
+    this.smooth.onchange = () => this.set("smoothing", Math.min(50, Math.max(0, Math.round(Number(this.smooth.value) || 0))));
+    this.player = element("div", {className: "so3-player"}, [
+      this.play, this.slider, this.where, this.speed, element("span", {textContent: "fps"}), this.again,
+      element("span", {textContent: "smooth"}), this.smooth,
+    ]);
+    this.scale = element("div", {className: "so3-scale"});
+    this.caption = element("div", {className: "so3-caption"});
+    this.picked = element("div", {className: "so3-picked", role: "status"});
+    this.notice = element("div", {className: "so3-notice", role: "alert"});
+    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption, this.scale]), this.notice, this.picked);
+    root.parentElement.append(this.player);
+    root.tabIndex = 0;
+    root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
+    root.onkeydown = event => this.key(event);
+    this.refresh();
+  }
+
+  set(trait, value) { this.model.set(trait, value); this.model.save_changes(); }
+
+  key(event) {
+    if (event.target !== this.root && event.target.tagName !== "CANVAS") return;
+    const {model} = this, last = model.get("frames") - 1;
+    const step = {ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10}[event.key];
+    if (step && last > 0) this.set("frame", Math.min(last, Math.max(0, model.get("frame") + step)));
+    else if (event.key === " " && last > 0) this.set("playing", !model.get("playing"));
+    else if (event.key === "Escape") this.set("picked", []);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  refresh() {
+    const {model} = this, frames = model.get("frames");
+    this.player.hidden = frames < 2;
+    this.slider.max = Math.max(frames - 1, 0);
+    this.slider.value = model.get("frame");
+    this.play.textContent = model.get("playing") ? "⏸" : "▶";
+    press(this.again, model.get("loop"));
+    this.speed.value = model.get("fps");
+    this.smooth.value = model.get("smoothing");
+    this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
+    this.fillRepresentation();
+    this.fillColour();
+    this.fillSave(frames > 1);
+    press(this.labels, model.get("labels"));
+    press(this.forces, model.get("forces"));
+    this.forces.hidden = !model.get("has_forces");
+    this.caption.textContent = model.get("caption");
+    this.caption.hidden = !model.get("caption");
+    this.notice.textContent = model.get("notice");
+    this.notice.hidden = !model.get("notice");
+    this.explain();
+    this.measure();
+  }
+
+  // What colours and arrows mean.
+  explain() {
+    const {model} = this, legend = model.get("_legend"), parts = [];
+    if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
+      const bar = element("span", {className: "so3-ramp"});
+      bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
+      parts.push(element("div", {}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+    } else if (model.get("colour") !== "element") {
+      parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
+    }
+    if (model.get("forces") && model.get("has_forces"))
+      parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
+    this.scale.replaceChildren(...parts);
+    this.scale.hidden = !parts.length;
+  }
+
+  fillSave(moves) {
+    if (this.save.options.length && this.moves === moves) return;
+    this.moves = moves;
+    const film = format => () => this.model.send({kind: "film", format});
+    this.saved = [
+      ["picture (png)", async () => download("so3lab.png", await this.scene.picture())],
+      ["structure (xyz)", () => this.saveStructure()],
+      ...(moves ? [["movie (gif)", film("gif")], ["movie (mp4)", film("mp4")]] : []),
+    ];
+    this.save.replaceChildren(element("option", {textContent: "⤓ save"}),
+      ...this.saved.map(([name]) => element("option", {textContent: name})));
+  }
+
+  measure() {
+    const {model, scene: {latest}} = this, picked = model.get("picked"), symbols = model.get("_structure").symbols ?? [];
+    this.picked.hidden = !picked.length;
+    if (picked.length && latest.positions)
+      this.picked.textContent = `${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${measured(chain(latest.positions, picked, latest.cell))}`;
+  }
+
+  saveStructure() {
+    const {latest} = this.scene, {symbols} = this.model.get("_structure");
+    if (!latest.positions) return;
+    const lines = symbols.map((symbol, k) =>
+      `${symbol} ${[0, 1, 2].map(c => latest.positions[3 * k + c].toFixed(6)).join(" ")}`);
+    const lattice = latest.cell ? `Lattice="${[...latest.cell].join(" ")}" ` : "";
+    download("so3lab.xyz", new Blob([`${symbols.length}\n${lattice}Properties=species:S:1:pos:R:3\n${lines.join("\n")}\n`]));
+  }
+
+  record() {
+    if (this.recorder) { this.recorder.stop(); return; }
+    const canvas = this.root.querySelector("canvas");
+    const type = Object.keys(EXTENSIONS).find(name => window.MediaRecorder?.isTypeSupported(name));
+    if (!type) { this.notice.textContent = "this browser records no movies; use viewer.save_movie"; this.notice.hidden = false; return; }
+    const parts = [], recorder = new MediaRecorder(canvas.captureStream(30), {mimeType: type, videoBitsPerSecond: 8e6});
+    recorder.ondataavailable = ({data}) => parts.push(data);
+    recorder.onstop = () => {
+      download(`so3lab.${EXTENSIONS[type]}`, new Blob(parts, {type}));
+      this.recorder = null;
+      press(this.film, false);
+    };
+    this.recorder = recorder;
+    press(this.film, true);
+    recorder.start();
+  }
+}

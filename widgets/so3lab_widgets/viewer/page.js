@@ -1,0 +1,82 @@
+// How a viewer lives in a page: what makes it, what reaches it, what ends it. Positions come as binary messages and are painted when the browser gets to it: the
+// newest there is, without acknowledgement; twice a second the page reports how many it painted.
+
+const REPORT_MS = 500;
+
+const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+export default () => {
+  const latest = {}, scenes = new Set();
+  let came = 0;
+
+  function receive(model, message, buffers) {
+    if (message.kind === "frame") {
+      message.parts.forEach((name, k) => { latest[name] = floats(buffers[k]); });
+      for (const name of message.gone) delete latest[name];
+      const faded = message.gone.includes("values");  // numbers of another colour are no colours of this one
+      if (faded) delete latest.colours;
+      if (message.pairs) latest.pairs = message.pairs;
+      if (message.domain) {
+        const [low, high] = message.domain, paint = painter(message.scale);
+        latest.colours = Array.from(latest.values, x => paint((x - low) / (high - low || 1)));
+      }
+      came += 1;
+      scenes.forEach(({scene, controls}) => { scene.update(Boolean(message.domain) || faded); controls.measure(); });
+    } else if (message.kind === "picture") {
+      const first = [...scenes].find(({controls}) => controls.root.getClientRects().length);  // not behind another tab
+      first?.scene.picture().then(async blob =>
+        model.send({kind: "picture", number: message.number}, undefined, [await blob.arrayBuffer()])
+      ).catch(error => console.debug("so3lab: no picture:", String(error)));
+    } else if (message.kind === "download") {
+      download(message.name, new Blob([buffers[0]]));
+    }
+  }
+
+  return {
+    initialize({model}) {
+      model.on("msg:custom", (message, buffers) => receive(model, message, buffers));
+      model.on("change:_structure", () => {  // positions of something else are no start for this one
+        if (model.get("_structure").fresh) for (const name of Object.keys(latest)) delete latest[name];
+      });
+    },
+
+    async render({model, el}) {
+      const root = element("div", {className: "so3-stage"});
+      root.style.height = `${model.get("height")}px`;
+      el.classList.add("so3-viewer");
+      el.append(root);
+      const NGL = await model.widget_manager.loadClass("NGL", "nglview-js-widgets", model.get("_ngl_version"));
+      const scene = new Scene(NGL, model, root, latest), controls = new Controls(model, scene, root);
+      root.scene = scene;  // what is drawn, for the browser's console and for tests
+      const view = {scene, controls};
+      scenes.add(view);
+      const on = (names, act) => names.split(" ").forEach(name => model.on(`change:${name}`, act));
+      const reload = () => scene.load(), redraw = () => { scene.draw(); scene.update(true); controls.refresh(); };
+      const mark = () => { scene.update(false); controls.measure(); };
+      const refresh = () => controls.refresh();
+      const rescale = () => { scene.update(false); };
+      const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
+        ["camera", () => scene.lookAsTold()],
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
+          refresh]];
+      handlers.forEach(([names, act]) => on(names, act));
+      const theme = new MutationObserver(() => { scene.setTheme(); redraw(); });
+      theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
+      const reporting = setInterval(() => {
+        const painted = scene.painted ?? 0;
+        if (!(came || painted) || document.hidden) return;
+        came = scene.painted = 0;
+        ifHeard(() => model.send({kind: "painted", count: painted}));
+      }, REPORT_MS);
+      await scene.load();
+      model.send({kind: "hello", in_software: inSoftware()});
+      return () => {
+        clearInterval(reporting);
+        theme.disconnect();
+        handlers.forEach(([names, act]) => names.split(" ").forEach(name => model.off(`change:${name}`, act)));
+        scenes.delete(view);
+        scene.close();
+      };
+    },
+  };
+};
