@@ -104,11 +104,11 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
 def test_one_small_program_gives_all_colours(panel):
     """People wait for it: a full prediction with forces takes ten times as long to compile."""
     viewer = runs(panel).viewers[0]
-    predictions, programs = potential._predict._cache_size(), atom_properties._forwards._cache_size()
+    predictions, programs = potential.predict_graph._cache_size(), atom_properties._forwards._cache_size()
     for colour in ("attention", "atomic energy"):
         viewer.colour = colour
         wait_for(lambda colour=colour: viewer._legend.get("label", "").startswith(colour), colour)
-    assert potential._predict._cache_size() == predictions
+    assert potential.predict_graph._cache_size() == predictions
     assert atom_properties._forwards._cache_size() <= programs + 1
 
 
