@@ -15,7 +15,7 @@ from so3lab import dynamics
 from so3lab.dynamics import compiled_loop
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
-from so3lab.dynamics.simulation import SimulationError
+from so3lab.dynamics.replicas import SimulationError
 from so3lab.engine.biases import Pull, Restraint
 from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory

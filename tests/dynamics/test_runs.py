@@ -15,7 +15,7 @@ from compiled_programs import programs_of
 
 from so3lab import dynamics, observables
 from so3lab.dynamics import Chunk, Control, Limits, SimulationError, compiled_loop
-from so3lab.dynamics.simulation import OLD_NAMES
+from so3lab.dynamics.restart import OLD_NAMES
 from so3lab.engine.biases import Pull
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.network.settings import preset

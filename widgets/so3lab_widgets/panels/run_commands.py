@@ -11,7 +11,7 @@ from ase import Atoms
 
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
-from so3lab.dynamics.simulation import SimulationError
+from so3lab.dynamics.replicas import SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.job_bar import JobBar
