@@ -118,14 +118,12 @@ def test_smoothing_is_the_mean_over_superposed_neighbours(make):
     wait_for(lambda: page.frames and np.allclose(page.positions, around.mean(axis=0), atol=1e-4), "a smooth frame")
 
 
-def test_playing_keeps_its_speed_and_ends_or_begins_again(make):
+def test_playing_ends_or_begins_again(make):
     viewer, _ = make(frames_of())
-    viewer.fps, viewer.loop = 40.0, False
-    began = time.monotonic()
+    viewer.fps, viewer.loop = 100.0, False
     viewer.playing = True
     wait_for(lambda: not viewer.playing, "the end")
     assert viewer.frame == 39
-    assert 0.8 < time.monotonic() - began < 2.5
     viewer.loop, viewer.fps, viewer.frame = True, 200.0, 30
     seen = set()
     viewer.observe(lambda change: seen.add(change.new), "frame")
