@@ -160,7 +160,7 @@ def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
     for button, ending in (("Frames", ".extxyz"), ("Table", ".csv"), ("Figure", ".html"), ("Session", ".py")):
         opened.page.locator(f"button:has-text('{button}')").first.click()
         wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
-        wrote.filter(has_text="Wrote").wait_for(timeout=60_000)
+        wrote.filter(has_text="Wrote").wait_for(timeout=300_000)  # of all frames so far, while it runs
         assert (tmp_path / f"saved{ending}").stat().st_size > 200
     compile((tmp_path / "saved.py").read_text(), "saved.py", "exec")
 

@@ -211,7 +211,7 @@ def test_chosen_frames_are_saved_once(notebook):
     said.wait_for(timeout=30_000)
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
     notebook.page.get_by_role("button", name="Frames", exact=True).click()
-    notebook.page.locator("[role=status]", has_text="frames.extxyz").filter(has_text="exists").wait_for(timeout=30_000)
+    notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for(timeout=30_000)
 
 
 def test_wrong_files_are_said_in_a_sentence(notebook):
@@ -221,6 +221,6 @@ def test_wrong_files_are_said_in_a_sentence(notebook):
         field.fill(name)
         field.press("Tab")
         notebook.page.get_by_role("button", name="Open", exact=True).click()
-        notebook.page.locator("[role=status]", has_text=name).wait_for(timeout=30_000)
+        notebook.page.locator("[role=alert]", has_text=name).wait_for(timeout=30_000)
     notebook.picture("trajectory-wrong-file")
     assert asked(notebook, "len(panel.trajectory)") == str(FRAMES)

@@ -111,6 +111,24 @@ def test_preparations_that_come_too_late_change_nothing(work):
     assert work.states == told, "nobody hears of what is wanted no more"
 
 
+def test_an_item_that_was_in_the_making_is_shown_no_more(work):
+    making, gate = threading.Event(), threading.Event()
+
+    def slow(attempt: Attempt) -> Iterator[tuple[str, int]]:
+        making.set()
+        yield ("slow", 0) if gate.wait(60) else ("late", 0)
+
+    work.attempts.begin(slow)
+    assert making.wait(60)
+    old, work.fields = work.attempts.job, ("second",)
+    work.attempts.start()
+    wait_for(lambda: work.items, "items of the other")
+    gate.set()
+    wait_for(lambda: old.ended, "the end of the slow one")
+    assert old.items == 1, "it was made"
+    assert {name for name, _ in work.items} == {"second"}
+
+
 def test_of_many_that_are_asked_for_at_once_the_last_is_shown_last(work):
     gates = [work.gates.setdefault(str(number), threading.Event()) for number in range(5)]
     for number in range(5):
