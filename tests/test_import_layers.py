@@ -22,7 +22,7 @@ FLOORS = (
     {"datasets", "network", "observables"},
     {"engine", "labels"},
     {"potential"},
-    {"pretrained", "training", "dynamics", "attention", "atom_properties", "dipoles", "electrostatics"},
+    {"pretrained", "training", "dynamics", "minimize", "attention", "atom_properties", "dipoles", "electrostatics"},
     {"stability", "cluster"},
     {"app", "widgets", "__main__", "__init__"},
 )

@@ -20,3 +20,8 @@ def _energy(parameters, graph, strain=None):
 def truncated_lennard_jones(dtype: Dtype) -> tuple[EnergyModel, float, float]:
     """The force field, ε in eV and σ in Å."""
     return EnergyModel(_energy, (EPSILON, SIGMA), 3 * SIGMA, dtype), EPSILON, SIGMA
+
+
+def cluster_in_reduced_units(dtype: Dtype = "float64") -> EnergyModel:
+    """ε = 1 eV and σ = 1 Å, for clusters whose minima are known; no pair of a cluster is beyond the cutoff."""
+    return EnergyModel(_energy, (1.0, 1.0), 3 * SIGMA, dtype)

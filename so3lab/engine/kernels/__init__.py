@@ -2,7 +2,6 @@
 
 from so3lab.engine.kernels.attention import (
     MOST_CLASSES,
-    GeometricNetwork,
     PairArrays,
     PairWeights,
     attend,
@@ -30,7 +29,6 @@ __all__ = [
     "TRUNCATED",
     "FarAtoms",
     "FarConstants",
-    "GeometricNetwork",
     "GeometrySpec",
     "HeadLayout",
     "PairArrays",

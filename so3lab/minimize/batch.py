@@ -1,0 +1,233 @@
+"""Structures that are relaxed at once: one evaluation of all of them, then a step of each by its own method.
+
+Every structure has a slot in the engine's batch. When it has ended, another takes its slot, and nothing is compiled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import ase
+import numpy as np
+from jaxtyping import Bool, Float
+
+from so3lab.engine.energy_model import EnergyModel
+from so3lab.engine.forces import ForceEvaluator
+from so3lab.minimize.cartesian_lbfgs import CartesianLBFGS
+from so3lab.minimize.changes import Bonds, bonds_at_start
+from so3lab.minimize.coordinates import CoordinatesError, internal_coordinates
+from so3lab.minimize.fire import Fire
+from so3lab.minimize.freedom import Freedom, without_rigid_motion
+from so3lab.minimize.internal_bfgs import InternalBFGS
+
+METHODS = ("internal", "cartesian", "fire")
+"""From the fastest to the last resort; what fails with one goes on with the next."""
+PATIENCE = 8
+"""Steps refused in a row after which a method counts as failed."""
+
+Rows = np.ndarray
+Points = Float[np.ndarray, "rows atoms 3"]
+
+
+class Stepper(Protocol):
+    """What a method is; see :class:`~so3lab.minimize.internal_bfgs.InternalBFGS`."""
+
+    failed: Bool[np.ndarray, " rows"]
+
+    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None: ...
+    def propose(self, rows: Rows) -> Points: ...
+    def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> np.ndarray: ...
+    def gains(self, rows: Rows) -> Float[np.ndarray, " rows"]: ...
+
+
+@dataclass
+class Item:
+    """A structure on its way."""
+
+    number: int
+    atoms: ase.Atoms
+    bonds: Bonds
+    """At the start."""
+    freedom: Freedom
+    method: str
+    start: ase.Atoms
+    """As it came, wherever in space."""
+    renewals: int = 0
+    """How often its internal coordinates have been made anew."""
+    evaluations: int = 0
+    refused: int = 0
+    """Steps in a row."""
+    stepper: Stepper | None = None
+    finite: bool = True
+
+    @property
+    def size(self) -> int:
+        """Atoms."""
+        return len(self.atoms)
+
+
+class Batch:
+    """Slots for structures, all of them in one call of the engine.
+
+    Args:
+        model: Energy function, parameters, cutoff.
+        items: Those that come first, one for each slot.
+    """
+
+    def __init__(self, model: EnergyModel, items: Sequence[Item]):
+        self.items: list[Item | None] = list(items)
+        self.sizes = [item.size for item in items]
+        widest, slots = max(self.sizes), len(items)
+        self.positions, self.gradients = np.zeros((2, slots, widest, 3))
+        self.energies = np.zeros(slots)
+        self._present = np.zeros((slots, widest), bool)
+        self._evaluator = ForceEvaluator(model, [item.atoms for item in items], slots=self.sizes)
+        self._internal: dict[tuple, InternalBFGS] = {}
+        self._cartesian = CartesianLBFGS(widest, slots)
+        self._fire = Fire(widest, slots)
+        in_slots = np.arange(widest) < np.array(self.sizes)[:, None]
+        self._flat = np.flatnonzero(in_slots)  # where rows of the engine lie in arrays of slots
+        for slot, item in enumerate(items):
+            self._settle(slot, item)
+
+    def place(self, slot: int, item: Item) -> None:
+        """Put a structure into a slot that is free."""
+        self._evaluator.replace(slot, item.atoms)
+        self.items[slot] = item
+        self._settle(slot, item)
+
+    def leave(self, slot: int) -> None:
+        """Free a slot."""
+        self.items[slot] = None
+        in_use = {id(item.stepper) for item in self.items if item is not None}
+        self._internal = {key: one for key, one in self._internal.items() if id(one) in in_use}
+
+    def active(self) -> list[int]:
+        """Slots with structures."""
+        return [slot for slot, item in enumerate(self.items) if item is not None]
+
+    def step(self) -> None:
+        """Evaluate all structures where their methods want to look, and let them learn."""
+        there = self.positions.copy()
+        for stepper, rows, size in self._groups():
+            wanted = stepper.propose(rows)
+            for number, row in enumerate(rows):
+                there[row, :size] = self._item(row).freedom.restore(wanted[number, :size])
+        astray = ~np.isfinite(there).all(axis=(1, 2))
+        there[astray] = self.positions[astray]
+        energies, gradients = self._evaluate(there)
+        energies[astray] = np.inf
+        for stepper, rows, size in self._groups():
+            width = size if isinstance(stepper, InternalBFGS) else there.shape[1]
+            at, slope = there[rows, :width], gradients[rows, :width]
+            self._count(rows, stepper.tell(rows, at, energies[rows], slope), there, energies, gradients)
+        for slot in self.active():
+            self._begin_or_change(slot, there, energies, gradients)
+
+    def max_force(self, slot: int) -> float:
+        """eV/Å, the largest on an atom at the last accepted point."""
+        return float(np.linalg.norm(self.gradients[slot], axis=1).max())
+
+    def gain(self, slot: int) -> float:
+        """eV, predicted; infinite before the first evaluation."""
+        stepper = self._item(slot).stepper
+        return np.inf if stepper is None else float(stepper.gains(np.array([slot]))[0])
+
+    def _item(self, slot: int) -> Item:
+        item = self.items[slot]
+        assert item is not None
+        return item
+
+    def _settle(self, slot: int, item: Item) -> None:
+        self._present[slot] = np.arange(self._present.shape[1]) < item.size
+        self.positions[slot], self.gradients[slot], self.energies[slot] = 0.0, 0.0, np.inf
+        self.positions[slot, : item.size] = item.freedom.restore(item.atoms.positions)
+
+    def _groups(self) -> list[tuple[Stepper, Rows, int]]:
+        """Methods with the slots that they move, and the number of atoms that their points have."""
+        found: dict[int, tuple[Stepper, list[int]]] = {}
+        for slot in self.active():
+            stepper = self._item(slot).stepper
+            if stepper is not None:
+                found.setdefault(id(stepper), (stepper, []))[1].append(slot)
+        widest = self._present.shape[1]
+        size_of = lambda one: one.coordinates.atoms if isinstance(one, InternalBFGS) else widest  # noqa: E731
+        return [(stepper, np.array(rows), size_of(stepper)) for stepper, rows in found.values()]
+
+    def _evaluate(self, positions: Points) -> tuple[Float[np.ndarray, " slots"], Points]:
+        """Energies, and gradients of what may move; infinite energies where they are no numbers."""
+        rows = positions.reshape(-1, 3)[self._flat]
+        found = self._evaluator(rows, self._evaluator.lists.cells)
+        energies = np.array(found.energy, np.float64)
+        gradients = np.zeros(positions.shape)
+        gradients.reshape(-1, 3)[self._flat] = -np.asarray(found.forces, np.float64)
+        finite = np.isfinite(energies) & np.isfinite(gradients).all(axis=(1, 2))
+        gradients[~finite], energies[~finite] = 0.0, np.inf
+        freedoms = [None if item is None else item.freedom for item in self.items]
+        turn = np.array([one is not None and one.free_to_turn for one in freedoms])
+        shift = np.array([one is not None and one.free_to_shift for one in freedoms])
+        projected = without_rigid_motion(gradients, positions, self._present, turn)
+        gradients = np.where(shift[:, None, None], projected, gradients)
+        for slot in self.active():
+            item = self._item(slot)
+            if item.freedom.restricts:
+                own = item.freedom.project(gradients[slot, : item.size], positions[slot, : item.size])
+                gradients[slot, : item.size] = own
+        return energies, gradients
+
+    def _count(self, rows: Rows, accepted, there: Points, energies, gradients: Points) -> None:
+        for row, good in zip(rows, accepted, strict=True):
+            item = self._item(row)
+            item.evaluations += 1
+            item.refused = 0 if good else item.refused + 1
+            if good:
+                self.positions[row], self.energies[row], self.gradients[row] = there[row], energies[row], gradients[row]
+
+    def _begin_or_change(self, slot: int, there: Points, energies, gradients: Points) -> None:
+        """Give a method to a structure that has none yet, and another one to where a method has failed."""
+        item = self._item(slot)
+        if item.stepper is None:
+            item.evaluations += 1
+            self.positions[slot], self.energies[slot], self.gradients[slot] = (
+                there[slot],
+                energies[slot],
+                gradients[slot],
+            )
+            item.finite = bool(np.isfinite(energies[slot]))
+            if item.finite:
+                self._take(slot, item)
+        elif item.stepper.failed[slot] or item.refused >= PATIENCE:
+            item.refused = 0
+            if item.method == "internal" and item.renewals < 2:
+                item.renewals += 1
+            else:
+                item.method = METHODS[min(METHODS.index(item.method) + 1, len(METHODS) - 1)]
+            self._take(slot, item)
+
+    def _take(self, slot: int, item: Item) -> None:
+        """Begin with the item's method, or with the next one where it has no coordinates."""
+        if item.method == "internal":
+            try:
+                item.stepper = self._internal_for(item, self.positions[slot, : item.size])
+            except CoordinatesError:
+                item.method = "cartesian"
+        if item.method != "internal":
+            item.stepper = self._cartesian if item.method == "cartesian" else self._fire
+        assert item.stepper is not None
+        width = item.size if item.method == "internal" else self.positions.shape[1]
+        row = np.array([slot])
+        item.stepper.begin(row, self.positions[row, :width], self.energies[row], self.gradients[row, :width])
+
+    def _internal_for(self, item: Item, positions: Float[np.ndarray, "atoms 3"]) -> InternalBFGS:
+        """The method of all structures with the same coordinates."""
+        now = item.atoms.copy()
+        now.positions = positions
+        bonded = item.bonds if item.renewals == 0 else bonds_at_start(now)
+        coordinates = internal_coordinates(item.atoms.numbers, positions, bonded)
+        coordinates, held = coordinates.with_members(item.freedom.members)
+        key = (coordinates.key, item.atoms.numbers.tobytes(), item.freedom.fixed.tobytes(), held.tobytes())
+        if key not in self._internal:
+            self._internal[key] = InternalBFGS(
+                coordinates, item.atoms.numbers, len(self.items), item.freedom.fixed, held
+            )  # fmt: skip
+        return self._internal[key]

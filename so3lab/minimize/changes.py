@@ -1,0 +1,144 @@
+"""Is a relaxed structure still the molecule that it was: bonds that were made or broken, centres and double bonds
+inverted?"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import ase
+import numpy as np
+from ase.data import covalent_radii
+from jaxtyping import Float, Int
+
+from so3lab.structures.bonds import COVALENT, bonds
+
+LOOSE = 1.3
+"""Times the sum of covalent radii up to which a bond that was there still is. By the usual rule, 1.15 times, there is
+one in any case; between the two, where hot molecules are found, nothing changes."""
+DOUBLE_BOND = 0.905
+"""Times the sum of covalent radii below which a bond of two flat atoms does not turn: C=C is at 0.89, the C-N of an
+amide, which turns, at 0.92."""
+Bonds = Int[np.ndarray, "bonds 2"]
+
+
+def bonds_at_start(atoms: ase.Atoms) -> Bonds:
+    """Bonds of a structure that may be hot, with stretched bonds among them; stretched bonds of two hydrogens are
+    none."""
+    found = bonds(atoms, LOOSE)
+    sure = {tuple(pair) for pair in bonds(atoms).tolist()}
+    hydrogens = (atoms.numbers[found] == 1).all(axis=1)
+    return found[[not both or tuple(pair) in sure for pair, both in zip(found.tolist(), hydrogens, strict=True)]]
+
+
+def changed_bonds(before: Bonds, after: ase.Atoms) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Bonds made and bonds broken, as pairs of atoms; those of metals and noble gases come and go, and do not count.
+
+    Args:
+        before: Those that there were.
+        after: The relaxed structure.
+    """
+    sure, possible = _pairs(bonds(after), after), _pairs(bonds(after, LOOSE), after)
+    old = _pairs(before, after)
+    return sorted(sure - old), sorted(old - possible)
+
+
+def _pairs(bonded: Bonds, atoms: ase.Atoms) -> set[tuple[int, int]]:
+    rows = np.sort(np.reshape(bonded, (-1, 2)), axis=1).astype(int)
+    covalent = np.isin(atoms.numbers[rows], list(COVALENT)).all(axis=1)
+    return {(i, j) for i, j in rows[covalent].tolist()}
+
+
+def inverted(
+    bonded: Bonds,
+    before: Float[np.ndarray, "atoms 3"],
+    after: ase.Atoms,
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Stereocentres and double bonds that were turned into the other form.
+
+    Args:
+        bonded: Bonds, which have not changed.
+        before: Positions at the start, Å.
+        after: The relaxed structure.
+
+    Returns:
+        Atoms that are inverted centres, and pairs of atoms whose double bond has turned.
+    """
+    neighbours: dict[int, list[int]] = {atom: [] for atom in range(len(after))}
+    for i, j in np.reshape(bonded, (-1, 2)).tolist():
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    kinds = _kinds(after.numbers, neighbours)
+    centres = [
+        atom
+        for atom, near in neighbours.items()
+        if _is_centre(atom, near, kinds, neighbours) and _handed(before, near) * _handed(after.positions, near) < 0
+    ]
+    turned = [
+        (i, j)
+        for i, j in np.reshape(bonded, (-1, 2)).tolist()
+        if _is_double(i, j, after, neighbours) and _has_turned(i, j, neighbours, kinds, before, after.positions)
+    ]
+    return centres, turned
+
+
+def _kinds(numbers: np.ndarray, neighbours: dict[int, list[int]]) -> list[int]:
+    """Classes of atoms that differ by what they are bonded to, however far away (Morgan's refinement)."""
+    kinds, count = numbers.tolist(), 0
+    while True:
+        signs = [(kinds[atom], tuple(sorted(kinds[n] for n in near))) for atom, near in neighbours.items()]
+        names = {sign: number for number, sign in enumerate(sorted(set(signs)))}
+        kinds = [names[sign] for sign in signs]
+        if len(names) == count:
+            return kinds
+        count = len(names)
+
+
+def _is_centre(atom: int, near: list[int], kinds: list[int], neighbours: dict[int, list[int]]) -> bool:
+    """Whether four neighbours are told apart: by what they are, or, if two are alike, by the ring that they are in."""
+    if len(near) != 4:
+        return False
+    alike = [kind for kind, times in Counter(kinds[n] for n in near).items() if times > 1]
+    if not alike:
+        return True
+    pairs = [[n for n in near if kinds[n] == kind] for kind in alike]
+    return len(pairs) == 1 and len(pairs[0]) == 2 and _in_one_ring(atom, pairs[0], neighbours)
+
+
+def _in_one_ring(atom: int, pair: Sequence[int], neighbours: dict[int, list[int]]) -> bool:
+    seen, ahead = {atom, pair[0]}, [pair[0]]
+    while ahead:
+        for following in neighbours[ahead.pop()]:
+            if following == pair[1]:
+                return True
+            if following not in seen:
+                seen.add(following)
+                ahead.append(following)
+    return False
+
+
+def _handed(positions: Float[np.ndarray, "atoms 3"], near: list[int]) -> float:
+    """Signed volume of four neighbours."""
+    a, b, c, d = positions[near]
+    return float(np.dot(a - d, np.cross(b - d, c - d)))
+
+
+def _is_double(i: int, j: int, atoms: ase.Atoms, neighbours: dict[int, list[int]]) -> bool:
+    if not (2 <= len(neighbours[i]) <= 3 and 2 <= len(neighbours[j]) <= 3):
+        return False
+    length = np.linalg.norm(atoms.positions[i] - atoms.positions[j])
+    return bool(length < DOUBLE_BOND * covalent_radii[atoms.numbers[[i, j]]].sum())
+
+
+def _has_turned(i: int, j: int, neighbours, kinds: list[int], before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether substituents of both ends, if they differ at all, have changed sides."""
+    left, right = ([n for n in neighbours[a] if n != b] for a, b in ((i, j), (j, i)))
+    if any(len(side) == 2 and kinds[side[0]] == kinds[side[1]] for side in (left, right)):
+        return False
+    return _side(before, left[0], i, j, right[0]) * _side(after, left[0], i, j, right[0]) < 0
+
+
+def _side(positions: np.ndarray, a: int, i: int, j: int, b: int) -> float:
+    """Positive where a and b lie on the same side of the bond."""
+    axis = positions[j] - positions[i]
+    axis = axis / np.linalg.norm(axis)
+    off = [v - (v @ axis) * axis for v in (positions[a] - positions[i], positions[b] - positions[j])]
+    return float(off[0] @ off[1])

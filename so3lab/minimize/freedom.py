@@ -1,0 +1,153 @@
+"""What may move in a relaxation: not fixed atoms, not held distances, angles and dihedrals, and nothing as a whole.
+
+Held coordinates are exact: forces along them are taken away, and every step is followed by a small correction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase.constraints import FixAtoms
+from jaxtyping import Bool, Float
+
+from so3lab.minimize.assembly import Assembly
+from so3lab.minimize.coordinates import InternalCoordinates
+from so3lab.minimize.wilson import difference, values, values_and_rows
+from so3lab.structures.constraints import held_atoms
+
+_EXACT = 1e-10
+_RESTORATIONS = 30
+_LARGEST_CORRECTION = 0.1  # Å or radians that a held coordinate is turned at once
+
+
+@dataclass(frozen=True)
+class Held:
+    """A distance (two atoms), an angle (three, the vertex in the middle) or a dihedral (four) that does not change."""
+
+    atoms: tuple[int, ...]
+    value: float | None = None
+    """Å, or degrees; None: as it is at the start."""
+
+    def __post_init__(self) -> None:
+        atoms = self.atoms
+        if len(atoms) not in (2, 3, 4) or len(set(atoms)) != len(atoms) or any(atom < 0 for atom in atoms):
+            raise ValueError(f"Held atoms must be two, three or four different numbers, got {atoms}")
+        if self.value is not None and not np.isfinite(self.value):
+            raise ValueError(f"Held value must be a finite number or None, got {self.value}")
+        if self.value is not None and len(atoms) == 2 and self.value <= 0:
+            raise ValueError(f"Held value of a distance must be positive (Å), got {self.value}")
+        if self.value is not None and len(atoms) == 3 and not 0 < self.value < 180:
+            raise ValueError(f"Held value of an angle must lie between 0 and 180 degrees, got {self.value}")
+
+
+class Freedom:
+    """What may move in one structure.
+
+    Args:
+        atoms: The structure; atoms under ASE's ``FixAtoms`` are fixed.
+        held: Coordinates that do not change.
+
+    Raises:
+        ValueError: If the structure has other constraints, or lacks atoms that are to be held.
+    """
+
+    def __init__(self, atoms: ase.Atoms, held: Sequence[Held] = ()):
+        others = [type(one).__name__ for one in atoms.constraints if not isinstance(one, FixAtoms)]
+        if others:
+            raise ValueError(
+                f"atoms.constraints may hold FixAtoms only, got {', '.join(others)}; hold distances, angles and "
+                "dihedrals with hold=[Held((i, j)), ...]"
+            )
+        for one in held:
+            if max(one.atoms) >= len(atoms):
+                raise ValueError(f"Held atoms must be numbers below {len(atoms)}, got {one.atoms}")
+        self.fixed: Bool[np.ndarray, " atoms"] = held_atoms(atoms)
+        self.free_to_turn = not self.fixed.any() and not atoms.pbc.any()
+        self.free_to_shift = not self.fixed.any()
+        self.members = tuple(tuple(one.atoms) for one in held)
+        self.restricts = bool(self.fixed.any() or held)
+        if held:
+            self._coordinates = held_coordinates(len(atoms), self.members)
+            self._assembly = Assembly(self._coordinates, self.fixed)
+            self._wanted = self._values_wanted(atoms, held)
+
+    def _values_wanted(self, atoms: ase.Atoms, held: Sequence[Held]) -> np.ndarray:
+        """Values in the order of the coordinates: distances, angles, dihedrals."""
+        now = values(self._coordinates, _column(atoms.positions))[:, 0]
+        in_order = sorted(held, key=lambda one: len(one.atoms))
+        given = [one.value if one.value is None or len(one.atoms) == 2 else np.radians(one.value) for one in in_order]
+        return np.array([own if value is None else value for own, value in zip(now, given, strict=True)])
+
+    def project(
+        self, gradient: Float[np.ndarray, "atoms 3"], positions: Float[np.ndarray, "atoms 3"]
+    ) -> Float[np.ndarray, "atoms 3"]:
+        """The gradient without what would move fixed atoms or change held coordinates."""
+        gradient = np.where(self.fixed[:, None], 0.0, gradient)
+        if not self.members:
+            return gradient
+        rows = self._rows(positions)
+        flat = gradient.ravel()
+        return (flat - rows.T @ np.linalg.lstsq(rows @ rows.T, rows @ flat, rcond=1e-10)[0]).reshape(-1, 3)
+
+    def restore(self, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """Positions with held coordinates as they are wanted, by small displacements.
+
+        Raises:
+            ValueError: If they contradict each other.
+        """
+        if not self.members:
+            return positions
+        at = positions.copy()
+        for _ in range(_RESTORATIONS + int(np.ceil(np.pi / _LARGEST_CORRECTION)) * 2):
+            now = values(self._coordinates, _column(at))
+            missing = difference(self._coordinates, self._wanted[:, None], now)[:, 0]
+            if np.abs(missing).max() < _EXACT:
+                return at
+            missing *= min(1.0, _LARGEST_CORRECTION / np.abs(missing).max())
+            rows = self._rows(at)
+            at += (rows.T @ np.linalg.lstsq(rows @ rows.T, missing, rcond=1e-10)[0]).reshape(-1, 3)
+        raise ValueError(f"held coordinates {list(self.members)} cannot all have the values wanted; hold fewer")
+
+    def _rows(self, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "held cartesian"]:
+        wilson = self._assembly.free(values_and_rows(self._coordinates, _column(positions))[1])
+        return self._assembly.dense(wilson, 0)
+
+
+def held_coordinates(atoms: int, members: Sequence[tuple[int, ...]]) -> InternalCoordinates:
+    """Held coordinates alone, in the order distances, angles, dihedrals."""
+    distances, angles, dihedrals = (
+        np.array([m for m in members if len(m) == size], int).reshape(-1, size) for size in (2, 3, 4)
+    )
+    none, ends = np.zeros((0, 4), int), np.full(len(dihedrals), 2)
+    return InternalCoordinates(atoms, distances, angles, dihedrals, none, ends)
+
+
+def without_rigid_motion(
+    gradients: Float[np.ndarray, "rows atoms 3"],
+    positions: Float[np.ndarray, "rows atoms 3"],
+    present: Bool[np.ndarray, "rows atoms"],
+    turn: Bool[np.ndarray, " rows"],
+) -> Float[np.ndarray, "rows atoms 3"]:
+    """Gradients without net force and, where structures may turn, without torque, which rounding leaves.
+
+    Args:
+        gradients: eV/Å.
+        positions: Å.
+        present: Which rows of atoms there are.
+        turn: Whether a structure may turn: molecules do, cells do not.
+    """
+    weight = present[:, :, None] / np.maximum(present.sum(axis=1), 1)[:, None, None]
+    gradients = np.where(present[:, :, None], gradients - (gradients * weight).sum(axis=1, keepdims=True), 0.0)
+    if not turn.any():
+        return gradients
+    at = np.where(present[:, :, None], positions - (positions * weight).sum(axis=1, keepdims=True), 0.0)
+    torque = np.cross(at, gradients).sum(axis=1)
+    square = np.einsum("rax,ray->rxy", at, at)
+    inertia = np.trace(square, axis1=1, axis2=2)[:, None, None] * np.eye(3) - square
+    spin = np.einsum("rxy,ry->rx", np.linalg.pinv(inertia, 1e-9, hermitian=True), torque) * turn[:, None]
+    return gradients - np.cross(spin[:, None], at)
+
+
+def _column(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "3 atoms 1"]:
+    return np.ascontiguousarray(positions.T[:, :, None])

@@ -1,0 +1,228 @@
+"""Quasi-Newton steps in internal coordinates, for all structures of a batch that share them.
+
+The Hessian lives in internal coordinates: a diagonal from rules, and two vectors for every step made (BFGS). At each
+point it becomes one of atoms, ``Bᵀ H B + c``, whose Newton step is walked along a curve, so that bonds keep their
+lengths while dihedrals turn. Each structure has a row, its own trust radius, and goes its own way.
+
+Sources: quasi-Newton in redundant coordinates, P. Pulay and G. Fogarasi, J. Chem. Phys. 96, 2856 (1992); the diagonal,
+:mod:`so3lab.minimize.model_hessian`; damped updates, M. J. D. Powell, Lecture Notes in Mathematics 630, 144 (1978).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.linalg import lapack
+from scipy.sparse import csr_array
+
+from so3lab.minimize.assembly import Assembly
+from so3lab.minimize.coordinates import InternalCoordinates
+from so3lab.minimize.model_hessian import force_constants
+from so3lab.minimize.steps import LONGEST_STEP, MAY_RISE, trust_after
+from so3lab.minimize.updates import HessianUpdates
+from so3lab.minimize.wilson import difference, values, values_and_rows
+
+SOFTEST = 0.001
+"""eV/Å², added to the Hessian of atoms: the curvature of what internal coordinates do not know. More of it damps soft
+dihedrals, so that relaxations end on their shoulders."""
+HELD = 1e4
+"""Times as stiff as others are coordinates that are held."""
+CURVED_FROM = 0.02
+"""Å of the largest displacement beyond which a step is curved."""
+CORRECTIONS = 2
+STRAIGHTENED, BENT = 176.0, 164.0
+"""Degrees at which an angle has become straight, or a straight one bent: coordinates are then those of another
+molecule."""
+
+Rows = Int[np.ndarray, " rows"]
+Points = Float[np.ndarray, "rows atoms 3"]
+
+
+class InternalBFGS:
+    """Steps of structures that share internal coordinates.
+
+    Args:
+        coordinates: Which they share.
+        numbers: Atomic numbers, which they share too.
+        rows: For so many structures at once.
+        fixed: Atoms that stay where they are.
+        held: Coordinates that keep their values, and are so stiff that no step changes them by much.
+    """
+
+    def __init__(
+        self,
+        coordinates: InternalCoordinates,
+        numbers: Int[np.ndarray, " atoms"],
+        rows: int,
+        fixed: Bool[np.ndarray, " atoms"] | None = None,
+        held: Int[np.ndarray, " held"] | None = None,
+    ):
+        self.coordinates, self._numbers = coordinates, np.asarray(numbers)
+        self._assembly = Assembly(coordinates, fixed)
+        self._stiffness = np.ones(coordinates.size)
+        if held is not None:
+            self._stiffness[held] = HELD
+        size = 3 * coordinates.atoms
+        self._positions = np.zeros((rows, coordinates.atoms, 3))
+        self._energies = np.zeros(rows)
+        self._gradients = np.zeros((rows, size))
+        self._newton = np.zeros((rows, size))
+        self._trust = np.full(rows, LONGEST_STEP)
+        self._q = np.zeros((coordinates.size, rows))
+        self._forces_q = np.zeros((coordinates.size, rows))
+        self._constants = np.zeros((coordinates.size, rows))
+        self._updates = [HessianUpdates(coordinates.size) for _ in range(rows)]
+        self._wilson: list[csr_array | None] = [None] * rows
+        self._model: list[np.ndarray | None] = [None] * rows  # Bᵀ k B + c, its lower triangle
+        self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of the same
+        self.failed = np.zeros(rows, bool)
+        """Rows whose coordinates are no good any more."""
+
+    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None:
+        """Start structures in rows, forgetting what was there.
+
+        Args:
+            rows: Which.
+            positions: Å.
+            energies: eV.
+            gradients: eV/Å.
+        """
+        constants = force_constants(self.coordinates, self._numbers, _structures_last(positions))
+        self._constants[:, rows] = self._stiffness[:, None] * constants
+        self._trust[rows], self.failed[rows] = LONGEST_STEP, False
+        for row in rows:
+            self._updates[row].forget()
+        q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), keep=True)
+        self._arrive(rows, positions, energies, gradients, q, forces_q)
+
+    def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
+        """Learn of the points proposed; return which of them are accepted, so that the structure is there now.
+
+        All of them teach the Hessian, those refused too. Arguments as of :meth:`begin`.
+        """
+        predicted = self._predicted(rows, positions)
+        accepted = energies <= self._energies[rows] + MAY_RISE
+        lengths = np.linalg.norm(positions - self._positions[rows], axis=2).max(axis=1)
+        gained = self._energies[rows] - energies
+        self._trust[rows] = trust_after(self._trust[rows], lengths, gained, predicted, accepted)
+        for which, keep in ((accepted, True), (~accepted & np.isfinite(energies), False)):
+            if not which.any():
+                continue
+            some, at, flat = rows[which], positions[which], gradients[which].reshape(which.sum(), -1)
+            q, forces_q = self._look(some, at, flat, keep)
+            step = difference(self.coordinates, q, self._q[:, some])
+            for number, row in enumerate(some):
+                self._updates[row].learn(
+                    step[:, number], forces_q[:, number] - self._forces_q[:, row], self._constants[:, row]
+                )
+            if keep:
+                self._arrive(some, at, energies[which], gradients[which], q, forces_q)
+            else:
+                self._solve(some)
+        return accepted
+
+    def propose(self, rows: Rows) -> Points:
+        """Where to look next, Å."""
+        steps = self._limited(rows)
+        there = self._positions[rows] + steps.reshape(-1, self.coordinates.atoms, 3)
+        longest = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
+        curved = np.flatnonzero((longest > CURVED_FROM) & ~self.failed[rows])
+        if not len(curved):
+            return there
+        some = rows[curved]
+        wanted = np.stack([self._b(row) @ steps[number] for number, row in zip(curved, some, strict=True)], axis=1)
+        for _ in range(CORRECTIONS):
+            q = values(self.coordinates, _structures_last(there[curved]))
+            missing = wanted - difference(self.coordinates, q, self._q[:, some])
+            for number, (place, row) in enumerate(zip(curved, some, strict=True)):
+                pull = self._b(row).T @ (self._constants[:, row] * missing[:, number])
+                there[place] += lapack.dpotrs(self._factor[row], pull, lower=0)[0].reshape(-1, 3)
+        moved = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
+        astray = ~(moved < 3.0 * longest + CURVED_FROM)  # the curve led nowhere: go straight
+        there[astray] = self._positions[rows[astray]] + steps[astray].reshape(-1, self.coordinates.atoms, 3)
+        return there
+
+    def gains(self, rows: Rows) -> Float[np.ndarray, " rows"]:
+        """eV by which the energy is predicted to fall until the minimum: half of gᵀ H⁻¹ g."""
+        return -0.5 * np.einsum("rc,rc->r", self._gradients[rows], self._newton[rows])
+
+    def _b(self, row: int) -> csr_array:
+        found = self._wilson[row]
+        assert found is not None
+        return found
+
+    def _limited(self, rows: Rows) -> Float[np.ndarray, "rows cartesian"]:
+        """Newton's steps, shortened to the trust radius."""
+        steps = self._newton[rows]
+        longest = np.linalg.norm(steps.reshape(len(rows), -1, 3), axis=2).max(axis=1)
+        return steps * np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))[:, None]
+
+    def _predicted(self, rows: Rows, positions: Points) -> Float[np.ndarray, " rows"]:
+        """eV that the step should have gained; of Newton's step shortened by t it is t (2 - t) of all."""
+        newton = np.linalg.norm(self._newton[rows].reshape(positions.shape), axis=2).max(axis=1)
+        share = np.minimum(1.0, self._trust[rows] / np.maximum(newton, 1e-12))
+        return share * (2.0 - share) * self.gains(rows)
+
+    def _look(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"], keep: bool):
+        """Coordinates at new points, and gradients along them; ``keep``: what the next steps from there need."""
+        q, wilson = values_and_rows(self.coordinates, _structures_last(positions))
+        wilson = self._assembly.free(wilson)
+        models = self._assembly.hessian(wilson, self._constants[:, rows])
+        models[:, np.arange(models.shape[1]), np.arange(models.shape[1])] += SOFTEST
+        forces_q = np.zeros_like(q)
+        for number, row in enumerate(rows):
+            factor, wrong = lapack.dpotrf(models[number].T, lower=0, clean=0)
+            if wrong:
+                self.failed[row] = True
+                continue
+            b = self._assembly.sparse(wilson, number)
+            solved = lapack.dpotrs(factor, gradients[number], lower=0)[0]
+            forces_q[:, number] = self._constants[:, row] * (b @ solved)
+            if keep:
+                self._wilson[row], self._model[row], self._factor[row] = b, models[number], factor
+        return q, forces_q
+
+    def _arrive(self, rows: Rows, positions, energies, gradients, q, forces_q) -> None:
+        self._positions[rows], self._energies[rows] = positions, energies
+        self._gradients[rows] = gradients.reshape(len(rows), -1)
+        self._q[:, rows], self._forces_q[:, rows] = q, forces_q
+        self.failed[rows] |= _straightened(self.coordinates, positions)
+        self._solve(rows)
+
+    def _solve(self, rows: Sequence[int] | Rows) -> None:
+        """Newton's steps with what the Hessian has learnt."""
+        for row in rows:
+            if self.failed[row]:
+                continue
+            model = self._model[row]
+            assert model is not None
+            up, down = self._updates[row].vectors
+            if len(up):
+                b = self._b(row).T
+                more, less = b @ up.T, b @ down.T
+                model = model + more @ more.T - less @ less.T
+            factor, wrong = lapack.dpotrf(model.T, lower=0, clean=0)
+            if wrong:  # rounding has made it indefinite
+                self._updates[row].forget()
+                factor = self._factor[row]
+            self._newton[row] = -lapack.dpotrs(factor, self._gradients[row], lower=0)[0]
+
+
+def _structures_last(positions: Points) -> Float[np.ndarray, "3 atoms rows"]:
+    return np.ascontiguousarray(positions.transpose(2, 1, 0))
+
+
+def _straightened(coordinates: InternalCoordinates, positions: Points) -> Bool[np.ndarray, " rows"]:
+    """Whether an angle, or one within a dihedral, has become straight, or a straight one bent."""
+    wrong = np.zeros(len(positions), bool)
+    i, j, k, m = coordinates.dihedrals.T
+    within = np.concatenate([coordinates.angles, np.stack([i, j, k], 1), np.stack([j, k, m], 1)])
+    for members, limit, sign in ((within, STRAIGHTENED, -1), (coordinates.linear_bends[:, :3], BENT, 1)):
+        if not len(members):
+            continue
+        back = positions[:, members[:, 0]] - positions[:, members[:, 1]]
+        forth = positions[:, members[:, 2]] - positions[:, members[:, 1]]
+        lengths = np.linalg.norm(back, axis=2) * np.linalg.norm(forth, axis=2)
+        cosines = np.einsum("rax,rax->ra", back, forth) / lengths
+        wrong |= (sign * (cosines - np.cos(np.radians(limit))) > 0).any(axis=1)
+    return wrong

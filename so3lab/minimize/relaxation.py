@@ -1,0 +1,200 @@
+"""Relax structures to minima of an energy, many at once, each until it has converged.
+
+:func:`minimize` streams results as they come; :func:`relax` is the same for one structure.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
+
+import ase
+import jax
+import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from so3lab.engine.energy_model import EnergyModel
+from so3lab.minimize.batch import METHODS, Batch, Item
+from so3lab.minimize.changes import Bonds, bonds_at_start, changed_bonds, inverted
+from so3lab.minimize.freedom import Freedom, Held
+from so3lab.minimize.outcome import Relaxed, Why
+from so3lab.potential.potential import Potential
+from so3lab.structures.bonds import COVALENT
+from so3lab.structures.neighbors import check_finite
+
+Method = Literal["auto", "internal", "cartesian", "fire"]
+MOST_ATOMS_INTERNAL = 250
+"""Of molecules that ``auto`` relaxes in internal coordinates; dense matrices of larger ones cost too much."""
+_ATOMS_AT_ONCE = {"cpu": 600, "other": 20_000}
+_MOST_AT_ONCE = 256
+_LOOK_AHEAD = 64
+"""Structures read ahead of an iterator in search of one that fits a free slot."""
+
+
+def minimize(
+    potential: Potential | EnergyModel,
+    structures: Iterable[ase.Atoms],
+    *,
+    max_force: float = 0.01,
+    max_gain_meV: float = 0.1,
+    max_steps: int = 500,
+    method: Method = "auto",
+    hold: Sequence[Held] = (),
+    bonds: Bonds | None = None,
+    batch: int | None = None,
+) -> Iterator[Relaxed]:
+    """Relax structures, many at once, and yield each when it has ended; all work is done as results are asked for.
+
+    A force below a limit alone is no minimum: soft dihedrals leave shoulders of tiny forces on the way. So the
+    energy still to be gained, as the Hessian that the method has learnt predicts it, must be small too.
+
+    Args:
+        potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
+        structures: Molecules or cells (whose vectors stay), of any sizes; an iterator is read as slots become free.
+            Atoms under ASE's ``FixAtoms`` stay where they are; other constraints are refused.
+        max_force: eV/Å, the largest on an atom of a converged structure.
+        max_gain_meV: meV that may be left until the minimum.
+        max_steps: Evaluations of energy and forces for each structure.
+        method: ``internal`` (BFGS in internal coordinates), ``cartesian`` (L-BFGS), ``fire``, or ``auto``: internal
+            for molecules, Cartesian for clusters of metals or noble gases and for cells. What fails with one goes on
+            with the next.
+        hold: Distances, angles and dihedrals that keep their values, in every structure.
+        bonds: Those that the structures should have, as pairs of atoms; default: those that each has at its start.
+        batch: Structures at once; default: what the device computes well.
+
+    Yields:
+        Results in the order in which they end; ``number`` is the place among the structures.
+
+    Raises:
+        ValueError: If an argument or a structure is not acceptable.
+    """
+    _check(max_force, max_gain_meV, max_steps, method, batch)
+    if isinstance(structures, ase.Atoms):
+        raise TypeError("structures must be several, such as a list of ase.Atoms; for one, use relax(potential, atoms)")
+    model = potential.energy_model if isinstance(potential, Potential) else potential
+    queue = _Queue(_items(potential, structures, method, hold, bonds), isinstance(structures, Sequence))
+    limits = (max_force, 1e-3 * max_gain_meV, max_steps)
+    while first := queue.first(batch):
+        running = Batch(model, first)
+        while active := running.active():
+            running.step()
+            for slot in active:
+                item = running.items[slot]
+                assert item is not None
+                why = _ended(running, slot, item, *limits)
+                if why is None:
+                    continue
+                yield _result(potential, running, slot, item, why)
+                running.leave(slot)
+                if coming := queue.fitting(running.sizes[slot], item):
+                    running.place(slot, coming)
+
+
+def relax(potential: Potential | EnergyModel, atoms: ase.Atoms, **options) -> Relaxed:
+    """Relax one structure; ``options`` are those of :func:`minimize`."""
+    return next(minimize(potential, [atoms], **options))
+
+
+class _Queue:
+    """Structures that wait, the largest first where all are known."""
+
+    def __init__(self, items: Iterator[Item], all_known: bool):
+        self._waiting: deque[Item] = deque(sorted(items, key=lambda item: -item.size) if all_known else ())
+        self._more = iter(()) if all_known else items
+
+    def first(self, batch: int | None) -> list[Item]:
+        """As many as go together: all molecules or all cells."""
+        chosen = self._next(lambda _: True)
+        if chosen is None:
+            return []
+        found = [chosen]
+        most = batch or _at_once(chosen.size)
+        while len(found) < most and (item := self._next(lambda one: _periodic(one) == _periodic(chosen))):
+            found.append(item)
+        return found
+
+    def fitting(self, size: int, like: Item) -> Item | None:
+        """The next one with at most so many atoms, periodic as another is."""
+        return self._next(lambda item: item.size <= size and _periodic(item) == _periodic(like))
+
+    def _next(self, fits: Callable[[Item], bool]) -> Item | None:
+        for waiting in self._waiting:
+            if fits(waiting):
+                self._waiting.remove(waiting)
+                return waiting
+        while len(self._waiting) < _LOOK_AHEAD and (item := next(self._more, None)):
+            if fits(item):
+                return item
+            self._waiting.append(item)
+        return None
+
+
+def _periodic(item: Item) -> bool:
+    return bool(item.atoms.pbc.any())
+
+
+def _at_once(atoms: int) -> int:
+    room = _ATOMS_AT_ONCE["cpu" if jax.default_backend() == "cpu" else "other"]
+    return int(np.clip(room // atoms, 1, _MOST_AT_ONCE))
+
+
+def _items(potential, structures: Iterable[ase.Atoms], method: Method, hold, bonds: Bonds | None) -> Iterator[Item]:
+    for number, atoms in enumerate(structures):
+        if not isinstance(atoms, ase.Atoms):
+            raise TypeError(f"structures must hold ase.Atoms, got {type(atoms).__name__} as number {number}")
+        if not len(atoms):
+            raise ValueError(f"structures must not be empty, but number {number} has no atoms")
+        check_finite(atoms.positions)
+        if isinstance(potential, Potential):
+            potential.check_structure(atoms)
+        centred = atoms.copy()
+        if not atoms.pbc.any():
+            centred.positions -= centred.positions.mean(axis=0)  # far coordinates lose digits
+        bonded = bonds_at_start(atoms) if bonds is None else np.reshape(bonds, (-1, 2))
+        way = _method_for(atoms) if method == "auto" else method
+        yield Item(number, centred, bonded, Freedom(centred, hold), way, start=atoms)
+
+
+def _method_for(atoms: ase.Atoms) -> str:
+    covalent = np.isin(atoms.numbers, [1, *COVALENT]).all()
+    molecule = not atoms.pbc.any() and 3 <= len(atoms) <= MOST_ATOMS_INTERNAL and covalent
+    return "internal" if molecule else "cartesian"
+
+
+def _ended(running: Batch, slot: int, item: Item, max_force: float, max_gain: float, max_steps: int) -> Why | None:
+    if not item.finite:
+        return "not finite"
+    if running.max_force(slot) <= max_force and running.gain(slot) <= max_gain:
+        return "converged"
+    return "out of steps" if item.evaluations >= max_steps else None
+
+
+def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relaxed:
+    atoms = item.start.copy()
+    atoms.positions += running.positions[slot, : item.size] - item.atoms.positions
+    energy = float(running.energies[slot])
+    if isinstance(potential, Potential):
+        energy += potential.shift_of(atoms)
+    forces = -running.gradients[slot, : item.size]
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    made, broken = changed_bonds(item.bonds, atoms)
+    centres, turned = ([], []) if made or broken else inverted(item.bonds, item.start.positions, atoms)
+    if why == "converged" and (made or broken):
+        why = "bonds changed"
+    elif why == "converged" and (centres or turned):
+        why = "inverted"
+    return Relaxed(
+        item.number, atoms, energy, running.max_force(slot), 1e3 * running.gain(slot), item.evaluations, item.method,
+        why, tuple(made), tuple(broken), tuple(centres), tuple(turned),
+    )  # fmt: skip
+
+
+def _check(max_force: float, max_gain_meV: float, max_steps: int, method: str, batch: int | None) -> None:
+    for name, value in (("max_force", max_force), ("max_gain_meV", max_gain_meV)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
+    if max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, got {max_steps}")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch must be at least 1 or None, got {batch}")
+    if method not in ("auto", *METHODS):
+        raise ValueError(f"method must be auto, {', '.join(METHODS)}, got {method!r}")
