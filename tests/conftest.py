@@ -1,13 +1,11 @@
 """What several test files share: where the shared reference numbers are, and small potentials."""
 
-import threading
 from pathlib import Path
 
 import compiled_programs  # noqa: F401 - before JAX, which reads where its programs are kept at its import
 import pytest
 from ase.build import molecule
 
-from so3lab.dynamics.control import Control
 from so3lab.machine.compilation import avoid_known_faults
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
@@ -62,16 +60,3 @@ def ethanol():
     atoms = molecule("CH3CH2OH")
     atoms.rattle(0.05, seed=1)
     return atoms
-
-
-@pytest.fixture
-def panel():
-    """A dynamics panel of ethanol that leaves no thread behind."""
-    from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
-
-    before = set(threading.enumerate())
-    made = DynamicsPanel("ethanol", "ethanol", control=Control(temperature_K=300.0, friction_per_ps=20.0))
-    yield made
-    made.close()
-    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("so3lab")}
-    assert left == set()

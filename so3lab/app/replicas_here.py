@@ -19,7 +19,7 @@ def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> i
     resume = options.resume and _is_resumable(runs, batch)
     prepare_process()
     from so3lab.dynamics.replica_exchange import ReplicaExchange
-    from so3lab.dynamics.simulation import SimulationError
+    from so3lab.dynamics.replicas import SimulationError
 
     exchange = ReplicaExchange([run.temperature_K for run in runs], options.seed) if options.exchange_every else None
     chunks, meter = _simulation(options, runs, batch, exchange, resume), SpeedMeter(console)
@@ -116,13 +116,13 @@ def _tell(
 def _failures(runs: list[RunSpec]) -> dict[int, str]:
     """Why replicas blew up, as the state in the first file tells; the last one of all it does not know."""
     from so3lab.dynamics.limits import Limits, failure_message
-    from so3lab.dynamics.simulation import OLD_NAMES
+    from so3lab.dynamics.restart import with_present_names
 
     with Trajectory(runs[0].path) as trajectory:
         state = trajectory.restart_state()
     if state is None:
         return {}
-    state = {OLD_NAMES.get(name, name): values for name, values in state.items()}
+    state = with_present_names(state)
     stops = np.cumsum([len(run.atoms()) for run in runs])
     last_good = {
         name: np.split(np.asarray(state[name], float), stops[:-1]) for name in ("positions", "velocities", "forces")

@@ -22,6 +22,7 @@ from so3lab.doctor.finding import Finding
 from so3lab.machine import paths
 from so3lab.machine.c_compiler import processor
 from so3lab.machine.compilation import avoid_known_faults
+from so3lab.machine.files import atomic_write
 
 SOUND_JAX = "jax>=0.10.1,!=0.10.2,!=0.11.0,!=0.11.1"
 """The releases that so3lab accepts, as in its dependencies."""
@@ -139,9 +140,8 @@ def require_sound_compiler() -> None:
         raise RuntimeError(f"{finding.message}. Nothing was computed; {finding.remedy}")
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
         memory.parent.mkdir(parents=True, exist_ok=True)
-        temporary = memory.with_name(f".{memory.name}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps([*_remembered(memory), key][-20:], indent=1), encoding="utf-8")
-        os.replace(temporary, memory)
+        with atomic_write(memory) as file:
+            file.write_text(json.dumps([*_remembered(memory), key][-20:], indent=1), encoding="utf-8")
 
 
 def _remedy() -> str:

@@ -11,8 +11,8 @@ from .limits import Limits as Limits
 from .live import LiveDynamics as LiveDynamics
 from .replica_exchange import ReplicaExchange as ReplicaExchange
 from .replica_exchange import temperature_ladder as temperature_ladder
+from .replicas import Replicas as Replicas
+from .replicas import SimulationError as SimulationError
 from .runs import run as run
 from .runs import run_replicas as run_replicas
-from .simulation import Replicas as Replicas
 from .simulation import Simulation as Simulation
-from .simulation import SimulationError as SimulationError

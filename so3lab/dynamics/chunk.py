@@ -1,9 +1,14 @@
 """What a simulation hands out: consecutive frames of one structure, as NumPy arrays."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from so3lab import units
+
+if TYPE_CHECKING:
+    from so3lab.dynamics.compiled_loop import Buffers
 
 
 class Chunk(NamedTuple):
@@ -44,3 +49,57 @@ class Chunk(NamedTuple):
     def first(self, count: int) -> "Chunk":
         """The first so many frames."""
         return Chunk(**{name: values[:count] for name, values in self.columns().items()})
+
+
+def chunk_of(
+    rows: "Buffers",
+    number: int,
+    own_atoms: slice,
+    times_fs: Float[np.ndarray, " frames"],
+    *,
+    masses: Float[np.ndarray, " atoms"],
+    degrees_of_freedom: float,
+    shift: float,
+    targets_K: Float[np.ndarray, " frames"],
+) -> Chunk:
+    """The first frames of one structure, copied from what was collected of all.
+
+    Args:
+        rows: What was collected, on the host.
+        number: Which structure.
+        own_atoms: Its atoms among those of all.
+        times_fs: When; as many frames are taken.
+        masses: amu.
+        degrees_of_freedom: That carry heat.
+        shift: eV, of the elements.
+        targets_K: Of the thermostat.
+    """
+    frames = len(times_fs)
+    positions, velocities, forces = (
+        np.array(of_all[:frames, own_atoms]) for of_all in (rows.positions, rows.velocities, rows.forces)
+    )
+    energy, bias, bath_energy = (
+        np.array(of_all[:frames, number], np.float64) for of_all in (rows.energy, rows.bias, rows.bath_energy)
+    )
+    kinetic = 0.5 * np.sum(masses[:, None] * np.asarray(velocities, np.float64) ** 2, axis=(1, 2))
+    potential, more = energy + shift, {}
+    if rows.virial is not None and rows.cells is not None:
+        cells, virials = (np.array(of_all[:frames, number], np.float64) for of_all in (rows.cells, rows.virial))
+        volume = np.abs(np.linalg.det(cells))
+        lost = (len(masses) - degrees_of_freedom / 3.0) * targets_K * units.kB
+        pressure = (2.0 * kinetic / 3.0 + lost - np.trace(virials, axis1=1, axis2=2) / 3.0) / volume
+        more = {"cell": cells, "volume": volume, "pressure": pressure}
+    return Chunk(
+        positions,
+        velocities,
+        forces,
+        potential_energy=potential,
+        kinetic_energy=kinetic,
+        bias_energy=bias,
+        conserved_energy=potential + kinetic + bias - bath_energy,
+        temperature=2.0 * kinetic / (degrees_of_freedom * units.kB),
+        target_temperature=targets_K.astype(float),
+        step=np.array(rows.step[:frames], np.int64),
+        time_fs=times_fs,
+        **more,
+    )

@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE
 from so3lab.dynamics.integrators import (
@@ -16,12 +16,13 @@ from so3lab.dynamics.integrators import (
     Forces,
     MDState,
     Particles,
+    StepParameters,
     particles_of,
 )
 from so3lab.dynamics.limits import LimitArrays, Limits, check_limits, limit_arrays
 from so3lab.engine.energy_model import Dtype, precision
 from so3lab.engine.forces import ForceSpec, StructureArrays, forces_at, structure_arrays
-from so3lab.engine.pair_lists import PairListSpec
+from so3lab.engine.pair_lists import CandidatePairs, PairListSpec
 from so3lab.machine.compilation import on_device
 
 
@@ -66,15 +67,15 @@ class LoopSpec(NamedTuple):
 @functools.partial(jax.jit, static_argnames="loop_spec", donate_argnames="buffers")
 def run_chunk(
     loop_spec: LoopSpec,
-    parameters,
-    system,
-    candidates,
+    parameters: Any,
+    system: System,
+    candidates: CandidatePairs,
     state: MDState,
     buffers: Buffers,
-    done,
-    knobs,
-    steps,
-    interval,
+    done: Int[Array, ""],
+    knobs: StepParameters,
+    steps: Int[Array, ""],
+    interval: Int[Array, ""],
 ) -> LoopState:
     """Steps until ``steps`` are done, a pair list fails, or nobody is left; numbers never compile anything.
 
@@ -83,12 +84,12 @@ def run_chunk(
     particles = system.particles
     spec = ForceSpec(loop_spec.energy, loop_spec.pairs, loop_spec.ensemble in CONSTANT_PRESSURE)
 
-    def force_fn(positions, cells) -> Forces:
+    def force_fn(positions: Float[Array, "atoms 3"], cells: Float[Array, "structures 3 3"] | None) -> Forces:
         return forces_at(spec, parameters, system.arrays, candidates, positions, cells, knobs.biases)
 
     step = INTEGRATORS[loop_spec.ensemble](force_fn, particles)
 
-    def unfinished(progress: LoopState):
+    def unfinished(progress: LoopState) -> Bool[Array, ""]:
         state = progress.state
         return (progress.done < steps) & jnp.all(state.pair_list_flags == 0) & jnp.any(state.stop_flags == 0)
 
@@ -122,11 +123,11 @@ _OF_ATOMS = ("positions", "velocities", "forces")
 _OF_STRUCTURES = ("energy", "bias", "bath_energy", "thermostat_state", "cells", "virial")
 
 
-def _kept(new: MDState, old: MDState, keep, particles: Particles) -> MDState:
+def _kept(new: MDState, old: MDState, keep: Bool[Array, " structures"], particles: Particles) -> MDState:
     """The new state of those structures that keep it, the old one of the others."""
     of_atoms = keep if particles.structures == 1 else keep[particles.structure_index]
 
-    def chosen(name: str, mask):
+    def chosen(name: str, mask: Bool[Array, " rows"]) -> Any:
         values, others = getattr(new, name), getattr(old, name)
         if values is None:
             return None

@@ -1,6 +1,6 @@
 """The knobs of a running simulation, in the units that people type."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -40,7 +40,7 @@ class Control:
     ramp: Sequence[tuple[int, float]] = field(default_factory=tuple)
     """Steps and the temperatures in K at them, with straight lines between; instead of ``temperature_K``."""
 
-    def __setattr__(self, name: str, value) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         if name not in {known.name for known in fields(self)}:
             raise AttributeError(f"Control has no knob {name!r}; it has {[known.name for known in fields(self)]}")
         if name == "biases":
@@ -122,7 +122,7 @@ class Control:
         )
 
 
-def _checked_ramp(value) -> tuple[tuple[int, float], ...]:
+def _checked_ramp(value: Iterable[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
     ramp = tuple((int(step), float(temperature)) for step, temperature in value)
     steps = [step for step, _ in ramp]
     if any(not np.isfinite(t) or t < 0 for _, t in ramp) or steps != sorted(set(steps)):
@@ -130,7 +130,7 @@ def _checked_ramp(value) -> tuple[tuple[int, float], ...]:
     return ramp
 
 
-def _checked_biases(value) -> tuple[Bias, ...]:
+def _checked_biases(value: Iterable[Bias]) -> tuple[Bias, ...]:
     biases = tuple(value)
     for bias in biases:
         if not isinstance(bias, Restraint | Pull | SphericalWall):

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
-from so3lab.dynamics.integrators.state import MDState, Particles, kinetic_energies, sum_of_structures
+from so3lab.dynamics.integrators.state import MDState, Particles, Temperature, kinetic_energies, sum_of_structures
 from so3lab.functions.safe import safe_norm
 from so3lab.structures.bonds import bonded_pairs
 from so3lab.structures.neighbors import HostOrDevice, complete_cell
@@ -151,7 +151,7 @@ def bond_stretches(
 
 
 def check_limits(
-    limits: LimitArrays, new: MDState, old: MDState, particles: Particles, temperature
+    limits: LimitArrays, new: MDState, old: MDState, particles: Particles, temperature: Temperature
 ) -> Int[Array, " structures"]:
     """What ends each structure's run at this step, 0 when nothing does; for compiled code.
 

@@ -18,7 +18,7 @@ from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, Ensemble
 from so3lab.dynamics.integrators import without_overall_motion
 from so3lab.dynamics.limits import Limits, most_stretched
 from so3lab.dynamics.recording import Recording
-from so3lab.dynamics.simulation import Replicas, SimulationError
+from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.biases import BiasCapacity
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables.internal import internal_coordinates
@@ -42,7 +42,7 @@ class LiveDynamics:
 
     Args:
         potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
-        structures: One or several; see :class:`~so3lab.dynamics.simulation.Replicas`.
+        structures: One or several; see :class:`~so3lab.dynamics.replicas.Replicas`.
         ensemble: As there.
         control: The knobs; turn them while it runs.
         seeds: Of velocities and noise, one for each structure.

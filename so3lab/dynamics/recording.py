@@ -10,7 +10,8 @@ import numpy as np
 
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.replica_exchange import ReplicaExchange
-from so3lab.dynamics.simulation import OLD_NAMES, Replicas
+from so3lab.dynamics.replicas import Replicas
+from so3lab.dynamics.restart import OLD_NAMES
 from so3lab.trajectory import TrajectoryWriter
 
 _KNOBS = 4096

@@ -15,7 +15,7 @@ from so3lab.dynamics.ensembles import EXCHANGING, Ensemble
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.replica_exchange import ReplicaExchange
-from so3lab.dynamics.simulation import Replicas, SimulationError
+from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.trajectory.names import replica_path

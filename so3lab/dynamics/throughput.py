@@ -14,7 +14,7 @@ import psutil
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import Ensemble
 from so3lab.dynamics.limits import Limits
-from so3lab.dynamics.simulation import Replicas, SimulationError
+from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 

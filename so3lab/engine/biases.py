@@ -12,7 +12,7 @@ strength) is an argument of a chunk of steps; only more slots than ever before c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import ase
 import jax.numpy as jnp
@@ -155,13 +155,14 @@ def bias_arrays(
     restraints = [bias for bias in biases if isinstance(bias, Restraint)]
     for members, count in zip((2, 3, 4), bias_capacity[:3], strict=True):
         own = [r for r in restraints if len(r.atoms) == members]
-        rows = [(r.atoms, r.centre if members == 2 else np.radians(r.centre), r.strength) for r in own]
+        rows = [_Slot(r.atoms, r.centre if members == 2 else float(np.radians(r.centre)), r.strength) for r in own]
         if count:
             springs.append(_springs(rows, members, structures, count, dtype))
     pulls = [bias for bias in biases if isinstance(bias, Pull)]
     pair_forces = None
     if bias_capacity.pair_forces:
-        forces = [(pull.atoms, 0.0, pull.force) for pull in pulls if len(pull.atoms) == 2]
+        between = [pull for pull in pulls if len(pull.atoms) == 2]  # whose forces are numbers, as Pull has checked
+        forces = [_Slot(pull.atoms, 0.0, cast(float, pull.force)) for pull in between]
         pair_forces = _springs(forces, 2, structures, bias_capacity.pair_forces, dtype)
     pulled_atoms, atom_forces = _atom_forces(
         [p for p in pulls if len(p.atoms) == 1], structures, bias_capacity.atom_forces, dtype
@@ -174,10 +175,19 @@ def bias_arrays(
 
 
 def _offsets(structures: Sequence[ase.Atoms]) -> list[int]:
-    return np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]]).astype(int).tolist()
+    starts = np.concatenate([[0], np.cumsum([len(atoms) for atoms in structures])[:-1]])
+    return [int(start) for start in starts]
 
 
-def _springs(rows, members: int, structures, count: int, dtype: str) -> Springs:
+class _Slot(NamedTuple):
+    """A spring in the units of :class:`Springs`, its atoms counted in a structure."""
+
+    atoms: tuple[int, ...]
+    centre: float
+    strength: float
+
+
+def _springs(rows: Sequence[_Slot], members: int, structures: Sequence[ase.Atoms], count: int, dtype: str) -> Springs:
     """Slots of each structure filled with the same rows; empty ones have no strength."""
     total = count * len(structures)
     atoms, images = np.zeros((total, members), np.int32), np.zeros((total, members, 3), np.int32)
@@ -207,7 +217,9 @@ def _nearest_images(structure: ase.Atoms, named: tuple[int, ...]) -> Int[np.ndar
     return shifts
 
 
-def _atom_forces(pulls, structures, count: int, dtype: str):
+def _atom_forces(
+    pulls: Sequence[Pull], structures: Sequence[ase.Atoms], count: int, dtype: str
+) -> tuple[Int[np.ndarray, " pulls"], Float[np.ndarray, "pulls 3"]]:
     atoms, forces = np.zeros(count * len(structures), np.int32), np.zeros((count * len(structures), 3), dtype)
     for number, offset in enumerate(_offsets(structures)):
         for row, pull in enumerate(pulls):
@@ -235,7 +247,7 @@ def bias_energies(
     """
     energies = jnp.zeros(structures, positions.dtype)
 
-    def add(atoms: Int[HostOrDevice, " terms"], values: Float[HostOrDevice, " terms"]):
+    def add(atoms: Int[HostOrDevice, " terms"], values: Float[HostOrDevice, " terms"]) -> Float[Array, " structures"]:
         return energies.at[structure_index[atoms]].add(values)
 
     for springs in biases.springs:
@@ -262,7 +274,12 @@ def bias_energies(
     return energies
 
 
-def _places(springs: Springs, positions, structure_index, cells) -> Float[Array, "springs members 3"]:
+def _places(
+    springs: Springs,
+    positions: Float[Array, "atoms 3"],
+    structure_index: Int[Array, " atoms"],
+    cells: Float[Array, "structures 3 3"] | None,
+) -> Float[Array, "springs members 3"]:
     places = positions[springs.atoms]
     if springs.images is None or cells is None:
         return places
@@ -271,23 +288,33 @@ def _places(springs: Springs, positions, structure_index, cells) -> Float[Array,
 
 
 def _between(
-    places, first: int, second: int, active: Bool[HostOrDevice, " springs"], instead
+    places: Float[Array, "springs members 3"],
+    first: int,
+    second: int,
+    active: Bool[HostOrDevice, " springs"],
+    instead: tuple[float, float, float],
 ) -> Float[Array, "springs 3"]:
     """Vector between two members; in an empty slot a fixed one, so that gradients stay finite."""
     return jnp.where(active[:, None], places[:, second] - places[:, first], jnp.asarray(instead, places.dtype))
 
 
-def _distance(places, active) -> Float[Array, " springs"]:
+def _distance(
+    places: Float[Array, "springs members 3"], active: Bool[HostOrDevice, " springs"]
+) -> Float[Array, " springs"]:
     return safe_norm(_between(places, 0, 1, active, (1.0, 0.0, 0.0)))
 
 
-def _angle(places, active) -> Float[Array, " springs"]:
+def _angle(
+    places: Float[Array, "springs members 3"], active: Bool[HostOrDevice, " springs"]
+) -> Float[Array, " springs"]:
     one = _between(places, 1, 0, active, (1.0, 0.0, 0.0))
     other = _between(places, 1, 2, active, (0.0, 1.0, 0.0))
     return jnp.arctan2(safe_norm(jnp.cross(one, other)), jnp.sum(one * other, axis=1))
 
 
-def _dihedral(places, active) -> Float[Array, " springs"]:
+def _dihedral(
+    places: Float[Array, "springs members 3"], active: Bool[HostOrDevice, " springs"]
+) -> Float[Array, " springs"]:
     """Signed, IUPAC."""
     first = _between(places, 0, 1, active, (1.0, 0.0, 0.0))
     axis = _between(places, 1, 2, active, (0.0, 1.0, 0.0))

@@ -10,8 +10,8 @@ Distances below ``SHORTEST`` count as ``SHORTEST``: no trained model knows them,
 has one, is not compressed.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import ase
 import jax
@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 
 from so3lab.engine.kernels import (
     MOST_CLASSES,
+    GeometricNetwork,
     PairWeights,
     UpdateWeights,
     available,
@@ -34,7 +35,10 @@ from so3lab.functions.radial import cutoff_weight, radial_basis
 from so3lab.machine.compilation import on_device
 from so3lab.network.settings import ModelSettings
 from so3lab.structures.graph import structure_pairs
+from so3lab.structures.neighbors import HostOrDevice
 
+ByName = Mapping[str, Float[HostOrDevice, "..."]]
+"""Parameters of a network by dotted name."""
 DECAY = 0.6
 """Decay of the coordinate t in 1/Å."""
 SHORTEST = 0.35
@@ -105,7 +109,7 @@ def shared_basis(
 
 
 def compress_filters(
-    settings: ModelSettings, parameters: Mapping[str, Any], dtype: str = "float32", native: bool | None = None
+    settings: ModelSettings, parameters: ByName, dtype: str = "float32", native: bool | None = None
 ) -> Fit:
     """Fit the fast form of a network's radial filters.
 
@@ -176,7 +180,12 @@ def _fit(
 
 
 def _fast_layer(
-    settings: ModelSettings, parameters: Mapping[str, Any], number: int, radial: list, dtype: str, native: bool
+    settings: ModelSettings,
+    parameters: ByName,
+    number: int,
+    radial: Sequence[Float[np.ndarray, "basis features"]],
+    dtype: str,
+    native: bool,
 ) -> FastLayer:
     """An attention's weights in the layout that products want."""
     layer = f"layers.{number}."
@@ -187,7 +196,7 @@ def _fast_layer(
             np.asarray(parameters[f"{name}.filter_{kind}.geometric.{part}"])
             for part in ("first.kernel", "first.bias", "second.kernel", "second.bias")
         )
-        geometric.append((first, first_bias, kernel[:, order], bias[order]))
+        geometric.append(GeometricNetwork(first, first_bias, kernel[:, order], bias[order]))
         filters.append(FastFilter(*on_device((matrix, *geometric[-1][2:]), dtype)))
         for role in ("query", "key", "value") if kind == "features" else ("query", "key"):
             blocks[f"{role}_{kind}"] = np.asarray(parameters[f"{name}.{role}_{kind}.blocks"])
@@ -269,7 +278,7 @@ def _products(x: Float[Array, " points"], side: int) -> Float[Array, "points pol
     return products.reshape(x.shape[0], side * side)
 
 
-def _chebyshev(x, count: int) -> list:
+def _chebyshev(x: Float[Array, " points"], count: int) -> list[Float[Array, " points"]]:
     """Chebyshev polynomials of degree 0 to ``count`` - 1."""
     values = [jnp.ones_like(x), x]
     while len(values) < count:
@@ -278,7 +287,7 @@ def _chebyshev(x, count: int) -> list:
 
 
 def _radial_filters(
-    settings: ModelSettings, parameters: Mapping[str, Any], basis: Float[np.ndarray, "points basis"]
+    settings: ModelSettings, parameters: ByName, basis: Float[np.ndarray, "points basis"]
 ) -> Float[np.ndarray, "points filters"]:
     """Radial parts of the filters of all layers in float64, head-minor, side by side."""
     columns = []
@@ -300,7 +309,7 @@ def _basis_and_cutoff(
 ) -> tuple[Float[np.ndarray, "points basis"], Float[np.ndarray, " points"]]:
     """The network's radial basis and cutoff in float64; one program is quicker than its operations."""
 
-    def both(d):
+    def both(d: Float[Array, " points"]) -> tuple[Float[Array, "points basis"], Float[Array, " points"]]:
         basis = radial_basis(d, settings.radial_basis, settings.num_radial, settings.cutoff)
         return basis, cutoff_weight(d, settings.cutoff_function, settings.cutoff)
 

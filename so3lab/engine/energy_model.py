@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,12 @@ from so3lab.network.so3krates import NetworkOutput, So3krates
 from so3lab.structures.graph import Graph
 
 Dtype = Literal["float32", "float64"]
+EnergyFunction = Callable[[Any, Graph, Float[Array, "structures 3 3"] | None], Float[Array, " structures"]]
+"""Energies in eV by parameters, graph and strain."""
+MoreThanEnergies = Callable[
+    [Any, Graph, Float[Array, "structures 3 3"] | None], tuple[Float[Array, " structures"], Any]
+]
+"""Energies, and with them whatever else."""
 
 
 @contextmanager
@@ -40,7 +46,7 @@ class EnergyModel(NamedTuple):
     all pairs below ``cutoff``. The function is compiled in as a constant, the parameters are an argument.
     """
 
-    energy: Callable[[Any, Graph, Float[Array, "structures 3 3"] | None], Float[Array, " structures"]]
+    energy: EnergyFunction
     parameters: Any
     cutoff: float  # Å
     dtype: Dtype
@@ -59,12 +65,12 @@ class EnergyForces(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef, nnx.State]:
+def abstract_network(settings: ModelSettings) -> tuple[nnx.GraphDef[So3krates], nnx.State]:
     """The NNX network with these settings, in shapes only: its static half and its parameters."""
     return nnx.split(So3krates(settings, rngs=AbstractRngs()))
 
 
-def network_definition(settings: ModelSettings) -> nnx.GraphDef:
+def network_definition(settings: ModelSettings) -> nnx.GraphDef[So3krates]:
     """The static half of the NNX network with these settings."""
     return abstract_network(settings)[0]
 
@@ -113,27 +119,43 @@ def run_network(
 
 
 @functools.lru_cache(maxsize=32)
-def embedding_function(settings: ModelSettings) -> Callable:
+def embedding_function(settings: ModelSettings) -> Callable[[Any, Graph], Float[Array, "atoms features"]]:
     """Initial features as a function of (parameters, graph); the same object for the same settings."""
 
-    def embed(parameters, graph: Graph):
+    def embed(parameters: nnx.State | FastParameters, graph: Graph) -> Float[Array, "atoms features"]:
         network = parameters.network if isinstance(parameters, FastParameters) else parameters
         return _network(settings, network).embed(graph)
 
     return embed
 
 
+class NetworkEnergy(Protocol):
+    """An :data:`EnergyFunction` of a network, whose strain may be left out."""
+
+    def __call__(
+        self,
+        parameters: nnx.State | FastParameters,
+        graph: Graph,
+        strain: Float[Array, "structures 3 3"] | None = None,
+        /,
+    ) -> Float[Array, " structures"]: ...
+
+
 @functools.lru_cache(maxsize=32)
-def energy_function(settings: ModelSettings) -> Callable:
+def energy_function(settings: ModelSettings) -> NetworkEnergy:
     """Energies as a function of (parameters, graph, strain); the same object for the same settings."""
 
-    def energy(parameters, graph: Graph, strain=None):
+    def energy(
+        parameters: nnx.State | FastParameters, graph: Graph, strain: Float[Array, "structures 3 3"] | None = None
+    ) -> Float[Array, " structures"]:
         return run_network(settings, parameters, graph, strain).energies
 
     return energy
 
 
-def energy_and_forces(energy: Callable, parameters: Any, graph: Graph, *, with_strain: bool = False) -> EnergyForces:
+def energy_and_forces(
+    energy: EnergyFunction | MoreThanEnergies, parameters: Any, graph: Graph, *, with_strain: bool = False
+) -> EnergyForces:
     """Energies, forces and optionally strain gradients by one reverse pass; for compiled code.
 
     Args:
@@ -143,7 +165,9 @@ def energy_and_forces(energy: Callable, parameters: Any, graph: Graph, *, with_s
         with_strain: Whether the gradient with respect to a strain of each structure is wanted.
     """
 
-    def total(positions, strain):
+    def total(
+        positions: Float[Array, "atoms 3"], strain: Float[Array, "structures 3 3"] | None
+    ) -> tuple[Float[Array, ""], tuple[Float[Array, " structures"], Any]]:
         result = energy(parameters, graph._replace(positions=positions), strain)
         energies, output = result if isinstance(result, tuple) else (result, None)
         return energies.sum(), (energies, output)

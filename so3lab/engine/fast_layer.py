@@ -6,11 +6,13 @@ that a weight is a function of distance for every ordered pair of classes, and o
 filters of pairs.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from so3lab.engine.compressed_filters import FastLayer, class_table_pays
+from so3lab.engine.compressed_filters import FastFilter, FastLayer, class_table_pays
 from so3lab.engine.kernels import MOST_CLASSES, HeadLayout, PairArrays, attend, attend_first, project, update
 from so3lab.engine.messages import attention_weights, head_major, weighted_sums
 from so3lab.functions.spherical import contract, num_orders, order_to_degree, parity
@@ -21,6 +23,10 @@ from so3lab.structures.graph import Graph, gather, segment_sum
 
 Features = Float[Array, "atoms features"]
 Euclidean = Float[Array, "atoms orders"]
+OfFeatures = tuple[Float[Array, "pairs heads"], Float[Array, "pairs heads"]]
+"""Weights of the attention on features, of receivers and of senders."""
+OfEuclidean = tuple[Float[Array, "pairs degrees"], Float[Array, "pairs degrees"]]
+"""Those of the attention on Euclidean variables."""
 
 
 def attend_on_xla(
@@ -74,10 +80,11 @@ def native_layer(
     if chi is None and classes is not None and len(classes.members) <= MOST_CLASSES:
         of_atoms = jnp.asarray(classes.of_atoms)
         of_atoms = jnp.pad(of_atoms, (0, x.shape[0] - of_atoms.shape[0]))  # padding is of any class
-        parts = jnp.split(project(heads, gather(x, classes.members), weights.projection), 5, axis=1)
-        one_way = jnp.concatenate(_tables(attention, fast, (parts[:2], parts[3:])), axis=-1)
+        projected = project(heads, gather(x, classes.members), weights.projection)
+        query, key, value, chi_query, chi_key = jnp.split(projected, 5, axis=1)
+        one_way = jnp.concatenate(_tables(attention, fast, ((query, key), (chi_query, chi_key))), axis=-1)
         both_ways = jnp.concatenate([one_way, one_way.swapaxes(0, 1)], axis=-1)
-        sums = attend_first(heads, gather(parts[2], of_atoms), of_atoms, both_ways, arrays)
+        sums = attend_first(heads, gather(value, of_atoms), of_atoms, both_ways, arrays)
     else:
         sums = attend(heads, project(heads, x, weights.projection), before, arrays, weights)
     scale = pairs.weights[None, :, None]
@@ -85,7 +92,12 @@ def native_layer(
     return *update(heads, x, sums.features, before, sums.euclidean, fast.kernel_weights.atoms), told
 
 
-def _filters(pair_filter: Filter, fast, basis, invariants) -> Float[Array, "pairs features"]:
+def _filters(
+    pair_filter: Filter,
+    fast: FastFilter,
+    basis: Float[Array, "pairs basis"],
+    invariants: Float[Array, "pairs degrees"] | None,
+) -> Float[Array, "pairs features"]:
     """Filters of pairs on the shared basis, head-minor; invariants that are None are zero."""
     first = pair_filter.geometric.first
     if invariants is None:
@@ -100,7 +112,14 @@ def _query_and_key(attention: EuclideanAttention, fast: FastLayer, kind: str, x:
     return query, key
 
 
-def _weights(attention: EuclideanAttention, fast: FastLayer, x, chi, pairs: PairGeometry, graph: Graph):
+def _weights(
+    attention: EuclideanAttention,
+    fast: FastLayer,
+    x: Features,
+    chi: Euclidean | None,
+    pairs: PairGeometry,
+    graph: Graph,
+) -> tuple[OfFeatures, OfEuclidean]:
     """Weights of both attentions, each in both directions."""
     settings, i, j = attention.settings, graph.receivers, graph.senders
     invariants = None if chi is None else contract(gather(chi, j) - gather(chi, i), settings.degrees)
@@ -110,10 +129,12 @@ def _weights(attention: EuclideanAttention, fast: FastLayer, x, chi, pairs: Pair
         filters = _filters(getattr(attention, f"filter_{kind}"), fast_filter, pairs.basis, invariants)
         scale = pairs.weights / settings.attention_norm(heads)
         weights.append(attention_weights(heads, query, key, filters, scale, i, j))
-    return weights
+    return weights[0], weights[1]
 
 
-def _weights_by_class(attention: EuclideanAttention, fast: FastLayer, x, pairs: PairGeometry, graph: Graph):
+def _weights_by_class(
+    attention: EuclideanAttention, fast: FastLayer, x: Features, pairs: PairGeometry, graph: Graph
+) -> tuple[OfFeatures, OfEuclidean]:
     """The same as :func:`_weights` for atoms of the first layer, by a table of their classes."""
     classes = graph.atom_classes
     assert classes is not None
@@ -126,16 +147,21 @@ def _weights_by_class(attention: EuclideanAttention, fast: FastLayer, x, pairs: 
         coefficients = table.transpose(2, 0, 1, 3).reshape(table.shape[2], -1)
         of_pairs = pairs.basis @ coefficients[:-1] + coefficients[-1]
         of_pairs = of_pairs.reshape(-1, number**2, table.shape[3])
-        weights.append(
-            tuple(
-                pairs.weights[:, None] * jnp.take_along_axis(of_pairs, (a * number + b)[:, None, None], axis=1)[:, 0]
-                for a, b in ((first, second), (second, first))
-            )
+        to_receivers, to_senders = (
+            pairs.weights[:, None] * jnp.take_along_axis(of_pairs, (a * number + b)[:, None, None], axis=1)[:, 0]
+            for a, b in ((first, second), (second, first))
         )
-    return weights
+        weights.append((to_receivers, to_senders))
+    return weights[0], weights[1]
 
 
-def _tables(attention: EuclideanAttention, fast: FastLayer, queries_and_keys):
+def _tables(
+    attention: EuclideanAttention,
+    fast: FastLayer,
+    queries_and_keys: Sequence[tuple[Float[Array, "classes features"], Float[Array, "classes features"]]],
+) -> tuple[
+    Float[Array, "classes classes basis_and_one heads"], Float[Array, "classes classes basis_and_one degrees"]
+]:  # fmt: skip
     """Weights of both attentions by ordered pair of classes, as coefficients of the shared basis and a constant."""
     tables, settings = [], attention.settings
     for (kind, heads), fast_filter, (query, key) in zip(
@@ -146,4 +172,4 @@ def _tables(attention: EuclideanAttention, fast: FastLayer, queries_and_keys):
         rows = jnp.concatenate([fast_filter.radial, constant])
         by_head = [values.reshape(values.shape[0], -1, heads) for values in (query, key, rows)]
         tables.append(jnp.einsum("sah,tah,bah->stbh", *by_head) / settings.attention_norm(heads))
-    return tables
+    return tables[0], tables[1]

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from so3lab.engine.biases import BiasArrays, bias_energies
-from so3lab.engine.energy_model import Dtype, EnergyModel, energy_and_forces, precision
+from so3lab.engine.energy_model import Dtype, EnergyFunction, EnergyModel, energy_and_forces, precision
 from so3lab.engine.pair_lists import STALE, CandidatePairs, PairLists, PairListSpec, pairs_at
 from so3lab.machine.compilation import on_device
 from so3lab.structures.graph import (
@@ -94,7 +94,7 @@ def structure_arrays(
 class ForceSpec(NamedTuple):
     """What of an evaluation is compiled in as a constant."""
 
-    energy: Callable
+    energy: EnergyFunction
     pairs: PairListSpec
     with_virial: bool
 
@@ -143,12 +143,12 @@ def forces_at(
         none = jnp.zeros_like(found.energies)
         return Forces(found.energies, found.forces, pair_list_flags, none, found.strain_gradient, found.output)
 
-    def biased(_, graph, strain):
+    def biased(_: None, graph: Graph, strain: Float[Array, "structures 3 3"] | None) -> Float[Array, " structures"]:
         """Biases know atoms as they move, which the graph's may be images of."""
-        place, box = graph.positions, cells
+        place, box = jnp.asarray(graph.positions), cells
         if strain is not None:
             place = place + apply_per_structure(place, strain, index)
-            box = cells + cells @ strain
+            box = None if cells is None else cells + cells @ strain
         return bias_energies(biases, place, arrays.masses, index, box, structures)
 
     added = energy_and_forces(biased, None, graph._replace(positions=positions), with_strain=spec.with_virial)
@@ -298,7 +298,8 @@ class ForceEvaluator:
 
             def advance(_: Forces | None, pair_list_spec: PairListSpec, candidates: CandidatePairs) -> Forces:
                 spec = ForceSpec(self.model.energy, pair_list_spec, with_virial)
-                return _forces_at(spec, self.model.parameters, self._arrays, candidates, places, boxes)
+                found: Forces = _forces_at(spec, self.model.parameters, self._arrays, candidates, places, boxes)
+                return found
 
             def stop_of(found: Forces | None) -> Stop:
                 assert found is not None
@@ -310,7 +311,9 @@ class ForceEvaluator:
 
 
 @functools.partial(jax.jit, static_argnames="embed")
-def _embedded(embed: Callable, parameters: Any, arrays: StructureArrays) -> Float[Array, "atoms features"]:
+def _embedded(
+    embed: Callable[[Any, Graph], Float[Array, "atoms features"]], parameters: Any, arrays: StructureArrays
+) -> Float[Array, "atoms features"]:
     """Initial features of structures, by a graph that needs no pairs."""
     atoms, none = len(arrays.atomic_numbers), jnp.zeros(0, jnp.int32)
     mask = jnp.ones(atoms, bool) if arrays.atom_mask is None else arrays.atom_mask

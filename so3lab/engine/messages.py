@@ -10,7 +10,7 @@ runs number by number.
 """
 
 import functools
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,11 +32,10 @@ def head_major(x: Float[Array, "atoms features"], heads: int) -> Float[Array, "a
     return x.reshape(atoms, features // heads, heads).swapaxes(1, 2).reshape(atoms, features)
 
 
-def heads_to_matrix(blocks: Float[HostOrDevice, "heads out in"]) -> Float[HostOrDevice, "features features"]:
+def heads_to_matrix(blocks: Float[np.ndarray, "heads out in"]) -> Float[np.ndarray, "features features"]:
     """Per-head matrices [heads, out, in] as one [in, out] matrix with head-minor output: one product for all heads."""
     heads, width, _ = blocks.shape
-    numbers: Any = np if isinstance(blocks, np.ndarray) else jnp
-    spread = numbers.einsum("hoi,hg->hiog", blocks, np.eye(heads, dtype=blocks.dtype))
+    spread: np.ndarray = np.einsum("hoi,hg->hiog", blocks, np.eye(heads, dtype=blocks.dtype))
     return spread.reshape(heads * width, heads * width)
 
 
@@ -74,14 +73,44 @@ def attention_weights(
     return _weights_forward(heads, query, key, pair_filter, scale, receivers, senders)[0]
 
 
-def _weights_forward(heads: int, query, key, pair_filter, scale, i, j):
+_BothWays = tuple[Float[Array, "pairs heads"], Float[Array, "pairs heads"]]
+"""For every pair: receiver ← sender, and sender ← receiver."""
+
+
+class _WeightsKept(NamedTuple):
+    """What the reverse pass of the weights reads."""
+
+    query: Float[Array, "atoms features"]
+    key: Float[Array, "atoms features"]
+    pair_filter: Float[Array, "pairs features"]
+    scale: Float[Array, " pairs"]
+    i: Int[HostOrDevice, " pairs"]
+    j: Int[HostOrDevice, " pairs"]
+    to_i: Float[Array, "pairs heads"]  # weights without scale
+    to_j: Float[Array, "pairs heads"]
+
+
+def _weights_forward(
+    heads: int,
+    query: Float[Array, "atoms features"],
+    key: Float[Array, "atoms features"],
+    pair_filter: Float[Array, "pairs features"],
+    scale: Float[Array, " pairs"],
+    i: Int[HostOrDevice, " pairs"],
+    j: Int[HostOrDevice, " pairs"],
+) -> tuple[_BothWays, _WeightsKept]:
     to_i = _sum_within_heads(gather(query, i) * gather(key, j) * pair_filter, heads)
     to_j = _sum_within_heads(gather(query, j) * gather(key, i) * pair_filter, heads)
-    kept = (query, key, pair_filter, scale, i, j, to_i, to_j)
+    kept = _WeightsKept(query, key, pair_filter, scale, i, j, to_i, to_j)
     return (scale[:, None] * to_i, scale[:, None] * to_j), kept
 
 
-def _weights_backward(heads: int, kept, gradients):
+def _weights_backward(
+    heads: int, kept: _WeightsKept, gradients: _BothWays
+) -> tuple[
+    Float[Array, "atoms features"], Float[Array, "atoms features"],
+    Float[Array, "pairs features"], Float[Array, " pairs"], None, None,
+]:  # fmt: skip
     query, key, pair_filter, scale, i, j, to_i, to_j = kept
     atoms, features = query.shape
     gradient_i, gradient_j = gradients
@@ -119,7 +148,13 @@ def weighted_sums(
     return _sums(to_receivers, to_senders, values, receivers, senders)
 
 
-def _sums(to_receivers, to_senders, values, i, j):
+def _sums(
+    to_receivers: Float[Array, "pairs heads"],
+    to_senders: Float[Array, "pairs heads"],
+    values: Float[Array, "atoms features"],
+    i: Int[HostOrDevice, " pairs"],
+    j: Int[HostOrDevice, " pairs"],
+) -> Float[Array, "atoms features"]:
     atoms, features = values.shape
     return segment_sum(
         atoms,
@@ -128,11 +163,31 @@ def _sums(to_receivers, to_senders, values, i, j):
     )
 
 
-def _sums_forward(to_receivers, to_senders, values, i, j):
-    return _sums(to_receivers, to_senders, values, i, j), (to_receivers, to_senders, values, i, j)
+class _SumsKept(NamedTuple):
+    """What the reverse pass of the sums reads."""
+
+    to_receivers: Float[Array, "pairs heads"]
+    to_senders: Float[Array, "pairs heads"]
+    values: Float[Array, "atoms features"]
+    i: Int[HostOrDevice, " pairs"]
+    j: Int[HostOrDevice, " pairs"]
 
 
-def _sums_backward(kept, gradient):
+def _sums_forward(
+    to_receivers: Float[Array, "pairs heads"],
+    to_senders: Float[Array, "pairs heads"],
+    values: Float[Array, "atoms features"],
+    i: Int[HostOrDevice, " pairs"],
+    j: Int[HostOrDevice, " pairs"],
+) -> tuple[Float[Array, "atoms features"], _SumsKept]:
+    return _sums(to_receivers, to_senders, values, i, j), _SumsKept(to_receivers, to_senders, values, i, j)
+
+
+def _sums_backward(
+    kept: _SumsKept, gradient: Float[Array, "atoms features"]
+) -> tuple[
+    Float[Array, "pairs heads"], Float[Array, "pairs heads"], Float[Array, "atoms features"], None, None
+]:  # fmt: skip
     to_receivers, to_senders, values, i, j = kept
     (atoms, features), heads = values.shape, to_receivers.shape[1]
     gradient_i, gradient_j = gather(gradient, i), gather(gradient, j)

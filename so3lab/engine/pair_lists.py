@@ -17,7 +17,7 @@ from typing import NamedTuple
 import ase
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from so3lab.machine.compilation import on_device
 from so3lab.network.pairwise.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
@@ -25,6 +25,7 @@ from so3lab.structures.graph import LongRange, apply_per_structure, checked_slot
 from so3lab.structures.neighbors import (
     Candidates,
     PaddedPairs,
+    Pairs,
     all_pairs,
     complete_cell,
     find_pairs,
@@ -112,7 +113,13 @@ def pairs_at(
     return PairsAt(positions, pairs, long_range, pair_list_flags)
 
 
-def _left_the_skin(candidate_pairs: CandidatePairs, spec: PairListSpec, positions, cells, structure_index):
+def _left_the_skin(
+    candidate_pairs: CandidatePairs,
+    spec: PairListSpec,
+    positions: Float[Array, "atoms 3"],
+    cells: Float[Array, "structures 3 3"] | None,
+    structure_index: Int[Array, " atoms"],
+) -> Bool[Array, " atoms"]:
     """Which atoms have moved so far that a pair could be missing; a change of the cell counts for all its atoms.
 
     When rows of a cell went from C to C M, a pair that is now d long was at most \\|M^-1\\| (d + 2 u) long where the
@@ -121,6 +128,8 @@ def _left_the_skin(candidate_pairs: CandidatePairs, spec: PairListSpec, position
     assert candidate_pairs.gathered_at is not None
     if not spec.cells_change:
         return jnp.sum((positions - candidate_pairs.gathered_at) ** 2, axis=1) > (SKIN / 2) ** 2
+    assert cells is not None
+    assert candidate_pairs.gathered_cells is not None
     unit, longest = jnp.eye(3, dtype=positions.dtype), max(spec.cutoff, spec.far_cutoff or 0.0)
     back = jnp.linalg.solve(cells, candidate_pairs.gathered_cells)
     forth = jnp.linalg.solve(candidate_pairs.gathered_cells, cells)
@@ -174,7 +183,7 @@ class PairLists:
         self._fixed: LongRange | None = None
         self._capacity = least_capacity  # for pairs of the network; only grows
         self._needs = needs
-        self._fixed_cells: np.ndarray | None = None
+        self._fixed_cells: Float[np.ndarray, "structures 3 3"] | None = None
         self._gathered_at = np.full((sum(self._slots), 3), np.nan, dtype)  # NaN is never further away than anything
         self._origins = np.zeros((sum(self._slots), 3), np.int32)
         if needs is not None:
@@ -269,7 +278,7 @@ class PairLists:
             self._capacity = self._capacity_for(self._capacity + self._capacity // 8)
         self.rebuild(positions, cells)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> dict[str, Shaped[np.ndarray, "..."]]:
         """What makes the lists again exactly as they are (:meth:`restore`)."""
         capacities = [self._capacity, *(one.capacity for one in (self._near, self._far) if one is not None)]
         state = {"capacity": np.array(capacities)}
@@ -279,7 +288,7 @@ class PairLists:
             state["gathered_cells"] = np.asarray(self._cells)
         return state
 
-    def restore(self, state: dict[str, np.ndarray]) -> None:
+    def restore(self, state: dict[str, Shaped[np.ndarray, "..."]]) -> None:
         """The lists that :meth:`state` told of."""
         lists = [one for one in (self._near, self._far) if one is not None]
         self._capacity, *capacities = state["capacity"].tolist()
@@ -345,7 +354,8 @@ class _List:
 
     def __init__(self, cutoff: float, cells_change: bool, structures: int):
         self.cutoff, self._cells_change, self.capacity = cutoff, cells_change, 0  # Å
-        self._parts: list[tuple[np.ndarray, ...]] = [()] * structures  # receivers, senders, images of each
+        nobody = np.zeros(0, np.int32)
+        self._parts = [Pairs(nobody, nobody, np.zeros((0, 3), np.int32))] * structures  # of each
         self.present = [0] * structures  # pairs of each below the cutoff
 
     def gather(
@@ -362,7 +372,7 @@ class _List:
             images = np.zeros((len(i), 3), np.int32)
         else:
             i, j, images = pair_list(positions, self.cutoff + SKIN, cell, pbc)
-        self._parts[number] = np.asarray(i), np.asarray(j), images
+        self._parts[number] = Pairs(np.asarray(i), np.asarray(j), images)
         vectors = positions[j] - positions[i]
         if cell is not None:
             vectors += images @ cell

@@ -30,7 +30,7 @@ def avoid_known_faults() -> None:
     once, so call this before JAX computes anything. Later it does nothing: a flag that is set but
     not in force would file wrong programs under the right key in JAX's compilation cache.
     """
-    if _xla_has_started():
+    if xla_has_started():
         return
     version = tuple(int(number) for number in re.findall(r"\d+", metadata.version("jaxlib"))[:3])
     flags = os.environ.get("XLA_FLAGS", "")
@@ -49,7 +49,8 @@ def on_device(arrays: Any, dtype: str | type | None = None) -> Any:
     return jax.device_put(jax.tree.map(lambda x: np.array(x, dtype), arrays))
 
 
-def _xla_has_started() -> bool:
+def xla_has_started() -> bool:
+    """Whether JAX has computed here, so that XLA's flags have been read."""
     try:
         from jax._src.xla_bridge import backends_are_initialized
     except ImportError:  # not public: better to try than to fail

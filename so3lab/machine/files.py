@@ -12,14 +12,21 @@ class DownloadError(OSError):
 
 
 @contextlib.contextmanager
-def atomic_write(target: Path) -> Iterator[Path]:
-    """A temporary file beside ``target`` that takes its place only if the block ends well."""
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """A name in the folder of ``target``, whose file is gone when the block ends unless it was given another name."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_write(target: Path) -> Iterator[Path]:
+    """A temporary file beside ``target`` that takes its place only if the block ends well."""
+    with temporary_beside(target) as temporary:
+        yield temporary
+        os.replace(temporary, target)
 
 
 @contextlib.contextmanager

@@ -4,13 +4,12 @@ A network in shapes is what reading a model and compiling an energy need; tracin
 longer than all the rest of reading.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-
-Initializer = Callable[..., jax.Array | jax.ShapeDtypeStruct]
+from jax.typing import DTypeLike
 
 
 class AbstractRngs:
@@ -22,10 +21,20 @@ class AbstractRngs:
 
 
 Rngs = nnx.Rngs | AbstractRngs
+Values = jax.Array | jax.ShapeDtypeStruct
+"""What a parameter holds: numbers, or their shape."""
 
 
-def _unless_in_shapes(initializer: Callable[..., jax.Array]) -> Initializer:
-    def start(key, shape, dtype=jnp.float32):
+class Initializer(Protocol):
+    """Values of a parameter at the start, or their shape where there is no random key."""
+
+    def __call__(
+        self, key: jax.Array | AbstractRngs, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32
+    ) -> Values: ...
+
+
+def _unless_in_shapes(initializer: nnx.Initializer) -> Initializer:
+    def start(key: jax.Array | AbstractRngs, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Values:
         if isinstance(key, AbstractRngs):
             return jax.ShapeDtypeStruct(shape, dtype)
         return initializer(key, shape, dtype)
@@ -44,9 +53,12 @@ def embedding_normal(features: int) -> Initializer:
     return _unless_in_shapes(nnx.initializers.normal(features**-0.5))
 
 
-def weights(initializer: Initializer, *shape: int, rngs: Rngs) -> nnx.Param:
+def weights(initializer: Initializer, *shape: int, rngs: Rngs) -> nnx.Param[Values]:
     """A parameter of this shape."""
     return nnx.Param(initializer(rngs.params(), shape))
+
+
+# Flax declares random keys and arrays only; shapes go through it as they are, which the three ignores below are about.
 
 
 def dense(inputs: int, outputs: int, *, zero: bool = False, use_bias: bool = True, rngs: Rngs) -> nnx.Linear:

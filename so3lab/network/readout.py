@@ -1,5 +1,7 @@
 """What is read off the final features of an atom: its energy, its partial charge, its Hirshfeld volume ratio."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +9,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from so3lab.network.initializers import Rngs, dense, embedding_normal, ones, weights, zeros
-from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
+from so3lab.network.settings import MAX_ATOMIC_NUMBER, Activation, ModelSettings
 from so3lab.structures.graph import Graph, sum_per_structure
 
-ACTIVATIONS = {"silu": jax.nn.silu, "identity": lambda x: x}
+ACTIVATIONS: dict[Activation, Callable[[Float[Array, "..."]], Float[Array, "..."]]] = {
+    "silu": jax.nn.silu,
+    "identity": lambda x: x,
+}
 
 
 class EnergyHead(nnx.Module):

@@ -230,7 +230,11 @@ class Layer(nnx.Module):
         return _through(self.last_norm, x, after), chi + dchi, told.attention
 
 
-def _through(part, x: Float[Array, "atoms features"], here: bool = True) -> Float[Array, "atoms features"]:
+def _through(
+    part: Callable[[Float[Array, "atoms features"]], Float[Array, "atoms features"]] | None,
+    x: Float[Array, "atoms features"],
+    here: bool = True,
+) -> Float[Array, "atoms features"]:
     """Features after a part that a layer may lack, or have elsewhere."""
     return part(x) if here and part is not None else x
 
@@ -286,7 +290,8 @@ class So3krates(nnx.Module):
             parts.append(self.charge(graph, jnp.asarray(graph.total_charges)))
         if self.spin is not None:
             parts.append(self.spin(graph, jnp.asarray(graph.unpaired_electrons)))
-        return sum(parts[1:], parts[0]) / np.sqrt(len(parts))
+        mean: Float[Array, "atoms features"] = sum(parts[1:], parts[0]) / np.sqrt(len(parts))
+        return mean
 
     def read_out(
         self,

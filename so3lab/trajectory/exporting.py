@@ -15,6 +15,7 @@ from ase.io.extxyz import write_extxyz
 from ase.io.proteindatabank import write_proteindatabank
 from jaxtyping import Integer
 
+from so3lab.machine.files import atomic_write
 from so3lab.trajectory.reader import Trajectory
 from so3lab.trajectory.selection import Selection, chosen_atoms
 from so3lab.trajectory.writer import TrajectoryWriter
@@ -76,18 +77,14 @@ def export(
         raise FileNotFoundError(
             errno.ENOENT, f"the folder of {path_out} does not exist; make it with: mkdir -p {path_out.parent}"
         )
-    temporary = path_out.with_name(f".{path_out.name}.{os.getpid()}.tmp")
     with Trajectory(path_in) as trajectory:
         part = _Part(trajectory[frames], chosen_atoms(atoms, trajectory.atomic_numbers))
         if not part:
             raise ValueError(
                 f"frames must choose at least one of the {len(trajectory)} of {path_in}, got {_in_words(frames)}"
             )
-        try:
+        with atomic_write(path_out) as temporary:
             writers[path_out.suffix.lower()](temporary, part)
-            os.replace(temporary, path_out)
-        finally:
-            temporary.unlink(missing_ok=True)
         return len(part)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from so3lab.machine.files import atomic_write, temporary_beside
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory.files import FileLock
 from so3lab.trajectory.layout import Layout
@@ -44,7 +45,7 @@ def create_new(path: Path, layout: Layout) -> None:
         raise FileNotFoundError(
             errno.ENOENT, f"the folder of {path} does not exist; make it with: mkdir -p {path.parent}"
         )
-    with _temporary_beside(path) as temporary:
+    with temporary_beside(path) as temporary:
         _layout.create(temporary, layout)
         try:
             os.link(temporary, path)  # unlike a rename, this fails if somebody took the name
@@ -134,7 +135,7 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
                 return open_appendable(path), saved, lock
         except OSError:
             pass
-        with _temporary_beside(path) as temporary:
+        with atomic_write(path) as temporary:
             copied = _copy(path, temporary, saved.frames, path.stat().st_size)
             if copied < saved.frames:
                 raise ValueError(
@@ -143,7 +144,6 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
                 )
             with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
                 _layout.write_state(_layout.state_slots(file), *saved)
-            os.replace(temporary, path)
         lock.release()
         lock = FileLock(path)
         return open_appendable(path), saved, lock
@@ -179,12 +179,11 @@ def salvage(path: str | os.PathLike, new_path: str | os.PathLike) -> int:
             frames, layout = int(file[_layout.PRIVATE]["frames"][()]), _layout.read_layout(file)
             saved = _layout.read_state(file)
         create_new(new_path, layout)
-        with _temporary_beside(new_path) as temporary:
+        with atomic_write(new_path) as temporary:
             copied = _copy(source, temporary, frames, path.stat().st_size)
             if saved is not None and saved[1] <= copied:
                 with h5py.File(temporary, "r+", libver=_layout.LIBVER) as file:
                     _layout.write_state(_layout.state_slots(file), *saved)
-            os.replace(temporary, new_path)
     return copied
 
 
@@ -217,7 +216,7 @@ def _whole(path: Path, new_path: Path) -> Iterator[Path]:
     if not path.stat().st_size < end < 1 << 50:
         yield path
         return
-    with _temporary_beside(new_path.with_name(f"{new_path.name}.whole")) as temporary:
+    with temporary_beside(new_path.with_name(f"{new_path.name}.whole")) as temporary:
         shutil.copyfile(path, temporary)
         os.truncate(temporary, end)
         yield temporary
@@ -286,15 +285,6 @@ def _copy_dataset(source: h5py.Dataset, target: h5py.Dataset, frames: int, size:
         except (OSError, RuntimeError):
             return start
     return frames
-
-
-@contextlib.contextmanager
-def _temporary_beside(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _first_line(error: BaseException) -> str:

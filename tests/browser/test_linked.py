@@ -72,7 +72,7 @@ def notebook(lab, browser):
 def test_the_second_figure_brings_no_second_plotly(notebook):
     assert notebook.page.evaluate("Object.keys(globalThis.so3labPlotly).length") == 1
     notebook.run_code("third = curve('third')")
-    assert asked(notebook, "first._source == third._source") == "True"
+    assert asked(notebook, "first.get_state('_source') == third.get_state('_source')") == "True"
 
 
 @pytest.mark.parametrize("number", [0, 1])

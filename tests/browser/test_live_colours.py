@@ -159,7 +159,7 @@ def test_colours_of_a_paused_molecule_leave_its_forces_drawn(acetate):
     acetate.wait_until(lambda: ask(acetate, "panel.job.state") == "paused", "the pause")
     acetate.page.locator(".so3-stage").first.hover()
     acetate.page.get_by_role("button", name="draw forces as arrows").first.click()
-    names = "sorted(panel.viewers[0]._sent_names)"
+    names = "sorted(panel.viewers[0].drawn)"
     acetate.wait_until(lambda: "arrows" in ask(acetate, names), "arrows")
     acetate.page.get_by_label("colour by").first.select_option("charge")
     acetate.wait_until(lambda: {"arrows", "values"} <= set(ask(acetate, names)), "arrows and colours")

@@ -206,12 +206,12 @@ def test_zooming_in_shows_every_frame(notebook):
 
 def test_chosen_frames_are_saved_once(notebook):
     notebook.run_code("panel.choose(100, 140, 10)")
-    notebook.page.get_by_role("button", name="Save frames").click()
+    notebook.page.get_by_role("button", name="Frames", exact=True).click()
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
     said.wait_for(timeout=30_000)
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
-    notebook.page.get_by_role("button", name="Save frames").click()
-    notebook.page.locator("[role=status]", has_text="frames.extxyz").filter(has_text="exists").wait_for(timeout=30_000)
+    notebook.page.get_by_role("button", name="Frames", exact=True).click()
+    notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for(timeout=30_000)
 
 
 def test_wrong_files_are_said_in_a_sentence(notebook):
@@ -221,6 +221,6 @@ def test_wrong_files_are_said_in_a_sentence(notebook):
         field.fill(name)
         field.press("Tab")
         notebook.page.get_by_role("button", name="Open", exact=True).click()
-        notebook.page.locator("[role=status]", has_text=name).wait_for(timeout=30_000)
+        notebook.page.locator("[role=alert]", has_text=name).wait_for(timeout=30_000)
     notebook.picture("trajectory-wrong-file")
     assert asked(notebook, "len(panel.trajectory)") == str(FRAMES)

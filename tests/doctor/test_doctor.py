@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tomllib
@@ -15,9 +14,6 @@ import pytest
 
 from so3lab import doctor
 from so3lab.doctor import checks, compiler
-from so3lab.engine.energy_model import precision
-from so3lab.machine import c_compiler, compilation
-from so3lab.potential.potential import _predict
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,11 +38,11 @@ def with_a_wrong_tail(probe, matrix, rows, device):
 
 SELFTEST = """
 import jax
-from so3lab.machine.compilation import _xla_has_started
+from so3lab.machine.compilation import xla_has_started
 from so3lab.doctor import compiler_selftest, require_sound_compiler
-assert not _xla_has_started()
+assert not xla_has_started()
 require_sound_compiler()
-assert _xla_has_started()
+assert xla_has_started()
 print(compiler_selftest())
 """
 
@@ -103,31 +99,6 @@ def test_a_passed_selftest_is_remembered_for_this_jax(monkeypatch, tmp_path):
     (tmp_path / "cache" / "compiler-selftest.json").write_text("{broken")
     doctor.require_sound_compiler()
     assert len(calls) == 3 * first
-
-
-@pytest.mark.parametrize(
-    ("version", "guarded"),
-    [
-        ("0.9.0", False),
-        ("0.9.2", True),
-        ("0.10.1", True),
-        ("0.10.2", True),
-        ("0.11.2", False),
-        ("1.0", False),
-    ],
-)
-def test_the_wrong_fusion_is_switched_off_where_it_is_wrong(monkeypatch, version, guarded):
-    monkeypatch.setattr(compilation.metadata, "version", lambda package: version)
-    monkeypatch.setenv("XLA_FLAGS", "--mine=1")
-    jax.devices()
-    compilation.avoid_known_faults()
-    assert os.environ["XLA_FLAGS"] == "--mine=1"  # too late in this process
-    monkeypatch.setattr(compilation, "_xla_has_started", lambda: False)
-    compilation.avoid_known_faults()
-    compilation.avoid_known_faults()
-    flags = os.environ["XLA_FLAGS"]
-    assert flags.startswith("--mine=1")
-    assert flags.count("ynn_fusion_type") == int(guarded)
 
 
 def test_known_faults_are_named(monkeypatch):
@@ -263,108 +234,3 @@ def test_every_check_answers_in_a_sentence(monkeypatch, capsys):
     assert all(finding.message and "\n" not in finding.message for finding in findings)
     assert all(finding.remedy for finding in findings if finding.ok is False)
     assert capsys.readouterr() == ("", "")
-
-
-# --- the compilation cache and memory ----------------------------------------------------------
-
-
-@pytest.fixture
-def jax_cache_settings():
-    names = (
-        "jax_enable_compilation_cache",
-        "jax_compilation_cache_dir",
-        "jax_persistent_cache_min_compile_time_secs",
-        "jax_persistent_cache_min_entry_size_bytes",
-    )
-    before = {name: getattr(jax.config, name) for name in names}
-    jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_enable_compilation_cache", True)
-    compilation.compilation_cache.reset_cache()  # JAX remembers whether the cache is used
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation.compilation_cache.reset_cache()
-
-
-@pytest.mark.usefixtures("jax_cache_settings")
-def test_compiled_programs_are_kept_on_disk(tmp_path, monkeypatch):
-    jax.jit(lambda x: x + 1)(1.0)  # JAX has compiled before
-    folder = compilation.enable_compilation_cache()
-    assert folder == tmp_path / "cache" / "compiled" / c_compiler.processor()
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.jit(lambda x: np.pi * x**3 + 0.123)(2.0)
-    assert any(file.name.startswith("jit_") for file in folder.iterdir())
-    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "other"))
-    assert compilation.enable_compilation_cache() == folder  # a folder once chosen stays
-
-
-@pytest.mark.usefixtures("jax_cache_settings")
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "file"))
-    assert compilation.enable_compilation_cache() is None
-    assert jax.config.jax_compilation_cache_dir is None
-
-
-def test_programs_are_forgotten_before_linux_ends_the_process(monkeypatch, potential64, ethanol):
-    maps = Path("/proc/self/maps")
-    if not maps.exists():
-        pytest.skip("only Linux limits the memory maps of a process")
-    before = potential64(ethanol)
-    held = len(maps.read_text().splitlines())
-    assert _predict._cache_size() > 0
-    monkeypatch.setattr(compilation, "_SHARE_OF_MAPS", 0.0)
-    jax.jit(lambda x: x + 2)(1.0)  # a compilation counts
-    monkeypatch.undo()
-    assert _predict._cache_size() > 0  # not while others may be at work
-    with precision("float64"):
-        assert _predict._cache_size() == 0
-        assert len(maps.read_text().splitlines()) < held - 100
-    np.testing.assert_array_equal(potential64(ethanol).forces, before.forces)
-
-
-def test_processors_have_short_equal_names():
-    assert re.fullmatch("[0-9a-f]{12}", c_compiler.processor())
-    assert c_compiler.processor() == c_compiler.processor()
-
-
-FAULTS = """
-import resource, sys
-import numpy as np
-from so3lab.machine.memory import keep_memory
-if sys.argv[1] == "keep":
-    assert keep_memory()
-if sys.argv[1] == "notebook":
-    import ipykernel, so3lab_widgets
-def touch():
-    return np.empty(100_000_000, np.uint8).fill(1)
-touch(); touch()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-    touch()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the C library must be glibc")
-def test_kept_memory_is_not_faulted_in_again():
-    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
-    environment["NUMPY_MADVISE_HUGEPAGE"] = "0"
-    if checks.platform.libc_ver()[0] != "glibc":
-        pytest.skip("not glibc")
-    faults = {
-        mode: int(
-            subprocess.run(
-                [sys.executable, "-c", FAULTS, mode],
-                capture_output=True,
-                text=True,
-                check=True,
-                env=environment,
-                cwd=ROOT,
-            ).stdout
-        )
-        for mode in ("keep", "notebook", "not")
-    }
-    assert faults["keep"] < 100
-    assert faults["notebook"] < 100
-    assert faults["not"] > 50_000

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from compiled_programs import programs_of
 from first_state import Moving
 from lennard_jones import truncated_lennard_jones
 from scipy import integrate, stats
@@ -79,10 +80,10 @@ def test_a_molecule_that_is_pulled_along_a_direction_keeps_its_vibrations_warm()
     atoms = molecule("CH3CH2OH")
     control = Control(300.0, timestep_fs=0.25, thermostat_fs=4, biases=[Pull((0,), (0.02, 0.0, 0.0))])
     replicas = Replicas(SPRINGS, [atoms] * 64, ensemble="csvr", control=control)
-    programs = compiled_loop.run_chunk._cache_size()
+    programs = programs_of(compiled_loop.run_chunk)
     control.biases = [Pull((0,), (0.021, 0.0, 0.0))]
     chunks = [c for some in sample(replicas, 8, 32, discard=6) for c in some]
-    assert compiled_loop.run_chunk._cache_size() == programs
+    assert programs_of(compiled_loop.run_chunk) == programs
     masses = atoms.get_masses()
     inner = np.concatenate([without_overall_motion(c.positions, c.velocities, masses, False) for c in chunks])
     every = np.concatenate([c.velocities for c in chunks])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from argon import ARGON
 from ase.build import bulk
+from compiled_programs import programs_of
 
 import so3lab
 from so3lab import dynamics
 from so3lab.dynamics import compiled_loop
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
-from so3lab.dynamics.simulation import SimulationError
+from so3lab.dynamics.replicas import SimulationError
 from so3lab.engine.biases import Pull, Restraint
 from so3lab.structures import read_structure
 from so3lab.trajectory import Trajectory
@@ -153,7 +154,7 @@ def test_knobs_and_biases_act_at_once_and_compile_nothing(potential):
     control = Control(temperature_K=50.0, friction_per_ps=50.0)
     simulation = live(potential, control=control)
     some(simulation, 3)
-    programs = compiled_loop.run_chunk._cache_size()
+    programs = programs_of(compiled_loop.run_chunk)
     control.temperature_K = 600.0
     control.biases = [Pull((0, 2), 0.05), Restraint((0, 1, 2, 8), 60.0, 1.0)]
     chunks = some(simulation, 3)
@@ -163,7 +164,7 @@ def test_knobs_and_biases_act_at_once_and_compile_nothing(potential):
     some(simulation, 3)
     simulation.go_back(4)
     some(simulation, 3)
-    assert compiled_loop.run_chunk._cache_size() == programs
+    assert programs_of(compiled_loop.run_chunk) == programs
 
 
 def test_who_blew_up_is_named_and_can_be_brought_back(potential):

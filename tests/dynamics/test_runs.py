@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from argon import ARGON
 from ase.build import bulk, molecule
+from compiled_programs import programs_of
 
 from so3lab import dynamics, observables
 from so3lab.dynamics import Chunk, Control, Limits, SimulationError, compiled_loop
-from so3lab.dynamics.simulation import OLD_NAMES
+from so3lab.dynamics.restart import OLD_NAMES
 from so3lab.engine.biases import Pull
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.network.settings import preset
@@ -81,10 +82,10 @@ def test_knobs_act_at_once_and_compile_nothing(potential, ethanol):
     control = Control(temperature_K=300, timestep_fs=0.5, friction_per_ps=50)
     moving = Simulation(potential, ethanol, control=control)
     moving.advance(1, 10)
-    compiled = compiled_loop.run_chunk._cache_size()
+    compiled = programs_of(compiled_loop.run_chunk)
     control.temperature_K, control.timestep_fs, control.friction_per_ps = 900, 0.25, 100
     chunks = [moving.advance(frames, interval) for frames, interval in ((3, 7), (40, 50), (64, 20))]
-    assert compiled_loop.run_chunk._cache_size() == compiled
+    assert programs_of(compiled_loop.run_chunk) == compiled
     assert chunks[-1].temperature.mean() > 500
     assert chunks[0].time_fs[0] == pytest.approx(10 * 0.5 + 7 * 0.25)
 

@@ -10,7 +10,7 @@ from ase.build import molecule
 
 from so3lab.app import main
 from so3lab.dynamics import throughput
-from so3lab.dynamics.simulation import SimulationError
+from so3lab.dynamics.replicas import SimulationError
 
 
 @pytest.fixture(scope="module")

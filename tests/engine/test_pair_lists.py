@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from argon import ARGON
 from ase.build import bulk, molecule
+from compiled_programs import programs_of
 from structures import STRUCTURES
 
 from so3lab.dynamics import Limits, Simulation, SimulationError, compiled_loop
@@ -116,10 +117,10 @@ def test_a_cell_under_pressure_shrinks_by_a_seventh_and_compiles_nothing():
     atoms = bulk("Ar", "fcc", a=5.35, cubic=True) * (4, 4, 4)
     control = Control(150.0, timestep_fs=4.0, thermostat_fs=20.0, barostat_fs=200.0)
     simulation = Simulation(ARGON, atoms, ensemble="npt", control=control)
-    before, programs = simulation.advance(1, 1).volume[0], compiled_loop.run_chunk._cache_size()
+    before, programs = simulation.advance(1, 1).volume[0], programs_of(compiled_loop.run_chunk)
     control.pressure_GPa = 1.0
     assert simulation.advance(20, 50).volume[-1] < 0.87 * before
-    assert compiled_loop.run_chunk._cache_size() == programs
+    assert programs_of(compiled_loop.run_chunk) == programs
 
 
 def test_a_leap_ends_the_run_with_a_sentence():

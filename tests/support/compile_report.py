@@ -33,6 +33,11 @@ def _count(event: str, seconds: float, **_: object) -> None:
 jax.monitoring.register_event_duration_secs_listener(_count)
 
 
+def programs_so_far() -> int:
+    """Programs that this phase of a test has compiled, or read from the cache."""
+    return _spent["programs"]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item, nextitem):
     """Count anew for every test."""

@@ -29,6 +29,7 @@ from so3lab.dynamics.integrators.state import (
     MDState,
     Particles,
     StepParameters,
+    Temperature,
     finished,
     step_keys,
     sum_of_structures,
@@ -80,7 +81,7 @@ def _stochastic_rescaling(force_fn: ForceFunction, particles: Particles, *, flex
     return step
 
 
-def pressure_tensors(state: MDState, particles: Particles, temperature) -> Float[Array, "structures 3 3"]:
+def pressure_tensors(state: MDState, particles: Particles, temperature: Temperature) -> Float[Array, "structures 3 3"]:
     """Pressure of each structure at this moment in eV/Å³, conserved modes counted as if they were thermal."""
     assert state.cells is not None
     assert state.virial is not None
@@ -91,7 +92,9 @@ def pressure_tensors(state: MDState, particles: Particles, temperature) -> Float
     return (thermal - state.virial) / volumes
 
 
-def _walk(state: MDState, keys: Array, particles: Particles, knobs: StepParameters, flexible: bool):
+def _walk(
+    state: MDState, keys: Array, particles: Particles, knobs: StepParameters, flexible: bool
+) -> Float[Array, "structures 3 3"]:
     """The strain X of this step, of each structure."""
     dtype = state.positions.dtype
     assert state.cells is not None
@@ -117,14 +120,16 @@ def _exponential(strain: Float[Array, "structures 3 3"]) -> Float[Array, "struct
     return result
 
 
-def _times(rows: Float[Array, "atoms 3"], matrices: Float[Array, "structures 3 3"], particles: Particles):
+def _times(
+    rows: Float[Array, "atoms 3"], matrices: Float[Array, "structures 3 3"], particles: Particles
+) -> Float[Array, "atoms 3"]:
     """Row vectors of atoms times the matrix of their structure."""
     if particles.structures == 1:
         return rows @ matrices[0]
     return jnp.einsum("ai,aij->aj", rows, to_atoms(matrices, particles))
 
 
-def _kinetic_tensors(velocities: Float[Array, "atoms 3"], particles: Particles):
+def _kinetic_tensors(velocities: Float[Array, "atoms 3"], particles: Particles) -> Float[Array, "structures 3 3"]:
     """Sum of m v v over the atoms of each structure, eV."""
     products = particles.masses[:, None, None] * velocities[:, :, None] * velocities[:, None, :]
     return sum_of_structures(products, particles)

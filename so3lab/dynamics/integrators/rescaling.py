@@ -13,6 +13,7 @@ from so3lab.dynamics.integrators.state import (
     ForceFunction,
     Integrator,
     MDState,
+    Number,
     Particles,
     StepParameters,
     finished,
@@ -67,7 +68,7 @@ def _chain_half_step(state: MDState, particles: Particles, knobs: StepParameters
             return (twice - particles.degrees_of_freedom * temperature) / inertia[0]
         return (inertia[link - 1] * rates[link - 1] ** 2 - temperature) / inertia[link]
 
-    def move(link: int, time) -> None:
+    def move(link: int, time: Number) -> None:
         """Half of a link's motion, damped by the link behind it."""
         damping = jnp.exp(-0.25 * time * rates[link + 1]) if link + 1 < CHAIN else 1.0
         rates[link] = (rates[link] * damping + 0.5 * time * push(link)) * damping

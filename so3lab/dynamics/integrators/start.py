@@ -86,12 +86,18 @@ def is_linear(positions: Float[np.ndarray, "atoms 3"]) -> bool:
     return bool(len(spread) < 2 or spread[1] < 1e-3 * max(spread[0], 1e-9))
 
 
-def _mean(vectors, masses) -> Float[np.ndarray, "*frames 1 3"]:
+def _mean(
+    vectors: Float[np.ndarray, "*frames atoms 3"], masses: Float[np.ndarray, " atoms"]
+) -> Float[np.ndarray, "*frames 1 3"]:
     """Mean of all atoms, weighted by mass."""
     return (masses / masses.sum() @ vectors)[..., None, :]
 
 
-def _rigid_rotation(positions, velocities, masses) -> Float[np.ndarray, "*frames atoms 3"]:
+def _rigid_rotation(
+    positions: Float[np.ndarray, "*frames atoms 3"],
+    velocities: Float[np.ndarray, "*frames atoms 3"],
+    masses: Float[np.ndarray, " atoms"],
+) -> Float[np.ndarray, "*frames atoms 3"]:
     """Velocities of the rigid rotation that has the same angular momentum."""
     centred = positions - _mean(positions, masses)
     momentum = np.sum(np.cross(centred, masses[:, None] * velocities), axis=-2)

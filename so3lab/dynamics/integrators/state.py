@@ -20,6 +20,8 @@ from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
 
 Number = float | Float[Array, ""]
+Temperature = float | Float[HostOrDevice, " structures"]
+"""k_B T in eV, of all structures or of each."""
 
 
 class MDState(NamedTuple):
@@ -52,7 +54,7 @@ class StepParameters(NamedTuple):
     """What a person may turn while the simulation runs, in ASE units; numbers, or arrays in compiled code."""
 
     timestep: Number
-    temperature: float | Float[HostOrDevice, " structures"]  # k_B T in eV
+    temperature: Temperature
     friction: Number = 0.0  # per ASE time unit, of Langevin dynamics
     thermostat_time: Number = 100.0 * units.fs  # ASE time units, of Nosé-Hoover, CSVR and NPT
     pressure: Number = 0.0  # eV/Å³
@@ -127,7 +129,13 @@ ForceFunction = Callable[[Float[Array, "atoms 3"], Float[Array, "structures 3 3"
 
 
 def finished(
-    state: MDState, positions, velocities, particles: Particles, timestep, force_fn: ForceFunction, cells=None
+    state: MDState,
+    positions: Float[Array, "atoms 3"],
+    velocities: Float[Array, "atoms 3"],
+    particles: Particles,
+    timestep: Number,
+    force_fn: ForceFunction,
+    cells: Float[Array, "structures 3 3"] | None = None,
 ) -> MDState:
     """Forces at the new positions and the last half kick."""
     cells = state.cells if cells is None else cells
@@ -166,7 +174,7 @@ def to_atoms(values: Shaped[Array, "structures *rest"], particles: Particles) ->
 def step_keys(state: MDState, purpose: int) -> Array:
     """A random key for each structure, for one purpose in this step."""
 
-    def of(seed):
+    def of(seed: UInt32[Array, " words"]) -> Array:
         return jax.random.fold_in(
             jax.random.fold_in(jax.random.wrap_key_data(seed, impl="threefry2x32"), state.step), purpose
         )
@@ -174,7 +182,7 @@ def step_keys(state: MDState, purpose: int) -> Array:
     return jax.vmap(of)(state.seed)
 
 
-def normal_for_atoms(keys: Array, particles: Particles, dtype) -> Float[Array, "atoms 3"]:
+def normal_for_atoms(keys: Array, particles: Particles, dtype: jnp.dtype) -> Float[Array, "atoms 3"]:
     """Normal numbers for all atoms; those of a structure do not depend on what else is simulated."""
     structures, largest = particles.members.shape
     drawn = jax.vmap(lambda key: jax.random.normal(key, (largest, 3), dtype))(keys).reshape(-1, 3)

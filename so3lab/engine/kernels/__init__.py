@@ -2,6 +2,7 @@
 
 from so3lab.engine.kernels.attention import (
     MOST_CLASSES,
+    GeometricNetwork,
     PairArrays,
     PairWeights,
     attend,
@@ -29,6 +30,7 @@ __all__ = [
     "TRUNCATED",
     "FarAtoms",
     "FarConstants",
+    "GeometricNetwork",
     "GeometrySpec",
     "HeadLayout",
     "PairArrays",

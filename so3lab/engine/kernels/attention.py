@@ -10,6 +10,7 @@ so that a weight is the scale (cutoff) of its pair times
 Everything with features is head-minor.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -65,49 +66,62 @@ class PairArrays(NamedTuple):
     basis: Float[Array, "pairs basis"]
 
 
+class GeometricNetwork(NamedTuple):
+    """An attention's geometric network, its second layer head-minor."""
+
+    first: Float[np.ndarray, "degrees hidden"]
+    first_bias: Float[np.ndarray, " hidden"]
+    second: Float[np.ndarray, "hidden features"]
+    second_bias: Float[np.ndarray, " features"]
+
+
 def pair_weights(
-    projections: list[np.ndarray],
-    geometric: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
-    radial: list[np.ndarray],
-    norms: list[float],
+    projections: Sequence[Float[np.ndarray, "_ _ _"]],
+    geometric: Sequence[GeometricNetwork],
+    radial: Sequence[Float[np.ndarray, "basis features"]],
+    norms: Sequence[float],
     dtype: str,
 ) -> PairWeights:
     """Lay out a layer's weights.
 
     Args:
         projections: Blocks [heads, out, in] to q, k, v of features and q, k of Euclidean variables.
-        geometric: Kernel, bias, second kernel and second bias of each attention's geometric network; the second ones
-            head-minor.
+        geometric: Each attention's geometric network.
         radial: From the shared basis to each attention's filters, head-minor.
         norms: What the weights of each attention are divided by.
         dtype: Precision.
     """
-    hidden, rank = (-(-size // lanes(dtype)) * lanes(dtype) for size in (geometric[0][0].shape[1], len(radial[0])))
+    sizes = geometric[0].first.shape[1], len(radial[0])
+    hidden, rank = (-(-size // lanes(dtype)) * lanes(dtype) for size in sizes)
 
-    def wider(x: np.ndarray, axis: int, size: int) -> np.ndarray:
+    def wider(x: Float[np.ndarray, "..."], axis: int, size: int) -> Float[np.ndarray, "..."]:
         return np.pad(x, [(0, size - x.shape[k] if k == axis else 0) for k in range(x.ndim)])
 
-    out = [wider(second, 0, hidden) / norm for (_, _, second, _), norm in zip(geometric, norms, strict=True)]
+    out = [wider(network.second, 0, hidden) / norm for network, norm in zip(geometric, norms, strict=True)]
     filters = [matrix / norm for matrix, norm in zip(radial, norms, strict=True)]
     arrays = PairWeights(
         projection=_projection(projections),
-        first=np.concatenate([wider(kernel, 1, hidden) for kernel, _, _, _ in geometric], axis=1),
-        first_bias=np.concatenate([wider(bias, 0, hidden) for _, bias, _, _ in geometric]),
+        first=np.concatenate([wider(network.first, 1, hidden) for network in geometric], axis=1),
+        first_bias=np.concatenate([wider(network.first_bias, 0, hidden) for network in geometric]),
         forward=np.stack([np.concatenate(parts) for parts in zip(filters, out, strict=True)]),
-        bias=np.concatenate([bias / norm for (_, _, _, bias), norm in zip(geometric, norms, strict=True)]),
+        bias=np.concatenate([network.second_bias / norm for network, norm in zip(geometric, norms, strict=True)]),
         radial_back=wider(np.concatenate([matrix.T for matrix in filters]), 1, rank),
         hidden_back=np.stack([matrix.T for matrix in out]),
     )
-    return on_device(arrays, dtype)
+    weights: PairWeights = on_device(arrays, dtype)
+    return weights
 
 
-def _projection(blocks: list[np.ndarray]) -> Projection:
+_Blocks = Sequence[Float[np.ndarray, "heads out in"]]
+
+
+def _projection(blocks: Sequence[Float[np.ndarray, "_ _ _"]]) -> Projection:
     """Maps within heads, from their blocks [heads, out, in]."""
 
-    def forward(some: list[np.ndarray]) -> np.ndarray:  # [in, out and head]
+    def forward(some: _Blocks) -> Float[np.ndarray, "in out_and_head"]:
         return np.concatenate([x.transpose(2, 1, 0).reshape(x.shape[2], -1) for x in some], axis=1)
 
-    def backward(some: list[np.ndarray]) -> np.ndarray:  # [out, in and head]
+    def backward(some: _Blocks) -> Float[np.ndarray, "outs in_and_head"]:
         return np.concatenate([x.transpose(1, 2, 0).reshape(x.shape[1], -1) for x in some])
 
     return Projection(forward(blocks[:3]), forward(blocks[3:]), backward(blocks[:3]), backward(blocks[3:]))
@@ -126,12 +140,16 @@ def project(
     return _project(heads, x, weights)
 
 
-def _project_forward(heads: HeadLayout, x, weights: Projection):
+def _project_forward(
+    heads: HeadLayout, x: Float[Array, "atoms features"], weights: Projection
+) -> tuple[Float[Array, "atoms five_features"], Projection]:
     result = shape_like(x, x.shape[0], 5 * x.shape[1])
     return call(heads, "project", (result,), x, weights.features, weights.euclidean)[0], weights
 
 
-def _project_backward(heads: HeadLayout, weights: Projection, gradient):
+def _project_backward(
+    heads: HeadLayout, weights: Projection, gradient: Float[Array, "atoms five_features"]
+) -> tuple[Float[Array, "atoms features"], None]:
     result = shape_like(gradient, gradient.shape[0], gradient.shape[1] // 5)
     back = call(heads, "project_back", (result,), gradient, weights.features_back, weights.euclidean_back)
     return back[0], None
@@ -163,9 +181,37 @@ def attend(
     return Sums(dx, dchi, (f_i[:, :number], f_j[:, :number]), (e_i[:, :count], e_j[:, :count]))
 
 
+_RawSums = tuple[Float[Array, "atoms features"], Float[Array, "atoms orders"], Float[Array, "pairs 4 lanes"]]
+"""Sums of features and of Euclidean variables; weights without scale of features to i, to j, and of Euclidean variables
+to i, to j."""
+
+
+class _Attended(NamedTuple):
+    """What the reverse pass reads."""
+
+    projected: Float[Array, "atoms five_features"]
+    chi: Float[Array, "atoms orders"]
+    receivers: Int[Array, " pairs"]
+    senders: Int[Array, " pairs"]
+    scale: Float[Array, " pairs"]
+    harmonics: Float[Array, "pairs orders"]
+    filters: Float[Array, "whole_blocks two_features"]
+    raw: Float[Array, "pairs 4 lanes"]
+    rank: int  # of the basis
+    weights: PairWeights
+
+
 def _attend_forward(
-    heads: HeadLayout, projected, chi, receivers, senders, scale, harmonics, basis, weights: PairWeights
-):
+    heads: HeadLayout,
+    projected: Float[Array, "atoms five_features"],
+    chi: Float[Array, "atoms orders"],
+    receivers: Int[Array, " pairs"],
+    senders: Int[Array, " pairs"],
+    scale: Float[Array, " pairs"],
+    harmonics: Float[Array, "pairs orders"],
+    basis: Float[Array, "pairs basis"],
+    weights: PairWeights,
+) -> tuple[_RawSums, _Attended]:
     sizes, features, pairs = heads.sizes(), projected.shape[1] // 5, scale.shape[0]
     dx, dchi, filters, raw = call(
         heads,
@@ -179,11 +225,16 @@ def _attend_forward(
         receivers, senders, scale, harmonics, sizes, projected, chi, weights.first, weights.first_bias, basis,
         weights.forward, weights.bias,
     )  # fmt: skip
-    kept = (projected, chi, receivers, senders, scale, harmonics, filters, raw, basis.shape[1], weights)
+    kept = _Attended(projected, chi, receivers, senders, scale, harmonics, filters, raw, basis.shape[1], weights)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _attend_backward(heads: HeadLayout, kept, gradients):
+def _attend_backward(
+    heads: HeadLayout, kept: _Attended, gradients: _RawSums
+) -> tuple[
+    Float[Array, "atoms five_features"], Float[Array, "atoms orders"], None, None,
+    Float[Array, " pairs"], Float[Array, "pairs orders"], Float[Array, "pairs basis"], None,
+]:  # fmt: skip
     projected, chi, receivers, senders, scale, harmonics, filters, raw, rank, weights = kept
     pairs = scale.shape[0]
     results = call(
@@ -229,7 +280,34 @@ def attend_first(
     return Sums(dx, dchi, (raw[:, :number], raw[:, one : one + number]), (raw[:, number:one], raw[:, one + number :]))
 
 
-def _first_forward(heads: HeadLayout, table, values, classes, receivers, senders, scale, harmonics, basis):
+_RawFirst = tuple[Float[Array, "atoms features"], Float[Array, "atoms orders"], Float[Array, "pairs weights"]]
+"""Sums of features and of Euclidean variables; weights without scale, in the order of the table."""
+
+
+class _First(NamedTuple):
+    """What the reverse pass reads."""
+
+    table: Float[Array, "classes classes basis_and_one weights"]
+    values: Float[Array, "atoms features"]
+    classes: Int[Array, " atoms"]
+    receivers: Int[Array, " pairs"]
+    senders: Int[Array, " pairs"]
+    scale: Float[Array, " pairs"]
+    harmonics: Float[Array, "pairs orders"]
+    raw: Float[Array, "pairs weights"]
+
+
+def _first_forward(
+    heads: HeadLayout,
+    table: Float[Array, "classes classes basis_and_one weights"],
+    values: Float[Array, "atoms features"],
+    classes: Int[Array, " atoms"],
+    receivers: Int[Array, " pairs"],
+    senders: Int[Array, " pairs"],
+    scale: Float[Array, " pairs"],
+    harmonics: Float[Array, "pairs orders"],
+    basis: Float[Array, "pairs basis"],
+) -> tuple[_RawFirst, _First]:
     atoms, features = values.shape
     dx, dchi, raw = call(
         heads,
@@ -241,11 +319,16 @@ def _first_forward(heads: HeadLayout, table, values, classes, receivers, senders
         ),
         receivers, senders, scale, harmonics, heads.sizes(), values, classes, pad_to_lanes(table), basis,
     )  # fmt: skip
-    kept = (table, values, classes, receivers, senders, scale, harmonics, raw)
+    kept = _First(table, values, classes, receivers, senders, scale, harmonics, raw)
     return (dx, dchi, jax.lax.stop_gradient(raw)), kept
 
 
-def _first_backward(heads: HeadLayout, kept, gradients):
+def _first_backward(
+    heads: HeadLayout, kept: _First, gradients: _RawFirst
+) -> tuple[
+    None, None, None, None, None,
+    Float[Array, " pairs"], Float[Array, "pairs orders"], Float[Array, "pairs basis"],
+]:  # fmt: skip
     table, values, classes, receivers, senders, scale, harmonics, raw = kept
     turned = table[:, :, :-1].swapaxes(2, 3)
     grad_basis, grad_scale, grad_harmonics = call(

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from so3lab.engine.kernels.library import HeadLayout, call, shape_like
 from so3lab.engine.kernels.pair_inputs import PairInputs, gradient_of
+from so3lab.structures.neighbors import HostOrDevice
 
 TRUNCATED, COULOMB_BY_PAIRS, COULOMB_ENDS = 1, 2, 4
 """Kinds of structures, to be added: dispersion ends at the cutoff; charges interact by pairs; that ends there, too."""
@@ -60,20 +61,42 @@ def far_energies(
     return _far(constants, inputs, atoms, ratio, kind)
 
 
-def _inputs(constants: FarConstants, inputs: PairInputs, atoms: FarAtoms, ratio, kind):
+def _inputs(
+    constants: FarConstants,
+    inputs: PairInputs,
+    atoms: FarAtoms,
+    ratio: Float[Array, " atoms"],
+    kind: Int[Array, " structures"],
+) -> tuple[HostOrDevice, ...]:
     numbers = np.array(constants[1:], ratio.dtype)
     return *inputs, kind, atoms.polarizability, ratio, atoms.charges, numbers
 
 
-def _forward(constants: FarConstants, inputs: PairInputs, atoms: FarAtoms, ratio, kind):
+class _Kept(NamedTuple):
+    inputs: PairInputs
+    atoms: FarAtoms
+    ratio: Float[Array, " atoms"]
+    kind: Int[Array, " structures"]
+    of_pairs: Float[Array, "pairs kept"]
+
+
+def _forward(
+    constants: FarConstants,
+    inputs: PairInputs,
+    atoms: FarAtoms,
+    ratio: Float[Array, " atoms"],
+    kind: Int[Array, " structures"],
+) -> tuple[tuple[Float[Array, " atoms"], Float[Array, " atoms"]], _Kept]:
     number, pairs = ratio.shape[0], inputs.mask.shape[0]
     results = tuple(shape_like(ratio, *sizes) for sizes in ((number,), (number,), (pairs, _KEPT)))
     dispersion, coulomb, kept = call(constants.heads, "far", results, *_inputs(constants, inputs, atoms, ratio, kind))
-    return (dispersion, coulomb), (inputs, atoms, ratio, kind, kept)
+    return (dispersion, coulomb), _Kept(inputs, atoms, ratio, kind, kept)
 
 
-def _backward(constants: FarConstants, residuals, gradients):
-    inputs, atoms, ratio, kind, kept = residuals
+def _backward(
+    constants: FarConstants, kept: _Kept, gradients: tuple[Float[Array, " atoms"], Float[Array, " atoms"]]
+) -> tuple[PairInputs, FarAtoms, None, None]:
+    inputs, atoms, ratio, kind, of_pairs = kept
     number = ratio.shape[0]
     results = (
         shape_like(ratio, *inputs.positions.shape),
@@ -84,7 +107,7 @@ def _backward(constants: FarConstants, residuals, gradients):
         "far_back",
         results,
         *_inputs(constants, inputs, atoms, ratio, kind),
-        kept,
+        of_pairs,
         *gradients,
     )
     by_atoms = FarAtoms(others[:number], others[number : 2 * number])

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from so3lab.engine.kernels.library import HeadLayout, call, pad_to_lanes, shape_like
 from so3lab.engine.kernels.pair_inputs import PairInputs, gradient_of
+from so3lab.structures.neighbors import HostOrDevice
 
 _CUTOFFS = ("phys", "cosine", "polynomial", "exponential")  # in the order of the source
 
@@ -43,23 +44,33 @@ def geometry(spec: GeometrySpec, inputs: PairInputs, mixing: Float[Array, "polyn
         inputs: The pairs; padding gets weight 0.
         mixing: Shared basis functions as combinations of products of polynomials.
     """
-    return Geometry(*_geometry(spec, inputs, mixing))
+    return _geometry(spec, inputs, mixing)
 
 
-def _inputs(spec: GeometrySpec, inputs: PairInputs, mixing):
+def _inputs(
+    spec: GeometrySpec, inputs: PairInputs, mixing: Float[Array, "polynomials basis"]
+) -> tuple[HostOrDevice, ...]:
     told = np.array([_CUTOFFS.index(spec.cutoff_function), *spec.heads.degrees], np.int32)
     numbers = np.array([spec.cutoff, spec.decay, spec.shortest], mixing.dtype)
     return *inputs, told, numbers, pad_to_lanes(mixing)
 
 
-def _forward(spec: GeometrySpec, inputs: PairInputs, mixing):
+class _Kept(NamedTuple):
+    inputs: PairInputs
+    mixing: Float[Array, "polynomials basis"]
+
+
+def _forward(
+    spec: GeometrySpec, inputs: PairInputs, mixing: Float[Array, "polynomials basis"]
+) -> tuple[Geometry, _Kept]:
     pairs, orders = inputs.mask.shape[0], sum(2 * degree + 1 for degree in spec.heads.degrees)
     sizes = ((pairs,), (pairs,), (pairs, orders), (pairs, mixing.shape[1]))
     results = tuple(shape_like(mixing, *size) for size in sizes)
-    return tuple(call(spec.heads, "geometry", results, *_inputs(spec, inputs, mixing))), (inputs, mixing)
+    found = call(spec.heads, "geometry", results, *_inputs(spec, inputs, mixing))
+    return Geometry(*found), _Kept(inputs, mixing)
 
 
-def _backward(spec: GeometrySpec, kept, gradients):
+def _backward(spec: GeometrySpec, kept: _Kept, gradients: Geometry) -> tuple[PairInputs, None]:
     inputs, mixing = kept
     structures = max(inputs.strain.shape[0], 1)
     results = (shape_like(mixing, *inputs.positions.shape), shape_like(mixing, 9 * structures))

@@ -15,9 +15,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, Shaped
 
 from so3lab.machine.c_compiler import OFF, Unavailable, library_for, variant
 from so3lab.network.settings import ModelSettings
+from so3lab.structures.neighbors import HostOrDevice
 
 _FUNCTIONS = tuple(
     name + back for name in ("geometry", "project", "attend", "first", "update", "far") for back in ("", "_back")
@@ -79,7 +81,7 @@ def lanes(dtype: str) -> int:
     return {"float32": 16, "float64": 8}[dtype]
 
 
-def pad_to_lanes(rows: jax.Array) -> jax.Array:
+def pad_to_lanes(rows: Shaped[Array, "*rows numbers"]) -> Shaped[Array, "*rows padded"]:
     """The same array with rows that fill whole vectors."""
     return jnp.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -rows.shape[-1] % lanes(rows.dtype.name))])
 
@@ -90,12 +92,14 @@ class HeadLayout(NamedTuple):
     features: int
     degrees: tuple[int, ...]
 
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> Int[np.ndarray, " degrees_and_one"]:
         """Heads, then the number of orders of each degree, as the source wants them."""
         return np.array([self.features, *(2 * degree + 1 for degree in self.degrees)], np.int32)
 
 
-def call(heads: HeadLayout, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments) -> Sequence[jax.Array]:
+def call(
+    heads: HeadLayout, name: str, results: tuple[jax.ShapeDtypeStruct, ...], *arguments: HostOrDevice
+) -> Sequence[jax.Array]:
     """Results of a function of the library, in the precision of the first of them; for compiled code."""
     symbol = _symbol(name, results[0].dtype.name, heads.features, len(heads.degrees))
     return jax.ffi.ffi_call(symbol, results)(*arguments)

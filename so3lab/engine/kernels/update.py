@@ -14,7 +14,7 @@ from so3lab.engine.kernels.library import HeadLayout, call, lanes, shape_like
 from so3lab.machine.compilation import on_device
 from so3lab.structures.neighbors import HostOrDevice
 
-Parameters = dict[str, np.ndarray]
+Parameters = dict[str, Float[np.ndarray, "..."]]
 """Arrays by the last parts of their dotted names."""
 
 
@@ -51,7 +51,7 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
         dtype: Precision.
     """
 
-    def norm(name: str) -> np.ndarray:
+    def norm(name: str) -> Float[np.ndarray, "rows features"]:
         if f"{name}.scale" not in parameters:
             return np.zeros((0, features))
         return np.stack([parameters[f"{name}.scale"], parameters[f"{name}.bias"]])
@@ -66,7 +66,7 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
 
     kernel, bias = parameters["exchange.dense.kernel"], parameters["exchange.dense.bias"]
     padding = -len(kernel) % lanes(dtype)
-    weights = UpdateWeights(
+    arrays = UpdateWeights(
         norm("first_norm"),
         network("first_mlp"),
         np.pad(kernel, ((0, 0), (0, padding))),
@@ -75,7 +75,8 @@ def update_weights(parameters: Parameters, features: int, dtype: str) -> UpdateW
         network("last_mlp"),
         norm("last_norm"),
     )
-    return on_device(weights, dtype)
+    weights: UpdateWeights = on_device(arrays, dtype)
+    return weights
 
 
 def update(
@@ -99,24 +100,44 @@ def update(
     return _update(heads, x, dx, chi, dchi, weights)
 
 
-def _forward(heads: HeadLayout, x, dx, chi, dchi, weights: UpdateWeights):
+_FeaturesAndEuclidean = tuple[Float[Array, "atoms features"], Float[Array, "atoms orders"]]
+
+
+class _Kept(NamedTuple):
+    weights: UpdateWeights
+    of_atoms: Float[Array, "atoms kept"]
+
+
+def _forward(
+    heads: HeadLayout,
+    x: Float[Array, "atoms features"],
+    dx: Float[Array, "atoms features"],
+    chi: Float[Array, "atoms orders"],
+    dchi: Float[Array, "atoms orders"],
+    weights: UpdateWeights,
+) -> tuple[_FeaturesAndEuclidean, _Kept]:
     atoms, features = x.shape
     kept_size = 5 * features + chi.shape[1] + len(heads.degrees)
     results = (shape_like(x, atoms, features), shape_like(x, *chi.shape), shape_like(x, atoms, kept_size))
     new_x, new_chi, kept = call(heads, "update", results, heads.sizes(), *jax.tree.leaves(weights), x, dx, chi, dchi)
-    return (new_x, new_chi), (weights, kept)
+    return (new_x, new_chi), _Kept(weights, kept)
 
 
-def _backward(heads: HeadLayout, residuals, gradients):
-    weights, kept = residuals
+def _backward(
+    heads: HeadLayout, kept: _Kept, gradients: _FeaturesAndEuclidean
+) -> tuple[
+    Float[Array, "atoms features"], Float[Array, "atoms features"],
+    Float[Array, "atoms orders"], Float[Array, "atoms orders"], None,
+]:  # fmt: skip
+    weights, of_atoms = kept
     grad_x, grad_chi = gradients
     results = (
-        shape_like(kept, *grad_x.shape),
-        shape_like(kept, *grad_x.shape),
-        shape_like(kept, *grad_chi.shape),
+        shape_like(of_atoms, *grad_x.shape),
+        shape_like(of_atoms, *grad_x.shape),
+        shape_like(of_atoms, *grad_chi.shape),
     )
     by_x, by_dx, by_chi = call(
-        heads, "update_back", results, heads.sizes(), *jax.tree.leaves(weights), kept, *gradients
+        heads, "update_back", results, heads.sizes(), *jax.tree.leaves(weights), of_atoms, *gradients
     )
     return by_x, by_dx, by_chi, by_chi, None
 

@@ -85,7 +85,7 @@ def _oscillator_energy(
 ) -> Float[Array, " pairs"]:
     """Energy of pairs in hartree; everything in atomic units."""
     root = polarizability ** (1.0 / 7.0)
-    radius = FINE_STRUCTURE ** (-4.0 / 21.0) * root
+    radius: Float[Array, " pairs"] = FINE_STRUCTURE ** (-4.0 / 21.0) * root
     width = -0.00433008 + radius * (0.24428889 + radius * (0.04125273 - 0.00078893 * radius))
     double = 2.0 * width * width  # 1/gamma
     c8, c10 = 5.0 * c6 * double, 245.0 / 8.0 * c6 * double * double

@@ -87,13 +87,19 @@ def truncated_coulomb(distances: Float[Array, "*any"], screening_length: float, 
     return screened_coulomb(inside, screening_length) - value - blend * slope * (inside - cutoff)
 
 
-def _charge_products(charges, graph: Graph) -> Float[Array, " pairs"]:
+def _charge_products(charges: Float[Array, " atoms"], graph: Graph) -> Float[Array, " pairs"]:
     """Products of the charges of pairs, times the Coulomb constant; zero on padding."""
     products = gather(charges, graph.receivers) * gather(charges, graph.senders)
     return jnp.where(graph.pair_mask, units.coulomb_constant * products, 0.0)
 
 
-def _exact(charges, distances, far: Graph, strain, screening_length: float) -> Term:
+def _exact(
+    charges: Float[Array, " atoms"],
+    distances: Float[Array, " pairs"],
+    far: Graph,
+    strain: Float[Array, "structures 3 3"] | None,
+    screening_length: float,
+) -> Term:
     """Pairs of molecules and waves of cells; pairs of cells are there for other terms."""
     assert far.long_range is not None
     periodic = far.long_range.periodic
@@ -116,12 +122,17 @@ def reciprocal_term(
     """Energies of the cells among the structures as sums over waves, in eV.
 
     The energy is quadratic in the charges, so half of charge times derivative is an atom's share."""
-    energy = lambda q: reciprocal_energies(q, far, strain, screening_length)  # noqa: E731
+
+    def energy(q: Float[Array, " atoms"]) -> Float[Array, " structures"]:
+        return reciprocal_energies(q, far, strain, screening_length)
+
     shares = 0.5 * charges * jax.grad(lambda q: energy(q).sum())(charges)
     return Term(energy(charges), shares)
 
 
-def _truncated(charges, distances, far: Graph, settings: ModelSettings) -> Term:
+def _truncated(
+    charges: Float[Array, " atoms"], distances: Float[Array, " pairs"], far: Graph, settings: ModelSettings
+) -> Term:
     sigma, ends = settings.screening_length, truncation(settings, far)
     interaction = screened_coulomb(distances, sigma)
     if ends is not None:

@@ -37,7 +37,8 @@ def wave_vectors(cell: Float[np.ndarray, "3 3"], screening_length: float) -> Int
     multiples = np.stack(grids, axis=-1).reshape(-1, 3)
     half = multiples[len(multiples) // 2 + 1 :]  # the grid is symmetric: the middle is zero
     waves = 2.0 * np.pi * half @ np.linalg.inv(cell).T
-    return half[np.sum(waves * waves, axis=1) <= largest**2].astype(np.int32)
+    within: Int[np.ndarray, "waves 3"] = half[np.sum(waves * waves, axis=1) <= largest**2].astype(np.int32)
+    return within
 
 
 def reciprocal_energies(
@@ -72,7 +73,12 @@ def _per_structure(rows: Float[Array, "atoms *rest"], graph: Graph) -> Float[Arr
     return jnp.zeros((graph.num_structures, *rows.shape[1:]), rows.dtype).at[graph.structure_index].add(rows)
 
 
-def _wave_sum(charges, graph: Graph, strain, screening_length: float) -> Float[Array, " structures"]:
+def _wave_sum(
+    charges: Float[Array, " atoms"],
+    graph: Graph,
+    strain: Float[Array, "structures 3 3"] | None,
+    screening_length: float,
+) -> Float[Array, " structures"]:
     """The sum over waves in e²/Å."""
     assert graph.long_range is not None
     assert graph.long_range.waves is not None

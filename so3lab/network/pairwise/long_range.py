@@ -86,7 +86,10 @@ def with_long_range(
     if capacity < count:
         raise ValueError(f"num_far_pairs must hold all {count} far pairs, got room for {capacity}")
     images = np.concatenate([p.images for p in pairs])
-    joined = lambda rows: np.concatenate([r + o for r, o in zip(rows, offsets, strict=True)])  # noqa: E731
+
+    def joined(rows: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, " pairs"]:
+        return np.concatenate([r + o for r, o in zip(rows, offsets, strict=True)])
+
     return graph._replace(
         long_range=LongRange(
             _padded(joined([p.receivers for p in pairs]), capacity),

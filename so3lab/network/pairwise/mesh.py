@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from so3lab.network.pairwise.waves import fractional, gaussian_weight, reciprocal_cells
 from so3lab.structures.graph import Graph
+from so3lab.structures.neighbors import HostOrDevice
 
 ORDER = 6
 """Order of the B-splines; a charge touches 6 × 6 × 6 mesh points."""
@@ -63,17 +64,19 @@ def mesh_factors(cell: Float[np.ndarray, "3 3"], screening_length: float) -> Flo
     x, y, z = (_spline_factors(points) for points in shape)
     z = z[: shape[2] // 2 + 1].copy()
     z[1:-1] *= 2.0
-    return x[:, None, None] * y[None, :, None] * z[None, None, :]
+    factors: Float[np.ndarray, "x y z"] = x[:, None, None] * y[None, :, None] * z[None, None, :]
+    return factors
 
 
 def _spline_factors(points: int) -> Float[np.ndarray, " points"]:
     """Inverse squared Fourier transform of the B-spline at integers, Essmann et al., eq. 4.4."""
-    spline = np.array([float(value) for value in _spline_weights(np.zeros(()))])  # M(0), M(1), ..., M(order - 1)
+    spline = np.concatenate(_spline_weights(np.zeros(1)))  # M(0), M(1), ..., M(order - 1)
     waves = np.exp(2j * np.pi * np.outer(np.arange(points), np.arange(ORDER)) / points)
-    return 1.0 / np.abs(waves @ spline) ** 2
+    factors: Float[np.ndarray, " points"] = 1.0 / np.abs(waves @ spline) ** 2
+    return factors
 
 
-def _spline_weights(t) -> list:
+def _spline_weights(t: Float[HostOrDevice, "*any"]) -> list[Float[HostOrDevice, "*any"]]:
     """B-spline values :math:`M(t), M(t + 1), ..., M(t + p - 1)` for t in [0, 1), by the recursion of eq. 4.1."""
     weights = [1.0 + 0.0 * t]
     for order in range(2, ORDER + 1):

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from so3lab import units
 from so3lab.functions.safe import switch
 from so3lab.structures.graph import Graph, segment_sum
+from so3lab.structures.neighbors import HostOrDevice
 
 REPULSION_RANGE = 1.5
 """Distance in Å beyond which the repulsion is exactly zero."""
@@ -28,9 +29,9 @@ class ShortRangeRepulsion(nnx.Module):
     """
 
     def __init__(self) -> None:
-        start = lambda *values: nnx.Param(  # noqa: E731
-            np.array([_inverse_softplus(v) for v in values], np.float32)
-        )
+        def start(*values: float) -> nnx.Param[HostOrDevice]:
+            return nnx.Param(np.array([_inverse_softplus(value) for value in values], np.float32))
+
         self.exponents = start(3.2, 0.9423, 0.4028, 0.2016)
         self.coefficients = start(0.1818, 0.5099, 0.2802, 0.02817)
         self.power = start(0.23)

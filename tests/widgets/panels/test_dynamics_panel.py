@@ -1,6 +1,7 @@
 """The dynamics panel without a browser: what clicks and sliders do to a simulation that runs."""
 
 import numpy as np
+from fake_simulation import FakeSimulation
 from running_panel import runs
 from waiting import wait_for
 
@@ -11,7 +12,8 @@ from so3lab.observables import dihedral_degrees
 from so3lab.trajectory import Trajectory
 
 
-def test_temperature_follows_its_slider_and_nothing_compiles(panel):
+def test_temperature_follows_its_slider_and_nothing_compiles(physical_panel):
+    panel = physical_panel
     runs(panel)
     programs = compiled_loop.run_chunk._cache_size()
     panel.steering.sliders["temperature_K"].value = 900.0
@@ -22,10 +24,11 @@ def test_temperature_follows_its_slider_and_nothing_compiles(panel):
     assert panel.live.table()["temperature"].iloc[-200:].mean() > 600
     assert panel.live.table()["target_temperature"].iloc[-1] == 900.0
     assert compiled_loop.run_chunk._cache_size() == programs
-    assert "K ·" in panel._words()
+    assert "K ·" in panel.run.words
 
 
-def test_picked_atoms_are_pulled_held_and_released(panel):
+def test_picked_atoms_are_pulled_held_and_released(physical_panel):
+    panel = physical_panel
     runs(panel)
     programs = compiled_loop.run_chunk._cache_size()
     panel.viewers[0].picked = [1, 2]
@@ -47,7 +50,7 @@ def test_picked_atoms_are_pulled_held_and_released(panel):
     assert compiled_loop.run_chunk._cache_size() == programs
     panel.viewers[0].picked = [1]
     panel.steering.pull_button.click()
-    assert "pull needs two atoms, and 1 are picked" in panel.bar.error.value
+    assert "pull needs two atoms, and 1 are picked" in panel.message.sentence
 
 
 def test_the_past_can_be_looked_at_and_gone_back_to(panel):
@@ -84,7 +87,7 @@ def test_a_session_does_again_what_was_done(panel, tmp_path):
     panel.save_figures(tmp_path / "two.html")
     assert (tmp_path / "two.html").read_text().count('class="plotly-graph-div"') == 2
     panel.stop()
-    space: dict = {}
+    space: dict = {"simulate": FakeSimulation}
     exec(panel.session(), space)  # under the same name, so that it replaces the one before
     again = space["panel"]
     try:
@@ -122,7 +125,7 @@ def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(pa
     panel.stop()
     panel.start()
     wait_for(lambda: panel.live is not None and panel.live.frames() > 20, "another run")
-    assert panel._shown_frame is None, "a frame of another run is no place to go on from"
+    assert panel.run.shown_frame is None, "a frame of another run is no place to go on from"
 
 
 def test_a_file_that_is_no_longer_written_is_not_said_to_be(panel, tmp_path):
@@ -133,7 +136,7 @@ def test_a_file_that_is_no_longer_written_is_not_said_to_be(panel, tmp_path):
     wait_for(lambda: panel.live.frames() > frames + 10, "frames in the file")
     panel.go_back(3, new_velocities=True)
     wait_for(lambda: panel.saving.record_button.description == "Record", "the end of the file")
-    assert "recording" not in panel.saving.words
+    assert "recording" not in panel.saving.message.sentence
     panel.saving.path.value = str(tmp_path / "two.h5")
     panel.saving.record_button.click()
     live = panel.live
@@ -170,13 +173,14 @@ def test_what_is_held_stays_held_until_the_molecule_is_another(panel):
     assert panel.control.biases == ()
 
 
-def test_what_blew_up_is_said_at_once_and_can_be_undone(panel):
+def test_what_blew_up_is_said_at_once_and_can_be_undone(physical_panel):
+    panel = physical_panel
     runs(panel)
     frame = panel.live.frames() - 1
     panel.control.timestep_fs = 30.0
     wait_for(lambda: panel.job.ended, "the end")
     assert panel.job.state == "failed"
-    wait_for(lambda: "blew up" in panel.bar.error.value, "the sentence")
+    wait_for(lambda: "blew up" in panel.message.sentence, "the sentence")
     wait_for(lambda: "blew up" in panel.viewers[0].notice, "the notice")
     wait_for(lambda: len(panel.viewers[0].picked) == 2, "the bond that went, marked")
     panel.control.timestep_fs = 0.5
@@ -191,11 +195,11 @@ def test_a_sentence_stays_while_the_molecule_moves(panel):
     panel.steering.pull_button.click()
     frames = panel.live.frames()
     wait_for(lambda: panel.live.frames() > frames + 100, "frames")
-    panel._update_plots((panel.live,))
-    assert "pull needs two atoms, and 1 are picked" in panel.bar.error.value
+    panel.plot_area.draw(panel.live)
+    assert "pull needs two atoms, and 1 are picked" in panel.message.sentence
     panel.viewers[0].picked = [1, 2]
     panel.steering.pull_button.click()
-    assert panel.bar.error.value == ""
+    assert panel.message.sentence == ""
 
 
 def test_every_button_has_its_line_of_python(panel):
@@ -225,13 +229,13 @@ def test_a_step_goes_on_from_the_present_whatever_is_looked_at(panel):
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     panel.history.slider.value = 0.0
-    assert panel._shown_frame == 0
+    assert panel.run.shown_frame == 0
     frames = panel.live.frames()
     panel.bar.step_button.click()
     wait_for(lambda: panel.live.frames() > frames, "a step")
     panel.start()
     wait_for(lambda: panel.live.frames() > frames + 10, "the run")
-    assert panel._shown_frame is None
+    assert panel.run.shown_frame is None
 
 
 def test_sliders_follow_python_and_pages_do_not_turn_knobs(panel):

@@ -39,7 +39,7 @@ def from_the_start(panel: DynamicsPanel) -> tuple[np.ndarray, float, np.ndarray]
     """Positions, time and cell some frames after the start, with knobs as they stand."""
     panel.live.go_back(0)
     for chunks in panel.live.run(0.005):
-        panel._on_chunks(chunks)
+        panel.views.push(panel.live, chunks)
         if panel.live.frames() > FRAMES:
             break
     last = panel.live.frame(0, FRAMES)

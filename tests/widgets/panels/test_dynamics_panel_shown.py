@@ -22,7 +22,7 @@ def test_replicas_stand_side_by_side_and_share_picks(panel, tmp_path):
     panel.stop()
     panel.curves_of.value = 1
     energies = panel.live.table(1)["potential_energy"]
-    drawn = panel.plots._traces["potential"]
+    (drawn,) = (trace for trace in panel.plots.curves.data if trace.name == "potential")
     wait_for(
         lambda: len(drawn.y) and abs(drawn.y[-1] - (energies.iloc[-1] - energies.iloc[0])) < 1e-4,
         "its curves",
@@ -45,16 +45,20 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
         assert len(trajectory) > 10
         assert trajectory.meta["model"] == "ethanol"
     panel.saving.buttons["table"].click()
-    wait_for(lambda: "Wrote" in panel.saving.words, "the table")
+    wait_for(lambda: "Wrote" in panel.saving.message.sentence, "the table")
     assert (tmp_path / "run.csv").read_text().startswith("step,time_fs,")
     wait_for(lambda: len(panel.plots.curves.data[0].x), "curves", 20)
     panel.saving.buttons["figure"].click()
-    wait_for(lambda: "run.html" in panel.saving.words and "Wrote" in panel.saving.words, "the figure")
+    wait_for(
+        lambda: "run.html" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the figure"
+    )
     assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
     panel.steering.sliders["temperature_K"].value = 400.0
     panel.steering.sliders["temperature_K"].value = 410.0
     panel.saving.buttons["session"].click()
-    wait_for(lambda: "run.py" in panel.saving.words and "Wrote" in panel.saving.words, "the session")
+    wait_for(
+        lambda: "run.py" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the session"
+    )
     session = (tmp_path / "run.py").read_text()
     compile(session, "run.py", "exec")
     lines = [line for line in session.splitlines() if not line.startswith("panel.wait(")]
@@ -63,20 +67,23 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     assert lines[3] == "panel.start()"
     assert lines[-1] == "panel.control.temperature_K = 410", "where a slider has been on its way is left out"
     panel.saving.record_button.click()  # the file exists: nothing is replaced
-    assert "exists" in panel.bar.error.value
+    assert "exists" in panel.saving.message.sentence
     panel.saving.buttons["table"].click()
-    wait_for(lambda: "run.csv exists" in panel.bar.error.value, "the refusal to replace a table")
+    wait_for(lambda: "run.csv exists" in panel.saving.message.sentence, "the refusal to replace a table")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     panel.saving.buttons["frames"].click()
-    wait_for(lambda: "run.extxyz" in panel.saving.words and "Wrote" in panel.saving.words, "the frames")
+    wait_for(
+        lambda: "run.extxyz" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the frames"
+    )
     images = ase.io.read(tmp_path / "run.extxyz", ":")
     assert len(images) == panel.live.frames()
     np.testing.assert_allclose(images[3].positions, panel.live.positions()[3], atol=1e-5)
     np.testing.assert_allclose(images[3].get_forces(), panel.live.frame(0, 3).forces[0], atol=1e-5)
 
 
-def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
+def test_colours_and_links_come_from_the_model_that_moves_the_atoms(physical_panel):
+    panel = physical_panel
     viewer = runs(panel).viewers[0]
     assert list(viewer.colours) == ["element", "force", "speed", "atomic energy", "attention"]
     viewer.colour = "attention"
@@ -92,7 +99,7 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
         return values is not None and np.allclose(values, energies, atol=1e-4)
 
     wait_for(painted, "energies of the shown frame")
-    wait_for(lambda: viewer._legend["label"] == "atomic energy (eV)", "their legend")
+    wait_for(lambda: viewer.legend["label"] == "atomic energy (eV)", "their legend")
     viewer.colour = "force"
     forces = np.linalg.norm(panel.live.frame().forces[-1], axis=1)
     wait_for(lambda: np.array_equal(viewer.latest.get("values"), forces), "forces of the shown frame")
@@ -101,14 +108,15 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(panel):
     wait_for(lambda: np.array_equal(viewer.latest.get("values"), forces), "forces of a past frame")
 
 
-def test_one_small_program_gives_all_colours(panel):
+def test_one_small_program_gives_all_colours(physical_panel):
     """People wait for it: a full prediction with forces takes ten times as long to compile."""
+    panel = physical_panel
     viewer = runs(panel).viewers[0]
-    predictions, programs = potential._predict._cache_size(), atom_properties._forwards._cache_size()
+    predictions, programs = potential.predict_graph._cache_size(), atom_properties._forwards._cache_size()
     for colour in ("attention", "atomic energy"):
         viewer.colour = colour
-        wait_for(lambda colour=colour: viewer._legend.get("label", "").startswith(colour), colour)
-    assert potential._predict._cache_size() == predictions
+        wait_for(lambda colour=colour: viewer.legend.get("label", "").startswith(colour), colour)
+    assert potential.predict_graph._cache_size() == predictions
     assert atom_properties._forwards._cache_size() <= programs + 1
 
 
@@ -124,16 +132,16 @@ def test_forces_are_drawn_where_they_are_wanted(panel):
     forces = panel.live.frame(0, 3).forces[0]
     wait_for(lambda: np.array_equal(viewer.latest["arrows"], forces), "those of the shown frame")
     viewer.forces = False
-    wait_for(lambda: "arrows" not in viewer.latest and "arrows" not in viewer._sent_names, "no arrows")
+    wait_for(lambda: "arrows" not in viewer.latest and "arrows" not in viewer.drawn, "no arrows")
 
 
 def test_places_that_cannot_be_written_are_said(panel, tmp_path):
     runs(panel)
     panel.saving.path.value = str(tmp_path / "nowhere" / "run.h5")
     panel.saving.record_button.click()
-    assert "nowhere" in panel.bar.error.value
+    assert "nowhere" in panel.saving.message.sentence
     panel.saving.buttons["table"].click()
-    wait_for(lambda: "nowhere" in panel.bar.error.value, "the refusal")
+    wait_for(lambda: "nowhere" in panel.saving.message.sentence, "the refusal")
     panel.saving.path.value = ""
     panel.saving.record_button.click()
-    assert panel.bar.error.value
+    assert panel.saving.message.sentence

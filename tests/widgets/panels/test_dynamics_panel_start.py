@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from fake_simulation import FakeSimulation
 from running_panel import open_widgets, runs
 from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 from waiting import wait_for
@@ -21,12 +22,13 @@ from so3lab.structures import read_structure
         ("", "ethanol", "the model must be"),
     ],
 )
-def test_bad_input_is_a_sentence_in_place(panel, capfd, model, structure, sentence):
+def test_bad_input_is_a_sentence_in_place(physical_panel, capfd, model, structure, sentence):
+    panel = physical_panel
     panel.form.model.value, panel.form.structure.value = model, structure
     panel.start()
     wait_for(lambda: panel.job.ended, "the refusal")
     assert panel.job.state == "failed"
-    wait_for(lambda: sentence in panel.bar.error.value, "the sentence")
+    wait_for(lambda: sentence in panel.message.sentence, "the sentence")
     assert "Traceback" not in capfd.readouterr().err
     wait_for(lambda: not panel.bar.start_button.disabled, "the way out, which is to try again")
 
@@ -40,13 +42,13 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
         panel.form.structure.value = str(path)
         panel.start()
         wait_for(lambda: panel.job.ended, "the refusal", 120)
-        wait_for(lambda words=words: words in panel.bar.error.value, "the sentence")
+        wait_for(lambda words=words: words in panel.message.sentence, "the sentence")
 
 
 def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
     runs(panel)
     widgets = open_widgets()
-    other = DynamicsPanel("ethanol", read_structure("ethanol"))
+    other = DynamicsPanel("ethanol", read_structure("ethanol"), simulate=FakeSimulation)
     assert panel.job.ended
     assert len([t for t in threading.enumerate() if t.name == "so3lab dynamics"]) == 1, "that of the other"
     runs(other)
@@ -81,7 +83,8 @@ def test_a_panel_shows_its_molecule_and_compiles_before_anybody_starts_it(panel)
     wait_for(lambda: panel.live is not prepared and len(panel.viewers) == 2, "what is wanted now")
 
 
-def test_velocities_are_those_of_the_temperature_at_the_start(panel):
+def test_velocities_are_those_of_the_temperature_at_the_start(physical_panel):
+    panel = physical_panel
     wait_for(lambda: panel.job.state == "paused", "preparations", 120)
     panel.steering.sliders["temperature_K"].value = 1000.0
     panel.start()
@@ -102,33 +105,31 @@ def test_arguments_are_checked():
 def test_other_fields_during_a_run_say_when_they_act(panel):
     runs(panel)
     waits = "after Stop and Start"
-    assert waits not in panel._words()
+    assert waits not in panel.run.words
     panel.form.ensemble.value = "nve"
-    assert waits in panel._words()
+    assert waits in panel.run.words
     panel.form.ensemble.value = "langevin"
-    assert waits not in panel._words()
+    assert waits not in panel.run.words
     panel.form.ensemble.value = "nve"
     panel.stop()
-    assert waits not in panel._words()
+    assert waits not in panel.run.words
 
 
 def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
     """A program that takes long to compile cannot be stopped; what it was for comes too late."""
-    from so3lab_widgets.panels import run_commands
     from so3lab_widgets.running import jobs
 
     slow, made = threading.Event(), []
 
-    class Slow(run_commands.LiveDynamics):
+    class Slow(FakeSimulation):
         def __init__(self, potential, structures, **options):
             super().__init__(potential, structures, **options)
             if len(structures) == 1:
                 slow.wait(60)
             made.append(len(structures))
 
-    monkeypatch.setattr(run_commands, "LiveDynamics", Slow)
     monkeypatch.setattr(jobs, "_PATIENCE_S", 0.1)
-    panel = DynamicsPanel("ethanol", "ethanol", name="slow")
+    panel = DynamicsPanel("ethanol", "ethanol", name="slow", simulate=Slow)
     wait_for(lambda: panel.viewers, "the first molecule", 120)
     panel.form.replicas.value = 2
     panel.start()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from plot_page import from_page
 from so3lab_widgets.panels.frame_plot import FramePlot, Series
 
 FRAMES = 20_000
@@ -31,15 +32,6 @@ def plot(told):
     made.close()
 
 
-def from_page(plot, kind: str, trace: int, xs: list[float], box: dict | None = None) -> None:
-    """What the browser sends when somebody points, clicks or drags."""
-    plot.figure._js2py_pointsCallback = {
-        "event_type": f"plotly_{kind}",
-        "points": {"trace_indexes": [trace] * len(xs), "point_indexes": [0] * len(xs), "xs": xs, "ys": xs},
-        "selector": None if box is None else {"type": "box", "selector_state": box},
-    }
-
-
 def test_every_series_has_a_row_with_its_unit(plot):
     axes = [plot.figure.layout[name] for name in ("yaxis", "yaxis2", "yaxis3")]
     assert [axis.title.text for axis in axes] == [
@@ -65,17 +57,17 @@ def test_large_energies_keep_their_digits(plot):
 @pytest.mark.parametrize(("time", "frame"), [(0.0, 0), (1.004, 100), (1.006, 101), (-5.0, 0), (1e6, FRAMES - 1)])
 @pytest.mark.parametrize("how", ["hover", "click"])
 def test_pointing_tells_the_nearest_frame(plot, told, how, time, frame):
-    from_page(plot, how, 1, [time])
+    from_page(plot.figure, how, 1, [time])
     assert told == [(how, frame)]
 
 
 def test_dragging_tells_the_frames_once(plot, told):
-    from_page(plot, "selected", 0, [], {"xrange": [2.005, 0.995], "yrange": [0, 1]})
+    from_page(plot.figure, "selected", 0, [], {"xrange": [2.005, 0.995], "yrange": [0, 1]})
     assert told == [("drag", 100, 201)]
 
 
 def test_a_drag_between_two_frames_chooses_nothing(plot, told):
-    from_page(plot, "selected", 0, [], {"xrange": [0.991, 0.999], "yrange": [0, 1]})
+    from_page(plot.figure, "selected", 0, [], {"xrange": [0.991, 0.999], "yrange": [0, 1]})
     assert told == []
 
 
@@ -110,12 +102,12 @@ def test_frames_without_increasing_times_are_counted(told):
     plot = FramePlot(np.zeros(5), lambda frame, how: told.append(frame), print)
     plot.draw({"temperature": Series("temperature", np.arange(5.0))})
     assert plot.figure.layout.xaxis.title.text == "frame"
-    from_page(plot, "click", 0, [3.0])
+    from_page(plot.figure, "click", 0, [3.0])
     assert told == [3]
 
 
 def test_a_single_frame_can_be_drawn(told):
     plot = FramePlot(np.array([0.0]), lambda frame, how: told.append(frame), print)
     plot.draw({"temperature": Series("temperature", np.array([np.nan]))})
-    from_page(plot, "click", 0, [0.0])
+    from_page(plot.figure, "click", 0, [0.0])
     assert told == [0]

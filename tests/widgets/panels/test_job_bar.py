@@ -74,8 +74,8 @@ def test_an_error_stands_in_place_with_its_origin_in_the_log():
     job = Job(task, name="bar")
     bar.watch(job)
     job.start().join(5.0)
-    assert "the disk is full; &lt;make&gt; room" in bar.error.value
-    assert 'role="alert"' in bar.error.value
+    assert "the disk is full; &lt;make&gt; room" in bar.message.value
+    assert 'role="alert"' in bar.message.value
     assert "stopped by an error" in bar.status.value
     assert pressable(bar) == ["Start"], "the way out is to try again"
     assert bar.details.layout.display == "none"

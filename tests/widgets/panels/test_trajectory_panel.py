@@ -3,12 +3,13 @@
 import os
 import threading
 
-import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
 from ase.build import molecule
 from ase.io import read
+from plot_page import from_page
+from running_panel import open_widgets
 from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
 from waiting import wait_for
 
@@ -63,17 +64,17 @@ def test_temperature_and_energies_are_drawn_first(panel):
 def test_the_player_moves_line_and_numbers(panel):
     panel.viewer.frame = 1000
     wait_for(lambda: panel.plot.figure.cursor == 2.0)
-    wait_for(lambda: "frame 1,000" in panel._readout.value)
-    assert f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel._readout.value
+    wait_for(lambda: "frame 1,000" in panel.readout.value)
+    assert f"{panel.row.series['total_energy'].values[1000]:.3f}".replace("-", "−")[:6] in panel.readout.value
 
 
 def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
-    panel._on_point(17, "hover")
+    from_page(panel.plot.figure, "hover", 0, [0.002 * 17])
     assert panel.viewer.frame == 17
-    panel._follows.value = False
-    panel._on_point(18, "hover")
+    panel.follows.value = False
+    from_page(panel.plot.figure, "hover", 0, [0.002 * 18])
     assert panel.viewer.frame == 17
-    panel._on_point(19, "click")
+    from_page(panel.plot.figure, "click", 0, [0.002 * 19])
     assert panel.viewer.frame == 19
     assert panel.code_line.code.endswith("run.h5')[19]")
 
@@ -114,25 +115,25 @@ def test_series_are_hidden_and_shown(panel):
 
 
 def test_chosen_frames_are_exported(panel, path, tmp_path):
-    panel.plot._on_choice(100, 140)
+    from_page(panel.plot.figure, "selected", 0, [], {"xrange": [0.1995, 0.2785], "yrange": [0, 1]})
     panel.choice.every.value = 10
     assert panel.choice.count.value == "4 frames chosen"
-    panel.choice.save_frames.click()
-    wait_for(lambda: "Wrote 4 frames" in panel._message.value)
+    panel.saving.buttons["frames"].click()
+    wait_for(lambda: "Wrote 4 frames" in panel.saving.message.sentence)
     found = read(tmp_path / "frames.extxyz", ":")
     np.testing.assert_allclose(found[1].positions, Trajectory(path)[110].positions, atol=1e-6)
-    panel.choice.save_table.click()
-    wait_for(lambda: "Wrote frames.csv" in panel._message.value)
+    panel.saving.buttons["table"].click()
+    wait_for(lambda: "Wrote frames.csv" in panel.saving.message.sentence)
     assert pd.read_csv(tmp_path / "frames.csv")["frame"].tolist() == [100, 110, 120, 130]
-    panel.choice.save_figure.click()
-    wait_for(lambda: "Wrote frames.html" in panel._message.value)
+    panel.saving.buttons["figure"].click()
+    wait_for(lambda: "Wrote frames.html" in panel.saving.message.sentence)
     assert "plotly" in (tmp_path / "frames.html").read_text("utf-8")
 
 
 def test_nothing_is_overwritten(panel, tmp_path):
     (tmp_path / "frames.csv").write_text("mine")
     panel.save("table")
-    wait_for(lambda: "frames.csv exists; choose another name" in panel._message.value)
+    wait_for(lambda: "frames.csv exists; choose another name" in panel.saving.message.sentence)
     assert (tmp_path / "frames.csv").read_text() == "mine"
 
 
@@ -141,7 +142,7 @@ def test_a_slice_of_a_trajectory_exports_its_own_frames(path, tmp_path, monkeypa
     panel = TrajectoryPanel(Trajectory(path)[1000:2000:10])
     panel.choose(5, 7)
     panel.save("frames")
-    wait_for(lambda: "Wrote 2 frames" in panel._message.value)
+    wait_for(lambda: "Wrote 2 frames" in panel.saving.message.sentence)
     found = read(tmp_path / "frames.extxyz", ":")
     np.testing.assert_allclose(found[0].positions, Trajectory(path)[1050].positions, atol=1e-6)
     panel.close()
@@ -157,19 +158,19 @@ def test_what_cannot_be_opened_is_said_and_the_panel_stays(panel, tmp_path):
         (42, "trajectory must be a file or an open Trajectory, got 42"),
     ):
         panel.load(wrong)
-        assert sentence in panel._message.value
-        assert "Errno" not in panel._message.value
+        assert sentence in panel.message.sentence
+        assert "Errno" not in panel.message.sentence
         assert len(panel.trajectory) == FRAMES
 
 
 def test_a_panel_without_a_file_waits_for_one(path):
     panel = TrajectoryPanel()
-    assert panel._body.layout.display == "none"
+    assert panel.children[-1].layout.display == "none"
     with pytest.raises(ValueError, match="no trajectory is open"):
         panel.add(0, 1)
     panel.path.value = str(path)
     panel.open_button.click()
-    assert panel._body.layout.display == ""
+    assert panel.children[-1].layout.display == ""
     assert panel.viewer.frames == FRAMES
     panel.close()
 
@@ -180,10 +181,6 @@ def test_a_panel_without_a_file_waits_for_one(path):
 def test_atoms_that_cannot_be_measured_are_refused(panel, atoms, sentence):
     with pytest.raises(ValueError, match=sentence):
         panel.add(*atoms)
-
-
-def open_widgets() -> int:
-    return len(ipywidgets.widgets.widget._instances)
 
 
 def held_open(path) -> int:

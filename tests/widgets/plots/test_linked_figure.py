@@ -1,11 +1,13 @@
 """Figures that talk with Python: small on the wire, up to date for every page, streamed at a bounded rate."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 from plotly.basewidget import BaseFigureWidget
+from so3lab_widgets.plots import linked_figure
 from so3lab_widgets.plots.linked_figure import LinkedFigure, PlotlySource
 from so3lab_widgets.theme import TEMPLATE
 
@@ -30,6 +32,11 @@ def size(widget) -> int:
     return sum(len(value) for value in widget.get_state().values() if isinstance(value, str | bytes | memoryview))
 
 
+def source_of(figure: LinkedFigure) -> str:
+    """Where a page finds Plotly for a figure."""
+    return figure.get_state("_source")["_source"]
+
+
 def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):
     assert isinstance(figure, go.FigureWidget)
     assert size(figure) < 8_000
@@ -38,15 +45,15 @@ def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):
 
 def test_all_figures_share_one_source(figure):
     other = LinkedFigure()
-    assert other._source == figure._source == PlotlySource.current().model_id
+    assert source_of(other) == source_of(figure) == PlotlySource.current().model_id
     assert 500_000 < size(PlotlySource.current()) < 2_000_000
 
 
 def test_a_closed_source_is_made_again(figure):
     PlotlySource.current().close()
     later = LinkedFigure()
-    assert later._source != figure._source
-    assert later._source == PlotlySource.current().model_id
+    assert source_of(later) != source_of(figure)
+    assert source_of(later) == PlotlySource.current().model_id
 
 
 def test_figures_made_in_many_threads_share_one_source():
@@ -57,7 +64,7 @@ def test_figures_made_in_many_threads_share_one_source():
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({one._source for one in made}) == 1
+    assert len({source_of(one) for one in made}) == 1
 
 
 def test_the_loader_knows_every_order_that_plotly_sends():
@@ -66,7 +73,8 @@ def test_the_loader_knows_every_order_that_plotly_sends():
 
 
 def names_in_loader() -> list[str]:
-    listed = LinkedFigure._esm.split("ORDERS = [")[1].split("]")[0]
+    loader = Path(linked_figure.__file__).with_name("linked.js").read_text("utf-8")
+    listed = loader.split("ORDERS = [")[1].split("]")[0]
     return [word.strip(' "\n') for word in listed.split(",") if word.strip()]
 
 

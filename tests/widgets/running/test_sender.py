@@ -1,8 +1,6 @@
 """The newest item wins, the rate is bounded, and it follows what the browser can paint."""
 
-import itertools
 import threading
-import time
 
 import pytest
 from so3lab_widgets.running import sender as sender_module
@@ -10,25 +8,35 @@ from so3lab_widgets.running.sender import LatestValueSender
 from waiting import wait_for
 
 
+class Clock:
+    """Time that stands still until a test moves it on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def test_the_newest_item_wins_and_the_last_one_always_arrives():
-    sent = []
-    sender = LatestValueSender(lambda item: sent.append((time.monotonic(), item)), fastest_hz=50.0)
-    started = time.monotonic()
-    for number in range(1, 3001):
-        sender.put(number)
-        if number % 10 == 0:
-            time.sleep(0.001)
-    took = time.monotonic() - started
-    wait_for(lambda: sent[-1][1] == 3000)
-    items = [item for _, item in sent]
-    assert items == sorted(set(items))
-    assert len(items) <= 50.0 * took + 3, "traffic is bounded, however fast frames come"
-    gaps = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(sent)]
-    assert min(gaps) > 0.015
-    sender.close()
+    """Time stands still while many are put: one is sent at once, and with every turn of the clock the newest alone."""
+    sent, clock = [], Clock()
+    sender = LatestValueSender(sent.append, fastest_hz=50.0, clock=clock)
     sender.put(1)
-    time.sleep(0.05)
-    assert sent[-1][1] == 3000
+    wait_for(lambda: sent == [1], "the first, at once")
+    turns = [1]
+    for number in range(2, 3001):
+        sender.put(number)
+        if number % 100 == 0:
+            assert sent == turns, "traffic is bounded, however fast frames come"
+            clock.now += 1 / 50 + 1e-6
+            turns.append(number)
+            wait_for(lambda: sent == turns, "the newest")
+    assert sent[-1] == 3000
+    sender.put(3001)
+    sender.close()
+    sender.put(3002)
+    assert sent == turns, "nothing is sent any more"
     assert not any(thread.name == "so3lab sender" for thread in threading.enumerate())
 
 
@@ -52,14 +60,12 @@ def test_a_sender_that_is_slow_does_not_hold_up_who_puts():
     sender.close()
 
 
-def test_the_rate_follows_reports(monkeypatch):
-    sender = LatestValueSender(lambda item: None, fastest_hz=20.0)
-    clock = [100.0]
-    monkeypatch.setattr(sender_module.time, "monotonic", lambda: clock[0])
-    sender._reported_at = clock[0]
+def test_the_rate_follows_reports():
+    clock = Clock()
+    sender = LatestValueSender(lambda item: None, fastest_hz=20.0, clock=clock)
 
     def half_a_second(sent: int, painted: int) -> float:
-        clock[0] += 0.5
+        clock.now += 0.5
         sender.sent += sent
         sender.report(painted)
         return sender.rate_hz
@@ -78,33 +84,40 @@ def test_the_rate_follows_reports(monkeypatch):
     assert half_a_second(0, 0) == 20.0, "nothing was sent, so nothing is too slow"
 
 
-def test_silence_means_that_nobody_looks(monkeypatch):
-    monkeypatch.setattr(sender_module, "SILENCE_S", 0.05)
-    sent = []
-    sender = LatestValueSender(lambda item: sent.append(item), fastest_hz=100.0)
-    for number in range(1, 60):
-        sender.put(number)
-        time.sleep(0.005)
-    assert sender.rate_hz == sender_module.SLOWEST_HZ
-    assert len(sent) < 15
-    sender.report(len(sent))
+def send_one(sender: LatestValueSender) -> None:
+    """Put an item, and wait until it is sent."""
+    before = sender.sent
+    sender.put(before + 1)
+    wait_for(lambda: sender.sent > before, "the next item")
+
+
+def test_silence_means_that_nobody_looks():
+    clock = Clock()
+    sender = LatestValueSender(lambda item: None, fastest_hz=100.0, clock=clock)
+    for _ in range(4):
+        send_one(sender)
+        clock.now += 0.9 * sender_module.SILENCE_S / 3
+    assert sender.rate_hz == 100.0, "no silence yet"
+    clock.now += 0.2 * sender_module.SILENCE_S
+    send_one(sender)
+    wait_for(lambda: sender.rate_hz == sender_module.SLOWEST_HZ, "the slowest rate")
+    sender.report(sender.sent)
     assert sender.rate_hz > sender_module.SLOWEST_HZ, "somebody looks again"
     sender.close()
     with pytest.raises(ValueError, match="fastest_hz must be positive, got 0"):
-        LatestValueSender(sent.append, fastest_hz=0)
+        LatestValueSender(lambda item: None, fastest_hz=0)
 
 
-def test_a_pause_is_no_silence(monkeypatch):
-    monkeypatch.setattr(sender_module, "SILENCE_S", 0.05)
-    sent = []
-    sender = LatestValueSender(lambda item: sent.append(item), fastest_hz=100.0)
-    for number in (1, 2):
-        sender.put(number)
-        wait_for(lambda number=number: sender.sent == number)
+def test_a_pause_is_no_silence():
+    clock = Clock()
+    sender = LatestValueSender(lambda item: None, fastest_hz=100.0, clock=clock)
+    for _ in range(3):
+        send_one(sender)
         sender.report(1)
-        time.sleep(0.15)  # nothing is shown, so that nothing can be reported
-    assert sender.rate_hz == 100.0
+        clock.now += 3 * sender_module.SILENCE_S  # nothing is shown, so that nothing can be reported
+    send_one(sender)
     sender.close()
+    assert sender.rate_hz == 100.0
 
 
 def test_a_limit_holds_whatever_the_page_could_paint():

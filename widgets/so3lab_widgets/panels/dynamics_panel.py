@@ -1,7 +1,7 @@
 """Molecular dynamics that somebody watches and steers: the molecule, its sliders and its curves, all of them live."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,24 @@ from so3lab.dynamics.live import LiveDynamics
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.code_line import CodeLine
-from so3lab_widgets.panels.frame_choice import check_new, save_text
+from so3lab_widgets.panels.constructor_line import constructor_line
 from so3lab_widgets.panels.history_slider import HistorySlider
 from so3lab_widgets.panels.job_bar import JobBar
-from so3lab_widgets.panels.live_plots import FASTEST_HZ, LivePlots
-from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.panels.live_plots import LivePlots
+from so3lab_widgets.panels.live_run import LiveRun
+from so3lab_widgets.panels.panel import Panel, close_all
+from so3lab_widgets.panels.plot_area import PlotArea
 from so3lab_widgets.panels.replica_views import ReplicaViews
-from so3lab_widgets.panels.run_commands import RunCommands
 from so3lab_widgets.panels.run_form import RunForm
 from so3lab_widgets.panels.run_saving import RunSaving, page_of
+from so3lab_widgets.panels.save_row import check_new, save_text
 from so3lab_widgets.panels.steering_box import SteeringBox
 from so3lab_widgets.running.jobs import Job
-from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.viewer import Viewer
 
 
-class DynamicsPanel(RunCommands):
+class DynamicsPanel(Panel):
     """Live molecular dynamics in a notebook.
 
     Sliders act within a frame and compile nothing. Clicking atoms measures and plots them; a picked pair can be pulled,
@@ -50,12 +51,15 @@ class DynamicsPanel(RunCommands):
         height: Of the molecules in pixels.
         name: A panel that is made under the name of one that is open replaces it.
         start: Whether to start at once.
+        simulate: Makes the simulation from what the fields say, with the arguments of
+            :class:`so3lab.dynamics.live.LiveDynamics`, such as ``functools.partial(LiveDynamics, interval=1)``.
 
     Attributes:
         form: Fields for model, molecule, ensemble and replicas.
         control: The knobs; what is set here and what sliders do is the same, and sliders follow.
-        live: The simulation (:class:`so3lab.dynamics.live.LiveDynamics`), None before the start.
-        job: What runs it.
+        run: The simulation and its job, of which ``live`` and ``job`` are parts.
+        views: The molecules side by side.
+        message: What stands against what was clicked.
     """
 
     def __init__(
@@ -70,40 +74,112 @@ class DynamicsPanel(RunCommands):
         height: int = 420,
         name: str = "dynamics",
         start: bool = False,
+        simulate: Callable[..., LiveDynamics] = LiveDynamics,
     ):
         self.form = RunForm(model, structure, ensemble, replicas)
         self._take_name(name)
         self.control, self.seed, self._height = control or Control(), seed, height
-        self._make_commands()
-        self.plots: LivePlots | None = None
         self.steering: SteeringBox | None = None
         self._preview = StaticPreview(self, self._snapshot_parts)
-        self._updates = LatestValueSender(self._update_plots, FASTEST_HZ, name="live plots")
         self._make_controls()
-        super().__init__(
-            [
-                self.form,
-                self.bar,
-                self._body,
-                self.history,
-                self._plot_head,
-                self._plot_box,
-                self.saving,
-                self.code_line,
-            ]
+        self.run = LiveRun(
+            self.form,
+            self.control,
+            seed,
+            simulate=simulate,
+            bar=self.bar,
+            name=name,
+            on_structure=self._set_structure,
+            on_chunks=self._on_chunks,
+            on_state=self._on_state,
+            on_look=lambda frame: self.views.show(self.run.present, frame),
         )
-        for name in ("model", "structure", "ensemble", "replicas"):
-            getattr(self.form, name).observe(functools.partial(self._on_field, name), "value")
-        self._show_code(self._constructor())
+        super().__init__([self.form, self.bar, self._body, self.history, self.plot_area, self.saving, self.code_line])
+        for field in ("model", "structure", "ensemble", "replicas"):
+            getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
+        own = simulate is not LiveDynamics
+        line = constructor_line(self.form, self.control, seed=seed, name=name, own_simulation=own)
+        self._show_code(line)
         if start:
             self.start()
         else:
-            self._begin(self._prepare, paused=True)  # whoever starts it later need not wait
+            self.run.attempts.prepare()
+
+    @property
+    def live(self) -> LiveDynamics | None:
+        """The simulation, None before it is made."""
+        return self.run.live
+
+    @property
+    def job(self) -> Job | None:
+        """What runs it."""
+        return self.run.job
 
     @property
     def viewers(self) -> list[Viewer]:
         """A view of each replica."""
-        return self._views.viewers
+        return self.views.viewers
+
+    @property
+    def plots(self) -> LivePlots | None:
+        """The figures, None before there is a structure."""
+        return self.plot_area.plots
+
+    def start(self) -> None:
+        """Start, or go on after a pause from the frame that is shown."""
+        self._show_code("panel.start()")
+        if self.run.attempts.goes_on and self.run.shown_frame is not None:
+            self.go_back(self.run.shown_frame)
+        self.run.start()
+
+    def wait(self, step: int = 0) -> None:
+        """Return when the run has come so far, waits or has ended; with 0, when the molecule is there to be seen."""
+        self.run.wait(step)
+
+    def pause(self) -> None:
+        """Wait after the present chunk."""
+        self._show_code("panel.pause()")
+        self.run.attempts.pause()
+
+    def step(self) -> None:
+        """While paused: one chunk of frames after the present one."""
+        self._show_code("panel.step()")
+        if self.live is not None:
+            self._show_position(self.live.frames() - 1)
+        self.run.step()
+
+    def stop(self, wait: bool = True) -> None:
+        """End the run; what it has shown stays.
+
+        Args:
+            wait: Whether to return only when it has ended.
+        """
+        self._show_code("panel.stop()")
+        self.run.attempts.stop(wait)
+
+    def show_frame(self, frame: int) -> None:
+        """Look at a moment of the past; a run pauses for it.
+
+        Raises:
+            IndexError: If it is not remembered.
+            TimeoutError: If the frame in the making takes long.
+        """
+        self._show_position(self.run.look(frame))
+        self._show_code(f"panel.show_frame({frame})")
+
+    def go_back(self, frame: int, new_velocities: bool = False) -> None:
+        """Go on from a moment of the past: as it went then, or with new thermal velocities.
+
+        What came later is forgotten, and a recording ends.
+
+        Raises:
+            IndexError: If it is not remembered.
+            TimeoutError: If the frame in the making takes long.
+        """
+        self.run.rewind(frame, new_velocities)
+        self.views.clear_warnings()
+        self._show_code(f"panel.go_back({frame}{', new_velocities=True' if new_velocities else ''})")
+        self.run.go_on()
 
     def record(self, path: str | Path) -> list[Path]:
         """Write frames to disk from now on; a file, or a folder for several replicas.
@@ -111,7 +187,7 @@ class DynamicsPanel(RunCommands):
         Raises:
             ValueError: If nothing runs that could be recorded.
         """
-        live = self._running()
+        live = self.run.present
         if self.job is None or self.job.ended:
             raise ValueError("what has ended writes no frames; press Start, or go on from a frame, and record then")
         written = live.record(path, {"model": self.form.model.value, "structure": self.form.structure.value})
@@ -121,7 +197,7 @@ class DynamicsPanel(RunCommands):
 
     def table(self, replica: int = 0):
         """What is remembered, one row per frame."""
-        return self._running().table(replica)
+        return self.run.present.table(replica)
 
     def save_frames(self, path: str | Path, replica: int = 0) -> str:
         """Write what is remembered as extended XYZ, with energies, forces and velocities; returns a sentence about it.
@@ -130,7 +206,7 @@ class DynamicsPanel(RunCommands):
             FileExistsError: If the file exists: nothing is replaced.
         """
         check_new(Path(path))
-        images = list(self._running().images(replica))
+        images = list(self.run.present.images(replica))
         ase.io.write(path, images, format="extxyz")
         return f"Wrote {len(images):,} frames to {path}."
 
@@ -140,7 +216,7 @@ class DynamicsPanel(RunCommands):
 
     def figures(self) -> list[go.Figure]:
         """The curves, and the map with the spectrum, as plain figures as they stand."""
-        self._running()
+        self.run.present  # noqa: B018 - refuses where nothing has run
         assert self.plots is not None
         return self.plots.figures()
 
@@ -154,21 +230,17 @@ class DynamicsPanel(RunCommands):
 
     def atoms(self, frame: int = -1, replica: int = 0) -> Atoms:
         """A remembered frame with its velocities."""
-        return self._running().atoms(replica, frame)
+        return self.run.present.atoms(replica, frame)
 
     def close(self) -> None:
         """Take the panel away: the run ends, threads end, widgets close."""
-        if not self._name:  # refused before it was made
+        if not hasattr(self, "run"):  # refused before it was made
             return
-        self._attempts += 1  # whatever is being prepared is wanted no more
-        if self.job is not None:
-            self.job.stop()
-        self._saver.close()
+        self.run.attempts.close()
+        self.saving.close()
         self._preview.close()
-        self._updates.close()
-        self._views.close()
-        if self.plots is not None:
-            self.plots.close()
+        self.plot_area.close()
+        self.views.close()
         super().close()
 
     def _ipython_display_(self) -> None:
@@ -180,82 +252,60 @@ class DynamicsPanel(RunCommands):
 
     def _make_controls(self) -> None:
         self.bar = JobBar(
-            lambda: self._try(self.start),
-            self._words,
+            lambda: self.message.try_to(self.start),
+            lambda: self.run.words,
             pause=self.pause,
             step=self.step,
             stop=lambda: self.stop(wait=False),
         )
+        self.message = self.bar.message
         self.code_line = CodeLine()
-        self._views = ReplicaViews(
+        self.views = ReplicaViews(
             self._height,
             on_viewer=self._on_viewer,
             on_pick=self._on_pick,
             on_looks=self._on_looks,
-            on_trouble=self.bar.show_message,
+            on_trouble=self.message.warn,
         )
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
-        self._body = ipw.HBox([self._views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
+        self._body = ipw.HBox([self.views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         self.history = HistorySlider(
-            lambda share: self._try(lambda: self.show_frame(self._frame_at(share))),
-            lambda share: self._try(lambda: self.go_back(self._frame_at(share))),
-            lambda share: self._try(lambda: self.go_back(self._frame_at(share), new_velocities=True)),
+            lambda share: self.message.try_to(lambda: self.show_frame(self._frame_at(share))),
+            lambda share: self.message.try_to(lambda: self.go_back(self._frame_at(share))),
+            lambda share: self.message.try_to(lambda: self.go_back(self._frame_at(share), new_velocities=True)),
         )
-        self.curves_of = ipw.Dropdown(
-            options=[0],
-            description="Curves, tables and frames of replica",
-            layout=ipw.Layout(width="320px"),
-            style={"description_width": "initial"},
+        self.plot_area = PlotArea(
+            picked=lambda: self.viewers[0].picked,
+            on_draw=self._on_draw,
+            on_replica=self._on_replica,
+            on_trouble=self.message.warn,
         )
-        self.curves_of.observe(lambda change: self._on_replica(), "value")
-        self._plot_head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
-        self._plot_box = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
-        self._saver = RunSaving(
-            self,
-            lambda: self.curves_of.value or 0,
-            try_to=self._try,
-            on_change=self._show_code,
-            on_trouble=self.bar.show_message,
-            name=f"{self._name} save",
-        )
-        self.saving = self._saver.row
+        self.curves_of = self.plot_area.curves_of
+        self.saving = RunSaving(self, lambda: self.plot_area.number, on_line=self._show_code, name=f"{self._name} save")
 
     def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
-        self._views.set_structure(potential, structure, copies)
-        self.curves_of.options = list(range(copies))
-        self._plot_head.layout.display = "" if copies > 1 else "none"
-        self._views.children = tuple(self.viewers)
-        before = (*self._plot_box.children, *self._side.children)
-        self.plots = LivePlots(structure, thermostat=self.form.ensemble.value != "nve")
-        self._plot_box.children = tuple(
-            ipw.VBox([figure], layout=ipw.Layout(flex=flex, min_width="0"))
-            for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))
-        )
+        self.views.set_structure(potential, structure, copies)
+        self.plot_area.set_structure(structure, copies, thermostat=self.form.ensemble.value != "nve")
+        before = self._side.children
         self.steering = SteeringBox(
             self.control,
             self.form.ensemble.value,
             picked=lambda: self.viewers[0].picked,
             measure=self._measure,
             symbols=structure.get_chemical_symbols(),
+            message=self.message,
             on_change=self._show_code,
-            on_trouble=self.bar.show_message,
         )
         self._side.children = (self.steering,)
         close_all(*before)
         self.history.layout.display = self.saving.layout.display = ""
 
-    def _on_chunks(self, chunks: Sequence[Any]) -> None:
+    def _on_chunks(self, live: LiveDynamics, chunks: Sequence[Any]) -> None:
         """In the job's thread: the newest frame of each replica goes to its view."""
-        live = self.live
-        if live is None:
-            return
-        self._views.push(live, chunks)
-        self._views.warn(live)
-        self._updates.put((live,))
-
-    def _show(self, frame: int) -> None:
-        self._views.show(self._running(), frame)
+        self.views.push(live, chunks)
+        self.views.warn(live)
+        self.plot_area.update(live)
 
     def _on_viewer(self, viewer: Viewer, number: int) -> None:
         """A replica has got its view."""
@@ -265,57 +315,36 @@ class DynamicsPanel(RunCommands):
     def _on_looks(self) -> None:
         """Other colours or arrows were chosen; a molecule at rest gets them now, a moving one with its next frame."""
         if self.live is not None and (self.job is None or self.job.state != "running"):
-            self._show(self.live.frames() - 1 if self._shown_frame is None else self._shown_frame)
+            shown = self.run.shown_frame
+            self.views.show(self.live, self.live.frames() - 1 if shown is None else shown)
 
     def _on_pick(self, atoms: list[int]) -> None:
         self._show_code(f"panel.viewers[0].picked = {atoms}")
         if self.live is not None:
-            self._updates.put((self.live,))
+            self.plot_area.update(self.live)
 
-    def _update_plots(self, item: tuple[LiveDynamics]) -> None:
-        """In the sender's thread, about twice a second; what fails is said, and the next one may do."""
-        try:
-            self._draw_plots(*item)
-        except Exception as error:
-            self.bar.show_message(f"the curves could not be drawn: {' '.join(str(error).split())}")
-
-    def _draw_plots(self, live: LiveDynamics) -> None:
-        if self.plots is None or live is not self.live or not self.viewers:
-            return
-        self._views.warn(live)
-        number = self.curves_of.value or 0
-        if number < len(live.replicas):
-            self.plots.update(live, number, tuple(self.viewers[0].picked))
+    def _on_draw(self, live: LiveDynamics) -> bool:
+        """About twice a second: bring up to date what is not drawn with every frame."""
+        if live is not self.live or not self.viewers:
+            return False
+        self.views.warn(live)
         if self.steering is not None:
             self.steering.follow()
         self.bar.refresh()
-        self._updates.limit(self.plots.rate_hz)
-        self._updates.report(1)
+        return True
 
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
         self.history.reset(job.state == "running")
         if job.ended and self.live is not None:
             self.live.stop_recording()
-        self._saver.look()
+        self.saving.look()
         if job.state != "running" and self.live is not None:
             self._show_position(self.live.frames() - 1)
-            self._updates.put((self.live,))
-
-    def _words(self) -> str:
-        live = self.live
-        if live is None:
-            return "loading and compiling" if self.job is not None and not self.job.ended else ""
-        if not live.steps_per_second:
-            return ""
-        temperature = live.table()["temperature"].iloc[-50:].mean()
-        speed = live.steps_per_second * self.control.timestep_fs * 1e-6 * 86400
-        pace = f"{live.steps_per_second:.0f} steps/s = {speed:.1f} ns/day"
-        later = " · what the fields say begins after Stop and Start" if self._fields_differ else ""
-        return f"{live.time_ps:.2f} ps · {temperature:.0f} K · {pace}{later}"
+            self.plot_area.update(self.live)
 
     def _measure(self, atoms: Sequence[int]) -> float:
-        return float(self._running().measure(atoms, frames=slice(-1, None))[0])
+        return float(self.run.present.measure(atoms, frames=slice(-1, None))[0])
 
     def _on_field(self, name: str, change: Any) -> None:
         """Another run is asked for, which Start begins."""
@@ -327,32 +356,15 @@ class DynamicsPanel(RunCommands):
         if self.live is not None and self.plots is not None:
             self._show_code(f"panel.curves_of.value = {self.curves_of.value}")
             self.plots.forget()
-            self._updates.put((self.live,))
+            self.plot_area.update(self.live)
 
     def _frame_at(self, share: float) -> int:
-        return round(share * (self._running().frames() - 1))
+        return round(share * (self.run.present.frames() - 1))
 
     def _show_position(self, frame: int) -> None:
-        live = self._running()
-        self._saver.look()
+        live = self.run.present
+        self.saving.look()
         self.history.show_position(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
-
-    def _constructor(self) -> str:
-        more = [] if self.seed == 0 else [f"seed={self.seed}"]
-        more += [] if self._name == "dynamics" else [f"name={self._name!r}"]
-        knobs = _knobs_in_python(self.control)
-        more += [f"control=so3lab.dynamics.Control({knobs})"] if knobs else []
-        return f"panel = so3lab.widgets.DynamicsPanel({', '.join([self.form.arguments(), *more])})"
 
     def _show_code(self, line: str) -> None:
         self.code_line.show_code(line, self.live.replicas.step if self.live is not None else 0)
-
-
-def _knobs_in_python(control: Control) -> str:
-    """The knobs that differ from those of a new record, as arguments."""
-    usual = Control()
-    changed = {name: value for name, value in vars(control).items() if value != getattr(usual, name)}
-    if "biases" in changed:
-        written = ", ".join(f"so3lab.dynamics.{bias!r}" for bias in changed.pop("biases"))
-        return ", ".join([*(f"{name}={value!r}" for name, value in changed.items()), f"biases=[{written}]"])
-    return ", ".join(f"{name}={value!r}" for name, value in changed.items())

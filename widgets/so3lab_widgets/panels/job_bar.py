@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import ipywidgets as ipw
 
+from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.running.jobs import Job
 
 _WORDS = {"failed": "stopped by an error"}
 """States that are said in other words."""
-_WRONG = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600"
 
 
 class JobBar(ipw.VBox):
@@ -19,6 +19,9 @@ class JobBar(ipw.VBox):
         start: Makes and starts the job, or lets a paused one go on; called when somebody presses start.
         describe: A few words about the job while it runs, such as simulated time and speed.
         pause, step, stop: What these buttons do, where it is more than telling the job.
+
+    Attributes:
+        message: What went wrong, or what somebody else has to say.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class JobBar(ipw.VBox):
         self.step_button = button("Step", "step-forward", "while paused: one piece of work", step or self._step)
         self.stop_button = button("Stop", "stop", "end", stop or self._stop)
         self.bar = ipw.FloatProgress(0.0, min=0.0, max=1.0, layout=ipw.Layout(width="140px", display="none"))
-        self.status, self.error = ipw.HTML(), ipw.HTML()
+        self.status, self.message = ipw.HTML(), MessageLine()
         self.log_button = ipw.ToggleButton(
             False,
             description="Log",
@@ -50,20 +53,16 @@ class JobBar(ipw.VBox):
         self.details = ipw.HTML(layout=ipw.Layout(display="none", max_height="240px", overflow="auto"))
         buttons = (self.start_button, self.pause_button, self.step_button, self.stop_button, self.log_button)
         row = ipw.HBox([*buttons, self.bar, self.status], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
-        super().__init__([row, self.error, self.details])
+        super().__init__([row, self.message, self.details])
         self.refresh()
 
     def watch(self, job: Job) -> None:
         """Show this job from now on."""
         self._unsubscribe()
         self._job = job
-        self.show_message("")
+        self.message.clear()
         self._unsubscribe = job.subscribe(lambda _: self.refresh())
         self.refresh()
-
-    def show_message(self, sentence: str) -> None:
-        """Show a sentence where errors stand; none takes it away."""
-        self.error.value = f'<span role="alert" style="{_WRONG}">{html.escape(sentence)}</span>' if sentence else ""
 
     def refresh(self) -> None:
         """Bring buttons and words up to date; also called by whoever knows that there is news."""
@@ -88,7 +87,7 @@ class JobBar(ipw.VBox):
                 words.append(f"{_duration(job.remaining_s)} left")
         self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
         if job is not None and job.error:  # what somebody else has told stays until the next click
-            self.show_message(job.error)
+            self.message.warn(job.error)
         self.details.layout.display = "" if self.log_button.value else "none"
         if self.log_button.value:
             lines = "nothing has run yet" if job is None else "\n".join(job.log)

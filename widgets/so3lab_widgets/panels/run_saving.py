@@ -1,4 +1,4 @@
-"""What the buttons of the save row do: record; write frames, tables, figures and the session in a thread."""
+"""What is saved of a live simulation: frames as they come, and what is remembered, by the panel's own methods."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,100 +6,80 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from so3lab_widgets.panels.frame_choice import save_text
-from so3lab_widgets.panels.save_row import SaveRow
-from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.panels.job_bar import button
+from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, save_text
+
+_THINGS = {
+    "frames": Saveable("the remembered frames as extended XYZ", (".extxyz",)),
+    "table": Saveable("what is remembered as CSV", (".csv",)),
+    "figure": Saveable("the curves as a page that opens without a network", (".html",)),
+    "session": Saveable("all that was clicked as a Python script", (".py",)),
+}
 
 
-class RunSaving:
-    """Saves what a panel of live dynamics holds, by the panel's own methods.
+class RunSaving(SaveRow):
+    """The saving row of a panel of live dynamics, with a button that records.
 
     Args:
         panel: Has ``record``, ``save_frames``, ``save_figures``, ``table``, ``session`` and ``live``.
         number: Gives the replica that is meant.
-        try_to: Does what was clicked; what stands against it is said in a sentence.
-        on_change: Called with a line of Python that does what somebody has just done.
-        on_trouble: Told in a sentence what could not be written.
+        on_line: Called with a line of Python that does what somebody has just done.
         name: Of the job that writes.
 
     Attributes:
-        row: The buttons.
+        record_button: Begins a file of the frames to come, or ends it.
     """
 
-    def __init__(
-        self,
-        panel: Any,
-        number: Callable[[], int],
-        *,
-        try_to: Callable[[Callable[[], Any]], None],
-        on_change: Callable[[str], None],
-        on_trouble: Callable[[str], None],
-        name: str,
-    ):
-        self._panel, self._number, self._name = panel, number, name
-        self._try, self._on_change, self._on_trouble = try_to, on_change, on_trouble
-        self._job: Job | None = None
-        self.row = SaveRow(self._on_record, self._on_save)
+    def __init__(self, panel: Any, number: Callable[[], int], *, on_line: Callable[[str], None], name: str):
+        self._panel, self._number, self._say_line = panel, number, on_line
+        self.record_button = button("Record", "circle", "write frames to this file from now on", self._record)
+        super().__init__(
+            _THINGS, self._begin_saving, path="run.h5", name=name, on_line=on_line, before=(self.record_button,)
+        )
+        self.layout.display = "none"
 
-    def close(self) -> None:
-        """What is being written is written no more; a recording is complete."""
-        if self._job is not None:
-            self._job.stop()
-        if self._panel.live is not None:
-            self._panel.live.stop_recording()
-
-    def _on_record(self) -> None:
-        live = self._panel.live
-        if live is not None and live.recording:
-            live.stop_recording()
-            self._on_change("panel.live.stop_recording()")
-            self.look()
-            return
-        self._try(lambda: self._panel.record(self.row.path.value))
+    def recording(self, file: str | None) -> None:
+        """Say which file is being written; None when it is complete."""
+        self.record_button.description = "Record" if file is None else "End file"
+        if file is not None:
+            self.message.say(f"recording to {file}")
+        elif self.message.sentence.startswith("recording"):
+            self.message.clear()
 
     def look(self) -> None:
         """Say no longer that a file is being written when none is."""
         live = self._panel.live
         if live is None or not live.recording:
-            self.row.recording(None)
+            self.recording(None)
 
-    def _on_save(self, what: str) -> None:
-        self._try(lambda: self._save(what))
+    def close(self) -> None:
+        """Take the row away; a recording is complete."""
+        super().close()
+        if self._panel.live is not None:
+            self._panel.live.stop_recording()
 
-    def _save(self, what: str) -> None:
-        """Write something in a thread; what came of it is said behind the buttons."""
+    def _record(self) -> None:
+        live = self._panel.live
+        if live is not None and live.recording:
+            live.stop_recording()
+            self._say_line("panel.live.stop_recording()")
+            self.look()
+            return
+        self.message.try_to(lambda: self._panel.record(self.path.value))
+
+    def _begin_saving(self, what: str, target: Path) -> Writing:
         panel, number = self._panel, self._number()
-        panel.atoms()  # refuses where nothing has run
-        endings = {"frames": ".extxyz", "table": ".csv", "figure": ".html", "session": ".py"}
-        target = Path(self.row.path.value.strip() or "run").with_suffix(endings[what])
         name, replica = repr(str(target)), f", replica={number}" if number else ""
-        work: dict[str, tuple[Callable[[], str], str]] = {
-            "frames": (lambda: panel.save_frames(target, number), f"panel.save_frames({name}{replica})"),
-            "table": (
+        if what == "frames":
+            return Writing(lambda: panel.save_frames(target, number), f"panel.save_frames({name}{replica})")
+        if what == "table":
+            return Writing(
                 lambda: save_text(target, panel.table(number).to_csv(index=False)),
                 f"panel.table({number or ''}).to_csv({name}, index=False)",
-            ),
-            "figure": (lambda: panel.save_figures(target), f"panel.save_figures({name})"),
-            "session": (
-                lambda: save_text(target, panel.session()),
-                f"print(panel.session(), file=open({name}, 'w'))",
-            ),
-        }
-        function, line = work[what]
-
-        def finish(job: Job) -> None:
-            if job.state == "failed":
-                self.row.show_message("")
-                self._on_trouble(job.error or "")
-
-        def show(sentence: str) -> None:
-            self.row.show_message(sentence)
-            self._on_change(line)
-
-        self.row.show_message(f"writing {target} …")
-        self._job = Job(lambda: iter([function()]), on_item=show, name=self._name)
-        self._job.subscribe(finish)
-        self._job.start()
+            )
+        if what == "figure":
+            return Writing(lambda: panel.save_figures(target), f"panel.save_figures({name})")
+        return Writing(lambda: save_text(target, panel.session()), f"print(panel.session(), file=open({name}, 'w'))")
 
 
 def page_of(figures: Sequence[go.Figure]) -> str:

@@ -1,56 +1,138 @@
-"""Where a live simulation is written to: a file of frames from now on, what is remembered, figures, the session."""
+"""How a panel writes files: a field for a name, a button for each thing that can be saved, and what came of it."""
 
-import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import ipywidgets as ipw
 
 from so3lab_widgets.panels.job_bar import button
+from so3lab_widgets.panels.message_line import MessageLine
+from so3lab_widgets.running.jobs import Job
+
+
+class Saveable(NamedTuple):
+    """Something that can be saved, before anybody wants it."""
+
+    tip: str
+    endings: tuple[str, ...]
+    """Of its files; where there are several, a menu offers them."""
+
+
+class Writing(NamedTuple):
+    """What is to be done when somebody saves."""
+
+    write: Callable[[], str]
+    """Writes the file, in a thread, and gives a sentence about it."""
+    line: str
+    """Python that does the same."""
 
 
 class SaveRow(ipw.HBox):
-    """A field for a name and buttons that save under it.
+    """A field for a name, and buttons that save under it.
+
+    A name may end in one of the endings that there are; what is saved has its own all the same.
 
     Args:
-        on_record: Called when somebody begins a file or ends it.
-        on_save: Called with ``"frames"``, ``"table"``, ``"figure"`` or ``"session"``.
+        things: What can be saved, by the word on its button.
+        begin: Called when somebody saves, with the word and the file; says how it is written.
+        path: What stands in the field at first.
+        name: Of the job that writes; the next one waits for it.
+        on_line: Called with the line of Python when something has been written.
+        before: Further widgets, between the name and the buttons.
 
     Attributes:
-        words: What was said last.
+        path: The field.
+        ending: The menu of endings, None where each thing has but one.
+        buttons: By the word.
+        message: What came of it.
     """
 
-    def __init__(self, on_record: Callable[[], None], on_save: Callable[[str], None]):
+    def __init__(
+        self,
+        things: Mapping[str, Saveable],
+        begin: Callable[[str, Path], Writing],
+        *,
+        path: str,
+        name: str,
+        on_line: Callable[[str], None] = lambda line: None,
+        before: Sequence[ipw.Widget] = (),
+    ):
+        self._things, self._begin, self._usual = dict(things), begin, path
+        self._name, self._on_line = name, on_line
+        self._job: Job | None = None
         self.path = ipw.Text(
-            "run.h5",
-            description="File",
-            layout=ipw.Layout(width="230px"),
-            style={"description_width": "40px"},
+            path, description="Save as", layout=ipw.Layout(width="240px"), style={"description_width": "56px"}
         )
-        self.record_button = button("Record", "circle", "write frames to this file from now on", on_record)
+        several = next((thing.endings for thing in things.values() if len(thing.endings) > 1), ())
+        self.ending = (
+            ipw.Dropdown(options=several, tooltip="format", layout=ipw.Layout(width="100px")) if several else None
+        )
         self.buttons = {
-            what: button(what.capitalize(), "download", tip, lambda what=what: on_save(what))  # type: ignore[misc]
-            for what, tip in (
-                ("frames", "the remembered frames as extended XYZ, beside the file"),
-                ("table", "what is remembered as CSV, beside the file"),
-                ("figure", "the curves as a page that opens without a network"),
-                ("session", "all that was clicked as a Python script"),
-            )
+            what: button(what.capitalize(), "download", thing.tip, lambda what=what: self.save(what))  # type: ignore[misc]
+            for what, thing in things.items()
         }
-        self.words, self._words = "", ipw.HTML()
+        self.message = MessageLine()
+        menu = () if self.ending is None else (self.ending,)
         super().__init__(
-            [self.path, self.record_button, *self.buttons.values(), self._words],
-            layout=ipw.Layout(display="none", flex_flow="row wrap", align_items="center"),
+            [self.path, *menu, *before, *self.buttons.values(), self.message],
+            layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
         )
 
-    def recording(self, file: str | None) -> None:
-        """Say which file is being written; None when it is complete."""
-        self.record_button.description = "Record" if file is None else "End file"
-        if file is not None:
-            self.show_message(f"recording to {file}")
-        elif self.words.startswith("recording"):
-            self.show_message("")
+    def target(self, what: str) -> Path:
+        """The file that something is saved to."""
+        endings = self._things[what].endings
+        given = Path(self.path.value.strip() or self._usual)
+        known = {ending for thing in self._things.values() for ending in thing.endings} | {Path(self._usual).suffix}
+        stem = given.with_suffix("") if given.suffix in known else given
+        return stem.with_name(stem.name + (self.ending.value if self.ending and len(endings) > 1 else endings[0]))
 
-    def show_message(self, sentence: str) -> None:
-        """Show a sentence behind the buttons."""
-        self.words = sentence
-        self._words.value = f'<span role="status">{html.escape(sentence)}</span>' if sentence else ""
+    def save(self, what: str) -> None:
+        """Write something in a thread; what came of it is said behind the buttons."""
+        self.message.try_to(lambda: self._save(what))
+
+    def close(self) -> None:
+        """Take the row away; what is being written is finished first."""
+        if self._job is not None:
+            self._job.stop()
+        super().close()
+
+    def _save(self, what: str) -> None:
+        if what not in self._things:
+            raise ValueError(f"what must be one of {', '.join(self._things)}, got {what!r}")
+        target = self.target(what)
+        writing = self._begin(what, target)
+
+        def finish(job: Job) -> None:
+            if job.state == "failed":
+                self.message.warn(job.error or "")
+
+        def written(sentence: str) -> None:
+            self.message.say(sentence)
+            self._on_line(writing.line)
+
+        self.message.say(f"writing {target} …")
+        self._job = Job(lambda: iter([writing.write()]), on_item=written, name=self._name)
+        self._job.subscribe(finish)
+        self._job.start()
+
+
+def save_text(target: Path, text: str) -> str:
+    """Write a text file that must not exist yet; returns a sentence about it.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    check_new(target)
+    target.write_text(text, encoding="utf-8")
+    return f"Wrote {target}."
+
+
+def check_new(target: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        FileExistsError: If it exists.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target} exists; choose another name")

@@ -10,6 +10,7 @@ from ase import Atoms
 
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.panels.frame_plot import Series
+from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.picked_series import column_of, measured
 from so3lab_widgets.running.jobs import Job
@@ -25,17 +26,17 @@ class SeriesRow(ipw.HBox):
 
     Args:
         on_change: Called when other series are to be drawn, from whatever thread.
-        show_message: Shows a sentence, and whether it is about something that went wrong.
+        message: Says how far a measurement is, and what went wrong.
 
     Attributes:
         series: All series by column.
         stored: Columns of those that the file holds.
     """
 
-    def __init__(self, on_change: Callable[[], None], show_message: Callable[[str, bool], None]):
+    def __init__(self, on_change: Callable[[], None], message: MessageLine):
         self.series: dict[str, Series] = {}
         self.stored: list[str] = []
-        self._on_change, self._show_message = on_change, show_message
+        self._on_change, self._message = on_change, message
         self._lock = threading.RLock()
         self._name = f"series row {next(_numbers)}"
         self._trajectory: Trajectory | None = None
@@ -85,16 +86,16 @@ class SeriesRow(ipw.HBox):
         def collect(block: np.ndarray) -> None:
             values.append(block)
             done = sum(map(len, values)) / count
-            self._show_message(f"{label(column)}: {done:.0%} of {count:,} frames measured", False)
+            self._message.say(f"{label(column)}: {done:.0%} of {count:,} frames measured")
 
         def finish(job: Job) -> None:
             if job.state == "finished" and self._jobs.get(column) is job:
-                self._show_message("", False)
+                self._message.clear()
                 with self._lock:
                     self._offer(column, np.concatenate(values), True, circular=len(atoms) == 4)
                 self._on_change()
             elif job.state == "failed":
-                self._show_message(f"{label(column)}: {job.error}", True)
+                self._message.warn(f"{label(column)}: {job.error}")
 
         job = Job(lambda: measured(trajectory, atoms), on_item=collect, name=f"{self._name} {column}")
         job.subscribe(finish)

@@ -9,6 +9,7 @@ import ipywidgets as ipw
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.engine.biases import Bias, Pull, Restraint, SphericalWall
+from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
 
 
@@ -51,8 +52,8 @@ class SteeringBox(ipw.VBox):
         picked: Gives the atoms that are picked now.
         measure: Gives the present distance (Å), angle or dihedral (degrees) of some atoms.
         symbols: Of all atoms.
+        message: Says what cannot be done.
         on_change: Called with a line of Python that does what somebody has just done.
-        on_trouble: Called with a sentence when something cannot be done, and an empty one before each attempt.
         most: How many restraints and pulls of each kind there may be.
     """
 
@@ -64,20 +65,20 @@ class SteeringBox(ipw.VBox):
         picked: Callable[[], Sequence[int]],
         measure: Callable[[Sequence[int]], float],
         symbols: Sequence[str],
+        message: MessageLine,
         on_change: Callable[[str], None] = lambda line: None,
-        on_trouble: Callable[[str], None] = lambda sentence: None,
         most: int = 2,
     ):
         self.control, self._picked, self._measure, self._symbols = control, picked, measure, symbols
-        self._on_change, self._on_trouble, self._most = on_change, on_trouble, most
+        self._on_change, self._message, self._most = on_change, message, most
         self.sliders: dict[str, Any] = {}
         for knob in KNOBS:
             if knob.name in ENSEMBLES[ensemble].parameters:
                 self.sliders[knob.name] = self._slider(knob)
         self.hold_button = ipw.Button(description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms")
         self.pull_button = ipw.Button(description="Pull picked", tooltip="a force between the two picked atoms")
-        self.hold_button.on_click(lambda _: self.try_to(self.hold))
-        self.pull_button.on_click(lambda _: self.try_to(self.pull))
+        self.hold_button.on_click(lambda _: self._message.try_to(self.hold))
+        self.pull_button.on_click(lambda _: self._message.try_to(self.pull))
         self.rows = ipw.VBox()
         self.others = ipw.Label(layout=ipw.Layout(display="none"))
         self._biases: list[tuple[ipw.Widget, Callable[[], Bias]]] = []
@@ -90,14 +91,6 @@ class SteeringBox(ipw.VBox):
         self._applied = tuple(bias() for _, bias in self._biases)
         buttons = ipw.HBox([self.hold_button, self.pull_button])
         super().__init__([*self.sliders.values(), buttons, self.rows, self.others])
-
-    def try_to(self, act: Callable[[], None]) -> None:
-        """Do something; what stands against it is said in a sentence."""
-        self._on_trouble("")
-        try:
-            act()
-        except (ValueError, TypeError) as error:
-            self._on_trouble(" ".join(str(error).split()))
 
     def hold(
         self, atoms: Sequence[int] | None = None, centre: float | None = None, strength: float | None = None
@@ -211,7 +204,7 @@ class SteeringBox(ipw.VBox):
 
         away.on_click(remove)
         for slider in sliders:
-            slider.observe(lambda _: self.try_to(self._apply), "value")
+            slider.observe(lambda _: self._message.try_to(self._apply), "value")
 
     def _apply(self) -> None:
         """Bring the rows into the control record, beside what was set there in Python."""

@@ -3,7 +3,6 @@
 import functools
 import html
 import os
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +15,26 @@ import plotly.graph_objects as go
 import so3lab
 from so3lab import atom_properties
 from so3lab.potential.potential import Potential
-from so3lab.trajectory import Trajectory
+from so3lab.trajectory import Trajectory, export
 from so3lab_widgets.panels.code_line import CodeLine
-from so3lab_widgets.panels.frame_choice import FrameChoice, save_frames, save_text
+from so3lab_widgets.panels.frame_choice import FrameChoice
 from so3lab_widgets.panels.frame_plot import FramePlot
+from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import Panel
 from so3lab_widgets.panels.picked_series import code_for
+from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
 from so3lab_widgets.panels.series_row import SeriesRow
-from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.colouring import Colouring
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.viewer import Viewer
 
+_THINGS = {
+    "frames": Saveable("the chosen frames", (".extxyz", ".xyz", ".pdb", ".dcd", ".traj", ".h5")),
+    "table": Saveable("all series of the chosen frames as CSV", (".csv",)),
+    "figure": Saveable("the curves as a page that opens without a network", (".html",)),
+    "session": Saveable("all that was clicked as a Python script", (".py",)),
+}
 _TEXT_HZ = 3.0
 """The molecule comes first: text is written less often, and always for the last frame."""
 
@@ -52,6 +58,10 @@ class TrajectoryPanel(Panel):
         plot: The curves; None before a file is open.
         choice: Which frames are chosen.
         row: Everything that can be drawn over time: ``row.series`` by column.
+        saving: What can be saved.
+        message: What goes on, and what cannot be done.
+        readout: The numbers of the shown frame.
+        follows: Whether the molecule follows the pointer.
     """
 
     def __init__(
@@ -68,16 +78,16 @@ class TrajectoryPanel(Panel):
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
-        self._saving: Job | None = None
+        self.message = MessageLine()
         self._pointed_at = self._coded = -1
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = LatestValueSender(self._move_line, name="frame line")
         self._text = LatestValueSender(self._describe, _TEXT_HZ, "frame text")
         self._preview = StaticPreview(self, self._snapshot_parts)
         links = self._potential and functools.partial(atom_properties.attention_links, self._potential)
-        self._links = Colouring({}, links or None, self._show_message)
+        self._links = Colouring({}, links or None, self.message.warn)
         self._make_controls()
-        super().__init__([self._file_row, self._message, self._body])
+        super().__init__([self._file_row, self.message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._link(), "colour")
@@ -99,7 +109,7 @@ class TrajectoryPanel(Panel):
             with self._lock:
                 self._show(opened)
         except (OSError, TypeError, ValueError) as error:
-            self._show_message(_sentence(error), wrong=True)
+            self.message.warn(error)
 
     def add(self, *atoms: int) -> None:
         """Measure a distance (two atoms), an angle (three) or a dihedral (four) in every frame, and draw it.
@@ -135,8 +145,7 @@ class TrajectoryPanel(Panel):
         if "_body" not in vars(self):  # a panel that could not be made is closed by Python all the same
             return
         self.row.stop(wait=True)
-        if self._saving is not None:
-            self._saving.stop()
+        self.saving.close()
         self._preview.close()
         self._links.close()
         self._line.close()
@@ -161,17 +170,20 @@ class TrajectoryPanel(Panel):
         self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
         self.open_button.on_click(lambda _: self.load(self.path.value))
         self._file_row = ipw.HBox([self.path, self.open_button])
-        self._message, self._readout = ipw.HTML(), ipw.HTML()
-        self._follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
-        self._follows.layout.width = "230px"
-        self.row = SeriesRow(self._on_series, self._show_message)
-        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
-        self.choice = FrameChoice(self._on_choice, self.save, self._on_zoom)
         self.code_line = CodeLine()
+        self.readout = ipw.HTML()
+        self.follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
+        self.follows.layout.width = "230px"
+        self.row = SeriesRow(self._on_series, self.message)
+        self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
+        self.choice = FrameChoice(self._on_choice, self._on_zoom)
+        self.saving = SaveRow(
+            _THINGS, self._begin_saving, path="frames", name=f"{self._name} save", on_line=self.code_line.show_code
+        )
         molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
         both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
-        head = ipw.HBox([self.row, self._follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
-        self._body = ipw.VBox([head, both, self._readout, self.choice, self.code_line])
+        head = ipw.HBox([self.row, self.follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
+        self._body = ipw.VBox([head, both, self.readout, self.choice, self.saving, self.code_line])
         self._body.layout.display = "none"
 
     def _opened(self) -> Trajectory:
@@ -193,7 +205,7 @@ class TrajectoryPanel(Panel):
         self.choice.reset(len(trajectory))
         self.code_line.show_code(f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r}{self._with_model})")
         self._body.layout.display = ""
-        self._show_message("")
+        self.message.clear()
         self._follow(self.viewer.frame)
 
     def _on_series(self) -> None:
@@ -209,7 +221,7 @@ class TrajectoryPanel(Panel):
         self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
-        if how == "click" or (self._follows.value and not self.viewer.playing):
+        if how == "click" or (self.follows.value and not self.viewer.playing):
             self._pointed_at = frame if how == "hover" else -1
             self.viewer.frame = frame
         if how == "click":
@@ -240,35 +252,21 @@ class TrajectoryPanel(Panel):
 
         The panel's field says under which name.
         """
-        endings = {"frames": self.choice.ending.value, "table": ".csv", "figure": ".html", "session": ".py"}
-        target = Path(f"{self.choice.stem.value or 'frames'}{endings[what]}")
-        source, chosen = self._opened().path, _of_file(self._opened(), self.choice.chosen)
-        work: dict[str, tuple[Callable[[], str], str]] = {
-            "frames": (
-                lambda: save_frames(source, target, chosen),
-                f"so3lab.trajectory.export({str(source)!r}, {str(target)!r}, {chosen})",
-            ),
-            "table": (lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({str(target)!r})"),
-            "figure": (
-                lambda: save_text(target, self.figure().to_html()),
-                f"panel.figure().write_html({str(target)!r})",
-            ),
-            "session": (
-                lambda: save_text(target, self.session()),
-                f"print(panel.session(), file=open({str(target)!r}, 'w'))",
-            ),
-        }
-        function, line = work[what]
-        self.code_line.show_code(line)
-        self._show_message(f"Writing {target} …")
+        self.saving.save(what)
 
-        def finish(job: Job) -> None:
-            if job.state == "failed":
-                self._show_message(_sentence(job.error or ""), wrong=True)
-
-        self._saving = Job(lambda: iter([function()]), on_item=self._show_message, name=f"{self._name} save")
-        self._saving.subscribe(finish)
-        self._saving.start()
+    def _begin_saving(self, what: str, target: Path) -> Writing:
+        opened, name = self._opened(), repr(str(target))
+        if what == "frames":
+            source, chosen = opened.path, _of_file(opened, self.choice.chosen)
+            line = f"so3lab.trajectory.export({str(source)!r}, {name}, {chosen})"
+            return Writing(lambda: _save_frames(source, target, chosen), line)
+        if what == "table":
+            return Writing(lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({name})")
+        if what == "figure":
+            line = f"panel.figure().write_html({name})"
+            return Writing(lambda: save_text(target, self.figure().to_html()), line)
+        line = f"print(panel.session(), file=open({name}, 'w'))"
+        return Writing(lambda: save_text(target, self.session()), line)
 
     def _file(self) -> str:
         return f"so3lab.trajectory.Trajectory({str(self._opened().path)!r})"
@@ -298,7 +296,7 @@ class TrajectoryPanel(Panel):
         (frame,) = item
         with self._lock:
             if self.plot is not None and frame < len(self.plot.times):
-                self._readout.value = self._sentence_about(frame)
+                self.readout.value = self._sentence_about(frame)
                 if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
                     self.code_line.show_code(f"atoms = {self._file()}[{frame}]")
                 self._coded = frame
@@ -312,10 +310,6 @@ class TrajectoryPanel(Panel):
         parts += [html.escape(one.text(frame)) for one in self.plot.series.values()]
         return " · ".join(f'<span style="white-space: nowrap">{part}</span>' for part in parts)
 
-    def _show_message(self, text: str, wrong: bool = False) -> None:
-        mark = "border-left: 3px solid #d55e00; padding-left: 8px; font-weight: 600" if wrong else ""
-        self._message.value = f'<span role="status" style="{mark}">{html.escape(text)}</span>' if text else ""
-
 
 def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
     """The chosen frames as the file counts them: a slice of a trajectory starts elsewhere."""
@@ -323,6 +317,7 @@ def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
     return slice(frames.start, frames.stop if frames.stop >= 0 else None, frames.step)
 
 
-def _sentence(error: Exception | str) -> str:
-    """What went wrong, without the numbers that operating systems give to errors."""
-    return re.sub(r"^\[Errno \d+\] ", "", " ".join(str(error).split()))
+def _save_frames(source: Path, target: Path, frames: slice) -> str:
+    """Write frames of a trajectory to a file that must not exist yet; returns a sentence about it."""
+    check_new(target)
+    return f"Wrote {export(source, target, frames):,} frames to {target}."

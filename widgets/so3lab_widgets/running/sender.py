@@ -27,24 +27,31 @@ class LatestValueSender:
         send: Called in the sender's thread with the newest item; an error in it ends the sender.
         fastest_hz: Most items sent per second.
         name: Of the thread.
+        clock: Gives seconds from any start.
 
     Attributes:
         rate_hz: Items per second that are sent at most, as of now.
         sent: Items sent so far.
     """
 
-    def __init__(self, send: Callable[[Any], None], fastest_hz: float = FASTEST_HZ, name: str = "sender"):
+    def __init__(
+        self,
+        send: Callable[[Any], None],
+        fastest_hz: float = FASTEST_HZ,
+        name: str = "sender",
+        clock: Callable[[], float] = time.monotonic,
+    ):
         if not fastest_hz > 0:
             raise ValueError(f"fastest_hz must be positive, got {fastest_hz}")
-        self._send, self._fastest_hz, self._name = send, fastest_hz, name
+        self._send, self._fastest_hz, self._name, self._clock = send, fastest_hz, name, clock
         self.rate_hz, self.sent = fastest_hz, 0
         self._full = threading.Condition()
         self._item: Any = None
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._reported_at = time.monotonic()
+        self._reported_at = self._clock()
         self._sent_at_report = 0
-        self._unanswered_since = time.monotonic()
+        self._unanswered_since = self._clock()
 
     def put(self, item: Any) -> None:
         """Make this the newest item; never waits. An item that is None is no item."""
@@ -53,7 +60,7 @@ class LatestValueSender:
                 return
             self._item = item
             if self._thread is None:
-                self._reported_at = time.monotonic()
+                self._reported_at = self._clock()
                 self._thread = threading.Thread(target=self._run, name=f"so3lab {self._name}", daemon=True)
                 self._thread.start()
             self._full.notify()
@@ -69,7 +76,7 @@ class LatestValueSender:
 
     def report(self, painted: int) -> None:
         """The browser has painted so many items since it reported last."""
-        now = time.monotonic()
+        now = self._clock()
         sent = self.sent - self._sent_at_report
         seconds = max(now - self._reported_at, 0.05)
         self._reported_at, self._sent_at_report = now, self.sent
@@ -100,7 +107,7 @@ class LatestValueSender:
                 if self._closed:
                     return
                 item, self._item = self._item, None
-            started = time.monotonic()
+            started = self._clock()
             if self.sent == self._sent_at_report:  # after a pause nobody has been silent yet
                 self._unanswered_since = started
             self._send(item)
@@ -112,5 +119,5 @@ class LatestValueSender:
     def _wait(self, until: float) -> None:
         """Sleep, unless the sender is closed."""
         with self._full:
-            while not self._closed and (left := until - time.monotonic()) > 0:
+            while not self._closed and (left := until - self._clock()) > 0:
                 self._full.wait(left)

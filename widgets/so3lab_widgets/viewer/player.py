@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 _MOST_HZ = 20.0
@@ -12,10 +13,11 @@ class Player:
 
     Args:
         viewer: Has ``frame``, ``frames``, ``playing``, ``fps`` and ``loop``.
+        clock: Gives seconds from any start.
     """
 
-    def __init__(self, viewer: Any):
-        self._viewer = viewer
+    def __init__(self, viewer: Any, clock: Callable[[], float] = time.monotonic):
+        self._viewer, self._clock = viewer, clock
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -33,9 +35,9 @@ class Player:
     def _play(self) -> None:
         viewer = self._viewer
         place = float(viewer.frame if viewer.frame < viewer.frames - 1 else 0)
-        shown, before = viewer.frame, time.monotonic()
+        shown, before = viewer.frame, self._clock()
         while viewer.playing and not self._closing.wait(1.0 / min(_MOST_HZ, viewer.fps)):
-            now = time.monotonic()
+            now = self._clock()
             if viewer.frame != shown:  # somebody has moved the slider
                 place = float(viewer.frame)
             place, before = place + viewer.fps * (now - before), now

@@ -103,6 +103,16 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         """Frames per second that are sent at most, as of now."""
         return self._sender.rate_hz
 
+    @property
+    def legend(self) -> dict[str, Any]:
+        """What the colours of the atoms mean: ``label``, ``low``, ``high``, ``scale``; empty before any were sent."""
+        return dict(self._legend)
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """Names of what the page draws now: positions, and cell, values, arrows and links where there are any."""
+        return frozenset(self._sent_names)
+
     def show(self, structure: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None) -> None:
         """Show a structure, or a trajectory with a player.
 

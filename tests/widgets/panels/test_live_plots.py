@@ -1,0 +1,79 @@
+"""Live curves show what is remembered: few points of a long past, gaps where angles jump, nothing that is not there."""
+
+import itertools
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from fake_simulation import FakeSimulation
+from so3lab_widgets.panels.live_plots import LivePlots
+
+from so3lab.structures import read_structure
+
+
+@pytest.fixture
+def live():
+    made = FakeSimulation(None, [molecule("CH3CH2OH")])
+    for _ in itertools.islice(made.run(0.0), 400):
+        pass
+    return made
+
+
+@pytest.fixture
+def plots(live):
+    made = LivePlots(live.replicas.structures[0])
+    yield made
+    made.close()
+
+
+def trace(plots: LivePlots, name: str):
+    return next(one for one in (*plots.curves.data, *plots.maps.data) if one.name == name)
+
+
+def test_curves_are_true_points_of_the_past_and_few_of_them(live, plots):
+    plots.update(live)
+    table = live.table()
+    drawn = trace(plots, "temperature")
+    assert 100 < len(drawn.x) <= 250 < len(table)
+    known = dict(
+        zip((0.001 * table["time_fs"]).astype(np.float32), table["temperature"].astype(np.float32), strict=True)
+    )
+    assert all(known[np.float32(x)] == np.float32(y) for x, y in zip(drawn.x, drawn.y, strict=True))
+    assert trace(plots, "potential").y[0] == 0.0, "energies count from the first one"
+    assert len(trace(plots, "spectrum").x) > 10
+
+
+def test_what_is_picked_is_drawn_with_its_name_until_it_is_picked_no_more(live, plots):
+    plots.update(live, picked=(0, 1))
+    drawn = trace(plots, "picked")
+    assert plots.curves.layout.yaxis3.title.text == "distance C0–C1<br>(Å)"
+    assert drawn.y[0] == pytest.approx(live.measure((0, 1), frames=slice(0, 1))[0], abs=1e-6)
+    plots.update(live)
+    assert len(drawn.y) == 0
+    assert "pick 2 to 4" in plots.curves.layout.yaxis3.title.text
+
+
+def test_a_dihedral_at_the_end_of_the_circle_is_cut_where_it_jumps(live, plots):
+    planar = (0, 1, 2, 3)  # H-O-C-C of this molecule is at 180 degrees
+    values = live.measure(planar)
+    assert np.abs(np.diff(values)).max() > 180.0
+    plots.update(live, picked=planar)
+    drawn = np.asarray(trace(plots, "picked").y, float)
+    assert np.isnan(drawn).any()
+    steps = np.abs(np.diff(drawn))
+    assert np.nanmax(steps) < 180.0
+
+
+@pytest.mark.parametrize("thermostat", [True, False])
+def test_there_is_a_curve_of_the_thermostat_where_there_is_one(live, thermostat):
+    plots = LivePlots(live.replicas.structures[0], thermostat=thermostat)
+    plots.update(live)
+    assert ("thermostat" in {one.name for one in plots.curves.data}) == thermostat
+    plots.close()
+
+
+def test_a_peptide_has_a_map_of_its_backbone_and_others_have_none(plots):
+    peptide = LivePlots(read_structure("ala2"))
+    assert "backbone" in {one.name for one in peptide.maps.data}
+    assert "backbone" not in {one.name for one in plots.maps.data}
+    peptide.close()

@@ -1,0 +1,44 @@
+"""The form gives what its fields say, or the objects that it was made with as long as they say nothing else."""
+
+import pytest
+from ase.build import molecule
+from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.panels.run_form import RunForm
+
+import so3lab
+
+
+@pytest.fixture
+def form():
+    made = RunForm(so3lab.load("ethanol"), molecule("CH3CH2OH"), "langevin", 1)
+    yield made
+    close_all(made)
+
+
+def test_objects_are_given_out_as_copies_until_a_field_names_something_else(form):
+    model, structure = form.load()
+    assert model is form.load()[0]
+    structure.positions += 1.0
+    assert form.load()[1] != structure, "whoever changes it changes a copy"
+    assert form.values[1] == "C2H6O"
+    form.structure.value = "smiles:O"
+    assert form.load()[1].get_chemical_formula() == "H2O"
+    form.structure.value = "C2H6O"
+    assert len(form.load()[1]) == 9, "its own name means the object again"
+
+
+def test_names_are_trimmed_and_empty_fields_refused(form):
+    form.structure.value = "  smiles:CCO "
+    assert len(form.load()[1]) == 9
+    form.structure.value = "   "
+    with pytest.raises(ValueError, match="the molecule must be a bundled name"):
+        form.load()
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "replicas", "sentence"),
+    [("nvt", 1, "ensemble must be one of"), ("nve", 0, "replicas must be 1 to 4, got 0")],
+)
+def test_what_cannot_be_chosen_is_refused(ensemble, replicas, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        RunForm("ethanol", "ethanol", ensemble, replicas)

@@ -1,0 +1,88 @@
+"""The saving row: which file a name means, what is written in a thread, and what is said about it."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, save_text
+from waiting import wait_for
+
+THINGS = {"frames": Saveable("frames", (".extxyz", ".pdb")), "table": Saveable("a table", (".csv",))}
+
+
+class Saved:
+    """A row, what it was asked to write, and the lines it told."""
+
+    def __init__(self, folder: Path, things=THINGS):
+        self.lines: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.row = SaveRow(things, self.begin, path=str(folder / "run.h5"), name="save row", on_line=self.lines.append)
+
+    def begin(self, what: str, target: Path) -> Writing:
+        def write() -> str:
+            assert self.gate.wait(60)
+            return save_text(target, what)
+
+        return Writing(write, f"save({what!r})")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    made = Saved(tmp_path)
+    yield made
+    made.gate.set()
+    made.row.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "file"),
+    [
+        ("run.h5", "run.csv"),
+        ("run.pdb", "run.csv"),
+        ("run", "run.csv"),
+        ("at 300.5", "at 300.5.csv"),
+        ("run.csv.csv", "run.csv.csv"),
+        ("deep/run.h5", "deep/run.csv"),
+    ],
+)
+def test_what_is_saved_has_its_own_ending_and_no_other_part_of_a_name_is_lost(saved, typed, file):
+    saved.row.path.value = f"  {typed} "
+    assert saved.row.target("table") == Path(file)
+
+
+def test_an_empty_field_means_the_usual_name_and_the_menu_the_format(saved, tmp_path):
+    saved.row.path.value = ""
+    assert saved.row.target("table") == tmp_path / "run.csv"
+    assert saved.row.target("frames") == tmp_path / "run.extxyz"
+    saved.row.ending.value = ".pdb"
+    assert saved.row.target("frames") == tmp_path / "run.pdb"
+    assert saved.row.target("table") == tmp_path / "run.csv"
+
+
+def test_writing_is_said_and_its_line_comes_with_success(saved, tmp_path):
+    saved.gate.clear()
+    saved.row.buttons["table"].click()
+    assert saved.row.message.sentence == f"writing {tmp_path / 'run.csv'} …"
+    assert saved.lines == []
+    saved.gate.set()
+    wait_for(lambda: saved.lines == ["save('table')"], "its line")
+    assert saved.row.message.sentence == f"Wrote {tmp_path / 'run.csv'}."
+    assert (tmp_path / "run.csv").read_text() == "table"
+
+
+def test_nothing_is_replaced_and_the_refusal_has_no_line(saved, tmp_path):
+    (tmp_path / "run.csv").write_text("mine")
+    saved.row.buttons["table"].click()
+    wait_for(lambda: saved.row.message.wrong, "the refusal")
+    assert saved.row.message.sentence == f"{tmp_path / 'run.csv'} exists; choose another name"
+    assert (tmp_path / "run.csv").read_text() == "mine"
+    assert saved.lines == []
+
+
+def test_a_row_of_things_with_one_format_has_no_menu(tmp_path):
+    row = Saved(tmp_path, {"table": THINGS["table"]}).row
+    assert row.ending is None
+    row.save("film")
+    assert row.message.sentence == "what must be one of table, got 'film'"
+    row.close()
