@@ -8,7 +8,8 @@ from so3lab.trajectory import Trajectory
 if TYPE_CHECKING:
     from so3lab_widgets.report import Movie
 
-MOST_FRAMES = 300
+ENOUGH_FRAMES = 300
+"""A movie of a longer run has at least so many, and fewer than twice as many."""
 
 
 def movie_of(path: Path, caption: str) -> "Movie":
@@ -16,5 +17,5 @@ def movie_of(path: Path, caption: str) -> "Movie":
     import so3lab
 
     with Trajectory(path) as trajectory:
-        thinned = trajectory[:: max(1, len(trajectory) // MOST_FRAMES)]
+        thinned = trajectory[:: max(1, len(trajectory) // ENOUGH_FRAMES)]
         return so3lab.widgets.report.Movie(list(thinned), thinned.times_fs / 1000.0, caption)

@@ -91,10 +91,10 @@ def executor_at(address: str, runs: int) -> Iterator[Executor | Callable[[], Exe
 
 
 def _local_processes(address: str) -> int:
-    number = address.partition(":")[2]
-    if not number:
+    if address == LOCAL:
         return usable_cores()
-    if not number.isdigit() or int(number) < 1 or address == f"{LOCAL}:":
+    number = address.partition(":")[2]
+    if not number.isdigit() or int(number) < 1:
         raise ValueError(f"local must be followed by a number of processes, as in local:4, got {address!r}")
     return int(number)
 

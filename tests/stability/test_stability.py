@@ -16,7 +16,6 @@ from so3lab import datasets, dynamics, observables, stability, units
 from so3lab.app import main
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.functions.safe import safe_norm
-from so3lab.stability.accumulator import StabilityAccumulator, by_temperature
 from so3lab.structures import read_structure
 from so3lab.structures.graph import displacements, sum_pairs_per_structure
 
@@ -86,74 +85,6 @@ def test_each_temperature_is_judged_for_itself_and_survivors_go_on():
     assert distances["simulated"].sum() * 0.02 == pytest.approx(1.0)
     assert distances["reference"].isna().all()
     assert found.replicas["h_error"].isna().all()
-
-
-def test_interval_of_none_some_and_all_is_that_of_wilson():
-    # Roots of (p - s)² = z² s (1 - s) / n.
-    for survived, replicas in ((0, 6), (2, 6), (6, 6), (1, 1)):
-        share, low_high = survived / replicas, stability.survival_interval(survived, replicas)
-        for edge in low_high:
-            assert (share - edge) ** 2 == pytest.approx(4.0 * edge * (1.0 - edge) / replicas, abs=1e-12)
-        assert low_high[0] <= share <= low_high[1]
-    assert stability.survival_interval(6, 6) == pytest.approx((0.6, 1.0))
-    assert stability.survival_interval(0, 6) == pytest.approx((0.0, 0.4))
-    with pytest.raises(ValueError, match="survived must be 0 to replicas, at least 1; got 7 of 6"):
-        stability.survival_interval(7, 6)
-
-
-def test_means_carry_twice_their_standard_error():
-    rows = pd.DataFrame(
-        {
-            "temperature_K": 300.0,
-            "unstable_at_ps": [np.nan, 2.0, 4.0, np.nan],
-            "stable_ps": [10.0, 2.0, 4.0, 10.0],
-            "largest_deviation_A": [0.1, 0.6, 0.7, 0.2],
-            "h_error": [0.1, 0.2, np.nan, 0.3],
-        }
-    )
-    (row,) = by_temperature(rows).to_dict("records")
-    assert (row["survived"], row["fraction_survived"], row["largest_deviation_A"]) == (2, 0.5, 0.7)
-    assert row["stable_ps"] == pytest.approx(6.5)
-    assert row["stable_ps_error"] == pytest.approx(2 * np.std([10, 2, 4, 10], ddof=1) / 2)
-    assert row["h_error"] == pytest.approx(0.2)
-    assert row["h_error_error"] == pytest.approx(0.2 / np.sqrt(3))
-
-
-def test_without_reference_a_bond_is_compared_with_its_own_past():
-    rng = np.random.default_rng(0)
-    lengths = np.array([1.1, 1.5]) + rng.normal(0.0, 0.05, (200, 2))
-    lengths[120:, 1] += 3.0
-    verdict = stability.first_unstable_frame(lengths)
-    assert verdict.stable_frames == 120
-    assert len(verdict.deviations_A) == 121
-    assert verdict.worst_bond == 1
-    assert verdict.deviations_A[:-1].max() < 0.25
-    assert verdict.deviations_A[-1] == pytest.approx(3.0, abs=0.2)
-    assert stability.first_unstable_frame(lengths[:120]).stable_frames == 120
-
-
-def test_published_aspirin_trajectory(shared):
-    """The DimeNet run published with "Forces are not enough": stable, largest deviation 0.208 Å, h(r) error 0.050."""
-    folder = shared / "public_data"
-    if not (folder / "mdsim_aspirin" / "atoms.traj").exists():
-        pytest.skip("needs the published trajectory")
-    frames = ase.io.read(folder / "mdsim_aspirin" / "atoms.traj", index=":")
-    arrays = np.load(folder / "aspirin_pbe_rmd17.npz")
-    reference = datasets.Dataset.from_arrays(
-        "aspirin", arrays["z"], arrays["R"], np.zeros(len(arrays["R"])), np.zeros_like(arrays["R"])
-    )
-    accumulator = StabilityAccumulator(ase.Atoms(arrays["z"], arrays["R"][0]), [500.0], 0, 0.05, reference, 0.5, None)
-    for start in range(0, len(frames), 1000):  # as chunks come
-        block = np.stack([atoms.positions for atoms in frames[start : start + 1000]])
-        accumulator.add([(block, np.full(len(block), 500.0))])
-        found = accumulator.summary(len(frames) - 1)
-    (row,) = found.replicas.to_dict("records")
-    assert np.isnan(row["unstable_at_ps"])
-    assert row["largest_deviation_A"] == pytest.approx(0.208, abs=0.005)
-    assert row["h_error"] == pytest.approx(0.050, abs=0.004)
-    assert found.temperatures["h_error"].item() == row["h_error"]
-    whole = observables.pair_distance_histogram(np.stack([atoms.positions for atoms in frames]))
-    np.testing.assert_allclose(found.distances["simulated"], whole["h"], atol=1e-3)  # kept in float32
 
 
 TINY = ("stability", "ethanol", "ethanol", "--temperatures-K", 300, 500, "--replicas", 2, "--interval", 10)

@@ -8,37 +8,18 @@ import jax
 import numpy as np
 import pytest
 from ase.build import molecule
-from ase.calculators.emt import EMT
+from emt_frames import labelled
 
 from so3lab import datasets
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.potential.model_file import flat_parameters
 from so3lab.training import TrainingSettings, evaluate, train
-from so3lab.training.batches import batch_graph, batch_order, frames_from, mean_neighbors
 from so3lab.training.loop import learning_rates
 
 TINY = ModelSettings(
     num_features=16, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=16
 )
-
-
-def labelled(count: int = 60, formula: str = "CH3CH2OH", seed: int = 0) -> datasets.Dataset:
-    """Rattled molecules with ASE's EMT labels: cheap, smooth, and wrong about chemistry."""
-    frames = []
-    for k in range(count):
-        atoms = molecule(formula)
-        atoms.rattle(0.06, seed=seed + k)
-        atoms.calc = EMT()
-        atoms.get_forces()
-        frames.append(atoms)
-    return datasets.Dataset.from_arrays(
-        "emt",
-        frames[0].numbers,
-        np.stack([atoms.positions for atoms in frames]),
-        np.array([atoms.get_potential_energy() for atoms in frames]),
-        np.stack([atoms.get_forces() for atoms in frames]),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -275,41 +256,12 @@ def test_mixed_sizes_train_in_one_program():
     np.testing.assert_allclose(alone, together, atol=1e-5)
 
 
-def test_a_batch_has_the_pairs_of_its_frames(data):
-    frames = frames_from(data[0], {1: 0.0, 6: 0.0, 8: 0.0}, 4.0)
-    graph = batch_graph(
-        frames._replace(**{name: value[:3] for name, value in frames._asdict().items() if value is not None})
-    )
-    structure = np.asarray(graph.structure_index)
-    assert (structure[np.asarray(graph.receivers)] == structure[np.asarray(graph.senders)])[
-        np.asarray(graph.pair_mask)
-    ].all()
-    assert mean_neighbors(frames) == pytest.approx(2 * frames.pair_mask.sum() / frames.atom_mask.sum())
-
-
-def test_order_visits_every_frame_once_per_pass_and_does_not_depend_on_the_cut():
-    whole = batch_order(50, 4, 0, 100, seed=3).ravel()
-    for start in range(0, 400, 50):
-        assert sorted(whole[start : start + 50]) == list(range(50))
-    pieces = np.concatenate([batch_order(50, 4, first, 25, seed=3).ravel() for first in (0, 25, 50, 75)])
-    np.testing.assert_array_equal(whole, pieces)
-
-
 def test_learning_rate_warms_up_and_decays():
     settings = TrainingSettings(epochs=10, learning_rate=1e-2, final_learning_rate=1e-4, warmup_steps=50)
     rates = learning_rates(settings, 0.0, 1.0, 0, 1000)
     assert rates[0] < 3e-4
     assert rates.argmax() in range(40, 70)
     assert rates[-1] == pytest.approx(1e-4, rel=0.1)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="either epochs or minutes"):
-        TrainingSettings()
-    with pytest.raises(ValueError, match="learning_rate must be positive, got -1"):
-        TrainingSettings(epochs=1, learning_rate=-1)
-    with pytest.raises(ValueError, match=r"ema_decay must lie in \[0, 1\)"):
-        TrainingSettings(epochs=1, ema_decay=1.0)
 
 
 def test_too_large_batches_and_foreign_elements_are_refused(data):
