@@ -77,9 +77,11 @@ def attention_links(
 class _Seen(NamedTuple):
     """What the network says of the atoms and pairs of one structure."""
 
-    energies: Float[Array, " atoms"]  # eV, without element shifts
+    energies: Float[Array, " atoms"]
+    """eV, without element shifts."""
     charges: Float[Array, " atoms"] | None  # e
-    listening: Float[Array, "2 pairs"]  # sizes of attention weights, summed over layers and heads
+    listening: Float[Array, "2 pairs"]
+    """Sizes of attention weights, summed over layers and heads."""
 
 
 def attention_sizes(

@@ -46,23 +46,6 @@ class RunSpec:
 
     Paths become absolute here, for a worker may have another working directory; it must see the same files.
 
-    Attributes:
-        model: A model file, the name of a bundled model, or ``"so3lr"``.
-        structure: Atoms, or whatever :func:`so3lab.structures.read_structure` takes. Atoms under ASE's ``FixAtoms``
-            are held.
-        out: H5MD file to write, or to go on with if it exists.
-        steps: How many steps in all; a multiple of ``interval``, or the rest is left out.
-        ensemble: As in :func:`so3lab.dynamics.run`, like all that follow.
-        temperature_K: Of the thermostat and of start velocities.
-        timestep_fs: Time step.
-        friction_per_ps: Of the Langevin thermostat.
-        interval: Steps between frames.
-        seed: Of start velocities and noise.
-        dtype: Precision to compute in.
-        control: Further knobs of :class:`so3lab.dynamics.control.Control` by name, such as ``{"pressure_GPa": 0.1}``;
-            biases and a ramp too.
-        limits: When the structure counts as blown up.
-
     Raises:
         ValueError: If ``steps`` or ``interval`` is not positive, ``seed`` is negative, or a knob of ``control`` is not
             acceptable.
@@ -70,18 +53,32 @@ class RunSpec:
     """
 
     model: str | Path
+    """A model file, the name of a bundled model, or ``"so3lr"``."""
     structure: str | Path | Atoms
+    """Atoms, or whatever :func:`so3lab.structures.read_structure` takes. Atoms under ASE's ``FixAtoms`` are held."""
     out: str | Path
+    """H5MD file to write, or to go on with if it exists."""
     steps: int
+    """How many steps in all; a multiple of ``interval``, or the rest is left out."""
     ensemble: "Ensemble" = "langevin"
+    """As in :func:`so3lab.dynamics.run`, like all that follow."""
     temperature_K: float = 300.0
+    """Of the thermostat and of start velocities."""
     timestep_fs: float = 0.5
+    """Time step."""
     friction_per_ps: float = 2.0
+    """Of the Langevin thermostat."""
     interval: int = 20
+    """Steps between frames."""
     seed: int = 0
+    """Of start velocities and noise."""
     dtype: Literal["float32", "float64"] = "float32"
+    """Precision to compute in."""
     control: Mapping[str, Any] = field(default_factory=dict)
+    """Further knobs of :class:`so3lab.dynamics.control.Control` by name, such as ``{"pressure_GPa": 0.1}``; biases and
+    a ramp too."""
     limits: "Limits | None" = None
+    """When the structure counts as blown up."""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.interval < 1:

@@ -34,35 +34,33 @@ class Dataset:
     ``(atoms of frame 7, 3)``. Arrays are read-only; ``np.array(...)`` copies. For frames of one
     molecule see `from_arrays`.
 
-    Args:
-        name: What to call the set.
-        numbers: Atomic numbers, one ``(atoms,)`` integer array per frame.
-        positions: Å, one ``(atoms, 3)`` array per frame.
-        energies: Total energies in eV, shape ``(frames,)``.
-        forces: eV/Å, one ``(atoms, 3)`` array per frame.
-        cells: Å, shape ``(frames, 3, 3)`` with rows as lattice vectors, or None without any cell.
-        pbc: Which directions repeat, shape ``(frames, 3)``; none when left out.
-        total_charges: In units of e, shape ``(frames,)``; 0 when left out.
-        labels: Further values per frame, such as ``origin`` (a trajectory) or ``split``; each
-            array has the frames as its first axis.
-        meta: Where the set comes from: source, level of theory, licence, citation, units read.
-
     Raises:
         ValueError: If shapes disagree, a number is not finite, or an element does not exist; the
             sentence names the frame.
     """
 
     name: str
+    """What to call the set."""
     # Shapes are checked below and not by annotations: here data of users enter, who need sentences.
     numbers: Sequence[np.ndarray]
+    """Atomic numbers, one ``(atoms,)`` integer array per frame."""
     positions: Sequence[np.ndarray]
+    """Å, one ``(atoms, 3)`` array per frame."""
     energies: np.ndarray
+    """Total energies in eV, shape ``(frames,)``."""
     forces: Sequence[np.ndarray]
+    """eV/Å, one ``(atoms, 3)`` array per frame."""
     cells: np.ndarray | None = None
+    """Å, shape ``(frames, 3, 3)`` with rows as lattice vectors, or None without any cell."""
     pbc: np.ndarray = None  # type: ignore[assignment]  # filled in below
+    """Which directions repeat, shape ``(frames, 3)``; none when left out."""
     total_charges: np.ndarray = None  # type: ignore[assignment]
+    """In units of e, shape ``(frames,)``; 0 when left out."""
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further values per frame, such as ``origin`` (a trajectory) or ``split``; each array has the frames as its first
+    axis."""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    """Where the set comes from: source, level of theory, licence, citation, units read."""
 
     def __post_init__(self) -> None:
         energies = read_only(floats(self.energies, "energies"))

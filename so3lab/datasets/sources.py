@@ -16,33 +16,32 @@ BUNDLED = ("ethanol", "ala2", "ala3")
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A published set: where it lies and what is known about it.
-
-    Args:
-        name: Its name here.
-        file: Name in the cache of the file that is read.
-        url: Address of what is downloaded.
-        frames, atoms: Counts as published; 0 where the publisher does not say.
-        level_of_theory: Method of the energies and forces.
-        energy_unit: Unit of the file, as its publisher documents it; lengths are in Å.
-        licence, citation: As the publisher states them.
-        member: Path inside the downloaded tar archive, or None.
-        checksum: ``"md5:..."`` or ``"sha256:..."`` of the download, or None where none is published.
-        download_bytes: Size of the download; 0 where unknown.
-    """
+    """A published set: where it lies and what is known about it."""
 
     name: str
+    """Its name here."""
     file: str
+    """Name in the cache of the file that is read."""
     url: str
+    """Address of what is downloaded."""
     frames: int
+    """As published; 0 where the publisher does not say."""
     atoms: int
+    """As published; 0 where the publisher does not say."""
     level_of_theory: str
+    """Method of the energies and forces."""
     energy_unit: str
+    """Unit of the file, as its publisher documents it; lengths are in Å."""
     licence: str
+    """As the publisher states it."""
     citation: str
+    """As the publisher states it."""
     member: str | None = None
+    """Path inside the downloaded tar archive, or None."""
     checksum: str | None = None
+    """``"md5:..."`` or ``"sha256:..."`` of the download, or None where none is published."""
     download_bytes: int = 0
+    """Size of the download; 0 where unknown."""
 
     @property
     def download(self) -> str:

@@ -26,7 +26,8 @@ class ModelContent(NamedTuple):
 
     settings: ModelSettings
     tensors: dict[str, np.ndarray]
-    energy_shifts: dict[int, float]  # eV per atom of each element
+    energy_shifts: dict[int, float]
+    """eV per atom of each element."""
     metadata: dict[str, Any]
 
 

@@ -24,11 +24,13 @@ class PaddedFrames(NamedTuple):
     senders: Int[HostOrDevice, "frames pairs"]
     pair_mask: Bool[HostOrDevice, "frames pairs"]
     total_charges: Float[HostOrDevice, " frames"]
-    energies: Float[HostOrDevice, " frames"]  # eV, relative to the element shifts
+    energies: Float[HostOrDevice, " frames"]
+    """eV, relative to the element shifts."""
     forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
     images: Int[HostOrDevice, "frames pairs 3"] | None = None
     cells: Float[HostOrDevice, "frames 3 3"] | None = None
-    far: LongRangeRows | None = None  # for models with long-range terms where some frames are cells
+    far: LongRangeRows | None = None
+    """For models with long-range terms where some frames are cells."""
 
 
 def shifted_energies(dataset: Dataset, shifts: dict[int, float]) -> Float[np.ndarray, " frames"]:

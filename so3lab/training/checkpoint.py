@@ -24,7 +24,8 @@ class Checkpoint(NamedTuple):
     """A saved moment at the end of an epoch."""
 
     state: TrainState
-    best: Any  # weight vector
+    best: Any
+    """Weights as one vector."""
     progress: TrainingProgress
 
 

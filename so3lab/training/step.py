@@ -113,8 +113,10 @@ class Functions(NamedTuple):
     """The functions of a run; the first three are compiled."""
 
     init: Callable[[Float[Array, " weights"]], TrainState]
-    epoch: jax.stages.Wrapped  # (state, frames, order, learning_rates) -> (state, losses)
-    evaluate: jax.stages.Wrapped  # (weights, frames, order, counted) -> Errors
+    epoch: jax.stages.Wrapped
+    """``(state, frames, order, learning_rates) -> (state, losses)``."""
+    evaluate: jax.stages.Wrapped
+    """``(weights, frames, order, counted) -> Errors``."""
     unravel: Callable[[Float[Array, " weights"]], nnx.State]
 
 

@@ -59,31 +59,28 @@ _OBSERVABLE_UNITS = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything that is fixed when a trajectory file is made.
-
-    Attributes:
-        atomic_numbers: Elements, shape ``(atoms,)``.
-        masses: Masses in amu, shape ``(atoms,)``.
-        cell: First cell in Å, rows are lattice vectors; all zero for a free molecule.
-        pbc: Which cell vectors repeat.
-        observables: Names of the numbers kept per frame.
-        state_template: Shape and dtype of each array of the restart state.
-        meta: Settings and provenance, anything JSON can hold.
-        precision: ``"float32"`` or ``"float64"``, of positions, velocities and forces.
-        chunk_frames: Frames per HDF5 chunk; large frames get fewer, so that a chunk stays below 1 MiB.
-        compress: Whether positions, velocities, forces and cells are compressed (gzip, which every HDF5 has).
-    """
+    """Everything that is fixed when a trajectory file is made."""
 
     atomic_numbers: Integer[np.ndarray, " atoms"]
+    """Elements, shape ``(atoms,)``."""
     masses: Float[np.ndarray, " atoms"]
+    """Masses in amu, shape ``(atoms,)``."""
     cell: Float[np.ndarray, "3 3"]
+    """First cell in Å, rows are lattice vectors; all zero for a free molecule."""
     pbc: tuple[bool, bool, bool]
+    """Which cell vectors repeat."""
     observables: tuple[str, ...]
+    """Names of the numbers kept per frame."""
     state_template: dict[str, tuple[tuple[int, ...], np.dtype]]
+    """Shape and dtype of each array of the restart state."""
     meta: dict[str, Any]
+    """Settings and provenance, anything JSON can hold."""
     precision: str = "float32"
+    """``"float32"`` or ``"float64"``, of positions, velocities and forces."""
     chunk_frames: int = 64
+    """Frames per HDF5 chunk; large frames get fewer, so that a chunk stays below 1 MiB."""
     compress: bool = False
+    """Whether positions, velocities, forces and cells are compressed (gzip, which every HDF5 has)."""
 
     @property
     def has_cell(self) -> bool:
