@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from so3lab.app.console import Console
-from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.app.inputs import add_data_arguments, add_model_argument, load_data
 from so3lab.doctor.prepare import prepare_process
 
 
@@ -16,7 +16,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="errors of a model on labelled frames",
         description="Energy and force MAE and RMSE in total, per element and per structure.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
+    add_model_argument(parser)
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)")
     parser.set_defaults(run=run)

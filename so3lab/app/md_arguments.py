@@ -8,6 +8,7 @@ from typing import Any
 import ase
 
 from so3lab.app import md_values
+from so3lab.app.inputs import add_electron_arguments, add_model_argument
 from so3lab.cluster import RunSpec
 from so3lab.dynamics.ensembles import ENSEMBLES, ensembles_with
 from so3lab.structures.electrons import with_electrons
@@ -21,16 +22,13 @@ _LIMITS = {name: f"limit_{name}" for name in ("bond_stretch", "energy_jump", "he
 
 def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     """What moves and by which equations: arguments that ``md`` shares with ``bench-md``."""
-    parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
+    add_model_argument(parser)
     parser.add_argument(
         "structure",
         metavar="STRUCTURE",
         help="any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
-    parser.add_argument(
-        "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
-    )
-    parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
+    add_electron_arguments(parser)
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
         "--ensemble",

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.stability_report import by_temperature, force_mae, write_report
+from so3lab.app.inputs import add_electron_arguments, add_model_argument
+from so3lab.app.stability_report import force_mae, temperature_table, write_report
 from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.structures.electrons import total_charge, with_electrons
@@ -31,14 +32,11 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "of the distribution of interatomic distances h(r), force errors on labelled frames. With --out, tables "
         "(CSV), trajectories and report.html go to a folder, and the same command with --resume goes on.",
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
+    add_model_argument(parser)
     parser.add_argument(
         "structure", metavar="STRUCTURE", help="a molecule: any file that ASE reads, a bundled name, or smiles:..."
     )
-    parser.add_argument(
-        "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
-    )
-    parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
+    add_electron_arguments(parser)
     parser.add_argument(
         "--reference",
         metavar="DATA",
@@ -159,7 +157,7 @@ def _reference(
 
 
 def _print(state: "Stability", console: Console) -> None:
-    console.table(by_temperature(state.temperatures), f"runs of {state.time_ps:.4g} ps")
+    console.table(temperature_table(state.temperatures), f"runs of {state.time_ps:.4g} ps")
     if state.forces is not None:
         console.line(f"force MAE {force_mae(state):.3f} kcal/mol/Å on {len(state.forces)} labelled frames")
 

@@ -27,7 +27,7 @@ def force_mae(state: "Stability") -> float | None:
     return float((state.forces["force_mae_kcal_mol_A"] * atoms).sum() / atoms.sum())
 
 
-def by_temperature(table: pd.DataFrame) -> pd.DataFrame:
+def temperature_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table of temperatures as people read it; where runs survived, times are lower bounds."""
     shown = pd.DataFrame(
         {
@@ -110,7 +110,7 @@ def _survival(state: "Stability", reference_frames: int) -> "Section":
         [
             figures.survival(state.replicas, state.temperatures),
             figures.largest_deviation(_thinned(state.deviations)),
-            by_temperature(state.temperatures),
+            temperature_table(state.temperatures),
         ],
     )
 

@@ -69,9 +69,9 @@ def settings_from_mlff(hyperparameters: Mapping[str, Any]) -> ModelSettings:
     for ours, default in _ABSENT.items():
         values.setdefault(ours, default)
     values |= {
-        "cutoff_function": _translated("cutoff_fn", model, CUTOFF_FUNCTIONS),
-        "radial_basis": _translated("radial_basis_fn", model, RADIAL_BASES),
-        "normalization": _translated("message_normalization", model, NORMALIZATIONS),
+        "cutoff_function": translated(model, "cutoff_fn", CUTOFF_FUNCTIONS),
+        "radial_basis": translated(model, "radial_basis_fn", RADIAL_BASES),
+        "normalization": translated(model, "message_normalization", NORMALIZATIONS),
         "layer_normalization": tuple(bool(model.get(f"layer_normalization_{k}", False)) for k in (1, 2)),
         "residual_mlp": tuple(bool(model.get(f"residual_mlp_{k}", False)) for k in (1, 2)),
         "electrostatics": "exact" if model.get("electrostatic_energy_bool") else "none",
@@ -109,11 +109,15 @@ def _refuse_unknown(model: Mapping[str, Any]) -> None:
             )
 
 
-def _translated(name: str, model: Mapping[str, Any], choices: Mapping[str, str]) -> str:
-    value = model[name]
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}: so3lab has no other")
-    return choices[value]
+def translated(options: Mapping[str, Any], name: str, choices: Mapping[str, str]) -> str:
+    """Our word for what an option of mlff says.
+
+    Raises:
+        ValueError: If we have none.
+    """
+    if options[name] not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {options[name]!r}: so3lab has no other")
+    return choices[options[name]]
 
 
 def _mean_neighbors(model: Mapping[str, Any], data: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
 from so3lab.pretrained.arrays import Tree
+from so3lab.pretrained.mlff import translated
 
 CUTOFF_FUNCTIONS = {"cosine_cutoff_fn": "cosine"}
 RADIAL_BASES = {"phys": "physnet", "physnet": "physnet"}
@@ -57,8 +58,8 @@ def settings_from_v03(hyperparameters: Mapping[str, Any]) -> ModelSettings:
         num_heads=int(layers[0]["n_heads"]),
         degrees=tuple(geometry["degrees"]),
         cutoff=float(geometry["r_cut"]),
-        cutoff_function=_translated(geometry, "radial_cutoff_fn", CUTOFF_FUNCTIONS),  # type: ignore[arg-type]
-        radial_basis=_translated(geometry, "radial_basis_function", RADIAL_BASES),  # type: ignore[arg-type]
+        cutoff_function=translated(geometry, "radial_cutoff_fn", CUTOFF_FUNCTIONS),  # type: ignore[arg-type]
+        radial_basis=translated(geometry, "radial_basis_function", RADIAL_BASES),  # type: ignore[arg-type]
         num_radial=int(geometry["n_rbf"]),
         normalization="sqrt_width",
         layer_form="v0.3",
@@ -178,12 +179,6 @@ def _refuse(options: Mapping[str, Any], defaults: Mapping[str, Any], where: str)
             raise ValueError(f"the {where} use {name} = {value!r}, which so3lab does not have")
         if not defaults and value not in (None, False):
             raise ValueError(f"the {where} use {name} = {value!r}, which so3lab does not have")
-
-
-def _translated(options: Mapping[str, Any], name: str, choices: Mapping[str, str]) -> str:
-    if options[name] not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {options[name]!r}: so3lab has no other")
-    return choices[options[name]]
 
 
 def _only(net: Mapping[str, Any], section: str, kind: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from so3lab.app.stability_report import by_temperature, force_mae
+from so3lab.app.stability_report import force_mae, temperature_table
 from so3lab.stability import Stability
 
 TABLE = pd.DataFrame(
@@ -25,12 +25,12 @@ TABLE = pd.DataFrame(
 
 
 def test_times_of_survivors_are_lower_bounds_and_errors_stand_where_there_are_any():
-    shown = by_temperature(TABLE)
+    shown = temperature_table(TABLE)
     assert shown["survived"].tolist() == ["6 of 6", "0 of 6"]
     assert shown["fraction, 2σ"].tolist() == ["1.00 (0.60 to 1.00)", "0.00 (0.00 to 0.40)"]
     assert [text.split() for text in shown["stable time (ps)"]] == [["≥", "300.0"], ["12.3", "±", "1.3"]]
     assert shown["h(r) error"].tolist() == ["0.051", ""]
-    assert "h(r) error" not in by_temperature(TABLE.assign(h_error=np.nan))
+    assert "h(r) error" not in temperature_table(TABLE.assign(h_error=np.nan))
 
 
 def test_force_errors_are_means_over_atoms_not_over_frames():
