@@ -95,7 +95,7 @@ def molecules(file: str, case: str) -> dict[str, ase.Atoms]:
         key = f"{case}/{name}"
         if f"{key}/energy" in stored:
             atoms = ase.Atoms(stored[f"{key}/numbers"], stored[f"{key}/positions"])
-            for theirs, ours in (("total_charge", "charge"), ("num_unpaired_electrons", "spin")):
+            for theirs, ours in (("total_charge", "charge"), ("num_unpaired_electrons", "unpaired_electrons")):
                 atoms.info[ours] = float(stored[f"{key}/{theirs}"]) if f"{key}/{theirs}" in stored else 0.0
             atoms.info |= {"energy": float(stored[f"{key}/energy"]), "forces": stored[f"{key}/forces"]}
             found[name] = atoms
