@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from so3lab import units
 from so3lab.observables.internal import Dihedral
-from so3lab.structures.reading import molecule_with_hydrogens
+from so3lab.structures.smiles import molecule_with_hydrogens
 
 HYDROGEN_MASS = 4.0
 """Mass of hydrogen while sampling, amu; allows steps of 2 fs."""

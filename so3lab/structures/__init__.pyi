@@ -6,8 +6,8 @@ from .electrons import with_electrons as with_electrons
 from .graph import Graph as Graph
 from .graph import build_graph as build_graph
 from .neighbors import pair_list as pair_list
-from .reading import from_smiles as from_smiles
 from .reading import read_structure as read_structure
+from .smiles import from_smiles as from_smiles
 from .superposition import Matching as Matching
 from .superposition import Superposed as Superposed
 from .symmetry import MolecularGraph as MolecularGraph

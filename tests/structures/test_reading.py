@@ -64,9 +64,10 @@ def test_the_first_bond_has_about_its_measured_length(smiles, measured):
 
 
 def test_the_seed_decides_the_conformer():
-    first, same, other = (from_smiles("CCCCCCO", seed=seed) for seed in (1, 1, 2))
+    first, same, *others = (from_smiles("CCCCCCO", seed=seed) for seed in (0, 0, 1, 2))
     np.testing.assert_array_equal(first.positions, same.positions)
-    assert np.abs(np.sort(first.get_all_distances()) - np.sort(other.get_all_distances())).max() > 0.1
+    for other in others:
+        assert np.abs(np.sort(first.get_all_distances()) - np.sort(other.get_all_distances())).max() > 0.1
 
 
 def handedness(atoms: Atoms) -> float:
@@ -124,7 +125,7 @@ def test_smiles_that_are_no_molecule_are_refused(smiles, sentence, capfd):
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(ValueError, match="seed must not be negative, got -1"):
+    with pytest.raises(ValueError, match=r"seed must not be negative.*got -1"):
         from_smiles("CCO", seed=-1)
 
 
