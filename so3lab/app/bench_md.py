@@ -6,7 +6,8 @@ import time
 import pandas as pd
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_arguments import add_system_arguments, structure_of
+from so3lab.app.inputs import load_structure
+from so3lab.app.md_arguments import add_system_arguments
 from so3lab.doctor.prepare import prepare_process
 
 HOURS_PER_DAY = 24.0
@@ -33,7 +34,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print a row for each number of replicas, and what that means for a nanosecond."""
-    atoms = structure_of(options)
+    atoms = load_structure(options, console, cell=not options.no_cell)
     prepare_process(keep_programs=False)
     import so3lab
     from so3lab.dynamics import throughput

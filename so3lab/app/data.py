@@ -52,7 +52,7 @@ def run_info(options: argparse.Namespace, console: Console) -> int:
     """Print statistics of a dataset."""
     from so3lab import datasets
 
-    data = load_data(options)
+    data = load_data(options, console)
     statistics = datasets.statistics(data)
     console.line(str(data))
     for key, value in data.meta.items():

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     prepare_process()
     potential = so3lab.load(options.model)
-    data = load_data(options)
+    data = load_data(options, console)
     found = evaluate(potential, data)
     options.out.mkdir(parents=True, exist_ok=True)
     files = {}

@@ -1,6 +1,12 @@
-"""What commands are given: a model, a charge and a spin, data with their units."""
+"""What commands are given: a model, a structure with its charge and spin, data with their units."""
 
 import argparse
+from typing import TYPE_CHECKING
+
+from so3lab.app.console import Console
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
@@ -8,12 +14,27 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model file, the name of a bundled model, or so3lr")
 
 
-def add_electron_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that say how many electrons a structure has, and how many of them are unpaired."""
+def add_structure_arguments(parser: argparse.ArgumentParser, words: str = "") -> None:
+    """Arguments that say which structure, and what its file may not say."""
+    parser.add_argument(
+        "structure",
+        metavar="STRUCTURE",
+        help=f"{words}any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
+    )
     parser.add_argument(
         "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
     )
     parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
+
+
+def load_structure(options: argparse.Namespace, console: Console, *, cell: bool) -> "Atoms":
+    """The structure that the arguments of :func:`add_structure_arguments` name; what was decided on the way is said."""
+    from so3lab.structures.reading import understand
+
+    found = understand(options.structure, charge=options.charge, multiplicity=options.multiplicity, cell=cell)
+    for note in found.notes:
+        console.warn(f"{found.source}: {note}")
+    return found.atoms
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +46,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--length-unit", help="unit of lengths in a file that does not say: angstrom, bohr")
 
 
-def load_data(options: argparse.Namespace):
-    """The dataset that the arguments of :func:`add_data_arguments` name."""
+def load_data(options: argparse.Namespace, console: Console):
+    """The dataset that the arguments of :func:`add_data_arguments` name; what was decided on the way is said."""
     from so3lab import datasets
 
-    return datasets.load(options.data, energy_unit=options.energy_unit, length_unit=options.length_unit)
+    data = datasets.load(options.data, energy_unit=options.energy_unit, length_unit=options.length_unit)
+    if "cells" in data.meta:
+        console.warn(f"{data.name}: {data.meta['cells']}")
+    return data

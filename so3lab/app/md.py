@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Simulate with progress, then say what came out."""
     if replicas.asked_for(options):
         return replicas.run(options, console)
-    one, meter = run_of(options), SpeedMeter(console)
+    one, meter = run_of(options, console), SpeedMeter(console)
     resume = options.resume and is_resumable(one)
     prepare_process()
 

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import ase
-
 from so3lab.app import md_values
-from so3lab.app.inputs import add_electron_arguments, add_model_argument
+from so3lab.app.console import Console
+from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.cluster import RunSpec
 from so3lab.dynamics.ensembles import ENSEMBLES, ensembles_with
-from so3lab.structures.electrons import with_electrons
-from so3lab.structures.reading import read_structure
 
 _KNOBS = ("friction_per_ps", "thermostat_fs", "pressure_GPa", "barostat_fs", "compressibility_per_GPa")
 """Knobs that some ensembles have."""
@@ -23,12 +20,7 @@ _LIMITS = {name: f"limit_{name}" for name in ("bond_stretch", "energy_jump", "he
 def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     """What moves and by which equations: arguments that ``md`` shares with ``bench-md``."""
     add_model_argument(parser)
-    parser.add_argument(
-        "structure",
-        metavar="STRUCTURE",
-        help="any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
-    )
-    add_electron_arguments(parser)
+    add_structure_arguments(parser)
     parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
         "--ensemble",
@@ -118,23 +110,14 @@ def _add_limits(group: Any) -> None:
     group.add_argument("--no-limits", action="store_true", help="go on as long as numbers are finite")
 
 
-def structure_of(options: argparse.Namespace) -> ase.Atoms:
-    """The start structure."""
-    atoms = read_structure(options.structure)
-    atoms = with_electrons(atoms, charge=options.charge, multiplicity=options.multiplicity)
-    if options.no_cell:
-        atoms.pbc, atoms.cell = False, None
-    return atoms
-
-
-def run_of(options: argparse.Namespace) -> RunSpec:
+def run_of(options: argparse.Namespace, console: Console) -> RunSpec:
     """The simulation that the arguments describe.
 
     Raises:
         ValueError: If an argument is malformed, or has no meaning beside another one.
     """
     _refuse_what_would_do_nothing(options)
-    atoms = structure_of(options)
+    atoms = load_structure(options, console, cell=not options.no_cell)
     if options.hold is not None:
         atoms = md_values.with_held_atoms(atoms, options.hold)
     knobs = {name: getattr(options, name) for name in _KNOBS if getattr(options, name) is not None}

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Run all replicas; exit status 1 when one of them failed."""
     temperatures_K = _temperatures(options)
     _check_exchange(options, temperatures_K)
-    one = run_of(options)
+    one = run_of(options, console)
     runs = [
         replace(
             one,

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import add_electron_arguments, add_model_argument
+from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.app.stability_report import force_mae, temperature_table, write_report
 from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
-from so3lab.structures.electrons import total_charge, with_electrons
-from so3lab.structures.reading import read_structure
+from so3lab.structures.electrons import total_charge
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,10 +32,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "(CSV), trajectories and report.html go to a folder, and the same command with --resume goes on.",
     )
     add_model_argument(parser)
-    parser.add_argument(
-        "structure", metavar="STRUCTURE", help="a molecule: any file that ASE reads, a bundled name, or smiles:..."
-    )
-    add_electron_arguments(parser)
+    add_structure_arguments(parser, "a molecule: ")
     parser.add_argument(
         "--reference",
         metavar="DATA",
@@ -77,9 +73,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     resume = _resumes(options)
     prepare_process()
-    potential, atoms = so3lab.load(options.model, options.dtype), read_structure(options.structure)
-    atoms.pbc, atoms.cell = False, None
-    atoms = with_electrons(atoms, charge=options.charge, multiplicity=options.multiplicity)
+    atoms = load_structure(options, console, cell=False)
+    potential = so3lab.load(options.model, options.dtype)
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:
         console.warn("no reference frames: bonds are compared with their own means, and there is no h(r) error")

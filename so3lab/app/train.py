@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     folder = options.out.with_name(options.out.name + ".training")
     _check(options, folder)
     prepare_process()
-    data = load_data(options)
+    data = load_data(options, console)
     counts = _counts(options, len(data))
     split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
     how = dict(zip(("train", "valid", "test"), counts, strict=True)) | {

@@ -12,6 +12,7 @@ from ase import Atoms
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
 from so3lab.structures.electrons import is_charge_key, total_charge
+from so3lab.structures.xyz import read_all_xyz
 
 
 def from_atoms(
@@ -111,7 +112,12 @@ def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, 
 
 def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:
     """Frames of any file that ASE reads, and the units that their comment lines state."""
-    frames = ase.io.read(path, index=":")
+    try:
+        frames = ase.io.read(path, index=":")
+    except Exception:  # what ASE's reader stumbles over is mended where it can be, and named where it cannot
+        if path.suffix.lower() not in (".xyz", ".extxyz"):
+            raise
+        frames = read_all_xyz(path)
     frames = frames if isinstance(frames, list) else [frames]
     return frames, stated_fields(frames[0].info) if frames else {}
 

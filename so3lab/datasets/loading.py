@@ -7,6 +7,7 @@ from typing import Any
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.download import fetch
+from so3lab.datasets.empty_boxes import without_empty_boxes
 from so3lab.datasets.readers import read
 from so3lab.datasets.sanity_checks import check_units_and_geometry
 from so3lab.datasets.sources import (
@@ -30,6 +31,7 @@ def load(
 ) -> Dataset:
     """Load a set by its catalogue name, downloading it if needed, or from a file, in eV and Å.
 
+    Molecules in boxes so empty that images cannot matter become molecules without a cell; ``meta["cells"]`` says so.
     Reads NumPy archives in the styles of MD17, rMD17, MD22 and padded sets (``N`` counts atoms),
     HDF5 files in the style of QM7-X (also ``.xz``), ASE databases, and every file that ASE reads.
 
@@ -57,6 +59,7 @@ def load(
         dataset = replace(read(bundled_file(name), energy_unit, length_unit, keys), name=name)
     else:
         dataset = _load_public(name, energy_unit, length_unit, keys)
+    dataset = without_empty_boxes(dataset)
     if check:
         check_units_and_geometry(dataset)
     return dataset

@@ -35,6 +35,7 @@ from so3lab.engine.pair_lists import CandidatePairs, PairLists, PairListSpec
 from so3lab.machine.checksum import checksum
 from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
+from so3lab.structures.plausibility import check_plausible
 
 FRAMES_PER_CHUNK = 64
 MEMORY_PER_CHUNK = 256e6
@@ -96,6 +97,7 @@ class Replicas:
         if isinstance(potential, Potential):
             for atoms in structures:
                 potential.check_structure(atoms)
+                check_plausible(atoms)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._potential = potential
         self._field = potential.energy_model if isinstance(potential, Potential) else potential

@@ -43,6 +43,7 @@ from so3lab.potential.model_file import (
 from so3lab.structures.electrons import with_electrons
 from so3lab.structures.graph import Graph, build_graph
 from so3lab.structures.neighbors import check_finite, complete_cell
+from so3lab.structures.plausibility import check_no_overlap
 
 FILTER_TOLERANCE: dict[str, float] = {"float32": 1e-6, "float64": 1e-11}
 """Largest error of the fast radial filters, relative to the largest filter, with which they are used."""
@@ -258,15 +259,21 @@ class Potential:
         """Raise ``ValueError`` if a structure holds an element the model never saw."""
         check_elements(atoms, self.elements, self.settings)
 
+    def check_composition(self, atoms: ase.Atoms) -> None:
+        """Raise ``ValueError`` if the model can say nothing about these elements, this charge or these unpaired
+        electrons, wherever the atoms are."""
+        check_elements(atoms, self.elements, self.settings)
+        check_electrons(atoms, self.settings, self.trained_charges)
+
     def check_structure(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure is one that the model can say nothing about.
 
-        Besides elements (:meth:`check_elements`) these are positions that are no numbers, impossible charges, and
-        unpaired electrons for a model that never saw any.
+        Besides its composition (:meth:`check_composition`) these are positions that are no numbers, and atoms on top of
+        each other or of their images.
         """
-        check_elements(atoms, self.elements, self.settings)
+        self.check_composition(atoms)
         check_finite(atoms.positions)
-        check_electrons(atoms, self.settings, self.trained_charges)
+        check_no_overlap(atoms)
 
     def shift_of(self, atoms: ase.Atoms) -> float:
         """Sum of the element shifts of a structure in eV."""

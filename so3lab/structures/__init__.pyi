@@ -7,9 +7,11 @@ from .graph import Graph as Graph
 from .graph import build_graph as build_graph
 from .neighbors import pair_list as pair_list
 from .reading import read_structure as read_structure
+from .reading import understand as understand
 from .smiles import from_smiles as from_smiles
 from .superposition import Matching as Matching
 from .superposition import Superposed as Superposed
 from .symmetry import MolecularGraph as MolecularGraph
 from .symmetry import equivalent_atoms as equivalent_atoms
 from .symmetry import molecular_graph as molecular_graph
+from .understood import Understood as Understood

@@ -5,12 +5,11 @@ import numpy as np
 from ase.neighborlist import natural_cutoffs
 from jaxtyping import Int
 
+from so3lab.structures.elements import COVALENT
 from so3lab.structures.neighbors import Pairs, pair_list
 
 TOLERANCE = 1.15
 """Bonded are atoms closer than this many times the sum of their covalent radii."""
-COVALENT = frozenset((1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
-"""Elements whose bonds have a direction; metals and ions change their neighbours as they like."""
 
 
 def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool = False) -> Pairs:

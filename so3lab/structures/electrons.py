@@ -13,7 +13,7 @@ import numpy as np
 
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
-    "molecular_charge", "molecule_charge", "tot_charge",
+    "molecular_charge", "molecule_charge", "tot_charge", "pubchem_total_charge",
 )  # fmt: skip
 """Names of a total charge in e, whatever their capitals and dashes."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult")

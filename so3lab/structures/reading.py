@@ -1,44 +1,196 @@
-"""Where does a structure come from: a file, a bundled molecule by its name, or a SMILES string."""
+"""Where does a structure come from, and what was understood of it? The one door for files, names, SMILES and Atoms."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
 import ase.io
+import numpy as np
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from so3lab.machine import paths
+from so3lab.structures.boxes import gaps, is_empty_box, without_box
+from so3lab.structures.cif import read_cif
+from so3lab.structures.electrons import check_parity, with_electrons
+from so3lab.structures.pdb import read_pdb
+from so3lab.structures.plausibility import check_plausible
+from so3lab.structures.program_files import stated_in_program_files
+from so3lab.structures.sdf import read_sdf
 from so3lab.structures.smiles import from_smiles
+from so3lab.structures.understood import Content, Understood
+from so3lab.structures.xyz import read_last_xyz
 
 SMILES_PREFIX = "smiles:"
-"""What begins a text that :func:`read_structure` takes for a SMILES string."""
+"""What begins a text that is taken for a SMILES string."""
+_READERS: dict[str, Callable[[Path], Content]] = {
+    ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".pdb": read_pdb, ".ent": read_pdb,
+    ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".cif": read_cif,
+}  # fmt: skip
+_WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
+"""Trajectories that hold positions alone."""
+_WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
+_OF_LAMMPS = frozenset((".lammpstrj", ".dump", ".lammps", ".lmp"))
 
 
-def read_structure(source: str) -> ase.Atoms:
-    """A structure from any file that ASE reads (its last frame), a bundled one by name, or ``smiles:`` and a SMILES.
+def read_structure(source: str | Path, *, charge: float | None = None, multiplicity: int | None = None) -> ase.Atoms:
+    """A structure from a file (its last frame), a bundled one by name, or ``smiles:`` and a SMILES.
+
+    What was decided and left out on the way is said in a Python warning; :func:`understand` returns it.
 
     Args:
         source: Such as ``"run.xyz"``, ``"ethanol"`` or ``"smiles:CCO"``; a file goes before a bundled name.
+        charge: Total charge in e, in place of what the file says.
+        multiplicity: 2S + 1, likewise.
 
     Raises:
         FileNotFoundError: If there is neither such a file nor such a name.
-        ValueError: If the file holds no readable structure, or the SMILES describes none.
+        ValueError: If the file holds no readable structure, the SMILES describes none, or it cannot be one.
     """
-    if source.startswith(SMILES_PREFIX):
-        return from_smiles(source.removeprefix(SMILES_PREFIX))
-    path = Path(source)
-    bundled = paths.bundled("data") / f"{source}.xyz"
+    understood = understand(source, charge=charge, multiplicity=multiplicity)
+    for note in understood.notes:
+        warnings.warn(f"{understood.source}: {note}", stacklevel=2)
+    return understood.atoms
+
+
+def understand(
+    source: str | Path | ase.Atoms,
+    *,
+    charge: float | None = None,
+    multiplicity: int | None = None,
+    cell: bool = True,
+) -> Understood:
+    """A structure with all that was understood of it: what every command, panel and worker goes through.
+
+    Args:
+        source: As of :func:`read_structure`, or atoms.
+        charge: Total charge in e, in place of what the source says.
+        multiplicity: 2S + 1, likewise.
+        cell: Whether a cell counts; without, whatever there is becomes a molecule.
+
+    Returns:
+        The structure and its facts. A molecule in a box so empty that its images cannot matter has no cell any more.
+
+    Raises:
+        FileNotFoundError: If there is neither such a file nor such a name.
+        ValueError: If it cannot be read, contradicts itself, or cannot be a structure.
+    """
+    content, name = _content(source)
+    atoms, notes = content.atoms, list(content.notes)
+    if not len(atoms):
+        raise ValueError(f"{name} holds no atoms")
+    try:
+        atoms = with_electrons(atoms, charge=charge, multiplicity=multiplicity)
+        if not cell:
+            atoms.pbc, atoms.cell = False, None
+        elif is_empty_box(atoms):
+            notes.append(
+                f"an empty box, {gaps(atoms).min():.4g} Å of nothing in every direction: a molecule without a cell"
+            )
+            atoms = without_box(atoms)
+        _check_numbers(atoms)
+        check_plausible(atoms)
+        check_parity(atoms)
+        return Understood.of(Content(atoms, content.format, notes), name)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
+    if isinstance(source, ase.Atoms):
+        return Content(source, "ASE atoms"), source.get_chemical_formula() or "an empty structure"
+    text = str(source)
+    if text.startswith(SMILES_PREFIX):
+        return Content(from_smiles(text.removeprefix(SMILES_PREFIX)), "SMILES"), text
+    path = Path(text).expanduser()
+    bundled = paths.bundled("data") / f"{text}.xyz"
     if not path.is_file() and bundled.is_file():
         path = bundled
     if not path.is_file():
         names = sorted(file.stem for file in paths.bundled("data").glob("*.xyz"))
         raise FileNotFoundError(
             f"STRUCTURE must be a file, a bundled structure ({', '.join(names)}) or a SMILES such as "
-            f"{SMILES_PREFIX}CCO, got {source!r}"
+            f"{SMILES_PREFIX}CCO, got {text!r}"
         )
+    return _of_file(path), text
+
+
+def _of_file(path: Path) -> Content:
+    kind = path.suffix.lower()
+    if kind in _READERS:
+        return _READERS[kind](path)
+    if kind in (".h5", ".h5md", ".hdf5"):
+        return _of_trajectory(path)
+    if kind in _WITHOUT_ELEMENTS:
+        raise ValueError(
+            f"{path} is a trajectory that holds positions and no elements; join it with its topology first, for "
+            f"example MDAnalysis.Universe('topology', {path.name!r}).atoms.write('frame.pdb')"
+        )
+    if kind in _WITHOUT_POSITIONS:
+        raise ValueError(f"{path} is a topology that holds no positions; give a file of coordinates")
+    return _with_ase(path)
+
+
+def _of_trajectory(path: Path) -> Content:
+    from so3lab.trajectory import Trajectory
+
+    with Trajectory(path) as trajectory:
+        if not len(trajectory):
+            raise ValueError(f"{path} holds no frames")
+        atoms, meta = trajectory[-1], trajectory.meta
+        notes = [] if len(trajectory) == 1 else [f"the last of {len(trajectory)} frames"]
+    atoms.calc = None
+    if "charge" in meta:
+        atoms.info["charge"] = meta["charge"]
+    return Content(atoms, "so3lab trajectory (H5MD)", notes)
+
+
+def _with_ase(path: Path) -> Content:
+    """Any other format that ASE knows."""
     try:
+        name = filetype(path)
+        if name.startswith("lammps") or path.suffix.lower() in _OF_LAMMPS:
+            _check_lammps_elements(path)
         atoms = ase.io.read(path)
+    except UnknownFileTypeError as error:
+        raise ValueError(
+            f"{path} is of no format that so3lab or ASE knows ({error}); write it as XYZ, PDB, SDF or CIF"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"ASE cannot read {path}: {error}; is it complete?") from error
     except Exception as error:  # ASE's readers raise whatever they stumble over
-        raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
+        raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; is it complete?") from error
     assert isinstance(atoms, ase.Atoms)
-    if not len(atoms):
-        raise ValueError(f"{path} holds no atoms")
-    return atoms
+    for key, value in stated_in_program_files(path, atoms).items():
+        atoms.info.setdefault(key, value)
+    return Content(atoms, f"ASE's format {name}")
+
+
+def _check_lammps_elements(path: Path) -> None:
+    """Refuse types for which ASE would put hydrogen, helium, lithium in turn."""
+    head = path.read_text(errors="replace")[:100_000]
+    columns = next((line for line in head.splitlines() if line.startswith("ITEM: ATOMS")), None)
+    if columns is None or "element" not in columns.split():
+        raise ValueError(
+            f"{path} is a file of LAMMPS whose atoms have types and no elements; write it with 'dump custom ... "
+            "element x y z' and 'dump_modify element C H O'"
+        )
+
+
+def _check_numbers(atoms: ase.Atoms) -> None:
+    wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if wrong.size:
+        raise ValueError(
+            f"the coordinates of atom {wrong[0]} must be finite numbers, got {atoms.positions[wrong[0]].tolist()}"
+        )
+    placeholders = np.flatnonzero(atoms.numbers < 1)
+    if placeholders.size:
+        raise ValueError(
+            f"every atom must be an element, and atom {placeholders[0]} is the placeholder X; remove it or name its "
+            "element"
+        )
+    if atoms.pbc.any() and (np.linalg.norm(np.asarray(atoms.cell), axis=1)[atoms.pbc] < 1e-8).any():
+        raise ValueError(
+            f"atoms.cell must have a vector along every periodic direction, got {atoms.cell.tolist()} for pbc "
+            f"{atoms.pbc.tolist()}; --no-cell (atoms.pbc = False) makes a molecule of it"
+        )

@@ -144,6 +144,6 @@ def check_frames(potential: Potential, dataset: Dataset, what: str) -> None:
             continue
         seen.add(kind)
         try:
-            potential.check_structure(Atoms(numbers=numbers, info={"charge": float(charge)}))
+            potential.check_composition(Atoms(numbers=numbers, info={"charge": float(charge)}))
         except ValueError as error:
             raise ValueError(f"{what} {number}: {error}") from None

@@ -19,6 +19,8 @@ from so3lab.network.settings import ModelSettings
 from so3lab.structures.graph import Graph, LongRange, checked_slots
 from so3lab.structures.neighbors import HostOrDevice, Pairs, all_pairs, bucket, pair_list
 
+MOST_WAVES = 500_000
+"""Waves of a cell that are summed one by one: a cube of 190 Å."""
 MESH_FROM = 2_000_000
 """Atoms times waves from which a cell's electrostatics is interpolated on a mesh; about 1,700 atoms of water."""
 
@@ -136,6 +138,7 @@ def _waves(structures: Sequence[ase.Atoms], screening_length: float) -> Int[np.n
     """Of each cell, and none of molecules, padded to the largest number."""
     for atoms in structures:
         _check_periodicity(atoms)
+        _check_waves(atoms, screening_length)
     none = np.zeros((0, 3), int)
     found = [
         wave_vectors(np.asarray(atoms.cell), screening_length) if atoms.pbc.any() else none for atoms in structures
@@ -148,8 +151,24 @@ def needs_mesh(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> bool:
     """Whether a cell is so large that its electrostatics is interpolated on a mesh."""
     if needs is None or needs.screening_length is None or not atoms.pbc.all():
         return False
-    waves = atoms.cell.volume * (8.0 / needs.screening_length) ** 3 / (12.0 * np.pi**2)
-    return bool(len(atoms) * waves > MESH_FROM)
+    return bool(len(atoms) * _number_of_waves(atoms, needs.screening_length) > MESH_FROM)
+
+
+def _number_of_waves(atoms: ase.Atoms, screening_length: float) -> float:
+    """About how many waves a cell's electrostatics sums."""
+    return float(atoms.cell.volume * (8.0 / screening_length) ** 3 / (12.0 * np.pi**2))
+
+
+def _check_waves(atoms: ase.Atoms, screening_length: float) -> None:
+    """Refuse a cell whose waves would fill the memory, before they do."""
+    waves = _number_of_waves(atoms, screening_length) if atoms.pbc.any() else 0.0
+    if waves > MOST_WAVES:
+        edges = " x ".join(f"{length:.4g}" for length in atoms.cell.lengths())
+        raise ValueError(
+            f"atoms.cell must not need more than {MOST_WAVES:,} waves in a batch, got {edges} Å and {waves:,.0f} "
+            "waves; for a molecule in an empty box set atoms.pbc = False (so3lab md: --no-cell), otherwise use "
+            'potential.with_electrostatics("wolf")'
+        )
 
 
 def explain_far(atoms: ase.Atoms, needs: LongRangeNeeds | None) -> dict[str, str]:

@@ -1,0 +1,61 @@
+"""How CIF files are read: whole sites alone, deuterium by its mass; what is half there is refused by name."""
+
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+from ase.io.cif import CIFBlock, parse_cif
+
+from so3lab.structures.understood import Content
+from so3lab.structures.xyz import ISOTOPES
+
+
+def read_cif(path: Path) -> Content:
+    """The crystal of a CIF file, with all atoms that its symmetry makes.
+
+    Raises:
+        ValueError: If a site is occupied in part, the file is the macromolecular kind (mmCIF), or cannot be read.
+    """
+    if b"_atom_site.Cartn_x" in path.read_bytes():
+        raise ValueError(
+            f"{path} is an mmCIF file, as the Protein Data Bank writes them; so3lab reads its PDB form: choose 'PDB "
+            "format' there, or gemmi convert in.cif out.pdb"
+        )
+    try:
+        blocks = [block for block in parse_cif(str(path)) if block.has_structure()]
+        atoms = ase.io.read(path, index=-1, format="cif")
+    except Exception as error:  # ASE's reader raises whatever it stumbles over
+        raise ValueError(f"{path} cannot be read as CIF: {error or type(error).__name__}") from error
+    assert isinstance(atoms, ase.Atoms)
+    _check_occupancy(blocks[-1], path)
+    heavy = (atoms.numbers == 1) & (np.abs(atoms.get_masses() - ISOTOPES["D"][1]) < 0.1)
+    if heavy.any():
+        masses = atoms.get_masses()
+        masses[heavy] = ISOTOPES["D"][1]
+        atoms.set_masses(masses)
+    notes = [] if len(blocks) == 1 else [f"the last of {len(blocks)} crystals"]
+    group = atoms.info.get("spacegroup")
+    atoms.info = {
+        key: value for key, value in atoms.info.items() if key not in ("spacegroup", "unit_cell", "occupancy")
+    }
+    return Content(atoms, f"CIF (space group {group.symbol})" if group is not None else "CIF", notes)
+
+
+def _check_occupancy(block: CIFBlock, path: Path) -> None:
+    labels = block.get("_atom_site_label") or block.get("_atom_site_type_symbol") or []
+    occupancies = block.get("_atom_site_occupancy")
+    if occupancies is None:
+        return
+    values = occupancies if isinstance(occupancies, list) else [occupancies]
+    partial = [
+        f"{label} {value:g}"
+        for label, value in zip(labels, values, strict=False)
+        if isinstance(value, int | float) and value < 0.999
+    ]
+    if partial:
+        shown = ", ".join(partial[:6]) + (f" and {len(partial) - 6} more" if len(partial) > 6 else "")
+        raise ValueError(
+            f"{path}: every site must be occupied by a whole atom, but some are in part: {shown}; decide which atoms "
+            "are there and write occupancies of 1"
+        )

@@ -1,0 +1,221 @@
+"""How PDB files are read: models, alternate locations, cells and placeholders, deuterium, missing elements, charges.
+
+Columns are those of the PDB format 3.3. ASE's reader keeps every alternate location, forgets the cell at each model,
+and takes a placeholder for a cell, so this reads the records itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import ase
+import numpy as np
+from ase.data import atomic_numbers
+from ase.geometry import cellpar_to_cell
+
+from so3lab.structures.understood import Content
+from so3lab.structures.xyz import ISOTOPES
+
+PLACEHOLDER = 2.0
+"""Å; a cell with a shorter edge is none, but the unit cube that programs write where they must write something."""
+_RESIDUES = frozenset((
+    "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO", "SER",
+    "THR", "TRP", "TYR", "VAL", "ACE", "NME", "NMA", "NH2", "HOH", "WAT", "SOL", "TIP", "TIP3", "DOD", "DA", "DC",
+    "DG", "DT", "A", "C", "G", "U", "ASH", "GLH", "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "CYX", "LYN",
+))  # fmt: skip
+"""Residues in which a name begins with its one-letter element, whatever its second letter."""
+
+
+class _Row(NamedTuple):
+    """One ATOM or HETATM record."""
+
+    line: int
+    name: str
+    alternate: str
+    residue: tuple[str, str, str]  # name, chain, number with insertion code
+    position: tuple[float, float, float]
+    occupancy: float
+    symbol: str
+    mass: float | None
+    charge: int | None
+
+
+def read_pdb(path: Path) -> Content:
+    """The last model of a PDB file.
+
+    Args:
+        path: The file. ``CRYST1`` belongs to all of its models.
+
+    Returns:
+        Atoms with names and residues of the file, in its cell if it has one; of alternate locations the most occupied.
+
+    Raises:
+        ValueError: If a record cannot be understood; the sentence names line and token.
+    """
+    lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    models: list[list[_Row]] = [[]]
+    for number, line in enumerate(lines, start=1):
+        record = line[:6].strip()
+        if record == "MODEL" and models[-1]:
+            models.append([])
+        elif record in ("ATOM", "HETATM"):
+            models[-1].append(_row(line, f"{path}, line {number}", number))
+    models = [model for model in models if model]
+    if not models:
+        raise ValueError(f"{path} holds no atoms: no line begins with ATOM or HETATM")
+    notes = [f"the last of {len(models)} models"] if len(models) > 1 else []
+    rows, alternates = _one_location(models[-1])
+    cell, about_cell = _cell(lines, path)
+    notes += [*alternates, *about_cell, *_guessed(lines, rows)]
+    return Content(_atoms(rows, cell), "PDB", notes)
+
+
+def _row(line: str, where: str, number: int) -> _Row:
+    coordinates = line[30:38], line[38:46], line[46:54]
+    try:
+        x, y, z = (float(word) for word in coordinates)
+    except ValueError:
+        wrong = next(word for word in coordinates if not _is_number(word))
+        raise ValueError(
+            f"{where}: a coordinate in columns 31 to 54 must be a number in Å, got {wrong.strip()!r}"
+        ) from None
+    if not np.isfinite([x, y, z]).all():
+        raise ValueError(f"{where}: coordinates must be finite numbers, got {' '.join(coordinates)!r}")
+    name, residue = line[12:16], line[17:20].strip()
+    symbol, mass = _element(line, name, residue, where)
+    occupancy = float(line[54:60]) if _is_number(line[54:60]) else 1.0
+    return _Row(
+        number, name.strip(), line[16:17].strip(), (residue, line[21:22], line[22:27].strip()), (x, y, z), occupancy,
+        symbol, mass, _charge(line[78:80].strip(), where),
+    )  # fmt: skip
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _element(line: str, name: str, residue: str, where: str) -> tuple[str, float | None]:
+    """Symbol and, of an isotope, mass: from columns 77 and 78, or from the name of the atom."""
+    stated = line[76:78].strip()
+    if stated in ISOTOPES:
+        return ISOTOPES[stated]
+    if stated.capitalize() in atomic_numbers and stated != "X":
+        return stated.capitalize(), None
+    if stated and not stated.isdigit():
+        raise ValueError(
+            f"{where}: columns 77 and 78 must hold an element, got {stated!r} for the atom {name.strip()!r}"
+        )
+    letters = "".join(character for character in name if character.isalpha())
+    two = name[:2].strip().capitalize()
+    if len(two) == 2 and two in atomic_numbers and residue not in _RESIDUES and not name[0].isdigit():
+        return two, None
+    one = letters[:1].upper()
+    if one == "D":
+        return ISOTOPES["D"]
+    if one not in atomic_numbers or one == "X":
+        raise ValueError(
+            f"{where}: columns 77 and 78 must hold an element; they are empty, and the name {name.strip()!r} tells none"
+        )
+    return one, None
+
+
+def _charge(word: str, where: str) -> int | None:
+    """The formal charge of an atom, such as ``2-``; None where nothing stands."""
+    if not word or word.strip("0") in ("", "+", "-"):
+        return None
+    sign, digits = ("-" if "-" in word else "+"), word.strip("+-")
+    if not digits.isdigit() or len(word) != 2:
+        raise ValueError(f"{where}: columns 79 and 80 must hold a formal charge such as 2- or 1+, got {word!r}")
+    return int(sign + digits)
+
+
+def _one_location(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
+    """Of each residue's alternate locations the one with the highest occupancy, or the first."""
+    weights: dict[tuple, dict[str, float]] = defaultdict(dict)
+    counts: dict[tuple, dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        if row.alternate:
+            place = row.residue[1:]
+            weights[place][row.alternate] = weights[place].get(row.alternate, 0.0) + row.occupancy
+            counts[place][row.alternate] = counts[place].get(row.alternate, 0) + 1
+    if not weights:
+        return list(rows), []
+    chosen = {
+        place: max(of_place, key=lambda letter: of_place[letter] / counts[place][letter])
+        for place, of_place in weights.items()
+    }
+    names = {(row.residue[1:], row.name) for row in rows if row.alternate == chosen.get(row.residue[1:])}
+    residues = {row.residue for row in rows if row.alternate == chosen.get(row.residue[1:])}
+    kept: list[_Row] = []
+    dropped: list[_Row] = []
+    seen = set()
+    for row in rows:
+        place = row.residue[1:]
+        best = not row.alternate or row.alternate == chosen[place]
+        fits = row.residue in residues  # some places are shared by two kinds of residue
+        alone = (
+            fits and (place, row.name) not in names and (place, row.name) not in seen
+        )  # no counterpart at that location
+        (kept if best or alone else dropped).append(row)
+        if best or alone:
+            seen.add((place, row.name))
+    letters = ", ".join(sorted({chosen[row.residue[1:]] for row in dropped}))
+    listed = ", ".join(f"{row.name} of {row.residue[0]} {row.residue[2]} at {row.alternate}" for row in dropped[:4])
+    more = f" and {len(dropped) - 4} more" if len(dropped) > 4 else ""
+    if not dropped:
+        return kept, []
+    return kept, [f"of alternate locations the most occupied are kept ({letters}); left out: {listed}{more}"]
+
+
+def _cell(lines: Iterable[str], path: Path) -> tuple[np.ndarray | None, list[str]]:
+    record = next(((n, line) for n, line in enumerate(lines, start=1) if line.startswith("CRYST1")), None)
+    if record is None:
+        return None, []
+    number, line = record
+    words = [line[6:15], line[15:24], line[24:33], line[33:40], line[40:47], line[47:54]]
+    if not all(_is_number(word) for word in words):
+        wrong = next(word for word in words if not _is_number(word))
+        raise ValueError(
+            f"{path}, line {number}: CRYST1 must hold three lengths and three angles, got {wrong.strip()!r}"
+        )
+    parameters = [float(word) for word in words]
+    if min(parameters[:3]) < PLACEHOLDER:
+        edges = " x ".join(f"{length:g}" for length in parameters[:3])
+        return None, [f"CRYST1 of {edges} Å is a placeholder by the convention of the PDB: a molecule without a cell"]
+    group = line[55:66].strip()
+    notes = []
+    if group.replace(" ", "") not in ("", "P1"):
+        notes.append(
+            f"the space group {group!r} is left out: the cell repeats the atoms of the file alone; write all copies of "
+            "the unit cell into the file for the crystal, or use --no-cell for the molecule"
+        )
+    return cellpar_to_cell(parameters), notes
+
+
+def _guessed(lines: Sequence[str], rows: Sequence[_Row]) -> list[str]:
+    guessed = [
+        row for row in rows if not lines[row.line - 1][76:78].strip() or lines[row.line - 1][76:78].strip().isdigit()
+    ]
+    if not guessed:
+        return []
+    named = ", ".join(dict.fromkeys(f"{row.name} as {row.symbol}" for row in guessed))
+    short = named if len(named) < 80 else named[:80].rpartition(",")[0] + ", ..."
+    return [f"columns 77 and 78 name no element for {len(guessed)} atoms, so names were read as elements: {short}"]
+
+
+def _atoms(rows: Sequence[_Row], cell: np.ndarray | None) -> ase.Atoms:
+    atoms = ase.Atoms([row.symbol for row in rows], [row.position for row in rows], cell=cell, pbc=cell is not None)
+    if any(row.mass is not None for row in rows):
+        atoms.set_masses(
+            [old if row.mass is None else row.mass for row, old in zip(rows, atoms.get_masses(), strict=True)]
+        )
+    if any(row.charge is not None for row in rows):
+        atoms.arrays["formal_charges"] = np.array([row.charge or 0 for row in rows])
+    atoms.arrays["atomtypes"] = np.array([row.name for row in rows])
+    atoms.arrays["residuenames"] = np.array([row.residue[0] for row in rows])
+    return atoms

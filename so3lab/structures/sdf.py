@@ -1,0 +1,150 @@
+"""How MOL and SDF files are read: formal charges, radicals, isotopes, drawings on paper, hydrogens left out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from so3lab.structures.electrons import is_charge_key
+from so3lab.structures.smiles import atoms_of, embedded
+from so3lab.structures.understood import Content
+
+_SEPARATOR = "$$$$"
+
+
+def read_sdf(path: Path, seed: int = 0) -> Content:
+    """The last molecule of a MOL or SDF file.
+
+    Args:
+        path: The file, with molecules of version V2000 or V3000.
+        seed: Of the embedding of a drawing.
+
+    Returns:
+        Atoms with the formal charges (``M  CHG``, or the column of the atom block where there is none) as an array
+        ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``.
+
+    Raises:
+        ValueError: If the file cannot be understood, holds query atoms, or is a drawing that cannot be embedded.
+    """
+    from rdkit import Chem, rdBase
+
+    text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
+    entries = [entry for entry in text.split(_SEPARATOR) if entry.strip()]
+    if not entries:
+        raise ValueError(f"{path} holds no molecule")
+    entry = entries[-1] if len(entries) == 1 else entries[-1].removeprefix("\n")
+    first_line = 1 + text[: text.rindex(entry)].count("\n")
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromMolBlock(entry, sanitize=False, removeHs=False, strictParsing=False)
+        if molecule is None or not molecule.GetNumAtoms():
+            raise ValueError(f"{path}: {_what_is_wrong(entry, first_line)}")
+        _check_atoms(molecule, path, first_line)
+        molecule, notes = _in_space(molecule, entry, path, seed)
+    if len(entries) > 1:
+        notes.insert(0, f"the last of {len(entries)} molecules")
+    atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
+    charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
+    if any(charges):
+        del atoms.info["charge"]
+        atoms.arrays["formal_charges"] = np.array(charges)
+    stated = _stated_charge(entry)
+    if stated is not None:
+        atoms.info[stated[0]] = stated[1]
+    return Content(atoms, "SDF" if path.suffix.lower() == ".sdf" else "MOL", notes)
+
+
+def _what_is_wrong(entry: str, first_line: int) -> str:
+    """RDKit says only that it cannot; the line of counts is what is wrong most often."""
+    lines = entry.split("\n")
+    if len(lines) < 4 or not ("V2000" in lines[3] or "V3000" in lines[3] or lines[3][:3].strip().isdigit()):
+        found = lines[3].strip() if len(lines) > 3 else ""
+        return f"line {first_line + 3} must begin with the numbers of atoms and bonds (V2000 or V3000), got {found!r}"
+    if lines[3][:3].strip().isdigit() and len(lines) < 4 + int(lines[3][:3]):
+        return f"line {first_line + 3} promises {int(lines[3][:3])} atoms, but the file ends before; is it complete?"
+    rows = range(4, 4 + int(lines[3][:3])) if lines[3][:3].strip().isdigit() else range(0)
+    for row in rows:
+        for word in lines[row].split()[:3]:
+            try:
+                float(word)
+            except ValueError:
+                return f"line {first_line + row}: a coordinate must be a number, got {word!r}"
+    return f"RDKit cannot read the molecule that begins at line {first_line}"
+
+
+def _check_atoms(molecule: Any, path: Path, first_line: int) -> None:
+    for atom in molecule.GetAtoms():
+        if not atom.GetAtomicNum() or atom.HasQuery():
+            line = first_line + 4 + atom.GetIdx()
+            raise ValueError(
+                f"{path}, line {line}: every atom must be an element, and atom {atom.GetIdx()} is a placeholder or a "
+                f"query ({atom.GetSymbol()!r}); replace it"
+            )
+
+
+def _in_space(molecule: Any, entry: str, path: Path, seed: int) -> tuple[Any, list[str]]:
+    """The molecule in three dimensions with all hydrogens, and what was done for it."""
+    from rdkit import Chem
+
+    problems = Chem.DetectChemistryProblems(molecule)
+    drawn = _is_drawing(molecule, entry)
+    if problems:
+        if drawn:
+            raise ValueError(
+                f"{path} is a drawing in two dimensions, and cannot be embedded in three: {problems[0].Message()}"
+            )
+        return molecule, [f"the bonds do not add up, so a formal charge may be missing: {problems[0].Message()}"]
+    Chem.SanitizeMol(molecule)
+    missing = sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    complete = Chem.AddHs(molecule, addCoords=not drawn)
+    added = f"hydrogens that the file leaves out were added: {missing}"
+    if not drawn:
+        return complete, [added] if missing else []
+    Chem.AssignChiralTypesFromBondDirs(complete)
+    Chem.AssignStereochemistry(complete, cleanIt=True, force=True)
+    places = embedded(complete, str(path), seed)
+    conformer = Chem.Conformer(complete.GetNumAtoms())
+    for atom, place in enumerate(places - places.mean(axis=0)):
+        conformer.SetAtomPosition(atom, place.tolist())
+    complete.RemoveAllConformers()
+    complete.AddConformer(conformer)
+    notes = ["a drawing in two dimensions, which was embedded in three"]
+    return complete, [*notes, added] if missing else notes
+
+
+def _is_drawing(molecule: Any, entry: str) -> bool:
+    """Whether coordinates are those of paper, or none at all: the file says so, all are the same, or all lie in a plane
+    although an atom is tetrahedral or has hydrogens that are left out."""
+    dimensions = entry.split("\n")[1][20:22] if entry.count("\n") else ""
+    if dimensions == "2D":
+        return True
+    spread = np.ptp(molecule.GetConformer().GetPositions(), axis=0)
+    if molecule.GetNumAtoms() > 1 and not spread.any():
+        return True
+    if dimensions == "3D" or spread[2] > 1e-4:
+        return False
+    from rdkit import Chem
+
+    copy = Chem.Mol(molecule)
+    copy.UpdatePropertyCache(strict=False)
+    return any(
+        atom.GetDegree() + atom.GetTotalNumHs() == 4 or (atom.GetTotalNumHs() and atom.GetAtomicNum() > 1)
+        for atom in copy.GetAtoms()
+    )
+
+
+def _stated_charge(entry: str) -> tuple[str, str] | None:
+    """A total charge among the data behind a molecule, such as PubChem's, with its name."""
+    for name, value in _data(entry).items():
+        if is_charge_key(name) and value:
+            return name, value
+    return None
+
+
+def _data(entry: str) -> Mapping[str, str]:
+    lines = entry.split("\n")
+    found = {}
+    for number, line in enumerate(lines[:-1]):
+        if line.startswith(">") and "<" in line:
+            found[line.partition("<")[2].partition(">")[0]] = lines[number + 1].strip()
+    return found

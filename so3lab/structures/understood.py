@@ -1,0 +1,152 @@
+"""What was understood of a structure: where each of its facts comes from, and what was left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import ase
+import numpy as np
+from ase.data import atomic_masses
+
+from so3lab import units
+from so3lab.structures.boxes import gaps
+from so3lab.structures.constraints import held_atoms
+from so3lab.structures.electrons import Stated, stated_charge, stated_spin
+
+_VELOCITY_NAMES = ("velocities", "velocity", "vel", "velo", "v")
+_HOT = 1e5
+"""K; no file means such velocities."""
+_ROOM = 10.0
+"""Å of emptiness in all directions from which a cell is said to hold a molecule."""
+
+
+class Content(NamedTuple):
+    """What a reader of some format found."""
+
+    atoms: ase.Atoms
+    format: str
+    notes: Sequence[str] = ()
+    """Decisions of the reader, a sentence each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Understood:
+    """A structure together with what so3lab understood of it.
+
+    Attributes:
+        atoms: The structure.
+        source: Where it came from.
+        format: As what it was read.
+        charge: Total charge in e, and under which name it was found.
+        unpaired: Number of unpaired electrons, likewise.
+        notes: What was decided and what was left out, a sentence each.
+    """
+
+    atoms: ase.Atoms
+    source: str
+    format: str
+    charge: Stated
+    unpaired: Stated
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, content: Content, source: str) -> "Understood":
+        """What a reader found, with what it says about charge, spin and all else."""
+        atoms = content.atoms
+        notes = (*content.notes, *_left_out(atoms), *_about_cell(atoms))
+        return cls(atoms, source, content.format, stated_charge(atoms), stated_spin(atoms), notes)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything as plain values that JSON can hold."""
+        atoms = self.atoms
+        return {
+            "source": self.source,
+            "format": self.format,
+            "formula": atoms.get_chemical_formula(),
+            "atoms": len(atoms),
+            "total_charge": self.charge.value,
+            "total_charge_from": self.charge.source or None,
+            "unpaired_electrons": self.unpaired.value,
+            "unpaired_electrons_from": self.unpaired.source or None,
+            "periodic": atoms.pbc.tolist(),
+            "cell": atoms.cell.cellpar().round(6).tolist() if atoms.pbc.any() else None,
+            "isotopes": isotopes(atoms),
+            "velocities_temperature_K": velocity_temperature_K(atoms),
+            "held_atoms": int(held_atoms(atoms).sum()),
+            "notes": list(self.notes),
+        }
+
+    def lines(self) -> list[str]:
+        """The same as text, a fact each; notes are not among them."""
+        facts, silent = self.facts(), "nothing says so"
+        lines = [
+            f"{self.source}: {facts['formula']}, {facts['atoms']} atoms, read as {self.format}",
+            f"total charge {self.charge.value:+g} e ({self.charge.source or silent})",
+            f"{self.unpaired.value:g} unpaired electrons ({self.unpaired.source or silent})",
+        ]
+        if facts["cell"] is None:
+            lines.append("no cell")
+        else:
+            a, b, c, alpha, beta, gamma = facts["cell"]
+            along = "" if all(facts["periodic"]) else f", periodic along {_vectors(facts['periodic'])} only"
+            lines.append(
+                f"cell of {a:.5g} x {b:.5g} x {c:.5g} Å, angles {alpha:.4g} {beta:.4g} {gamma:.4g} degrees{along}"
+            )
+        if facts["isotopes"]:
+            lines.append("masses: " + ", ".join(f"{atom} {mass:.4g} amu" for atom, mass in facts["isotopes"].items()))
+        if facts["velocities_temperature_K"] is not None:
+            lines.append(f"velocities of {facts['velocities_temperature_K']:.4g} K")
+        if facts["held_atoms"]:
+            lines.append(f"{facts['held_atoms']} atoms are held")
+        return lines
+
+
+def isotopes(atoms: ase.Atoms) -> dict[str, float]:
+    """Masses in amu of atoms that have another one than their element on average, by element and number."""
+    if not atoms.has("masses"):
+        return {}
+    symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
+    other = np.flatnonzero(np.abs(masses - atomic_masses[atoms.numbers]) > 0.01)
+    return {f"{symbols[atom]}{atom}": float(masses[atom]) for atom in other}
+
+
+def velocity_temperature_K(atoms: ase.Atoms) -> float | None:
+    """Temperature of a structure's velocities in K; None where it has none."""
+    if not atoms.has("momenta") or not np.any(atoms.get_momenta()):
+        return None
+    free = max(1, int((~held_atoms(atoms)).sum()))
+    return float(2.0 * atoms.get_kinetic_energy() / (3.0 * free * units.kB))
+
+
+def _left_out(atoms: ase.Atoms) -> list[str]:
+    notes = []
+    unknown = [name for name in atoms.arrays if name.lower() in _VELOCITY_NAMES]
+    if unknown:
+        notes.append(
+            f"the column {unknown[0]} is left out: its unit is not known; ASE's momenta are read (atoms.set_velocities "
+            "makes them)"
+        )
+    temperature_K = velocity_temperature_K(atoms)
+    if temperature_K is not None and temperature_K > _HOT:
+        notes.append(
+            f"the velocities mean {temperature_K:.3g} K, so their unit is probably another one; remove them from the "
+            "file to start with thermal ones"
+        )
+    return notes
+
+
+def _about_cell(atoms: ase.Atoms) -> list[str]:
+    if not atoms.pbc.any():
+        return ["a cell is given, but no direction is periodic: a molecule"] if atoms.cell.rank == 3 else []
+    if atoms.pbc.all() and atoms.cell.rank == 3:
+        empty = float(gaps(atoms).min())
+        if empty > _ROOM:
+            return [
+                f"the cell is empty around a molecule, at least {empty:.3g} Å in every direction; --no-cell (atoms.pbc "
+                "= False) makes a molecule of it"
+            ]
+    return []
+
+
+def _vectors(pbc: Sequence[bool]) -> str:
+    return " and ".join(name for name, periodic in zip("abc", pbc, strict=True) if periodic)

@@ -1,0 +1,267 @@
+"""How XYZ files are read, plain and extended, as programs and people really write them.
+
+ASE understands them when they keep to the letter. What does not is mended first, line by line: deuterium, atomic
+numbers and labels in place of elements, Fortran's exponents, a byte order mark, Latin letters, a missing comment line.
+What cannot be mended is refused with its line and token.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import ase
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from ase.io.extxyz import key_val_str_to_dict, read_xyz
+
+from so3lab.structures.understood import Content
+
+ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H", 3.016), "13C": ("C", 13.003),
+            "14C": ("C", 14.003), "15N": ("N", 15.0), "17O": ("O", 16.999), "18O": ("O", 17.999)}  # fmt: skip
+"""Names of isotopes as element and mass in amu."""
+_FORTRAN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+")
+_MASS = re.compile(r"([A-Za-z]{1,2})@(\d+\.?\d*)")
+_ELECTRONS = re.compile(r"\s*([+-]?\d)\s+(\d)\s*")
+"""A comment of two numbers alone: charge and multiplicity, as programs of quantum chemistry begin a geometry."""
+_LABEL = re.compile(r"([A-Za-z]{1,2})[\d_'*+-]\w*")
+_PLACEHOLDERS = frozenset(("x", "xx", "bq", "gh", "du", "q", "lp", "tv"))
+
+
+class _Frame(NamedTuple):
+    """Lines of one frame and where they stand in the file, counted from 1."""
+
+    comment: str
+    rows: list[str]
+    first_line: int
+
+
+def read_last_xyz(path: Path) -> Content:
+    """The last frame of an XYZ file.
+
+    Raises:
+        ValueError: If the file cannot be understood; the sentence names line and token.
+    """
+    text, notes = _text(path)
+    lines = text.splitlines()
+    frames = list(_frames(lines, path))
+    if not frames:
+        raise ValueError(f"{path} holds no atoms")
+    if len(frames) > 1:
+        notes.append(f"the last of {len(frames)} frames")
+    last = frames[-1]
+    atoms, more = _atoms(last, path)
+    extended = "Properties=" in last.comment or "Lattice=" in last.comment
+    return Content(atoms, "extended XYZ" if extended else "XYZ", (*notes, *more))
+
+
+def read_all_xyz(path: Path) -> list[ase.Atoms]:
+    """Every frame of an XYZ file that ASE could not read as it stands.
+
+    Raises:
+        ValueError: As :func:`read_last_xyz`.
+    """
+    text, _ = _text(path)
+    return [_atoms(frame, path)[0] for frame in _frames(text.splitlines(), path)]
+
+
+def _text(path: Path) -> tuple[str, list[str]]:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        if b"\0" in content[:1000]:
+            raise ValueError(f"{path} is no text, so it is no XYZ file") from None
+        return content.decode("latin-1"), ["letters are read as Latin-1"]
+
+
+def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
+    """Frames one after another; blank lines between them are passed over."""
+    at = 0
+    while at < len(lines):
+        if not lines[at].strip():
+            at += 1
+            continue
+        count = _count(lines[at])
+        if count is None and at == 0 and all(_is_row(line) for line in lines if line.strip()):
+            yield _Frame("", [line for line in lines if line.strip()], 1)  # coordinates and nothing else
+            return
+        if count is None:
+            raise ValueError(
+                f"{path}, line {at + 1}: a frame must begin with its number of atoms, got {lines[at].strip()[:60]!r}"
+            )
+        begin = at + 1 if _comment_is_missing(lines, at, count) else at + 2
+        rows = lines[begin : begin + count]
+        full = sum(1 for row in rows if row.strip())
+        if full < count:
+            raise ValueError(
+                f"{path}, line {at + 1}: the frame must have {count} atoms, but only {full} lines of atoms follow; is "
+                "the file complete?"
+            )
+        yield _Frame("" if begin == at + 1 else lines[at + 1], rows, begin + 1)
+        at = begin + count
+
+
+def _count(line: str) -> int | None:
+    words = line.split()
+    try:
+        return int(words[0]) if len(words) == 1 and int(words[0]) > 0 else None
+    except ValueError:
+        return None
+
+
+def _comment_is_missing(lines: list[str], at: int, count: int) -> bool:
+    """Whether atoms follow the count at once: a row where the comment should be, and one row too few without it."""
+    if at + 1 >= len(lines) or not _is_row(lines[at + 1]):
+        return False
+    behind = lines[at + 1 + count] if at + 1 + count < len(lines) else ""
+    return not behind.strip() or _count(behind) is not None
+
+
+def _is_row(line: str) -> bool:
+    words = line.split()
+    return len(words) >= 4 and all(_number(word) is not None for word in words[1:4]) and _element(words[0]) is not None
+
+
+def _number(word: str) -> str | None:
+    """A number as Python writes it; None when it is none."""
+    if _FORTRAN.fullmatch(word):
+        word = word.replace("d", "e").replace("D", "e")
+    try:
+        float(word)
+    except ValueError:
+        return None
+    return word
+
+
+def _element(word: str) -> tuple[str, float | None] | None:
+    """Symbol, and mass of an isotope; None for what is no element."""
+    if word in ISOTOPES:
+        return ISOTOPES[word]
+    if word.capitalize() in atomic_numbers and word.lower() not in _PLACEHOLDERS:
+        return word.capitalize(), None
+    if word.isdigit() and 0 < int(word) < len(chemical_symbols):
+        return chemical_symbols[int(word)], None
+    marked = _MASS.fullmatch(word)
+    if marked and marked[1].capitalize() in atomic_numbers:
+        return marked[1].capitalize(), float(marked[2])
+    label = _LABEL.fullmatch(word)
+    if label and label[1].lower() not in _PLACEHOLDERS and label[1].capitalize() in atomic_numbers:
+        return label[1].capitalize(), None
+    return None
+
+
+def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
+    """One frame, mended where that is needed."""
+    extended = "Properties=" in frame.comment
+    species, reals = _columns(frame, path)
+    masses: dict[int, float] = {}
+    rows, widest = [], 0
+    for number, row in enumerate(frame.rows):
+        words = row.split()
+        where = f"{path}, line {frame.first_line + number}"
+        if len(words) < 4:
+            raise ValueError(f"{where}: an atom must be an element and three coordinates, got {row.strip()!r}")
+        widest = max(widest, len(words))
+        for column in reals:
+            words[column] = _checked_number(words, column, where)
+        if species is not None:
+            words[species], mass = _checked_element(words[species], where)
+            if mass is not None:
+                masses[number] = mass
+        rows.append(" ".join(words))
+    notes = [] if extended or widest <= 4 else [_about_columns(widest)]
+    atoms = _with_ase(frame, rows, path)
+    notes += _take_electrons(frame.comment, atoms)
+    if masses:
+        all_masses = atoms.get_masses()
+        all_masses[list(masses)] = list(masses.values())
+        atoms.set_masses(all_masses)
+    return atoms, notes
+
+
+def _take_electrons(comment: str, atoms: ase.Atoms) -> list[str]:
+    """Charge and multiplicity of a comment that holds them alone, where the number of electrons agrees."""
+    match = _ELECTRONS.fullmatch(comment)
+    if match is None:
+        return []
+    atoms.info = {}  # in which ASE has put the numbers as names
+    charge, multiplicity = int(match[1]), int(match[2])
+    if multiplicity < 1 or (int(atoms.numbers.sum()) - charge - multiplicity) % 2 == 0:
+        return [f"the second line {comment.strip()!r} is left out: it cannot be a charge and a multiplicity"]
+    atoms.info = {"charge": charge, "multiplicity": multiplicity}
+    return (
+        [f"the second line {comment.strip()!r} is read as charge and multiplicity"]
+        if charge or multiplicity > 1
+        else []
+    )
+
+
+def _columns(frame: _Frame, path: Path) -> tuple[int | None, range]:
+    """Where elements and coordinates stand; elements may be given as ``Z`` alone."""
+    if "Properties=" not in frame.comment:
+        return 0, range(1, 4)
+    try:
+        words = str(key_val_str_to_dict(frame.comment)["Properties"]).split(":")
+        widths = [(name, int(width)) for name, width in zip(words[::3], words[2::3], strict=True)]
+    except (KeyError, ValueError, IndexError):
+        raise ValueError(
+            f"{path}, line {frame.first_line - 1}: Properties must be names, kinds and widths such as "
+            f"species:S:1:pos:R:3, got {frame.comment.strip()[:120]!r}"
+        ) from None
+    begins, at = {}, 0
+    for name, width in widths:
+        begins[name] = at
+        at += width
+    if "pos" not in begins:
+        raise ValueError(f"{path}, line {frame.first_line - 1}: Properties must have pos:R:3, got {':'.join(words)}")
+    return begins.get("species"), range(begins["pos"], begins["pos"] + 3)
+
+
+def _checked_number(words: list[str], column: int, where: str) -> str:
+    if column >= len(words):
+        raise ValueError(f"{where}: three coordinates are needed, got {' '.join(words)!r}")
+    word = words[column]
+    number = _number(word)
+    if number is None or not np.isfinite(float(number)):
+        hint = ""
+        if number is None and "," in word and _number(word.replace(",", ".")) is not None:
+            hint = "; write a point in place of the comma"
+        elif set(word) == {"*"}:
+            hint = "; a program printed stars because the number did not fit"
+        raise ValueError(f"{where}: a coordinate must be a finite number in Å, got {word!r}{hint}")
+    return number
+
+
+def _checked_element(word: str, where: str) -> tuple[str, float | None]:
+    found = _element(word)
+    if found is None:
+        lowered = re.sub(r"[-_:(].*|\d", "", word).lower() if word[0] != "@" else "gh"
+        hint = (
+            "; placeholders and ghost atoms have no place in a structure, remove them"
+            if lowered in _PLACEHOLDERS
+            else ""
+        )
+        raise ValueError(f"{where}: every atom must begin with an element or an atomic number, got {word!r}{hint}")
+    return found
+
+
+def _about_columns(widest: int) -> str:
+    which = "column 5 has no name" if widest == 5 else f"columns 5 to {widest} have no names"
+    return (
+        f"{which}, so what stands there is left out; a header such as Properties=species:S:1:pos:R:3:forces:R:3 in the "
+        "second line would say what it is"
+    )
+
+
+def _with_ase(frame: _Frame, rows: list[str], path: Path) -> ase.Atoms:
+    """ASE's reading of a frame that keeps to the letter."""
+    text = "\n".join([str(len(rows)), frame.comment, *rows, ""])
+    try:
+        return next(iter(read_xyz(io.StringIO(text), 0)))
+    except Exception as error:  # it raises whatever it stumbles over
+        raise ValueError(
+            f"{path}, line {frame.first_line - 1} and below: ASE's reader of extended XYZ says: "
+            f"{error or type(error).__name__}"
+        ) from error

@@ -1,0 +1,157 @@
+"""SDF and CIF files: charges, radicals, isotopes, drawings and half-occupied sites are what the formats say."""
+
+import numpy as np
+import pytest
+from rdkit import Chem
+from rdkit.Chem import AllChem
+
+from so3lab.structures import from_smiles, understand
+
+
+def block(smiles: str, *, flat: bool = False, hydrogens: bool = True, version: str = "V2000") -> str:
+    """A MOL block made by RDKit, as of a drawing or of a geometry."""
+    molecule = Chem.MolFromSmiles(smiles)
+    molecule = Chem.AddHs(molecule) if hydrogens or not flat else molecule
+    if flat:
+        AllChem.Compute2DCoords(molecule)
+    else:
+        AllChem.EmbedMolecule(molecule, randomSeed=1)
+        molecule = molecule if hydrogens else Chem.RemoveHs(molecule)
+    return Chem.MolToV3KMolBlock(molecule) if version == "V3000" else Chem.MolToMolBlock(molecule)
+
+
+def understood(tmp_path, text: str, name: str = "molecule.sdf"):
+    (tmp_path / name).write_text(text)
+    return understand(tmp_path / name)
+
+
+CHARGES = [
+    ("CC(=O)[O-]", -1, 0, "CTfile formats: M  CHG"),
+    ("[NH3+]CC(=O)[O-]", 0, 0, "a zwitterion"),
+    ("[O-]C(=O)CCC(=O)[O-]", -2, 0, "xtb#26"),
+    ("C[N+](C)(C)C", 1, 0, "butylammonium of benchmarksets#68, methylated"),
+    ("[CH3]", 0, 1, "CTfile formats: M  RAD"),
+    ("[O][O]", 0, 2, "two radicals"),
+    ("CC[O]", 0, 1, "an alkoxyl radical"),
+]
+
+
+@pytest.mark.parametrize("version", ["V2000", "V3000"])
+@pytest.mark.parametrize(("smiles", "charge", "unpaired", "source"), CHARGES)
+def test_formal_charges_and_radicals_are_read(tmp_path, smiles, charge, unpaired, source, version):
+    found = understood(tmp_path, block(smiles, version=version))
+    assert (found.charge.value, found.unpaired.value) == (charge, unpaired), source
+    assert found.atoms.get_chemical_formula() == from_smiles(smiles).get_chemical_formula()
+
+
+def test_the_old_column_of_charges_counts_where_there_is_no_list(tmp_path):
+    """CTfile formats: a code of 5 in the atom block is a charge of -1."""
+    lines = block("CC(=O)[O-]").split("\n")
+    lines = [line for line in lines if not line.startswith("M  CHG")]
+    lines[7] = lines[7][:36] + "  5" + lines[7][39:]
+    assert understood(tmp_path, "\n".join(lines)).charge.value == -1
+
+
+def test_isotopes_are_read(tmp_path):
+    masses = understood(tmp_path, block("[2H]O[2H]")).atoms.get_masses()
+    assert np.sum(np.abs(masses - 2.014) < 1e-3) == 2
+
+
+@pytest.mark.parametrize("hydrogens", [True, False])
+def test_a_drawing_is_embedded_and_said(tmp_path, hydrogens):
+    found = understood(tmp_path, block("C[C@H](O)CCO", flat=True, hydrogens=hydrogens))
+    assert found.atoms.get_chemical_formula() == "C4H10O2"
+    assert "a drawing in two dimensions, which was embedded in three" in found.notes
+    assert min(np.ptp(found.atoms.positions, axis=0)) > 0.5
+
+
+def test_a_drawing_keeps_its_wedges(tmp_path):
+    for chirality in ("@", "@@"):
+        smiles = f"N[C{chirality}H](C)C(=O)O"
+        atoms = understood(tmp_path, block(smiles, flat=True)).atoms
+        embedded, straight = (
+            np.sign(np.linalg.det(a.positions[[0, 2, 3]] - a.positions[1])) for a in (atoms, from_smiles(smiles))
+        )
+        assert embedded == straight
+
+
+def test_coordinates_that_are_all_zero_are_none(tmp_path):
+    """MAYGEN#66 and Indigo#139 write zeros where they have no coordinates."""
+    molecule = Chem.AddHs(Chem.MolFromSmiles("CO"))
+    found = understood(tmp_path, Chem.MolToMolBlock(molecule))
+    assert found.atoms.get_distance(0, 1) == pytest.approx(1.42, abs=0.05)
+
+
+def test_a_flat_molecule_that_says_3d_stays_as_it_is(tmp_path):
+    """xtb#26: the second line says whether coordinates are a drawing."""
+    benzene = block("c1ccccc1").split("\n")
+    rows = range(4, 16)
+    for row in rows:
+        benzene[row] = benzene[row][:20] + f"{0.0:10.4f}" + benzene[row][30:]
+    found = understood(tmp_path, "\n".join(benzene))
+    assert found.notes == ()
+    assert np.ptp(found.atoms.positions[:, 2]) == 0
+
+
+def test_hydrogens_that_are_left_out_are_added(tmp_path):
+    found = understood(tmp_path, block("CCO", hydrogens=False))
+    assert found.atoms.get_chemical_formula() == "C2H6O"
+    assert "hydrogens that the file leaves out were added: 6" in found.notes
+
+
+def test_the_charge_of_pubchem_must_agree(tmp_path):
+    data = "\n> <PUBCHEM_TOTAL_CHARGE>\n{}\n\n$$$$\n"
+    assert understood(tmp_path, block("CC(=O)[O-]") + data.format(-1)).charge.value == -1
+    with pytest.raises(ValueError, match="PUBCHEM_TOTAL_CHARGE"):
+        understood(tmp_path, block("CC(=O)[O-]") + data.format(0))
+
+
+def test_the_last_molecule_counts_and_is_said(tmp_path):
+    found = understood(tmp_path, block("CCO") + "$$$$\n" + block("O") + "$$$$\n")
+    assert found.atoms.get_chemical_formula() == "H2O"
+    assert "the last of 2 molecules" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (block("CCO").replace("V2000", "     ").replace("  9  8", "  x  8"), "line 4 must begin with the numbers"),
+        (block("CCO").partition("M  END")[0][:200], "line 4 promises 9 atoms, but the file ends before"),
+        (block("CO").replace(" C ", " R#", 1), r"line 5: every atom must be an element, and atom 0 is a placeholder"),
+        ("", "holds no molecule"),
+    ],
+)
+def test_what_is_no_molecule_is_refused(tmp_path, text, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        understood(tmp_path, text)
+
+
+def cif(sites: str, columns: str = "_atom_site_occupancy") -> str:
+    cell = "".join(f"_cell_length_{edge} 8.0\n" for edge in "abc")
+    cell += "".join(f"_cell_angle_{angle} 90\n" for angle in ("alpha", "beta", "gamma"))
+    fixed = "_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+    return f"data_x\n{cell}_symmetry_space_group_name_H-M 'P 1'\nloop_\n{fixed}{columns}\n{sites}\n"
+
+
+def test_whole_sites_are_read_and_deuterium_is_heavy(tmp_path):
+    atoms = understood(tmp_path, cif("O1 O 0 0 0 1.0\nD1 D 0.12 0 0 1\nD2 D 0 0.12 0 1.00(2)"), "ice.cif").atoms
+    assert atoms.get_chemical_formula() == "H2O"
+    np.testing.assert_allclose(atoms.get_masses()[1:], 2.014, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sites", "named", "source"),
+    [
+        ("O1 O 0 0 0 1\nH1 H 0.12 0 0 0.5\nH2 H 0 0.12 0 0.5", "H1 0.5, H2 0.5", "ice VII, dissolve#1683"),
+        ("Fe0 Fe 0 0 0 0.5\nSi0 Si 0 0 0 0.5", "Fe0 0.5, Si0 0.5", "an alloy, supercell#58"),
+        ("Li2 Li1+ 0 0 0 0.70(16)\nS1 S2- 0.5 0 0 1.", "Li2 0.7", "ICSD's digits in brackets, OBELiX#7"),
+    ],
+)
+def test_half_sites_are_refused_by_name(tmp_path, sites, named, source):
+    with pytest.raises(ValueError, match=f"some are in part: {named}; decide"):
+        understood(tmp_path, cif(sites), "half.cif")
+
+
+def test_the_other_kind_of_cif_is_told_apart(tmp_path):
+    with pytest.raises(ValueError, match=r"mmCIF file.*PDB form"):
+        understood(tmp_path, "data_1ABC\nloop_\n_atom_site.Cartn_x\n1.0\n", "protein.cif")

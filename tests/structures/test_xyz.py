@@ -1,0 +1,148 @@
+"""XYZ files as programs and people write them are read as they were meant, or refused with line and token."""
+
+import numpy as np
+import pytest
+from ase.build import molecule
+from ase.io import write
+
+from so3lab import datasets
+from so3lab.structures import understand
+
+WATER = [("O", "0.0", "0.0", "0.119"), ("H", "0.0", "0.763", "-0.477"), ("H", "0.0", "-0.763", "-0.477")]
+
+
+def xyz(rows=WATER, comment="", count=None) -> str:
+    return "\n".join([str(len(rows) if count is None else count), comment, *(" ".join(row) for row in rows), ""])
+
+
+def changed(atom: int, column: int, word: str):
+    rows = [list(row) for row in WATER]
+    rows[atom][column] = word
+    return rows
+
+
+READ = {
+    "atomic numbers, mctc-lib#3, psi4#418": xyz([("8", *WATER[0][1:]), *(("1", *row[1:]) for row in WATER[1:])]),
+    "exponents of Fortran, MOPAC and older Gaussian": xyz(changed(0, 3, "1.19D-01")),
+    "exponents, pymatgen#120": xyz(changed(0, 3, "1.19e-1")),
+    "labels, psi4's H5 and H_special": xyz([("O1", *WATER[0][1:]), ("H2", *WATER[1][1:]), ("H_a", *WATER[2][1:])]),
+    "lower case, Avogadro's paste": xyz([("o", *WATER[0][1:]), *WATER[1:]]),
+    "no comment line, scripts of one's own": xyz().replace("3\n\n", "3\n"),
+    "no header at all, ORCA's inline blocks": "\n".join(" ".join(row) for row in WATER),
+    "blank lines behind, Windows editors": xyz() + "\n  \n\n",
+    "carriage returns, atomes#13": xyz().replace("\n", "\r\n"),
+    "a byte order mark, Notepad": "\ufeff" + xyz(),
+    "a further column, Molden's charges": xyz([(*row, "0.1") for row in WATER]),
+    "forces without a header, sGDML": xyz([(*row, "1", "2", "3") for row in WATER], "-17.5"),
+}
+
+
+@pytest.mark.parametrize("source", READ)
+def test_what_was_meant_is_read(tmp_path, source):
+    (tmp_path / "water.xyz").write_text(READ[source], encoding="utf-8", newline="")
+    atoms = understand(tmp_path / "water.xyz").atoms
+    assert atoms.get_chemical_symbols() == ["O", "H", "H"]
+    np.testing.assert_allclose(atoms.positions, np.array([row[1:] for row in WATER], float))
+
+
+def test_letters_of_latin_1_do_not_stop_the_reading(tmp_path):
+    (tmp_path / "water.xyz").write_bytes(xyz(comment="Größe in Å").encode("latin-1"))
+    found = understand(tmp_path / "water.xyz")
+    assert len(found.atoms) == 3
+    assert "letters are read as Latin-1" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("word", "mass", "source"),
+    [("D", 2.014, "xtb#116"), ("T", 3.016, "IUPAC"), ("2H", 2.014, "ORCA"), ("H@2.014", 2.014, "psi4's mass labels")],
+)
+def test_isotopes_have_their_mass(tmp_path, word, mass, source):
+    (tmp_path / "water.xyz").write_text(xyz(changed(1, 0, word)))
+    found = understand(tmp_path / "water.xyz")
+    assert found.atoms.get_chemical_formula() == "H2O"
+    assert found.facts()["isotopes"] == {"H1": pytest.approx(mass, abs=1e-3)}, source
+
+
+@pytest.mark.parametrize(
+    ("comment", "charge", "unpaired", "source"),
+    [
+        ("1 2", 1, 1, "Q-Chem, psi4 and qibochem#56 begin a geometry so"),
+        ("0 1", 0, 0, "the same"),
+        ("charge=1 multiplicity=2", 1, 1, "TCMU#389 reads such headers"),
+        ("charge=0 charge_a=0 charge_b=0", 0, 0, "NCIAtlas, xyz2mol#31"),
+        ("5 5", 0, 0, "a frame of a sequence: 5 electrons less leave no quintet"),
+    ],
+)
+def test_charge_and_multiplicity_of_the_second_line_are_read(tmp_path, comment, charge, unpaired, source):
+    (tmp_path / "water.xyz").write_text(xyz(comment=comment))
+    found = understand(tmp_path / "water.xyz")
+    assert (found.charge.value, found.unpaired.value) == (charge, unpaired), source
+
+
+REFUSED = [
+    (xyz(count=4), r"line 1: the frame must have 4 atoms, but only 3", "a copy that broke off"),
+    (xyz(changed(1, 2, "0,763")), r"line 4: .*got '0,763'; write a point", "decimal commas of German spreadsheets"),
+    (xyz(changed(2, 1, "********")), r"line 5: .*stars because the number did not fit", "Fortran's overflow"),
+    (xyz(changed(0, 1, "nan")), r"line 3: a coordinate must be a finite number in Å, got 'nan'", "failed optimisation"),
+    (xyz(changed(0, 0, "Bq")), r"line 3: .*'Bq'; placeholders and ghost atoms", "Gaussian's ghost atoms"),
+    (xyz(changed(0, 0, "@O")), r"line 3: .*'@O'; placeholders and ghost atoms", "psi4's ghost atoms"),
+    (xyz(changed(0, 0, "Xx")), r"line 3: .*'Xx'; placeholders", "Avogadro's dummy atoms"),
+    (xyz(changed(0, 0, "Q9")), r"line 3: every atom must begin with an element", "typing"),
+    (xyz(changed(0, 0, "119")), r"line 3: every atom must begin with an element", "typing"),
+    (xyz([WATER[0][:3], *WATER[1:]]), r"line 3: an atom must be an element and three coordinates", "a column lost"),
+    (
+        "data of mine\n" + xyz(),
+        r"line 1: a frame must begin with its number of atoms, got 'data of mine'",
+        "own header",
+    ),
+    (xyz(comment="Properties=species:S:1:pos:R:3:mtt::f:R:3"), r"line 2: Properties must be names", "QUIP#207"),
+    (
+        xyz(comment="Properties=species:S:1:forces:R:3"),
+        r"line 2: Properties must have pos",
+        "a header without positions",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence", "source"), REFUSED, ids=[source for *_, source in REFUSED])
+def test_what_cannot_be_mended_is_named(tmp_path, text, sentence, source):
+    (tmp_path / "water.xyz").write_text(text)
+    with pytest.raises(ValueError, match=sentence):
+        understand(tmp_path / "water.xyz")
+
+
+def test_only_the_last_frame_counts_and_is_said(tmp_path):
+    write(tmp_path / "frames.xyz", [molecule("H2O"), molecule("NH3")])
+    found = understand(tmp_path / "frames.xyz")
+    assert found.atoms.get_chemical_formula() == "H3N"
+    assert "the last of 2 frames" in found.notes
+
+
+def test_columns_without_a_meaning_are_said(tmp_path):
+    (tmp_path / "water.xyz").write_text(READ["forces without a header, sGDML"])
+    assert "columns 5 to 7 have no names" in understand(tmp_path / "water.xyz").notes[0]
+    header = "Properties=species:S:1:pos:R:3:velo:R:3"
+    (tmp_path / "water.xyz").write_text(xyz([(*row, "1", "2", "3") for row in WATER], header))
+    assert "the column velo is left out" in understand(tmp_path / "water.xyz").notes[0]
+
+
+def test_velocities_and_their_temperature_are_known(tmp_path):
+    from ase.md.velocitydistribution import thermalize_momenta
+
+    atoms = molecule("CH3CH2OH")
+    thermalize_momenta(atoms, temperature_K=300, rng=np.random.default_rng(0))
+    write(tmp_path / "moving.xyz", atoms)
+    found = understand(tmp_path / "moving.xyz")
+    assert found.facts()["velocities_temperature_K"] == pytest.approx(atoms.get_temperature(), rel=1e-4)
+    assert any("velocities of" in line for line in found.lines())
+
+
+def test_data_sets_mend_the_same_lines(tmp_path):
+    rows = [(*row, "0.1", "0.2", "0.3") for row in WATER]
+    rows[1] = ("D", *rows[1][1:])
+    frame = xyz(rows, 'Properties=species:S:1:pos:R:3:forces:R:3 energy=-2080.0 pbc="F F F"')
+    (tmp_path / "heavy.extxyz").write_text(frame * 2)
+    assert datasets.load(tmp_path / "heavy.extxyz").numbers[0].tolist() == [8, 1, 1]
+    (tmp_path / "broken.extxyz").write_text(frame + frame.replace("0.763", "0,763"))
+    with pytest.raises(ValueError, match=r"broken.extxyz, line 9: .*'0,763'"):
+        datasets.load(tmp_path / "broken.extxyz")
