@@ -13,7 +13,7 @@ ENERGY_UNITS: dict[str, float] = {
     "eV": 1.0,
     "meV": 1e-3,
     "kcal/mol": units.kcal_per_mol,
-    "kJ/mol": units.kcal_per_mol / 4.184,
+    "kJ/mol": units.kJ_per_mol,
     "hartree": units.hartree,
 }
 """Value of each energy unit in eV."""

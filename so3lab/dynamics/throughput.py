@@ -1,6 +1,5 @@
 """How fast does this machine simulate a structure: alone, and with more and more replicas in one batch?"""
 
-import os
 import sys
 import time
 from collections.abc import Generator
@@ -16,6 +15,7 @@ from so3lab.dynamics.ensembles import Ensemble
 from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
+from so3lab.machine.processes import usable_cores
 from so3lab.potential.potential import Potential
 
 GROWTH = 0.05
@@ -113,8 +113,7 @@ def device_name() -> str:
     device = jax.devices()[0]
     if device.platform != "cpu":
         return f"{device.device_kind} ({device.platform})"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"CPU, {cores} cores"
+    return f"CPU, {usable_cores()} cores"
 
 
 def _timed(
