@@ -2,9 +2,9 @@
 
 ``relaxation`` holds the two functions that people call; ``batch`` steps structures side by side, each by its method:
 ``internal_bfgs`` for molecules, with ``coordinates`` (which), ``wilson`` (their values and derivatives), ``assembly``
-(sparse products), ``model_hessian`` (how stiff) and ``updates`` (what is learnt); ``cartesian_lbfgs`` for the rest, and
-``fire`` where nothing else works; ``steps`` has the rules that they share. ``freedom`` says what may move, ``changes``
-whether it still is the same molecule, ``outcome`` what comes out.
+(sparse products) and ``model_hessian`` (how stiff); ``cartesian_lbfgs`` for the rest; ``fire`` where nothing else
+works. ``memory`` is what steps tell of a Hessian, ``steps`` when one is good. ``freedom`` says what may move,
+``changes`` whether it still is the same molecule, ``outcome`` what comes out.
 """
 
 import lazy_loader

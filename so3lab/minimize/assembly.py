@@ -13,6 +13,9 @@ from scipy.sparse import csr_array
 from so3lab.minimize.coordinates import InternalCoordinates
 from so3lab.minimize.wilson import WilsonRows
 
+DENSE_UP_TO = 300
+"""Coordinates of atoms up to which products with a matrix full of zeros are quicker."""
+
 
 class Assembly:
     """Where the entries of Wilson's matrix of a molecule belong; made once for all structures that share coordinates.
@@ -40,6 +43,7 @@ class Assembly:
         joined = np.concatenate(targets)
         indices = np.concatenate(where)
         lengths = np.concatenate([np.full(len(part), part.shape[1]) for part in self._columns])
+        self._lengths, self._flat = lengths, indices + self.size * np.repeat(np.arange(len(lengths)), lengths)
         self._pointers = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         self._indices = indices.astype(np.int32)
         lower = np.flatnonzero(joined // self.size >= joined % self.size)
@@ -88,17 +92,23 @@ class Assembly:
         ]
         return self._scatter @ np.concatenate(parts)
 
+    def matrix(self, rows: WilsonRows, structure: int) -> np.ndarray | csr_array:
+        """Wilson's matrix of one structure, with its zeros only where they are few: such products are quicker then."""
+        return self.dense(rows, structure) if self.size <= DENSE_UP_TO else self.sparse(rows, structure)
+
     def sparse(self, rows: WilsonRows, structure: int) -> csr_array:
         """Wilson's matrix of one structure."""
-        entries = np.concatenate([part[:, :, structure].ravel() for part in rows.parts])
-        return csr_array((entries, self._indices, self._pointers), (len(self._pointers) - 1, self.size))
+        shape = (len(self._lengths), self.size)
+        return csr_array((self._entries(rows, structure), self._indices, self._pointers), shape)
 
     def dense(self, rows: WilsonRows, structure: int) -> Float[np.ndarray, "coordinates cartesian"]:
         """Wilson's matrix of one structure with all its zeros."""
-        full = np.zeros((self._rows[-1].stop, self.size))
-        for part, own, columns in zip(rows.parts, self._rows, self._columns, strict=True):
-            full[np.arange(own.start, own.stop)[:, None], columns] = part[:, :, structure]
-        return full
+        full = np.zeros(len(self._lengths) * self.size)
+        full[self._flat] = self._entries(rows, structure)
+        return full.reshape(-1, self.size)
+
+    def _entries(self, rows: WilsonRows, structure: int) -> np.ndarray:
+        return np.concatenate([part[:, :, structure].ravel() for part in rows.parts])
 
 
 def _sums(targets: np.ndarray, size: int) -> csr_array:

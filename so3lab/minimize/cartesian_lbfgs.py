@@ -2,13 +2,12 @@
 
 No line search: a step is taken whole, shortened where an atom would go too far or the last one was bad; every
 evaluation is a step. Where forces are enormous, atoms lie upon each other: what is seen there teaches nothing.
-
-Source: J. Nocedal and S. J. Wright, Numerical Optimization, algorithm 7.4 (two loops).
 """
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from so3lab.minimize.memory import Memory
 from so3lab.minimize.steps import LONGEST_STEP, MAY_RISE, trust_after
 
 MEMORY = 10
@@ -38,15 +37,13 @@ class CartesianLBFGS:
         self._gradients = np.zeros((rows, size))
         self._newton = np.zeros((rows, size))
         self._trust = np.full(rows, longest)
-        self._steps, self._changes = np.zeros((2, MEMORY, rows, size))
-        self._weights = np.zeros((MEMORY, rows))  # 1 / (step · change), 0 in an empty place; the newest comes last
-        self._scale = np.full(rows, 1.0 / STIFFNESS)
+        self._memory = Memory(size, rows, MEMORY)
         self.failed = np.zeros(rows, bool)
         """Rows for which this method does not work."""
 
     def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None:
         """Start structures in rows, forgetting what was there; Å, eV and eV/Å."""
-        self._weights[:, rows], self._scale[rows] = 0.0, 1.0 / STIFFNESS
+        self._memory.forget(rows)
         self._trust[rows], self.failed[rows] = self._longest, False
         self._arrive(rows, positions, energies, gradients.reshape(len(rows), -1))
 
@@ -60,7 +57,9 @@ class CartesianLBFGS:
         self._trust[rows] = np.minimum(self._trust[rows], self._longest)
         calm = np.isfinite(energies) & (np.abs(flat).max(axis=1, initial=0.0) < CLASH)
         calm &= np.abs(self._gradients[rows]).max(axis=1, initial=0.0) < CLASH
-        self._learn(rows[calm], positions[calm], flat[calm])
+        some = rows[calm]
+        steps = (positions[calm] - self._positions[some]).reshape(len(some), -1)
+        self._memory.learn(some, steps, flat[calm] - self._gradients[some])
         self._arrive(rows[accepted], positions[accepted], energies[accepted], flat[accepted])
         self._newton[rows[~accepted]] = self._direction(rows[~accepted])
         return accepted
@@ -81,35 +80,11 @@ class CartesianLBFGS:
         share = np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))
         return share * (2.0 - share) * self.gains(rows)
 
-    def _learn(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"]) -> None:
-        """Take in the steps to these points whose curvature is positive."""
-        steps = (positions - self._positions[rows]).reshape(len(rows), -1)
-        changes = gradients - self._gradients[rows]
-        curvatures = np.einsum("rc,rc->r", steps, changes)
-        squares = np.einsum("rc,rc->r", changes, changes)
-        sound = curvatures > 1e-8 * np.sqrt(squares * np.einsum("rc,rc->r", steps, steps)) + 1e-16
-        some = rows[sound]
-        for history, new in ((self._steps, steps), (self._changes, changes)):
-            history[:-1, some] = history[1:, some]
-            history[-1, some] = new[sound]
-        self._weights[:-1, some] = self._weights[1:, some]
-        self._weights[-1, some] = 1.0 / curvatures[sound]
-        self._scale[some] = curvatures[sound] / squares[sound]
-
     def _arrive(self, rows: Rows, positions: Points, energies, gradients: Float[np.ndarray, "rows cartesian"]) -> None:
         self._positions[rows], self._energies[rows], self._gradients[rows] = positions, energies, gradients
         self._newton[rows] = self._direction(rows)
 
     def _direction(self, rows: Rows) -> Float[np.ndarray, "rows cartesian"]:
-        """Newton's step of the Hessian that the last steps tell of."""
-        steps, changes, weights = self._steps[:, rows], self._changes[:, rows], self._weights[:, rows]
-        direction = -self._gradients[rows]
-        along = np.zeros(weights.shape)
-        for age in range(MEMORY - 1, -1, -1):
-            along[age] = weights[age] * np.einsum("rc,rc->r", steps[age], direction)
-            direction -= along[age][:, None] * changes[age]
-        direction *= self._scale[rows][:, None]
-        for age in range(MEMORY):
-            back = along[age] - weights[age] * np.einsum("rc,rc->r", changes[age], direction)
-            direction += back[:, None] * steps[age]
-        return direction
+        """Newton's steps of the Hessian that the last steps tell of."""
+        scale = self._memory.scale(rows, 1.0 / STIFFNESS)[:, None]
+        return self._memory.solve(rows, -self._gradients[rows], lambda vectors: scale * vectors)

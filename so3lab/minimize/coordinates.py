@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase.data import covalent_radii
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 STRAIGHT_DEGREES = 170.0
 """Angles beyond which two linear bends take the place of one angle."""
@@ -142,15 +142,15 @@ def _angles(positions, neighbours: Neighbours) -> tuple[list[tuple[int, ...]], l
     every = [(a, b, c) for b, near in neighbours.items() for a, c in combinations(near, 2)]
     if not every:
         return [], []
-    straight = _cosines(positions, every) < np.cos(np.radians(STRAIGHT_DEGREES))
+    straight = _cosines(positions, np.array(every)) < np.cos(np.radians(STRAIGHT_DEGREES))
     return (
         [angle for angle, flat in zip(every, straight, strict=True) if not flat],
         [angle for angle, flat in zip(every, straight, strict=True) if flat],
     )
 
 
-def _cosines(positions, angles: Sequence[tuple[int, ...]]) -> Float[np.ndarray, " angles"]:
-    a, b, c = np.array(angles).T
+def _cosines(positions, angles: Int[np.ndarray, "angles 3"]) -> Float[np.ndarray, " angles"]:
+    a, b, c = angles.T
     back, forth = positions[a] - positions[b], positions[c] - positions[b]
     lengths = np.linalg.norm(back, axis=1) * np.linalg.norm(forth, axis=1)
     return np.einsum("ax,ax->a", back, forth) / lengths
@@ -181,14 +181,13 @@ def _dihedrals(positions, bonds, neighbours: Neighbours, straight: set[int]):
     found: list[tuple[int, ...]] = []
     ends: list[int] = []
     for j, before, k, after in sorted(middles):
-        if j == k:
-            continue
         left = [i for i in neighbours[j] if i != after and i != k]
         right = [m for m in neighbours[k] if m != before and m != j]
-        chains = [(i, j, k, m) for i in left for m in right if i != m]
-        sound = [chain for chain in chains if not _bent_flat(positions, chain)]
-        found += sound
-        ends += [len(left) + len(right)] * len(sound)
+        found += [(i, j, k, m) for i in left for m in right if i != m and j != k]
+        ends += [len(left) + len(right)] * (len(found) - len(ends))
+    if found:
+        sound = _sound(positions, np.array(found))
+        found, ends = [c for c, good in zip(found, sound, strict=True) if good], np.array(ends)[sound].tolist()
     for b, near in neighbours.items():
         if len(near) == 3 and b not in straight and not any(b in chain[1:3] for chain in found):
             found.append((near[0], b, near[1], near[2]))
@@ -213,10 +212,10 @@ def _axis(i: int, j: int, neighbours: Neighbours, straight: set[int]) -> tuple[i
     return (near, before_far, far, before_near) if near <= far else (far, before_near, near, before_far)
 
 
-def _bent_flat(positions, chain: tuple[int, ...]) -> bool:
-    """Whether a dihedral has no meaning, because three of its atoms lie on a line."""
-    i, j, k, m = chain
-    return bool((np.abs(_cosines(positions, [(i, j, k), (j, k, m)])) > -np.cos(np.radians(STRAIGHT_DEGREES))).any())
+def _sound(positions, chains: Int[np.ndarray, "dihedrals 4"]) -> Bool[np.ndarray, " dihedrals"]:
+    """Which dihedrals have a meaning: those of which no three atoms lie on a line."""
+    cosines = np.stack([_cosines(positions, chains[:, :3]), _cosines(positions, chains[:, 1:])])
+    return (np.abs(cosines) < -np.cos(np.radians(STRAIGHT_DEGREES))).all(axis=0)
 
 
 def _rows(members: Sequence[tuple[int, ...]], width: int) -> np.ndarray:

@@ -1,14 +1,12 @@
 """Quasi-Newton steps in internal coordinates, for all structures of a batch that share them.
 
-The Hessian lives in internal coordinates: a diagonal from rules, and two vectors for every step made (BFGS). At each
-point it becomes one of atoms, ``Bᵀ H B + c``, whose Newton step is walked along a curve, so that bonds keep their
-lengths while dihedrals turn. Each structure has a row, its own trust radius, and goes its own way.
+The Hessian lives in internal coordinates: a diagonal k from rules, and what every step made has told (BFGS). Between
+coordinates and atoms go products with ``(Bᵀ k B + c)⁻¹``. Newton's step is walked along a curve, so that bonds keep
+their lengths while dihedrals turn. Each structure has a row, its own trust radius, and goes its own way.
 
 Sources: quasi-Newton in redundant coordinates, P. Pulay and G. Fogarasi, J. Chem. Phys. 96, 2856 (1992); the diagonal,
-:mod:`so3lab.minimize.model_hessian`; damped updates, M. J. D. Powell, Lecture Notes in Mathematics 630, 144 (1978).
+:mod:`so3lab.minimize.model_hessian`; what is learnt, :mod:`so3lab.minimize.memory`.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,14 +15,16 @@ from scipy.sparse import csr_array
 
 from so3lab.minimize.assembly import Assembly
 from so3lab.minimize.coordinates import InternalCoordinates
+from so3lab.minimize.memory import Memory
 from so3lab.minimize.model_hessian import force_constants
 from so3lab.minimize.steps import LONGEST_STEP, MAY_RISE, trust_after
-from so3lab.minimize.updates import HessianUpdates
 from so3lab.minimize.wilson import difference, values, values_and_rows
 
 SOFTEST = 0.001
 """eV/Å², added to the Hessian of atoms: the curvature of what internal coordinates do not know. More of it damps soft
 dihedrals, so that relaxations end on their shoulders."""
+MEMORY = 40
+"""Steps that are remembered."""
 HELD = 1e4
 """Times as stiff as others are coordinates that are held."""
 CURVED_FROM = 0.02
@@ -71,10 +71,9 @@ class InternalBFGS:
         self._q = np.zeros((coordinates.size, rows))
         self._forces_q = np.zeros((coordinates.size, rows))
         self._constants = np.zeros((coordinates.size, rows))
-        self._updates = [HessianUpdates(coordinates.size) for _ in range(rows)]
-        self._wilson: list[csr_array | None] = [None] * rows
-        self._model: list[np.ndarray | None] = [None] * rows  # Bᵀ k B + c, its lower triangle
-        self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of the same
+        self._memory = Memory(coordinates.size, rows, MEMORY)
+        self._wilson: list[np.ndarray | csr_array | None] = [None] * rows
+        self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of Bᵀ k B + c
         self.failed = np.zeros(rows, bool)
         """Rows whose coordinates are no good any more."""
 
@@ -90,8 +89,7 @@ class InternalBFGS:
         constants = force_constants(self.coordinates, self._numbers, _structures_last(positions))
         self._constants[:, rows] = self._stiffness[:, None] * constants
         self._trust[rows], self.failed[rows] = LONGEST_STEP, False
-        for row in rows:
-            self._updates[row].forget()
+        self._memory.forget(rows)
         q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), keep=True)
         self._arrive(rows, positions, energies, gradients, q, forces_q)
 
@@ -100,7 +98,8 @@ class InternalBFGS:
 
         All of them teach the Hessian, those refused too. Arguments as of :meth:`begin`.
         """
-        predicted = self._predicted(rows, positions)
+        share = self._share(rows)
+        predicted = share * (2.0 - share) * self.gains(rows)
         accepted = energies <= self._energies[rows] + MAY_RISE
         lengths = np.linalg.norm(positions - self._positions[rows], axis=2).max(axis=1)
         gained = self._energies[rows] - energies
@@ -111,10 +110,8 @@ class InternalBFGS:
             some, at, flat = rows[which], positions[which], gradients[which].reshape(which.sum(), -1)
             q, forces_q = self._look(some, at, flat, keep)
             step = difference(self.coordinates, q, self._q[:, some])
-            for number, row in enumerate(some):
-                self._updates[row].learn(
-                    step[:, number], forces_q[:, number] - self._forces_q[:, row], self._constants[:, row]
-                )
+            before = self._forces_q[:, some].T
+            self._memory.learn(some, step.T, forces_q.T - before, -share[which, None] * before)
             if keep:
                 self._arrive(some, at, energies[which], gradients[which], q, forces_q)
             else:
@@ -123,7 +120,7 @@ class InternalBFGS:
 
     def propose(self, rows: Rows) -> Points:
         """Where to look next, Å."""
-        steps = self._limited(rows)
+        steps = self._share(rows)[:, None] * self._newton[rows]
         there = self._positions[rows] + steps.reshape(-1, self.coordinates.atoms, 3)
         longest = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
         curved = np.flatnonzero((longest > CURVED_FROM) & ~self.failed[rows])
@@ -146,22 +143,15 @@ class InternalBFGS:
         """eV by which the energy is predicted to fall until the minimum: half of gᵀ H⁻¹ g."""
         return -0.5 * np.einsum("rc,rc->r", self._gradients[rows], self._newton[rows])
 
-    def _b(self, row: int) -> csr_array:
+    def _b(self, row: int) -> np.ndarray | csr_array:
         found = self._wilson[row]
         assert found is not None
         return found
 
-    def _limited(self, rows: Rows) -> Float[np.ndarray, "rows cartesian"]:
-        """Newton's steps, shortened to the trust radius."""
-        steps = self._newton[rows]
-        longest = np.linalg.norm(steps.reshape(len(rows), -1, 3), axis=2).max(axis=1)
-        return steps * np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))[:, None]
-
-    def _predicted(self, rows: Rows, positions: Points) -> Float[np.ndarray, " rows"]:
-        """eV that the step should have gained; of Newton's step shortened by t it is t (2 - t) of all."""
-        newton = np.linalg.norm(self._newton[rows].reshape(positions.shape), axis=2).max(axis=1)
-        share = np.minimum(1.0, self._trust[rows] / np.maximum(newton, 1e-12))
-        return share * (2.0 - share) * self.gains(rows)
+    def _share(self, rows: Rows) -> Float[np.ndarray, " rows"]:
+        """By which Newton's steps are shortened to the trust radius."""
+        longest = np.linalg.norm(self._newton[rows].reshape(len(rows), -1, 3), axis=2).max(axis=1)
+        return np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))
 
     def _look(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"], keep: bool):
         """Coordinates at new points, and gradients along them; ``keep``: what the next steps from there need."""
@@ -175,11 +165,11 @@ class InternalBFGS:
             if wrong:
                 self.failed[row] = True
                 continue
-            b = self._assembly.sparse(wilson, number)
+            b = self._assembly.matrix(wilson, number)
             solved = lapack.dpotrs(factor, gradients[number], lower=0)[0]
             forces_q[:, number] = self._constants[:, row] * (b @ solved)
             if keep:
-                self._wilson[row], self._model[row], self._factor[row] = b, models[number], factor
+                self._wilson[row], self._factor[row] = b, factor
         return q, forces_q
 
     def _arrive(self, rows: Rows, positions, energies, gradients, q, forces_q) -> None:
@@ -189,23 +179,22 @@ class InternalBFGS:
         self.failed[rows] |= _straightened(self.coordinates, positions)
         self._solve(rows)
 
-    def _solve(self, rows: Sequence[int] | Rows) -> None:
-        """Newton's steps with what the Hessian has learnt."""
-        for row in rows:
-            if self.failed[row]:
-                continue
-            model = self._model[row]
-            assert model is not None
-            up, down = self._updates[row].vectors
-            if len(up):
-                b = self._b(row).T
-                more, less = b @ up.T, b @ down.T
-                model = model + more @ more.T - less @ less.T
-            factor, wrong = lapack.dpotrf(model.T, lower=0, clean=0)
-            if wrong:  # rounding has made it indefinite
-                self._updates[row].forget()
-                factor = self._factor[row]
-            self._newton[row] = -lapack.dpotrs(factor, self._gradients[row], lower=0)[0]
+    def _solve(self, rows: Rows) -> None:
+        """Newton's steps with what has been learnt."""
+        rows = rows[~self.failed[rows]]
+
+        def inverse(forces: Float[np.ndarray, "rows coordinates"]) -> Float[np.ndarray, "rows coordinates"]:
+            """B (Bᵀ k B + c)⁻¹ Bᵀ."""
+            return np.stack([self._b(row) @ self._relax(row, f) for row, f in zip(rows, forces, strict=True)])
+
+        if len(rows):
+            turned = self._memory.solve(rows, -self._forces_q[:, rows].T, inverse)
+            for row, q in zip(rows, turned, strict=True):
+                self._newton[row] = self._relax(row, self._constants[:, row] * q)
+
+    def _relax(self, row: int, forces: Float[np.ndarray, " coordinates"]) -> Float[np.ndarray, " cartesian"]:
+        """(Bᵀ k B + c)⁻¹ Bᵀ times forces along coordinates."""
+        return lapack.dpotrs(self._factor[row], self._b(row).T @ forces, lower=0)[0]
 
 
 def _structures_last(positions: Points) -> Float[np.ndarray, "3 atoms rows"]:

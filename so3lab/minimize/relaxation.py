@@ -35,7 +35,7 @@ def minimize(
     structures: Iterable[ase.Atoms],
     *,
     max_force: float = 0.01,
-    max_gain_meV: float = 0.1,
+    max_gain_meV: float = 0.03,
     max_steps: int = 500,
     method: Method = "auto",
     hold: Sequence[Held] = (),
@@ -52,7 +52,8 @@ def minimize(
         structures: Molecules or cells (whose vectors stay), of any sizes; an iterator is read as slots become free.
             Atoms under ASE's ``FixAtoms`` stay where they are; other constraints are refused.
         max_force: eV/Å, the largest on an atom of a converged structure.
-        max_gain_meV: meV that may be left until the minimum.
+        max_gain_meV: meV that may be left until the minimum, as predicted; what is left in truth is up to some times
+            more.
         max_steps: Evaluations of energy and forces for each structure.
         method: ``internal`` (BFGS in internal coordinates), ``cartesian`` (L-BFGS), ``fire``, or ``auto``: internal
             for molecules, Cartesian for clusters of metals or noble gases and for cells. What fails with one goes on

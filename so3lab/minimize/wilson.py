@@ -126,6 +126,8 @@ def _linear_bends(xyz, members: Int[np.ndarray, "bends 4"], derivatives: bool):
     are its components along e, the direction to the reference atom without its part along the axis a from end to end,
     and along a × e.
     """
+    if not len(members):
+        return np.zeros((0, xyz.shape[2])), np.zeros((0, 12, xyz.shape[2])) if derivatives else None
     a, b, c, d = (xyz[:, column] for column in members.T)
     back, forth, axis, to_reference = a - b, c - b, c - a, d - a
     lengths = [np.sqrt(_dot(vector, vector)) for vector in (back, forth, axis)]
