@@ -223,7 +223,7 @@ def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     assert "trained on H, C, O only" in refused(capsys, "md", model, water, "--steps", 20, "--out", tmp_path / "x.h5")
     empty = tmp_path / "empty.xyz"
     empty.write_text("")
-    assert "ASE cannot read" in refused(capsys, "md", model, empty, "--steps", 20, "--out", tmp_path / "x.h5")
+    assert "empty.xyz holds no atoms" in refused(capsys, "md", model, empty, "--steps", 20, "--out", tmp_path / "x.h5")
     (tmp_path / "there.h5").write_text("")
     assert "there.h5" in refused(capsys, "md", model, structure, "--steps", 20, "--out", tmp_path / "there.h5")
     assert "timestep_fs must be" in refused(
