@@ -1,0 +1,185 @@
+"""``so3lab relax``: structures to minima, many at once."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.inputs import add_model_argument
+from so3lab.app.md_values import with_held_atoms
+from so3lab.doctor.prepare import prepare_process
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from so3lab.minimize import Held, Relaxed
+
+ROWS_SHOWN = 30
+"""Structures that the table lists; of more, those that did not converge as they should."""
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "relax",
+        parents=[common],
+        help="relax structures to minima, many at once",
+        description="Relax every structure until its largest force and the energy still to be gained are small. "
+        "Molecules are relaxed in internal coordinates, clusters and cells (at constant vectors) in Cartesian ones.",
+    )
+    add_model_argument(parser)
+    parser.add_argument(
+        "structures",
+        metavar="STRUCTURES",
+        nargs="+",
+        help="files, each with all of its frames, bundled names (ethanol), or smiles: and a SMILES (smiles:CCO)",
+    )
+    parser.add_argument("--fmax", type=float, default=0.01, help="largest force, eV/Å (default: 0.01)")
+    parser.add_argument("--gain-meV", type=float, default=0.03, help="energy still to be gained (default: 0.03)")
+    parser.add_argument("--max-steps", type=int, default=500, help="evaluations for each (default: 500)")
+    parser.add_argument("--method", default="auto", choices=["auto", "internal", "cartesian", "fire"])
+    parser.add_argument("--hold", metavar="ATOMS", help="atoms that stay where they are: heavy, or 0:10,12")
+    parser.add_argument(
+        "--keep",
+        metavar="COORDINATE",
+        action="append",
+        default=[],
+        help="a distance, angle or dihedral that keeps its value, such as 1,2,3,4, or gets one: 1,2,3,4=180",
+    )
+    parser.add_argument("--charge", type=float, help="total charge of each in e (default: what the file says)")
+    parser.add_argument("--multiplicity", type=int, help="2S + 1 of each (default: what the file says)")
+    parser.add_argument("--batch", type=int, help="structures at once (default: what the machine computes well)")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--out", type=Path, metavar="FILE", help="relaxed structures, such as relaxed.extxyz")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Relax with progress, write, and say of each structure how it ended."""
+    import so3lab
+    from so3lab.minimize import minimize
+
+    if options.out is not None and options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    prepare_process()
+    hold = [_held(text) for text in options.keep]
+    structures = [atoms for source in options.structures for atoms in _read(source, options, console)]
+    found: list[Relaxed] = []
+    results = minimize(
+        so3lab.load(options.model, options.dtype), structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
+        max_steps=options.max_steps, method=options.method, hold=hold, batch=options.batch,
+    )  # fmt: skip
+    try:
+        with console.progress("relaxing") as progress:
+            progress.update(0.0, "compiling")
+            for one in results:
+                found.append(one)
+                progress.update(len(found) / len(structures), f"{len(found)} of {len(structures)}")
+    except KeyboardInterrupt:
+        _write(options.out, found)
+        where = f"; the relaxed ones are in {options.out}" if options.out is not None and found else ""
+        raise Interrupted(f"interrupted after {len(found)} of {len(structures)} structures{where}") from None
+    _write(options.out, found)
+    _tell(options, console, sorted(found, key=lambda one: one.number))
+    return 0 if all(one.converged for one in found) else 1
+
+
+def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterator[Atoms]":
+    """All structures of a source, as one reading them understands them; what was decided on the way is said once."""
+    from so3lab.structures.reading import understand
+
+    said: set[str] = set()
+    for atoms in _frames(source):
+        one = understand(atoms, charge=options.charge, multiplicity=options.multiplicity)
+        for note in {note for note in one.notes} - said:
+            console.warn(f"{source}: {note}")
+            said.add(note)
+        yield one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
+
+
+def _frames(source: str) -> "Sequence[Atoms | str] | Iterator[Atoms | str]":
+    """Frames of a file that has several; anything else as it is."""
+    import ase.io
+
+    path = Path(source).expanduser()
+    if path.suffix.lower() in (".h5", ".h5md", ".hdf5") and path.is_file():
+        from so3lab.trajectory import Trajectory
+
+        with Trajectory(path) as trajectory:
+            charge = {"charge": trajectory.meta["charge"]} if "charge" in trajectory.meta else {}
+            frames = list(trajectory)
+        for atoms in frames:
+            atoms.calc = None
+            atoms.info.update(charge)
+        return frames
+    if path.suffix.lower() in (".xyz", ".extxyz", ".traj", ".db", ".json"):
+        try:
+            return list(ase.io.iread(path, ":")) if path.is_file() else [source]
+        except Exception as error:  # ASE's readers raise whatever they stumble over
+            raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
+    return [source]
+
+
+def _held(text: str) -> "Held":
+    from so3lab.minimize import Held
+
+    names, equals, value = text.partition("=")
+    try:
+        return Held(tuple(int(name) for name in names.split(",")), float(value) if equals else None)
+    except ValueError as error:
+        raise ValueError(
+            "--keep must name two, three or four atoms, and may give them a value in Å or degrees, such as 0,1 or "
+            f"1,2,3,4=180, got {text!r} ({error})"
+        ) from None
+
+
+def _write(out: Path | None, found: "list[Relaxed]") -> None:
+    """The structures in the order in which they came, with what there is to say of them in ``info``."""
+    import ase.io
+
+    if out is None or not found:
+        return
+    frames = []
+    for one in sorted(found, key=lambda one: one.number):
+        atoms = one.atoms.copy()
+        atoms.calc = one.atoms.calc
+        atoms.info |= {"number": one.number, "relaxation": one.why, "gain_meV": one.gain_meV}
+        frames.append(atoms)
+    ase.io.write(out, frames)
+
+
+def _tell(options: argparse.Namespace, console: Console, found: "list[Relaxed]") -> None:
+    import pandas as pd
+
+    lowest = min((one.energy for one in found if one.converged), default=float("nan"))
+    table = pd.DataFrame(
+        {
+            "number": [one.number for one in found],
+            "formula": [one.atoms.get_chemical_formula() for one in found],
+            "energy_eV": [f"{one.energy:.4f}" for one in found],
+            "above_lowest_meV": [1e3 * (one.energy - lowest) for one in found],
+            "max_force": [one.max_force for one in found],
+            "gain_meV": [one.gain_meV for one in found],
+            "evaluations": [one.evaluations for one in found],
+            "result": [one.sentence for one in found],
+        }
+    )
+    shown = table if len(table) <= ROWS_SHOWN else table[[one.why != "converged" for one in found]].head(ROWS_SHOWN)
+    if len({tuple(one.atoms.numbers) for one in found}) > 1:
+        shown = shown.drop(columns="above_lowest_meV")
+    if len(shown):
+        console.table(shown, f"{options.model} on {len(found)} structures")
+    minima, evaluations = sum(one.why == "converged" for one in found), sum(one.evaluations for one in found)
+    written = "" if options.out is None else f"; written: {options.out}"
+    console.line(f"{minima} of {len(found)} converged, {evaluations / len(found):.1f} evaluations each{written}")
+    rows = [
+        {
+            "number": one.number, "formula": one.atoms.get_chemical_formula(), "energy_eV": one.energy,
+            "max_force_eV_per_A": one.max_force, "gain_meV": one.gain_meV, "evaluations": one.evaluations,
+            "method": one.method, "why": one.why, "sentence": one.sentence,
+        }
+        for one in found
+    ]  # fmt: skip
+    console.result({"out": options.out and str(options.out), "converged": minima, "structures": rows})

@@ -1,0 +1,58 @@
+"""``so3lab relax`` relaxes all frames of files, names and SMILES, writes them in order, and refuses with a sentence."""
+
+import json
+
+import numpy as np
+import pytest
+from ase.io import read, write
+
+from so3lab.app import main
+from so3lab.structures import read_structure
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """A file of three distorted ethanols."""
+    structures = []
+    for seed in range(3):
+        atoms = read_structure("ethanol")
+        atoms.rattle(0.04, seed=seed)
+        structures.append(atoms)
+    write(tmp_path / "hot.extxyz", structures)
+    return tmp_path / "hot.extxyz"
+
+
+def refused(capsys, *arguments) -> str:
+    assert main(["relax", *map(str, arguments)]) == 1
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_all_frames_are_relaxed_and_written_in_order(frames, tmp_path, capsys):
+    out = tmp_path / "relaxed.extxyz"
+    hold = ("--keep", "0,1=1.55", "--hold", "5")
+    assert main(["relax", "ethanol", str(frames), "ethanol", "--out", str(out), "--json", *hold]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [one["number"] for one in told["structures"]] == [0, 1, 2, 3]
+    assert told["converged"] == 4
+    assert {one["why"] for one in told["structures"]} == {"converged"}
+    relaxed = read(out, ":")
+    starts = read(frames, ":")
+    for number, atoms in enumerate(relaxed):
+        assert atoms.get_potential_energy() == pytest.approx(told["structures"][number]["energy_eV"], abs=1e-5)
+        assert atoms.info["relaxation"] == "converged"
+        assert atoms.get_distance(0, 1) == pytest.approx(1.55, abs=1e-5)
+    np.testing.assert_allclose(relaxed[1].positions[5], starts[1].positions[5], atol=1e-6)
+
+
+def test_what_did_not_converge_is_named_and_fails(frames, capsys):
+    assert main(["relax", "ethanol", str(frames), "--max-steps", "2"]) == 1
+    assert "out of steps after 2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
+    assert "exists; add --overwrite" in refused(capsys, "ethanol", frames, "--out", frames)
+    assert "--keep must name two, three or four atoms" in refused(capsys, "ethanol", frames, "--keep", "0,x")
+    assert "positive, got -1" in refused(capsys, "ethanol", frames, "--fmax", "-1")
+    assert "STRUCTURE must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
+    (tmp_path / "broken.xyz").write_text("5\n\nC 0 0 0\n")
+    assert "is it complete?" in refused(capsys, "ethanol", tmp_path / "broken.xyz")
