@@ -3,7 +3,8 @@
 import argparse
 
 from so3lab.app.console import Console
-from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.app.info import run_info
+from so3lab.app.inputs import add_data_arguments
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -15,7 +16,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser = inner.add_parser("fetch", parents=[common], help="download a public set")
     parser.add_argument("name", metavar="NAME")
     parser.set_defaults(run=run_fetch)
-    parser = inner.add_parser("info", parents=[common], help="what a set or a file holds")
+    parser = inner.add_parser(
+        "info", parents=[common], help="what was understood of a set, a structure or a trajectory"
+    )
     add_data_arguments(parser)
     parser.set_defaults(run=run_info)
 
@@ -45,19 +48,4 @@ def run_fetch(options: argparse.Namespace, console: Console) -> int:
     row = table[table["name"] == options.name].iloc[0]
     console.line(f"{path}\nlicence: {row['licence']}\nplease cite: {row['citation']}")
     console.result({"path": str(path), "licence": row["licence"], "citation": row["citation"]})
-    return 0
-
-
-def run_info(options: argparse.Namespace, console: Console) -> int:
-    """Print statistics of a dataset."""
-    from so3lab import datasets
-
-    data = load_data(options, console)
-    statistics = datasets.statistics(data)
-    console.line(str(data))
-    for key, value in data.meta.items():
-        if isinstance(value, str | int | float):
-            console.line(f"  {key}: {value}")
-    console.table(statistics)
-    console.result({"name": data.name, "frames": len(data), "meta": dict(data.meta), "statistics": statistics})
     return 0

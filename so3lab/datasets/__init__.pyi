@@ -1,4 +1,5 @@
 from .ase_readers import from_atoms as from_atoms
+from .ase_readers import has_labels as has_labels
 from .dataset import Dataset as Dataset
 from .dataset import energy_shifts as energy_shifts
 from .dataset import statistics as statistics

@@ -11,8 +11,15 @@ from ase import Atoms
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
-from so3lab.structures.electrons import is_charge_key, total_charge
+from so3lab.structures.electrons import is_charge_key, stated_charge, total_charge
 from so3lab.structures.xyz import read_all_xyz
+
+_LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
+"""Endings of data sets."""
+_COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".cif", ".gro"))
+"""Endings of formats that have no place for energies and forces."""
+_MOTION = frozenset(("positions", "momenta", "velocities", "velocity", "vel", "velo", "initial_magmoms"))
+"""Tables of atoms that are no labels."""
 
 
 def from_atoms(
@@ -40,6 +47,7 @@ def from_atoms(
     energy, length, force = (units.energy, units.length, units.force) if units else (1.0, 1.0, 1.0)
     cells = np.array([np.asarray(atoms.cell) for atoms in frames])
     charges = [_charge(atoms, number, name) for number, atoms in enumerate(frames)]
+    charge_source = stated_charge(frames[0]).source
     return Dataset(
         name=name,
         numbers=tuple(atoms.numbers for atoms in frames),
@@ -50,7 +58,7 @@ def from_atoms(
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
         labels=_labels(frames, {*keys.values(), "energy"}),
-        meta=dict(meta or {}),
+        meta=dict(meta or {}) | ({"total_charges_from": charge_source} if charge_source else {}),
     )
 
 
@@ -93,6 +101,36 @@ def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
         if all(isinstance(value, str | int | float | np.integer | np.floating) for value in column):
             labels[key] = np.array(column)
     return labels
+
+
+def has_labels(path: Path) -> bool:
+    """Whether a file may hold something to learn from: anything but coordinates alone in a format that ASE reads.
+
+    Args:
+        path: The file; of formats that this module does not read nothing is known, and labels are expected.
+    """
+    if path.suffix.lower() in _LABELLED:
+        return True
+    if path.suffix.lower() in _COORDINATES:
+        return False
+    try:
+        first = _first_frame(path)
+    except Exception:  # whoever reads it as a structure says what is wrong
+        return False
+    results = set(first.calc.results) if first.calc is not None else set()
+    tables = {name for name, values in first.arrays.items() if values.ndim == 2 and name not in _MOTION}
+    return bool(results & {"energy", "forces"} or tables or any("energy" in str(key).lower() for key in first.info))
+
+
+def _first_frame(path: Path) -> Atoms:
+    try:
+        first = ase.io.read(path, index=0)
+    except Exception:
+        if path.suffix.lower() not in (".xyz", ".extxyz"):
+            raise
+        first = read_all_xyz(path)[0]
+    assert isinstance(first, Atoms)
+    return first
 
 
 def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:

@@ -78,6 +78,15 @@ def open_readable(path: Path) -> h5py.File:
     return file
 
 
+def is_trajectory(path: Path) -> bool:
+    """Whether a file is a trajectory of so3lab that can be read."""
+    try:
+        open_readable(path).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _open_hdf5(path: Path) -> h5py.File:
     """Closed files are opened plainly: in SWMR mode HDF5 retries damaged metadata for minutes."""
     try:

@@ -1,0 +1,106 @@
+"""``so3lab data info``: what was understood of a structure, a data set or a trajectory of so3lab."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from so3lab.app.console import Console
+from so3lab.app.inputs import load_data
+from so3lab.structures.reading import SMILES_PREFIX, understand
+from so3lab.structures.understood import Understood
+
+
+def run_info(options: argparse.Namespace, console: Console) -> int:
+    """Say what a name, a file or a SMILES is."""
+    source = str(options.data)
+    if Path(source).suffix.lower() in (".h5", ".h5md") and _is_trajectory(Path(source)):
+        _about_trajectory(Path(source), console)
+    elif _is_structure(source):
+        found = understand(source)
+        _tell_structure(found, console)
+        console.result({"kind": "structure", **found.facts()})
+    else:
+        _about_data(options, console)
+    return 0
+
+
+def _is_structure(source: str) -> bool:
+    """Whether there is nothing to learn from: a SMILES, or a file without energies and forces."""
+    from so3lab.datasets import has_labels
+    from so3lab.datasets.sources import canonical
+
+    if source.startswith(SMILES_PREFIX):
+        return True
+    path = Path(source).expanduser()
+    if canonical(source) is not None or not path.is_file():
+        return False
+    return not has_labels(path)
+
+
+def _is_trajectory(path: Path) -> bool:
+    from so3lab.trajectory.recovery import is_trajectory
+
+    return path.is_file() and is_trajectory(path)
+
+
+def _tell_structure(found: Understood, console: Console) -> None:
+    for line in found.lines():
+        console.line(line)
+    for note in found.notes:
+        console.line(f"note: {note}", "yellow")
+
+
+def _about_trajectory(path: Path, console: Console) -> None:
+    from so3lab.trajectory import Trajectory
+
+    with Trajectory(path) as trajectory:
+        meta, frames = dict(trajectory.meta), len(trajectory)
+        time_ps = float(trajectory.times_fs[-1]) / 1000.0 if frames else 0.0
+        observables = list(trajectory.observables)
+    wanted = ("model", "structure", "ensemble", "temperature_K", "timestep_fs", "interval", "seed", "dtype")
+    about = {name: meta[name] for name in wanted if name in meta}
+    console.line(f"{path}: a trajectory of so3lab, {frames} frames, {time_ps:.4g} ps")
+    for name, value in about.items():
+        console.line(f"  {name}: {value}")
+    console.line(f"  each frame has: {', '.join(['positions', 'velocities', 'forces', *observables])}")
+    facts: dict[str, Any] = {"kind": "trajectory", "frames": frames, "time_ps": time_ps, "run": about}
+    if frames:
+        found = understand(path)
+        _tell_structure(found, console)
+        facts["last_frame"] = found.facts()
+    console.result(facts)
+
+
+def _about_data(options: argparse.Namespace, console: Console) -> None:
+    from so3lab import datasets
+
+    data = load_data(options, console)
+    statistics = datasets.statistics(data)
+    values, counts = np.unique(data.total_charges, return_counts=True)
+    charges = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    periodic = int(data.pbc.any(axis=1).sum())
+    console.line(str(data))
+    for key, value in data.meta.items():
+        if isinstance(value, str | int | float):
+            console.line(f"  {key}: {value}")
+    console.line(
+        "  total charge: " + ", ".join(f"{charge:+g} e in {count} frames" for charge, count in charges.items())
+    )
+    console.line(f"  frames in a cell: {periodic or 'none'}")
+    if data.labels:
+        console.line(f"  further labels: {', '.join(sorted(data.labels))}")
+    console.table(statistics)
+    console.result(
+        {
+            "kind": "data set",
+            "name": data.name,
+            "frames": len(data),
+            "total_charges": charges,
+            "periodic_frames": periodic,
+            "labels": sorted(data.labels),
+            "meta": dict(data.meta),
+            "statistics": statistics,
+        }
+    )
