@@ -206,11 +206,11 @@ def test_zooming_in_shows_every_frame(notebook):
 
 def test_chosen_frames_are_saved_once(notebook):
     notebook.run_code("panel.choose(100, 140, 10)")
-    notebook.page.get_by_role("button", name="Frames", exact=True).click()
+    notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
     said.wait_for(timeout=30_000)
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
-    notebook.page.get_by_role("button", name="Frames", exact=True).click()
+    notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
     notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for(timeout=30_000)
 
 
