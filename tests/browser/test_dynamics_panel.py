@@ -218,7 +218,10 @@ def test_a_page_that_is_loaded_again_shows_the_running_molecule(opened):
 
 
 def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
-    names = "sorted(t.name for t in __import__('threading').enumerate() if t.name.startswith('so3lab'))"
+    names = (
+        "sorted(t.name.rstrip(' 0123456789') for t in __import__('threading').enumerate()"
+        " if t.name.startswith('so3lab'))"
+    )
     threads = f"[name for name in {names} if name != 'so3lab preview']"  # comes and goes
     for _ in range(2):
         opened.run_all(seconds=120)

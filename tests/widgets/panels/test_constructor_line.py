@@ -32,18 +32,18 @@ def made_again(line: str, **given) -> tuple[tuple, dict]:
 )
 def test_fields_and_knobs_are_those_of_the_panel(control):
     form = RunForm("ethanol", "smiles:CCO", "csvr", 3)
-    line = constructor_line(form, control, seed=4, name="mine", own_simulation=False)
+    line = constructor_line(form, control, seed=4, own_simulation=False)
     given, options = made_again(line)
     assert given == ("ethanol", "smiles:CCO")
     assert options.pop("control", Control()) == control
-    assert options == {"ensemble": "csvr", "replicas": 3, "seed": 4, "name": "mine"}
+    assert options == {"ensemble": "csvr", "replicas": 3, "seed": 4}
     close_all(form)
 
 
 def test_objects_stand_by_the_names_of_their_arguments_and_what_is_usual_is_left_out():
     water = molecule("H2O")
     form = RunForm("ethanol", water, "langevin", 1)
-    line = constructor_line(form, Control(), seed=0, name="dynamics", own_simulation=True)
+    line = constructor_line(form, Control(), seed=0, own_simulation=True)
     given, options = made_again(line, structure=water, simulate=print)
     assert given == ("ethanol", water)
     assert options == {"ensemble": "langevin", "replicas": 1, "simulate": print}

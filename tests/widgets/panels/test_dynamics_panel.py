@@ -88,7 +88,7 @@ def test_a_session_does_again_what_was_done(panel, tmp_path):
     assert (tmp_path / "two.html").read_text().count('class="plotly-graph-div"') == 2
     panel.stop()
     space: dict = {"simulate": FakeSimulation}
-    exec(panel.session(), space)  # under the same name, so that it replaces the one before
+    exec(panel.session(), space)
     again = space["panel"]
     try:
         assert again.form.values == panel.form.values == ("ethanol", "ethanol", "csvr", 2)

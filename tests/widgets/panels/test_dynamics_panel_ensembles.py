@@ -51,7 +51,7 @@ def from_the_start(panel: DynamicsPanel) -> tuple[np.ndarray, float, np.ndarray]
 def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
     control = Control(60.0, timestep_fs=3.0, friction_per_ps=5.0, thermostat_fs=500.0, barostat_fs=1000.0)
     crystal = bulk("Ar", "fcc", a=5.35, cubic=True) * 2
-    panel = DynamicsPanel(ARGON, crystal, ensemble=ensemble, control=control, name="ensembles", seed=2)
+    panel = DynamicsPanel(ARGON, crystal, ensemble=ensemble, control=control, seed=2)
     try:
         paused(panel)
         assert set(panel.steering.sliders) == set(SLIDERS[ensemble])
@@ -83,7 +83,7 @@ def test_every_slider_of_an_ensemble_acts_and_compiles_nothing(ensemble):
 
 def test_another_ensemble_that_is_chosen_brings_its_own_sliders():
     crystal = bulk("Ar", "fcc", a=5.35, cubic=True) * 2
-    panel = DynamicsPanel(ARGON, crystal, control=Control(60.0), name="ensembles")
+    panel = DynamicsPanel(ARGON, crystal, control=Control(60.0))
     try:
         paused(panel)
         for ensemble in ("nve", "npt"):

@@ -1,11 +1,14 @@
 """The dynamics panel without a browser: what it takes to start, what it refuses, and that nothing is left behind."""
 
+import contextlib
 import threading
 
 import pytest
 from fake_simulation import FakeSimulation
 from running_panel import open_widgets, runs
+from so3lab_widgets.panels import panel as panel_module
 from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
+from so3lab_widgets.running.cell import CellRun
 from waiting import wait_for
 
 from so3lab.structures import read_structure
@@ -45,15 +48,27 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
         wait_for(lambda words=words: words in panel.message.sentence, "the sentence")
 
 
-def test_a_panel_of_the_same_name_replaces_the_one_before(panel):
+def test_a_second_panel_stands_beside_the_first_and_both_run(panel):
     runs(panel)
-    widgets = open_widgets()
-    other = DynamicsPanel("ethanol", read_structure("ethanol"), simulate=FakeSimulation)
-    assert panel.job.ended
-    assert len([t for t in threading.enumerate() if t.name == "so3lab dynamics"]) == 1, "that of the other"
-    runs(other)
-    assert open_widgets() == widgets
-    other.close()
+    frames = panel.live.frames()
+    with contextlib.closing(DynamicsPanel("ethanol", read_structure("ethanol"), simulate=FakeSimulation)) as other:
+        runs(other)
+        wait_for(lambda: panel.live.frames() > frames + 10, "that the first one goes on")
+        assert panel.job.state == other.job.state == "running"
+
+
+def test_the_same_cell_run_again_ends_its_panel_and_leaves_nothing_of_it(monkeypatch):
+    widgets, panels = [], []
+    for run in range(2):
+        monkeypatch.setattr(panel_module, "running_cell", lambda run=run: CellRun("cell", f"run {run}"))
+        panels.append(runs(DynamicsPanel("ethanol", read_structure("ethanol"), simulate=FakeSimulation)))
+        widgets.append(open_widgets())
+    first, second = panels
+    assert first.job.ended
+    assert widgets[0] == widgets[1]
+    with pytest.raises(ValueError, match="ended when its cell ran again"):
+        first.start()
+    second.close()
 
 
 def test_another_start_leaves_no_widgets_behind(panel):
@@ -129,7 +144,7 @@ def test_preparations_that_are_wanted_no_more_change_nothing(monkeypatch):
             made.append(len(structures))
 
     monkeypatch.setattr(jobs, "_PATIENCE_S", 0.1)
-    panel = DynamicsPanel("ethanol", "ethanol", name="slow", simulate=Slow)
+    panel = DynamicsPanel("ethanol", "ethanol", simulate=Slow)
     wait_for(lambda: panel.viewers, "the first molecule", 120)
     panel.form.replicas.value = 2
     panel.start()

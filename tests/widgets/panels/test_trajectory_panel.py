@@ -10,7 +10,9 @@ from ase.build import molecule
 from ase.io import read
 from plot_page import from_page
 from running_panel import open_widgets
+from so3lab_widgets.panels import panel as panel_module
 from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
+from so3lab_widgets.running.cell import CellRun
 from waiting import wait_for
 
 import so3lab
@@ -189,12 +191,13 @@ def held_open(path) -> int:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs Linux's list of open files")
-def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
+def test_the_same_cell_run_again_leaves_nothing_of_the_panel_before(path, tmp_path, monkeypatch):
     own = write(tmp_path / "own.h5", 30)
     TrajectoryPanel(own).close()
     threads, widgets = set(threading.enumerate()), open_widgets()
     panels = []  # as a notebook holds them, in its outputs
-    for _ in range(3):
+    for run in range(3):
+        monkeypatch.setattr(panel_module, "running_cell", lambda run=run: CellRun("cell", f"run {run}"))
         panels.append(TrajectoryPanel(own))
         panels[-1].viewer.picked = [0, 1]
         panels[-1].viewer.playing = True
@@ -204,12 +207,12 @@ def test_a_panel_of_the_same_name_replaces_the_one_before(path, tmp_path):
     assert panels[1].trajectory is None
     assert held_open(own) == 1
     assert open_widgets() <= widgets + of_one
-    other = TrajectoryPanel(path, name="another")
-    assert panels[-1].trajectory is not None, "another name leaves it alone"
-    panels.append(TrajectoryPanel(path))
-    assert held_open(own) == 0
+    monkeypatch.setattr(panel_module, "running_cell", lambda: CellRun("another cell", "run"))
+    other = TrajectoryPanel(path)
+    assert panels[-1].trajectory is not None, "another cell leaves it alone"
     for panel in (other, panels[-1]):
         panel.close()
+    assert held_open(own) == 0
     assert open_widgets() == widgets
     wait_for(lambda: set(threading.enumerate()) <= threads)
 

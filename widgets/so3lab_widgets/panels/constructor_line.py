@@ -4,21 +4,19 @@ from so3lab.dynamics.control import Control
 from so3lab_widgets.panels.run_form import RunForm
 
 
-def constructor_line(form: RunForm, control: Control, *, seed: int, name: str, own_simulation: bool) -> str:
+def constructor_line(form: RunForm, control: Control, *, seed: int, own_simulation: bool) -> str:
     """What makes a panel with these fields and knobs.
 
     Args:
         form: As its fields stand.
         control: As its knobs stand.
         seed: Of the first replica.
-        name: Of the panel.
         own_simulation: Whether somebody's own function makes the simulation; it has no form in Python, and stands by
             the name of its argument.
     """
     knobs = _knobs_in_python(control)
     more = [
         f"seed={seed}" if seed else "",
-        f"name={name!r}" if name != "dynamics" else "",
         "simulate=simulate" if own_simulation else "",
         f"control=so3lab.dynamics.Control({knobs})" if knobs else "",
     ]

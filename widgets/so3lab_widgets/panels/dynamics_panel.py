@@ -28,7 +28,7 @@ from so3lab_widgets.panels.run_saving import RunSaving, page_of
 from so3lab_widgets.panels.save_row import check_new, save_text
 from so3lab_widgets.panels.steering_box import SteeringBox
 from so3lab_widgets.running.jobs import Job
-from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
+from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
 
 
@@ -49,7 +49,6 @@ class DynamicsPanel(Panel):
         replicas: 1 to 4 copies side by side, each with its own velocities.
         seed: Of the first replica; others count on.
         height: Of the molecules in pixels.
-        name: A panel that is made under the name of one that is open replaces it.
         start: Whether to start at once.
         simulate: Makes the simulation from what the fields say, with the arguments of
             :class:`so3lab.dynamics.live.LiveDynamics`, such as ``functools.partial(LiveDynamics, interval=1)``.
@@ -72,15 +71,13 @@ class DynamicsPanel(Panel):
         replicas: int = 1,
         seed: int = 0,
         height: int = 420,
-        name: str = "dynamics",
         start: bool = False,
         simulate: Callable[..., LiveDynamics] = LiveDynamics,
     ):
         self.form = RunForm(model, structure, ensemble, replicas)
-        self._take_name(name)
+        self._take_place("dynamics")
         self.control, self.seed, self._height = control or Control(), seed, height
         self.steering: SteeringBox | None = None
-        self._preview = StaticPreview(self, self._snapshot_parts)
         self._make_controls()
         self.run = LiveRun(
             self.form,
@@ -88,7 +85,7 @@ class DynamicsPanel(Panel):
             seed,
             simulate=simulate,
             bar=self.bar,
-            name=name,
+            name=self._name,
             on_structure=self._set_structure,
             on_chunks=self._on_chunks,
             on_state=self._on_state,
@@ -98,7 +95,7 @@ class DynamicsPanel(Panel):
         for field in ("model", "structure", "ensemble", "replicas"):
             getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
         own = simulate is not LiveDynamics
-        line = constructor_line(self.form, self.control, seed=seed, name=name, own_simulation=own)
+        line = constructor_line(self.form, self.control, seed=seed, own_simulation=own)
         self._show_code(line)
         if start:
             self.start()
@@ -126,7 +123,12 @@ class DynamicsPanel(Panel):
         return self.plot_area.plots
 
     def start(self) -> None:
-        """Start, or go on after a pause from the frame that is shown."""
+        """Start, or go on after a pause from the frame that is shown.
+
+        Raises:
+            ValueError: If the panel has ended.
+        """
+        self._check_open()
         self._show_code("panel.start()")
         if self.run.attempts.goes_on and self.run.shown_frame is not None:
             self.go_back(self.run.shown_frame)
@@ -238,13 +240,9 @@ class DynamicsPanel(Panel):
             return
         self.run.attempts.close()
         self.saving.close()
-        self._preview.close()
         self.plot_area.close()
         self.views.close()
         super().close()
-
-    def _ipython_display_(self) -> None:
-        self._preview.show()
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
@@ -309,6 +307,7 @@ class DynamicsPanel(Panel):
 
     def _on_viewer(self, viewer: Viewer, number: int) -> None:
         """A replica has got its view."""
+        assert self._preview is not None
         viewer.observe(self._preview.schedule, "painted")
         self.code_line.follow(viewer, f"panel.viewers[{number}]", self._show_code)
 

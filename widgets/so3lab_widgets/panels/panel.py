@@ -1,32 +1,71 @@
-"""What panels have in common: a name under which one is open at a time, and an end that leaves nothing behind."""
+"""What panels have in common: a place in a cell, and an end that leaves nothing behind."""
+
+import itertools
+from collections.abc import Sequence
 
 import ipywidgets as ipw
+from IPython.display import display
 
-_OPEN: dict[str, "Panel"] = {}
+from so3lab_widgets.running.cell import CellRun, running_cell
+from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
+
+_OPEN: "dict[Panel, CellRun | None]" = {}
+_numbers = itertools.count(1)
 
 
 class Panel(ipw.VBox):
-    """A panel with a name: one made under the name of one that is open replaces it, so that a cell may run again.
+    """A panel of the cell that makes it: when that cell runs again, this one ends; all others stay.
 
-    Subclasses call :meth:`_take_name` once their arguments are found to be right, and before they start threads.
+    Subclasses call :meth:`_take_place` once their arguments are found to be right, and before they start threads.
+
+    Attributes:
+        ended: Why there is nothing to see any more, in a sentence; empty while the panel is open.
     """
 
+    ended = ""
     _name = ""
+    _preview: StaticPreview | None = None
 
     def close(self) -> None:
         """Take the panel away with all its widgets."""
-        if _OPEN.get(self._name) is self:
-            del _OPEN[self._name]
+        _OPEN.pop(self, None)
+        self.ended = self.ended or "This panel was closed."
+        if self._preview is not None:
+            self._preview.close(self.ended)
         held = _held_by(self)
         super().close()
         for widget in held:
             widget.close()
 
-    def _take_name(self, name: str) -> None:
-        if name in _OPEN:
-            _OPEN[name].close()
-        _OPEN[name] = self
-        self._name = name
+    def _take_place(self, kind: str) -> None:
+        """Be a panel of the cell that runs, under a name of its own; those that the cell has made before end."""
+        cell = running_cell()
+        self._name = f"{kind} {next(_numbers)}"
+        for panel, place in list(_OPEN.items()):
+            if cell is not None and place is not None and place.cell == cell.cell and place.run != cell.run:
+                panel.ended = f"This panel ({panel._name}) ended when its cell ran again and made {self._name}."
+                panel.close()
+        _OPEN[self] = cell
+        self._preview = StaticPreview(self, self._snapshot_parts)
+
+    def _snapshot_parts(self) -> Sequence[SnapshotMixin]:
+        """What a picture of the panel shows."""
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        """Refuse to work after the end.
+
+        Raises:
+            ValueError: If the panel is closed; its sentence tells why.
+        """
+        if self.ended:
+            raise ValueError(f"{self.ended} Make another one.")
+
+    def _ipython_display_(self) -> None:
+        if self._preview is None or self.ended:
+            display({"text/plain": self.ended}, raw=True)
+        else:
+            self._preview.show()
 
 
 def close_all(*widgets: ipw.Widget) -> None:

@@ -26,7 +26,7 @@ from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new
 from so3lab_widgets.panels.series_row import SeriesRow
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.colouring import Colouring
-from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
+from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
 
 _THINGS = {
@@ -51,7 +51,6 @@ class TrajectoryPanel(Panel):
         model: Name of a bundled model, a model file, ``"so3lr"``, or a potential: molecules can be coloured by what it
             says of each atom, and attention be drawn as links.
         height: Of the molecule in pixels.
-        name: A panel that is made under the name of one that is open replaces it.
 
     Attributes:
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
@@ -70,11 +69,10 @@ class TrajectoryPanel(Panel):
         *,
         model: str | Potential | None = None,
         height: int = 420,
-        name: str = "trajectory",
     ):
         self._potential = so3lab.load(model) if isinstance(model, str) else model
         self._with_model = f", model={model!r}" if isinstance(model, str) else ""
-        self._take_name(name)
+        self._take_place("trajectory")
         self.trajectory: Trajectory | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
@@ -83,7 +81,6 @@ class TrajectoryPanel(Panel):
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = LatestValueSender(self._move_line, name="frame line")
         self._text = LatestValueSender(self._describe, _TEXT_HZ, "frame text")
-        self._preview = StaticPreview(self, self._snapshot_parts)
         links = self._potential and functools.partial(atom_properties.attention_links, self._potential)
         self._links = Colouring({}, links or None, self.message.warn)
         self._make_controls()
@@ -92,6 +89,7 @@ class TrajectoryPanel(Panel):
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._link(), "colour")
         self.code_line.follow(self.viewer, "panel.viewer")
+        assert self._preview is not None
         self.viewer.observe(self._preview.schedule, "painted")
         if trajectory is not None:
             self.load(trajectory)
@@ -146,7 +144,6 @@ class TrajectoryPanel(Panel):
             return
         self.row.stop(wait=True)
         self.saving.close()
-        self._preview.close()
         self._links.close()
         self._line.close()
         self._text.close()
@@ -157,9 +154,6 @@ class TrajectoryPanel(Panel):
             self.trajectory.close()
         self.trajectory = None
         super().close()
-
-    def _ipython_display_(self) -> None:
-        self._preview.show()
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""

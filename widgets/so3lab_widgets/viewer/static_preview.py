@@ -62,7 +62,7 @@ class StaticPreview:
         self._handle = DisplayHandle()
         self._changed = threading.Condition()
         self._moved_at = self._taken_at = time.monotonic()
-        self._waiting = self._closed = False
+        self._waiting = self._closed = self._shown = False
 
     def show(self) -> None:
         """Put both into the output of the cell that runs."""
@@ -70,6 +70,7 @@ class StaticPreview:
         data, metadata = found if isinstance(found, tuple) else (found, {})
         display(data, metadata=metadata, raw=True)
         self._handle.display(_output(None, ""), raw=True)
+        self._shown = True
 
     def schedule(self, *_: Any) -> None:
         """Something has moved: take a picture when it has come to rest; any thread may call."""
@@ -79,11 +80,14 @@ class StaticPreview:
                 self._waiting = True
                 threading.Thread(target=self._wait_and_take, name="so3lab preview", daemon=True).start()
 
-    def close(self) -> None:
-        """Take no more pictures."""
+    def close(self, sentence: str = "") -> None:
+        """Take no more pictures; the sentence, if there is one, stands where the widget was."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        if sentence and self._shown:
+            words = {"text/html": f'<p class="so3-still">{html.escape(sentence)}</p>', "text/plain": sentence}
+            self._handle.update(words, raw=True)
 
     def _wait_and_take(self) -> None:
         due = self._due()
