@@ -47,6 +47,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         default=[],
         help="a distance, angle or dihedral that keeps its value, such as 1,2,3,4, or gets one: 1,2,3,4=180",
     )
+    parser.add_argument(
+        "--confirm", action="store_true", help="by the Hessian of each; saddles and shoulders go on downhill"
+    )
     parser.add_argument("--charge", type=float, help="total charge of each in e (default: what the file says)")
     parser.add_argument("--multiplicity", type=int, help="2S + 1 of each (default: what the file says)")
     parser.add_argument("--batch", type=int, help="structures at once (default: what the machine computes well)")
@@ -69,7 +72,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     found: list[Relaxed] = []
     results = minimize(
         so3lab.load(options.model, options.dtype), structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
-        max_steps=options.max_steps, method=options.method, hold=hold, batch=options.batch,
+        max_steps=options.max_steps, method=options.method, hold=hold, confirm=options.confirm,
+        batch=options.batch,
     )  # fmt: skip
     try:
         with console.progress("relaxing") as progress:

@@ -4,7 +4,7 @@
 ``internal_bfgs`` for molecules, with ``coordinates`` (which), ``wilson`` (their values and derivatives), ``assembly``
 (sparse products) and ``model_hessian`` (how stiff); ``cartesian_lbfgs`` for the rest; ``fire`` where nothing else
 works. ``memory`` is what steps tell of a Hessian, ``steps`` when one is good. ``freedom`` says what may move,
-``changes`` whether it still is the same molecule, ``outcome`` what comes out.
+``curvature`` whether it is a minimum, ``changes`` whether it still is the same molecule, ``outcome`` what comes out.
 """
 
 import lazy_loader

@@ -16,6 +16,7 @@ from so3lab.engine.forces import ForceEvaluator
 from so3lab.minimize.cartesian_lbfgs import CartesianLBFGS
 from so3lab.minimize.changes import Bonds, bonds_at_start
 from so3lab.minimize.coordinates import CoordinatesError, internal_coordinates
+from so3lab.minimize.curvature import Curvature
 from so3lab.minimize.fire import Fire
 from so3lab.minimize.freedom import Freedom, without_rigid_motion
 from so3lab.minimize.internal_bfgs import InternalBFGS
@@ -59,6 +60,8 @@ class Item:
     """Steps in a row."""
     stepper: Stepper | None = None
     finite: bool = True
+    curvature: Curvature | None = None
+    """At the last point that seemed to be a minimum, when that is asked for."""
 
     @property
     def size(self) -> int:
@@ -95,6 +98,12 @@ class Batch:
         self._evaluator.replace(slot, item.atoms)
         self.items[slot] = item
         self._settle(slot, item)
+
+    def displace(self, slot: int, step: Float[np.ndarray, "atoms 3"]) -> None:
+        """Move a structure, in Å, and let it begin anew from there."""
+        item = self._item(slot)
+        moved = item.freedom.restore(self.positions[slot, : item.size] + step)
+        self.positions[slot, : item.size], item.stepper, item.refused = moved, None, 0
 
     def leave(self, slot: int) -> None:
         """Free a slot."""

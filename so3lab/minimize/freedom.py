@@ -109,6 +109,22 @@ class Freedom:
             at += (rows.T @ np.linalg.lstsq(rows @ rows.T, missing, rcond=1e-10)[0]).reshape(-1, 3)
         raise ValueError(f"held coordinates {list(self.members)} cannot all have the values wanted; hold fewer")
 
+    def directions(self, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "directions cartesian"]:
+        """An orthonormal basis of all displacements that are free: no whole motion, nothing fixed, nothing held."""
+        size = positions.size
+        barred = [np.eye(size)[np.repeat(self.fixed, 3)]]
+        if self.free_to_shift:
+            barred.append(np.tile(np.eye(3), len(positions)))
+        if self.free_to_turn:
+            at = positions - positions.mean(axis=0)
+            barred.append(np.stack([np.cross(axis, at).ravel() for axis in np.eye(3)]))
+        if self.members:
+            barred.append(self._rows(positions))
+        rows = np.concatenate(barred)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        _, sizes, basis = np.linalg.svd(rows[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6], full_matrices=True)
+        return basis[int((sizes > 1e-6).sum()) :]
+
     def _rows(self, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "held cartesian"]:
         wilson = self._assembly.free(values_and_rows(self._coordinates, _column(positions))[1])
         return self._assembly.dense(wilson, 0)

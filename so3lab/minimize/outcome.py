@@ -28,6 +28,9 @@ class Relaxed:
     """Which one ended it: ``internal``, ``cartesian`` or ``fire``."""
     why: Why
     """Why it ended. Changed bonds and inverted centres are said of structures that converged."""
+    lowest_curvature: float | None = None
+    """eV/Å², the smallest eigenvalue of the Hessian without whole motions, when minima were to be confirmed; then
+    ``gain_meV`` is what this Hessian predicts."""
     bonds_made: tuple[tuple[int, int], ...] = ()
     bonds_broken: tuple[tuple[int, int], ...] = ()
     inverted_centres: tuple[int, ...] = ()

@@ -5,6 +5,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import ase
@@ -15,6 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.minimize.batch import METHODS, Batch, Item
 from so3lab.minimize.changes import Bonds, bonds_at_start, changed_bonds, inverted
+from so3lab.minimize.curvature import curvature
 from so3lab.minimize.freedom import Freedom, Held
 from so3lab.minimize.outcome import Relaxed, Why
 from so3lab.potential.potential import Potential
@@ -40,6 +42,7 @@ def minimize(
     method: Method = "auto",
     hold: Sequence[Held] = (),
     bonds: Bonds | None = None,
+    confirm: bool = False,
     batch: int | None = None,
 ) -> Iterator[Relaxed]:
     """Relax structures, many at once, and yield each when it has ended; all work is done as results are asked for.
@@ -60,6 +63,9 @@ def minimize(
             with the next.
         hold: Distances, angles and dihedrals that keep their values, in every structure.
         bonds: Those that the structures should have, as pairs of atoms; default: those that each has at its start.
+        confirm: Whether the energy's own Hessian is computed of each minimum, in double precision: then the gain is
+            what this predicts, and structures on saddles and shoulders go on downhill. It costs about as much as some
+            hundred evaluations.
         batch: Structures at once; default: what the device computes well.
 
     Yields:
@@ -73,7 +79,7 @@ def minimize(
         raise TypeError("structures must be several, such as a list of ase.Atoms; for one, use relax(potential, atoms)")
     model = potential.energy_model if isinstance(potential, Potential) else potential
     queue = _Queue(_items(potential, structures, method, hold, bonds), isinstance(structures, Sequence))
-    limits = (max_force, 1e-3 * max_gain_meV, max_steps)
+    ended = _Judge(max_force, 1e-3 * max_gain_meV, max_steps, _exact(potential) if confirm else None)
     while first := queue.first(batch):
         running = Batch(model, first)
         while active := running.active():
@@ -81,7 +87,7 @@ def minimize(
             for slot in active:
                 item = running.items[slot]
                 assert item is not None
-                why = _ended(running, slot, item, *limits)
+                why = ended(running, slot, item)
                 if why is None:
                     continue
                 yield _result(potential, running, slot, item, why)
@@ -161,12 +167,37 @@ def _method_for(atoms: ase.Atoms) -> str:
     return "internal" if molecule else "cartesian"
 
 
-def _ended(running: Batch, slot: int, item: Item, max_force: float, max_gain: float, max_steps: int) -> Why | None:
-    if not item.finite:
-        return "not finite"
-    if running.max_force(slot) <= max_force and running.gain(slot) <= max_gain:
-        return "converged"
-    return "out of steps" if item.evaluations >= max_steps else None
+@dataclass(frozen=True)
+class _Judge:
+    """Says whether a structure has ended, and why."""
+
+    max_force: float  # eV/Å
+    max_gain: float  # eV
+    max_steps: int
+    model: EnergyModel | None  # for confirmation
+
+    def __call__(self, running: Batch, slot: int, item: Item) -> Why | None:
+        """None: it goes on."""
+        if not item.finite:
+            return "not finite"
+        flat = running.max_force(slot) <= self.max_force and running.gain(slot) <= self.max_gain
+        if flat and (self.model is None or self._confirmed(self.model, running, slot, item)):
+            return "converged"
+        return "out of steps" if item.evaluations >= self.max_steps else None
+
+    def _confirmed(self, model: EnergyModel, running: Batch, slot: int, item: Item) -> bool:
+        """Whether it is a minimum by the energy's own Hessian; if not, it is moved downhill."""
+        now = item.atoms.copy()
+        now.positions = running.positions[slot, : item.size]
+        item.curvature = curvature(model, now, running.gradients[slot, : item.size], item.freedom)
+        if item.curvature.is_minimum and item.curvature.gain <= self.max_gain:
+            return True
+        running.displace(slot, item.curvature.downhill())
+        return False
+
+
+def _exact(potential: Potential | EnergyModel) -> EnergyModel:
+    return potential.plain_model if isinstance(potential, Potential) else potential
 
 
 def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relaxed:
@@ -177,6 +208,9 @@ def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relax
         energy += potential.shift_of(atoms)
     forces = -running.gradients[slot, : item.size]
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    gain, lowest = running.gain(slot), None
+    if item.curvature is not None and why == "converged":
+        gain, lowest = item.curvature.gain, float(item.curvature.values.min(initial=np.inf))
     made, broken = changed_bonds(item.bonds, atoms)
     centres, turned = ([], []) if made or broken else inverted(item.bonds, item.start.positions, atoms)
     if why == "converged" and (made or broken):
@@ -184,8 +218,8 @@ def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relax
     elif why == "converged" and (centres or turned):
         why = "inverted"
     return Relaxed(
-        item.number, atoms, energy, running.max_force(slot), 1e3 * running.gain(slot), item.evaluations, item.method,
-        why, tuple(made), tuple(broken), tuple(centres), tuple(turned),
+        item.number, atoms, energy, running.max_force(slot), 1e3 * gain, item.evaluations, item.method, why, lowest,
+        tuple(made), tuple(broken), tuple(centres), tuple(turned),
     )  # fmt: skip
 
 

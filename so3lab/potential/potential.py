@@ -212,6 +212,12 @@ class Potential:
         )
 
     @functools.cached_property
+    def plain_model(self) -> EnergyModel:
+        """The network as it stands, in double precision: slower, and differentiable as often as one likes."""
+        exact, needs = self.astype("float64"), long_range_needs(self.settings)
+        return EnergyModel(energy_function(self.settings), exact.parameters, self.settings.cutoff, "float64", needs)
+
+    @functools.cached_property
     def fast_parameters(self) -> nnx.State | FastParameters:
         """Parameters with radial filters in their fast form where that is exact to rounding, as they are elsewhere."""
         if not self.uses_compressed_filters:
