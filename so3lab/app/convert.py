@@ -32,6 +32,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Convert and save; never over an existing file."""
     from ase.data import chemical_symbols
 
+    from so3lab.machine.files import check_writable
     from so3lab.potential.model_file import SUFFIX
     from so3lab.pretrained import convert
 
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         raise ValueError(f"--out must end in {SUFFIX}, got {out}")
     if out.exists():
         raise FileExistsError(f"{out} exists; choose another --out")
+    check_writable(out)
     potential = convert(options.path, energy_unit=options.energy_unit)
     potential.save(out)
     elements = [chemical_symbols[z] for z in potential.elements]

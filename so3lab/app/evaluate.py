@@ -6,6 +6,7 @@ from pathlib import Path
 from so3lab.app.console import Console
 from so3lab.app.inputs import add_data_arguments, add_model_argument, load_data
 from so3lab.doctor.prepare import prepare_process
+from so3lab.machine.files import check_folder
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     import so3lab
     from so3lab.training import evaluate
 
+    check_folder(options.out)
     prepare_process()
     potential = so3lab.load(options.model)
     data = load_data(options, console)

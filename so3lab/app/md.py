@@ -6,11 +6,12 @@ import numpy as np
 
 from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_arguments import add_arguments, run_of
+from so3lab.app.md_arguments import add_arguments, run_of, warn_of_long_timestep
 from so3lab.app.md_results import SpeedMeter, summary_of, summary_text
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import is_resumable, provenance
 from so3lab.doctor.prepare import prepare_process
+from so3lab.trajectory.names import check_new_trajectory
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -33,8 +34,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         return replicas.run(options, console)
     one, meter = run_of(options, console), SpeedMeter(console)
     resume = options.resume and is_resumable(one)
+    if not resume:
+        check_new_trajectory(one.path)
     prepare_process()
-
+    warn_of_long_timestep(one, console)
     chunks = _simulation(options, one, resume)
     try:
         with console.progress("simulating") as progress:

@@ -141,6 +141,14 @@ def run_of(options: argparse.Namespace, console: Console) -> RunSpec:
     )  # fmt: skip
 
 
+def warn_of_long_timestep(run: RunSpec, console: Console) -> None:
+    """Say what would be a good time step where the one that was asked for is long for the fastest bond."""
+    from so3lab.dynamics.fastest_vibration import long_timestep
+
+    if words := long_timestep(run.atoms(), run.timestep_fs):
+        console.warn(words)
+
+
 def one_of(words: Sequence[str]) -> str:
     """Words as people list them."""
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))

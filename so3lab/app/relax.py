@@ -9,6 +9,7 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_model_argument
 from so3lab.app.md_values import with_held_atoms
 from so3lab.doctor.prepare import prepare_process
+from so3lab.machine.files import check_writable
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     if options.out is not None and options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    if options.out is not None:
+        check_writable(options.out)
     prepare_process()
     hold = [_held(text) for text in options.keep]
     structures = [atoms for source in options.structures for atoms in _read(source, options, console)]

@@ -8,6 +8,7 @@ from so3lab.app.console import Console
 from so3lab.app.md_arguments import one_of, run_of
 from so3lab.cluster import RunSpec
 from so3lab.dynamics.ensembles import EXCHANGING
+from so3lab.machine.files import check_folder
 from so3lab.trajectory.names import replica_path
 
 
@@ -120,6 +121,7 @@ def _check_folder(options: argparse.Namespace, runs: list[RunSpec]) -> None:
     """Refuse to touch what is there, unless ``--resume`` was given."""
     if options.out.exists() and not options.out.is_dir():
         raise FileExistsError(f"--out must be a folder for replicas, but {options.out} is a file")
+    check_folder(options.out)
     there = [run.path for run in runs if run.path.exists()]
     if there and not options.resume:
         raise FileExistsError(f"{there[0]} exists; go on with --resume, or choose another folder")

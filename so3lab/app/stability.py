@@ -10,6 +10,7 @@ from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_
 from so3lab.app.stability_report import force_mae, temperature_table, write_report
 from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
+from so3lab.machine.files import check_folder
 from so3lab.structures.electrons import total_charge
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def _follow(states: Generator["Stability"], options: argparse.Namespace, console
 def _resumes(options: argparse.Namespace) -> bool:
     if options.resume and options.out is None:
         raise ValueError("--resume needs --out: the folder of the study to go on with")
-    if options.out is not None and options.out.exists() and not options.out.is_dir():
-        raise ValueError(f"--out must be a folder, but {options.out} is a file; choose another name")
+    if options.out is not None:
+        check_folder(options.out)
     return options.resume and (options.out / "replica_0000.h5").exists()
 
 

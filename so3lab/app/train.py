@@ -9,6 +9,7 @@ from so3lab import units
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_data_arguments, load_data
 from so3lab.doctor.prepare import prepare_process
+from so3lab.machine.files import check_writable
 
 if TYPE_CHECKING:
     import pandas
@@ -106,6 +107,7 @@ def _check(options: argparse.Namespace, folder: Path) -> None:
             )
     if not options.out.name.endswith(".safetensors"):
         raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
+    check_writable(options.out)
     if not options.resume and (options.out.exists() or folder.exists()):
         found = folder if folder.exists() else options.out
         raise FileExistsError(f"{found} exists; add --resume to go on with that run, or choose another --out")

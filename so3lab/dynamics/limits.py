@@ -16,13 +16,17 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from so3lab import units
+from so3lab.dynamics.fastest_vibration import fastest_vibration, long_timestep
 from so3lab.dynamics.integrators.state import MDState, Particles, Temperature, kinetic_energies, sum_of_structures
 from so3lab.functions.safe import safe_norm
 from so3lab.structures.bonds import bonded_pairs
 from so3lab.structures.neighbors import HostOrDevice, complete_cell
+from so3lab.structures.plausibility import closest_contact
 
 _ROOM_TEMPERATURE = 300.0 * units.kB
 _VECTORS = ("first", "second", "third")
+_PRESSED = 0.7
+"""Times the sum of covalent radii; a start structure with atoms nearer than that is to blame for what comes of it."""
 
 
 class StopReason(enum.IntFlag):
@@ -53,6 +57,11 @@ class Limits:
         for name, value in vars(self).items():
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number, or None for no limit; got {value}")
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is watched besides numbers being finite."""
+        return any(value is not None for value in vars(self).values())
 
 
 class LimitArrays(NamedTuple):
@@ -131,8 +140,9 @@ def check_cells(structures: Sequence[ase.Atoms], limits: Limits, cutoff: float) 
             raise ValueError(
                 f"the cell{which} must measure at least {least:.4g} Å across ({limits.cell_width:g} times the cutoff "
                 f"of the force field), or atoms meet their own images; along its {_VECTORS[along]} vector it measures "
-                f"{widths[along]:.4g} Å. Repeat it (atoms.repeat({tuple(times)})), or, if they may meet, run without "
-                "that limit (limits=Limits(cell_width=None))"
+                f"{widths[along]:.4g} Å. Repeat it (atoms.repeat({tuple(times)})); if it is no cell, leave it out "
+                "(--no-cell, atoms.pbc = False); or, if they may meet, run without that limit "
+                "(limits=Limits(cell_width=None))"
             )
 
 
@@ -225,7 +235,7 @@ def failure_message(
         what.append(f"the cell became narrower than {limits.cell_width} times the cutoff of the force field")
     if stop_flags == StopReason.CELL_TOO_SMALL and cell is not None:
         return f"the simulation cannot go on: {what[0]} at step {step}{_about_cell(atoms, cell)}"
-    advice = (
+    advice = _likely_reason(atoms, timestep_fs) or (
         f"Try a time step below {timestep_fs} fs, a lower temperature, or a relaxed start structure; "
         "if it happens again, the model does not know this geometry and needs training data near it"
     )
@@ -234,6 +244,21 @@ def failure_message(
         advice += "; if bonds may break here, run without that limit (limits=Limits(bond_stretch=None))"
     suspects = "" if stop_flags == StopReason.BOND_BROKEN else f"; {_suspects(atoms, velocities, forces)}"
     return f"the simulation blew up: {' and '.join(what)} at step {step}{suspects}. {advice}"
+
+
+def _likely_reason(atoms: ase.Atoms, timestep_fs: float) -> str:
+    """What is to blame rather than the model: the time step, or where the atoms began; empty where neither is."""
+    if long_timestep(atoms, timestep_fs):
+        fastest = fastest_vibration(atoms)
+        assert fastest is not None
+        return f"The time step of {timestep_fs:g} fs is the likely reason: {fastest.advice(atoms)}"
+    contact = closest_contact(atoms, _PRESSED, _PRESSED)
+    if contact is None:
+        return ""
+    return (
+        f"The start structure is the likely reason: {contact.words(atoms)}, {contact.share:.2f} times the sum of their "
+        "covalent radii; correct it, or relax it first"
+    )
 
 
 def _about_cell(atoms: ase.Atoms, cell: Float[np.ndarray, "3 3"]) -> str:

@@ -94,7 +94,7 @@ class Recording:
         return control.to_dict() | {"temperature_K": control.temperatures_K(len(self._replicas)).tolist()[0]}
 
     def _check_identity(self, first: TrajectoryWriter) -> None:
-        """Refuse to go on with another force field, precision or ensemble.
+        """Refuse to go on with another force field, precision, ensemble, charge or spin.
 
         Raises:
             ValueError: If one differs.
@@ -106,8 +106,8 @@ class Recording:
         ]
         if different:
             raise ValueError(
-                f"{first.path} belongs to another run, with {', '.join(different)}; repeat that model, precision and "
-                "ensemble, or choose another file"
+                f"{first.path} belongs to another run, with {', '.join(different)}; repeat that model, precision, "
+                "ensemble and charge, or choose another file"
             )
 
     def __enter__(self) -> "Recording":

@@ -5,6 +5,7 @@ Nothing leaves the device within a chunk; knobs are read between chunks and neve
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import ase
 import jax
@@ -16,6 +17,7 @@ from so3lab.dynamics.chunk import Chunk, chunk_of
 from so3lab.dynamics.compiled_loop import Buffers, LoopSpec, LoopState, frame_of, run_chunk, system_of
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, ENSEMBLES, Ensemble
+from so3lab.dynamics.fastest_vibration import check_timestep
 from so3lab.dynamics.freedom import DegreesOfFreedom
 from so3lab.dynamics.initial_conditions import checked_held_atoms, start_velocities
 from so3lab.dynamics.integrators import (
@@ -35,6 +37,7 @@ from so3lab.engine.pair_lists import CandidatePairs, PairLists, PairListSpec
 from so3lab.machine.checksum import checksum
 from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 from so3lab.structures.plausibility import check_plausible
 
 FRAMES_PER_CHUNK = 64
@@ -98,6 +101,8 @@ class Replicas:
             for atoms in structures:
                 potential.check_structure(atoms)
                 check_plausible(atoms)
+                if self.limits.any:
+                    check_timestep(atoms, self.control.timestep_fs)
             self.shifts = np.array([potential.shift_of(atoms) for atoms in structures])
         self._potential = potential
         self._field = potential.energy_model if isinstance(potential, Potential) else potential
@@ -134,14 +139,21 @@ class Replicas:
         per_frame = 9 * self.state.positions.size * self.state.positions.dtype.itemsize / 3
         return max(1, min(FRAMES_PER_CHUNK, int(MEMORY_PER_CHUNK / per_frame)))
 
-    def identity(self) -> dict[str, str]:
-        """What must be the same when a run goes on: ensemble, precision, and a digest of the force field."""
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when a run goes on: ensemble, precision, charges, spins, and a digest of the force
+        field."""
         potential, field = self._potential, self._field
         if isinstance(potential, Potential):
             weights = potential.checksum
         else:
             weights = checksum(*(np.asarray(x) for x in jax.tree.leaves(field.parameters)))
-        return {"ensemble": self.ensemble, "dtype": field.dtype, "weights": weights}
+        return {
+            "ensemble": self.ensemble,
+            "dtype": field.dtype,
+            "weights": weights,
+            "total_charges": [total_charge(atoms) for atoms in self.structures],
+            "unpaired_electrons": [unpaired_electrons(atoms) for atoms in self.structures],
+        }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Go on exactly from a state of :meth:`restart_state`."""

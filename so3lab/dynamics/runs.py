@@ -17,8 +17,9 @@ from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.replica_exchange import ReplicaExchange
 from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.energy_model import EnergyModel
+from so3lab.machine.files import check_folder
 from so3lab.potential.potential import Potential
-from so3lab.trajectory.names import replica_path
+from so3lab.trajectory.names import check_new_trajectory, replica_path
 
 SECONDS_PER_CHUNK = 0.5
 _FIRST_STEPS = 20
@@ -72,8 +73,8 @@ def run(
         SimulationError: If the simulation blows up; all good frames were yielded and written before.
     """
     _check(steps, interval, out, resume)
-    if out is not None and not resume and Path(out).exists():
-        raise FileExistsError(f"{out} exists; resume it, or choose another name: nothing is overwritten")
+    if out is not None and not resume:
+        check_new_trajectory(Path(out))
     control = control or Control(temperature_K, timestep_fs, friction_per_ps)
     replicas = Replicas(potential, [atoms], ensemble=ensemble, control=control, seeds=[seed], limits=limits)
     recording = None if out is None else Recording([Path(out)], replicas, interval, meta, resume)
@@ -146,6 +147,8 @@ def run_replicas(
         if ensemble not in EXCHANGING:
             raise ValueError(f"ensemble must be one of {', '.join(EXCHANGING)} for replica exchange, got {ensemble!r}")
         exchange = exchange or ReplicaExchange(control.temperatures_K(len(structures)).tolist())
+    if out is not None:
+        check_folder(Path(out))
     replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
     recording = None
     if out is not None:

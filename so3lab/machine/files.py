@@ -1,7 +1,9 @@
 """How shared files come about: whole or not at all, and made by one process at a time; or why they cannot."""
 
 import contextlib
+import errno
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,43 @@ from pathlib import Path
 
 class DownloadError(OSError):
     """A published file could not be obtained; the sentence says why, and which file to place where by hand."""
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path at which no file can be written, before work is done for it.
+
+    Raises:
+        FileNotFoundError: If its folder does not exist.
+        NotADirectoryError: If its folder is a file.
+        IsADirectoryError: If it is a folder itself.
+        PermissionError: If nobody may write there.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, f"{path} is a folder; name a file, such as {path / 'name'}")
+    folder = path.parent
+    if not folder.exists():
+        command = f"mkdir -p {shlex.quote(str(folder))}"
+        raise FileNotFoundError(errno.ENOENT, f"the folder of {path} does not exist; make it with: {command}")
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is a file, so {path} cannot be written; choose another name")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise PermissionError(errno.EACCES, f"{path} may not be written; choose a folder of yours")
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a path at which no folder can be made or written into, before work is done for it.
+
+    Raises:
+        NotADirectoryError: If it, or a folder above it, is a file.
+        PermissionError: If nobody may write there.
+    """
+    above = path.absolute()
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{path} must be a folder, but {above} is a file; choose another name")
+    if not os.access(above, os.W_OK):
+        raise PermissionError(errno.EACCES, f"{path} may not be written; choose a folder of yours")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ase.io.extxyz import write_extxyz
 from ase.io.proteindatabank import write_proteindatabank
 from jaxtyping import Integer
 
-from so3lab.machine.files import atomic_write
+from so3lab.machine.files import atomic_write, check_writable
 from so3lab.trajectory.reader import Trajectory
 from so3lab.trajectory.selection import Selection, chosen_atoms
 from so3lab.trajectory.writer import TrajectoryWriter
@@ -73,10 +73,7 @@ def export(
         raise ValueError(f"path_out must be another file than path_in, got {path_out} for both")
     if path_out.exists() and not overwrite:
         raise FileExistsError(errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True")
-    if not path_out.parent.is_dir():
-        raise FileNotFoundError(
-            errno.ENOENT, f"the folder of {path_out} does not exist; make it with: mkdir -p {path_out.parent}"
-        )
+    check_writable(path_out)
     with Trajectory(path_in) as trajectory:
         part = _Part(trajectory[frames], chosen_atoms(atoms, trajectory.atomic_numbers))
         if not part:

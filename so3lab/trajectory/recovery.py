@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from so3lab.machine.files import atomic_write, temporary_beside
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory.files import FileLock
 from so3lab.trajectory.layout import Layout
+from so3lab.trajectory.names import check_new_trajectory
 
 
 class SavedState(NamedTuple):
@@ -31,26 +33,16 @@ def create_new(path: Path, layout: Layout) -> None:
     The file is complete before it gets its name, so a kill never leaves half a header there.
 
     Raises:
-        FileExistsError: If ``path`` exists.
-        FileNotFoundError: If its folder does not.
+        ValueError, OSError: As :func:`so3lab.trajectory.names.check_new_trajectory` says.
     """
-    taken = FileExistsError(
-        errno.EEXIST,
-        f"{path} exists and is not overwritten; continue it with TrajectoryWriter.resume "
-        "(--resume on the command line) or choose another name",
-    )
-    if path.exists():
-        raise taken
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            errno.ENOENT, f"the folder of {path} does not exist; make it with: mkdir -p {path.parent}"
-        )
+    check_new_trajectory(path)
     with temporary_beside(path) as temporary:
         _layout.create(temporary, layout)
         try:
             os.link(temporary, path)  # unlike a rename, this fails if somebody took the name
         except FileExistsError:
-            raise taken from None
+            check_new_trajectory(path)  # says so
+            raise
         except OSError:  # a file system without hard links
             os.replace(temporary, path)
 
@@ -163,7 +155,7 @@ def reopen(path: Path, behind: int | None = None) -> tuple[h5py.File, SavedState
 
 def how_to_salvage(path: Path) -> str:
     """What a person whose file is damaged may type."""
-    command = f"so3lab export {path} NEW.h5 --salvage"
+    command = f"so3lab export {shlex.quote(str(path))} NEW.h5 --salvage"
     return f"{command} (in Python so3lab.trajectory.salvage) saves the frames that can be read"
 
 

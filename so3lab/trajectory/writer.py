@@ -17,6 +17,7 @@ from ase import Atoms
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory import recovery
 from so3lab.trajectory.files import FileLock
+from so3lab.trajectory.identity import check_same_atoms
 from so3lab.trajectory.source import readers_closed
 
 _beyond_closing: list[h5py.File] = []
@@ -231,29 +232,6 @@ class TrajectoryWriter:
                 f"could not write to {self.path}: {_reason(error)}. The file is readable up to frame "
                 f"{self.frames}; make room, then continue with TrajectoryWriter.resume",
             ) from error
-
-
-def check_same_atoms(path: str | os.PathLike, structure: Atoms) -> None:
-    """Refuse a trajectory file of other atoms: elements, their order, and which cell vectors repeat.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the atoms differ, or the file is damaged or was not written by so3lab.
-    """
-    with recovery.open_readable(Path(path)) as file:
-        layout = _layout.read_layout(file)
-    there = Atoms(numbers=layout.atomic_numbers, pbc=layout.pbc)
-    if np.array_equal(there.numbers, structure.numbers) and np.array_equal(there.pbc, structure.pbc):
-        return
-    if sorted(there.numbers) == sorted(structure.numbers) and np.array_equal(there.pbc, structure.pbc):
-        problem = f"the atoms of {there.get_chemical_formula()} in another order"
-    else:
-        names = (f"{a.get_chemical_formula()}{' in a cell' if a.pbc.any() else ''}" for a in (there, structure))
-        problem = "{}, not {}".format(*names)
-    raise ValueError(
-        f"{path} cannot be resumed with this structure: it is a trajectory of {problem}; give the structure that "
-        "it began with, or choose another file"
-    )
 
 
 def _errno(error: BaseException) -> int:

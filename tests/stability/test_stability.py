@@ -119,7 +119,7 @@ def test_command_writes_tables_and_a_report_and_a_study_resumed_is_the_study(cap
     assert main([*map(str, TINY), "--ps", "0.1", "--out", str(folder)]) == 1
     assert "exists" in capsys.readouterr().err
     assert main([*map(str, TINY), "--ps", "0.1", "--out", str(folder / "report.html")]) == 1
-    assert "--out must be a folder, but" in " ".join(capsys.readouterr().err.split())
+    assert "must be a folder, but" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_cannot_be_studied_is_refused():
