@@ -9,6 +9,7 @@ from running_panel import open_widgets, runs
 from so3lab_widgets.panels import panel as panel_module
 from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
 from so3lab_widgets.running.cell import CellRun
+from so3lab_widgets.viewer.frame_source import MOST_ATOMS
 from waiting import wait_for
 
 from so3lab.structures import read_structure
@@ -40,8 +41,11 @@ def test_too_many_atoms_and_an_empty_file_are_refused(panel, tmp_path):
     (tmp_path / "empty.xyz").write_text("")
     big = tmp_path / "big.pdb"
     line = "ATOM  {:5d}  C   MOL A   1    {:8.3f}{:8.3f}{:8.3f}  1.00  0.00           C\n"
-    big.write_text("".join(line.format(k % 99999, k % 90, k // 90 % 90, k // 8100) for k in range(100_000)))
-    for path, words in ((tmp_path / "empty.xyz", "empty.xyz"), (big, "at most 20000 atoms, got 100000")):
+    big.write_text("".join(line.format(k % 99999, k % 90, k // 90 % 90, k // 8100) for k in range(MOST_ATOMS + 1)))
+    for path, words in (
+        (tmp_path / "empty.xyz", "empty.xyz"),
+        (big, f"at most {MOST_ATOMS} atoms, got {MOST_ATOMS + 1}"),
+    ):
         panel.form.structure.value = str(path)
         panel.start()
         wait_for(lambda: panel.job.ended, "the refusal", 120)
