@@ -5,6 +5,7 @@ from . import dipoles as dipoles
 from . import dynamics as dynamics
 from . import electrostatics as electrostatics
 from . import labels as labels
+from . import minima as minima
 from . import minimize as minimize
 from . import observables as observables
 from . import potential as potential

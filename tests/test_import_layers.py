@@ -23,7 +23,7 @@ FLOORS = (
     {"engine", "labels"},
     {"potential"},
     {"pretrained", "training", "dynamics", "minimize", "attention", "atom_properties", "dipoles", "electrostatics"},
-    {"stability", "cluster"},
+    {"stability", "cluster", "minima"},
     {"app", "widgets", "__main__", "__init__"},
 )
 """The wings of ``so3lab`` from the ground up: each imports from floors below its own, never from beside or above."""

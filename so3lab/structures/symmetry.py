@@ -154,7 +154,9 @@ def unit_sign(double_bond: bool, four: Float[np.ndarray, "*some 4 3"]) -> Int[np
     """Sign of the volume that four points span, or of the product of both sides of the bond between the middle two."""
     a, b, c, d = (four[..., number, :] for number in range(4))
     if not double_bond:
-        value = np.einsum("...x,...x->...", a - d, np.cross(b - d, c - d))
+        u, v = b - d, c - d
+        normal = u[..., [1, 2, 0]] * v[..., [2, 0, 1]] - u[..., [2, 0, 1]] * v[..., [1, 2, 0]]
+        value = np.einsum("...x,...x->...", a - d, normal)
     else:
         axis = c - b
         axis = axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-12)

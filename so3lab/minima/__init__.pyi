@@ -1,0 +1,10 @@
+from . import proposals as proposals
+from .accounts import Account as Account
+from .accounts import Minimum as Minimum
+from .accounts import Proposal as Proposal
+from .accounts import unseen as unseen
+from .database import MinimaDatabase as MinimaDatabase
+from .identity import DuplicateRule as DuplicateRule
+from .identity import KnownMinima as KnownMinima
+from .identity import distinct as distinct
+from .search import Search as Search

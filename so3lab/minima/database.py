@@ -1,0 +1,206 @@
+"""Where are minima kept? In a database of ASE, which ``ase db`` and every tool of ASE opens.
+
+Each search has a row of kind ``start``, the structure that it began with, whose data say how far it has come, and its
+minima have rows of kind ``minimum``. A round of a search is one transaction: what has been committed is never lost, and
+what has not is done again. Several processes may write to one SQLite file, each its own searches; they rely on the
+locks of SQLite, which die with their process, unlike lock files. SQLite is unsafe on network drives: there, give each
+process its own file and merge, or use a server (any URL that :func:`ase.db.connect` takes).
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ase
+import numpy as np
+import pandas as pd
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+
+from so3lab.minima.accounts import Minimum
+from so3lab.minima.torsions import rotatable_dihedrals
+
+_NOBODY = -1
+"""Number of a parent that there is not."""
+_ATTEMPTS, _WAIT_S = 50, 0.1
+_KEPT_INFO = (str, int, float, bool)
+
+
+class StoredMinimum(NamedTuple):
+    """A row of the database."""
+
+    search: str
+    minimum: Minimum
+    data: dict[str, Any]
+
+
+class StoredSearch(NamedTuple):
+    """How far a search had come, and what it had found."""
+
+    start: ase.Atoms
+    settings: dict[str, Any]
+    progress: dict[str, Any]
+
+
+class MinimaDatabase:
+    """Minima of one or more searches.
+
+    Args:
+        where: A file name that ends in ``.db``, or any URL that :func:`ase.db.connect` takes, such as
+            ``postgresql://user:password@host/name`` with ``ase-db-backends`` installed.
+
+    Raises:
+        ValueError: If the name is none of a database, or the file is none.
+    """
+
+    def __init__(self, where: str | Path):
+        self.where = str(where)
+        if "://" not in self.where and not self.where.endswith(".db"):
+            raise ValueError(
+                f"a database of minima must be a file whose name ends in .db, or a URL, got {self.where!r}"
+            )
+        self._database = connect(self.where, use_lock_file=False)
+        self._rows: dict[tuple[str, int], int] = {}
+        self._starts: dict[str, int] = {}
+        self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Make them; when another process is just doing so, wait for it."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._database.count()
+                return
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError) and attempt < _ATTEMPTS - 1:
+                    time.sleep(_WAIT_S)
+                    continue
+                raise ValueError(f"{self.where} cannot be used as a database of minima: {error}") from error
+
+    def begin(self, search: str, start: ase.Atoms, settings: Mapping[str, Any]) -> None:
+        """Note a new search.
+
+        Args:
+            search: Its name, the same for the same model, start, settings and seed.
+            start: The structure that it begins with.
+            settings: Model, minimiser, rule and seed, as JSON holds them.
+        """
+        data = {"settings": dict(settings), "progress": {}, "info": _info(start)}
+        bare = start.copy()
+        bare.calc = None
+        self._starts[search] = self._database.write(
+            bare, key_value_pairs={"kind": "start", "search": search}, data=data
+        )
+
+    def find(self, search: str) -> StoredSearch | None:
+        """A search that has been begun, or None."""
+        for row in self._database.select(kind="start", search=search):
+            self._starts[search] = row.id
+            return StoredSearch(_atoms(row), dict(row.data["settings"]), dict(row.data["progress"]))
+        return None
+
+    def commit(
+        self, search: str, new: Sequence[Minimum], visited: Sequence[Minimum], progress: Mapping[str, Any]
+    ) -> None:
+        """Store a round of a search, all of it or, if the process dies, nothing.
+
+        Args:
+            search: Its name.
+            new: Minima that it found.
+            visited: Minima that were known, and have been visited again.
+            progress: How far it has come, as JSON holds it.
+        """
+        database, start = self._database, self._starts[search]
+        known = database.get(id=start)
+        data = {key: known.data[key] for key in ("settings", "info")}
+        with database:
+            database.update(start, data={**data, "progress": dict(progress)})
+            for minimum in visited:
+                database.update(self._rows[search, minimum.number], visits=minimum.visits)
+            for minimum in new:
+                self._rows[search, minimum.number] = self._write(search, minimum)
+
+    def minima(self, search: str | None = None) -> Iterator[StoredMinimum]:
+        """Minima of one search, or of all, in the order in which they were found."""
+        selection = {"kind": "minimum"} | ({} if search is None else {"search": search})
+        for row in self._database.select(sort="id", **selection):
+            found = row.key_value_pairs
+            self._rows[found["search"], found["number"]] = row.id
+            minimum = Minimum(
+                found["number"], _atoms(row), float(row.energy), found["origin"], _number(found["parent"]),
+                found["visits"], _number(found["mirror_image_of"]),
+            )  # fmt: skip
+            yield StoredMinimum(found["search"], minimum, dict(row.data))
+
+    def table(self, search: str | None = None) -> pd.DataFrame:
+        """One row per minimum: search, number, energy in eV, visits, origin, parent; without structures."""
+        names = ("search", "number", "energy", "visits", "origin", "parent", "radius_of_gyration")
+        selection = {"kind": "minimum"} | ({} if search is None else {"search": search})
+        rows = self._database.select(columns=["id", "energy", "key_value_pairs"], **selection)
+        return pd.DataFrame([[row.get(name) for name in names] for row in rows], columns=[*names])
+
+    def searches(self) -> list[str]:
+        """Names of all searches."""
+        return [row.search for row in self._database.select(kind="start", columns=["id", "key_value_pairs"])]
+
+    def take_from(self, other: "MinimaDatabase") -> int:
+        """Copy the searches of another database that are not here yet; return how many minima came.
+
+        Raises:
+            ValueError: If a search is in both, with other minima in each: one of them has gone on since.
+        """
+        here, taken = set(self.searches()), 0
+        for search in other.searches():
+            if search in here:
+                if len(self.table(search)) != len(other.table(search)):
+                    raise ValueError(
+                        f"search {search} is in {self.where} and has other minima in {other.where}: one of them has "
+                        "gone on; merge the newest files into a new one"
+                    )
+                continue
+            stored = other.find(search)
+            assert stored is not None
+            self.begin(search, stored.start, stored.settings)
+            minima = [one.minimum for one in other.minima(search)]
+            self.commit(search, minima, (), stored.progress)
+            taken += len(minima)
+        return taken
+
+    def _write(self, search: str, minimum: Minimum) -> int:
+        atoms = minimum.atoms
+        centred = atoms.positions - atoms.positions.mean(axis=0)
+        pairs = {
+            "kind": "minimum",
+            "search": search,
+            "number": minimum.number,
+            "visits": minimum.visits,
+            "origin": minimum.origin,
+            "parent": _NOBODY if minimum.parent is None else minimum.parent,
+            "mirror_image_of": _NOBODY if minimum.mirror_image_of is None else minimum.mirror_image_of,
+            "radius_of_gyration": float(np.sqrt(np.mean(np.sum(centred**2, axis=1)))),
+        }
+        dihedrals = rotatable_dihedrals(atoms)
+        degrees = [float(atoms.get_dihedral(*dihedral)) for dihedral in dihedrals]
+        data = {"dihedrals": [list(dihedral) for dihedral in dihedrals], "degrees": degrees, "info": _info(atoms)}
+        stored = atoms
+        if atoms.calc is None:
+            stored = atoms.copy()
+            stored.calc = SinglePointCalculator(stored, energy=minimum.energy)
+        return self._database.write(stored, key_value_pairs=pairs, data=data)
+
+
+def _atoms(row: Any) -> ase.Atoms:
+    atoms = row.toatoms()
+    atoms.info.update(row.data.get("info", {}))
+    return atoms
+
+
+def _info(atoms: ase.Atoms) -> dict[str, Any]:
+    """Charge, spin and other plain values that belong to a structure."""
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in atoms.info.items()}
+    return {str(key): value for key, value in plain.items() if isinstance(value, _KEPT_INFO)}
+
+
+def _number(stored: int) -> int | None:
+    return None if stored == _NOBODY else int(stored)

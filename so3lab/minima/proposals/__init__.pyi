@@ -1,0 +1,10 @@
+from .choice import NAMES as NAMES
+from .choice import proposers_for as proposers_for
+from .cluster_moves import ClusterMoves as ClusterMoves
+from .dynamics import Snapshots as Snapshots
+from .escapes import Hopping as Hopping
+from .given import Embeddings as Embeddings
+from .given import Given as Given
+from .given import renumbered as renumbered
+from .proposer import Proposer as Proposer
+from .torsion_moves import TorsionMoves as TorsionMoves
