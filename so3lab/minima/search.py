@@ -72,7 +72,7 @@ class Search:
         resume: bool = False,
         seed: int = 0,
         max_force: float = 0.01,
-        max_gain_meV: float = 0.1,
+        max_gain_meV: float = 0.03,
         round_size: int = ROUND,
         relax: Relax | None = None,
     ):
