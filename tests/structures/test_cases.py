@@ -5,8 +5,10 @@ import pytest
 from ase.io import read
 
 from so3lab import datasets
+from so3lab.dynamics.fastest_vibration import check_timestep
 from so3lab.structures import from_smiles, read_structure, total_charge, understand, unpaired_electrons
 from so3lab.structures.plausibility import check_no_overlap
+from so3lab.trajectory import TrajectoryWriter, check_same_atoms
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,26 @@ def test_a_molecule_in_a_large_empty_box_is_a_molecule(cases):
 def test_molecules_of_one_smiles_do_not_overlap(smiles):
     distances = from_smiles(smiles).get_all_distances() + 9 * np.eye(len(from_smiles(smiles)))
     assert distances.min() > 0.9
+
+
+def test_another_order_of_atoms_does_not_go_on_with_a_run(cases, tmp_path):
+    began, other = (
+        read_structure(cases / "resume-with-other-structure" / f"ethanol{end}.xyz") for end in ("", "_permuted")
+    )
+    path = tmp_path / "run.h5"
+    with TrajectoryWriter(path, began, observables=(), state_template={"step": np.int64(0)}, meta={}) as writer:
+        frame = {"positions": began.positions[None], "velocities": np.zeros((1, 9, 3)), "forces": np.zeros((1, 9, 3))}
+        writer.append({**frame, "step": np.array([0]), "time_fs": np.array([0.0])})
+    check_same_atoms(path, began)
+    with pytest.raises(ValueError, match="atoms 3 and 4 differ"):
+        check_same_atoms(path, other)
+
+
+def test_five_femtoseconds_are_refused_with_the_step_that_would_do():
+    with pytest.raises(
+        ValueError, match=r"timestep_fs of 5 is too long.*C\d+-H\d+ vibrates.*1 fs or less \(2 fs at most"
+    ):
+        check_timestep(read_structure("smiles:c1ccccc1"), 5.0)
 
 
 def test_hypervalent_molecules_have_room():
