@@ -11,12 +11,12 @@ import ase
 import numpy as np
 from jaxtyping import Bool, Float
 
-from so3lab.engine.energy_model import EnergyModel
-from so3lab.engine.forces import ForceEvaluator
 from so3lab.minimize.cartesian_lbfgs import CartesianLBFGS
+from so3lab.minimize.cells import undeformed
 from so3lab.minimize.changes import Bonds, bonds_at_start
 from so3lab.minimize.coordinates import CoordinatesError, internal_coordinates
 from so3lab.minimize.curvature import Curvature
+from so3lab.minimize.evaluators import Evaluator
 from so3lab.minimize.fire import Fire
 from so3lab.minimize.freedom import Freedom, without_rigid_motion
 from so3lab.minimize.internal_bfgs import InternalBFGS
@@ -53,6 +53,8 @@ class Item:
     method: str
     start: ase.Atoms
     """As it came, wherever in space."""
+    cell: bool = False
+    """Whether its cell is relaxed too."""
     renewals: int = 0
     """How often its internal coordinates have been made anew."""
     evaluations: int = 0
@@ -65,31 +67,29 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Atoms."""
-        return len(self.atoms)
+        """Rows of coordinates: those of the atoms, and three of a cell that is relaxed."""
+        return len(self.atoms) + (3 if self.cell else 0)
 
 
 class Batch:
-    """Slots for structures, all of them in one call of the engine.
+    """Slots for structures, all of them in one evaluation.
 
     Args:
-        model: Energy function, parameters, cutoff.
+        evaluator: What computes them, with the same slots.
         items: Those that come first, one for each slot.
     """
 
-    def __init__(self, model: EnergyModel, items: Sequence[Item]):
+    def __init__(self, evaluator: Evaluator, items: Sequence[Item]):
         self.items: list[Item | None] = list(items)
         self.sizes = [item.size for item in items]
         widest, slots = max(self.sizes), len(items)
         self.positions, self.gradients = np.zeros((2, slots, widest, 3))
         self.energies = np.zeros(slots)
         self._present = np.zeros((slots, widest), bool)
-        self._evaluator = ForceEvaluator(model, [item.atoms for item in items], slots=self.sizes)
+        self._evaluator = evaluator
         self._internal: dict[tuple, InternalBFGS] = {}
         self._cartesian = CartesianLBFGS(widest, slots)
         self._fire = Fire(widest, slots)
-        in_slots = np.arange(widest) < np.array(self.sizes)[:, None]
-        self._flat = np.flatnonzero(in_slots)  # where rows of the engine lie in arrays of slots
         for slot, item in enumerate(items):
             self._settle(slot, item)
 
@@ -148,9 +148,10 @@ class Batch:
         return item
 
     def _settle(self, slot: int, item: Item) -> None:
-        self._present[slot] = np.arange(self._present.shape[1]) < item.size
+        self._present[slot] = np.arange(self._present.shape[1]) < len(item.atoms)
         self.positions[slot], self.gradients[slot], self.energies[slot] = 0.0, 0.0, np.inf
-        self.positions[slot, : item.size] = item.freedom.restore(item.atoms.positions)
+        start = undeformed(item.atoms) if item.cell else item.freedom.restore(item.atoms.positions)
+        self.positions[slot, : item.size] = start
 
     def _groups(self) -> list[tuple[Stepper, Rows, int]]:
         """Methods with the slots that they move, and the number of atoms that their points have."""
@@ -165,11 +166,7 @@ class Batch:
 
     def _evaluate(self, positions: Points) -> tuple[Float[np.ndarray, " slots"], Points]:
         """Energies, and gradients of what may move; infinite energies where they are no numbers."""
-        rows = positions.reshape(-1, 3)[self._flat]
-        found = self._evaluator(rows, self._evaluator.lists.cells)
-        energies = np.array(found.energy, np.float64)
-        gradients = np.zeros(positions.shape)
-        gradients.reshape(-1, 3)[self._flat] = -np.asarray(found.forces, np.float64)
+        energies, gradients = self._evaluator(positions)
         finite = np.isfinite(energies) & np.isfinite(gradients).all(axis=(1, 2))
         gradients[~finite], energies[~finite] = 0.0, np.inf
         freedoms = [None if item is None else item.freedom for item in self.items]
@@ -180,8 +177,8 @@ class Batch:
         for slot in self.active():
             item = self._item(slot)
             if item.freedom.restricts:
-                own = item.freedom.project(gradients[slot, : item.size], positions[slot, : item.size])
-                gradients[slot, : item.size] = own
+                own = slice(len(item.atoms))
+                gradients[slot, own] = item.freedom.project(gradients[slot, own], positions[slot, own])
         return energies, gradients
 
     def _count(self, rows: Rows, accepted, there: Points, energies, gradients: Points) -> None:

@@ -150,11 +150,12 @@ def without_rigid_motion(
     Args:
         gradients: eV/Å.
         positions: Å.
-        present: Which rows of atoms there are.
+        present: Which rows are atoms; others stay as they are.
         turn: Whether a structure may turn: molecules do, cells do not.
     """
     weight = present[:, :, None] / np.maximum(present.sum(axis=1), 1)[:, None, None]
-    gradients = np.where(present[:, :, None], gradients - (gradients * weight).sum(axis=1, keepdims=True), 0.0)
+    mean = (gradients * weight).sum(axis=1, keepdims=True)
+    gradients = np.where(present[:, :, None], gradients - mean, gradients)
     if not turn.any():
         return gradients
     at = np.where(present[:, :, None], positions - (positions * weight).sum(axis=1, keepdims=True), 0.0)

@@ -12,11 +12,14 @@ import ase
 import jax
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import GPa
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.minimize.batch import METHODS, Batch, Item
+from so3lab.minimize.cells import deformed, real_gradient
 from so3lab.minimize.changes import Bonds, bonds_at_start, changed_bonds, inverted
 from so3lab.minimize.curvature import curvature
+from so3lab.minimize.evaluators import CellEvaluator, EngineEvaluator
 from so3lab.minimize.freedom import Freedom, Held
 from so3lab.minimize.outcome import Relaxed, Why
 from so3lab.potential.potential import Potential
@@ -42,6 +45,8 @@ def minimize(
     method: Method = "auto",
     hold: Sequence[Held] = (),
     bonds: Bonds | None = None,
+    cell: bool = False,
+    pressure_GPa: float = 0.0,
     confirm: bool = False,
     batch: int | None = None,
 ) -> Iterator[Relaxed]:
@@ -52,7 +57,7 @@ def minimize(
 
     Args:
         potential: A potential, or a :class:`~so3lab.engine.energy_model.EnergyModel` of any origin.
-        structures: Molecules or cells (whose vectors stay), of any sizes; an iterator is read as slots become free.
+        structures: Molecules or cells, of any sizes; an iterator is read as slots become free.
             Atoms under ASE's ``FixAtoms`` stay where they are; other constraints are refused.
         max_force: eV/Å, the largest on an atom of a converged structure.
         max_gain_meV: meV that may be left until the minimum, as predicted; what is left in truth is up to some times
@@ -63,6 +68,9 @@ def minimize(
             with the next.
         hold: Distances, angles and dihedrals that keep their values, in every structure.
         bonds: Those that the structures should have, as pairs of atoms; default: those that each has at its start.
+        cell: Whether cells are relaxed with their atoms; ``max_force`` then counts for them as for ASE's
+            ``UnitCellFilter``.
+        pressure_GPa: At which cells are relaxed.
         confirm: Whether the energy's own Hessian is computed of each minimum, in double precision: then the gain is
             what this predicts, and structures on saddles and shoulders go on downhill. It costs about as much as some
             hundred evaluations.
@@ -75,13 +83,18 @@ def minimize(
         ValueError: If an argument or a structure is not acceptable.
     """
     _check(max_force, max_gain_meV, max_steps, method, batch)
+    _check_cell(cell, pressure_GPa, method, hold, confirm)
     if isinstance(structures, ase.Atoms):
         raise TypeError("structures must be several, such as a list of ase.Atoms; for one, use relax(potential, atoms)")
     model = potential.energy_model if isinstance(potential, Potential) else potential
-    queue = _Queue(_items(potential, structures, method, hold, bonds), isinstance(structures, Sequence))
+    items = _items(potential, structures, method, hold, bonds, cell)
+    queue = _Queue(items, isinstance(structures, Sequence))
+    pressure = pressure_GPa * GPa
     ended = _Judge(max_force, 1e-3 * max_gain_meV, max_steps, _exact(potential) if confirm else None)
     while first := queue.first(batch):
-        running = Batch(model, first)
+        begin = [item.atoms for item in first]
+        evaluator = CellEvaluator(model, begin, pressure) if cell else EngineEvaluator(model, begin)
+        running = Batch(evaluator, first)
         while active := running.active():
             running.step()
             for slot in active:
@@ -90,7 +103,7 @@ def minimize(
                 why = ended(running, slot, item)
                 if why is None:
                     continue
-                yield _result(potential, running, slot, item, why)
+                yield _result(potential, running, slot, item, why, pressure)
                 running.leave(slot)
                 if coming := queue.fitting(running.sizes[slot], item):
                     running.place(slot, coming)
@@ -144,21 +157,45 @@ def _at_once(atoms: int) -> int:
     return int(np.clip(room // atoms, 1, _MOST_AT_ONCE))
 
 
-def _items(potential, structures: Iterable[ase.Atoms], method: Method, hold, bonds: Bonds | None) -> Iterator[Item]:
+def _items(
+    potential: Potential | EnergyModel, structures: Iterable[ase.Atoms], method: Method, hold: Sequence[Held],
+    bonds: Bonds | None, cell: bool,
+) -> Iterator[Item]:  # fmt: skip
     for number, atoms in enumerate(structures):
         if not isinstance(atoms, ase.Atoms):
             raise TypeError(f"structures must hold ase.Atoms, got {type(atoms).__name__} as number {number}")
-        if not len(atoms):
-            raise ValueError(f"structures must not be empty, but number {number} has no atoms")
-        check_finite(atoms.positions)
         if isinstance(potential, Potential):
             potential.check_structure(atoms)
-        centred = atoms.copy()
-        if not atoms.pbc.any():
-            centred.positions -= centred.positions.mean(axis=0)  # far coordinates lose digits
-        bonded = bonds_at_start(atoms) if bonds is None else np.reshape(bonds, (-1, 2))
-        way = _method_for(atoms) if method == "auto" else method
-        yield Item(number, centred, bonded, Freedom(centred, hold), way, start=atoms)
+        if cell and not atoms.pbc.all():
+            raise ValueError(
+                f"cell=True needs structures that are periodic in all directions, got pbc={atoms.pbc.tolist()} for "
+                f"number {number}"
+            )
+        yield item_of(number, atoms, method, hold, bonds, cell)
+
+
+def item_of(
+    number: int,
+    atoms: ase.Atoms,
+    method: str = "auto",
+    hold: Sequence[Held] = (),
+    bonds: Bonds | None = None,
+    cell: bool = False,
+) -> Item:
+    """A structure made ready; arguments as of :func:`minimize`.
+
+    Raises:
+        ValueError: If it cannot be relaxed.
+    """
+    if not len(atoms):
+        raise ValueError(f"structures must not be empty, but number {number} has no atoms")
+    check_finite(atoms.positions)
+    centred = atoms.copy()
+    if not atoms.pbc.any():
+        centred.positions -= centred.positions.mean(axis=0)  # far coordinates lose digits
+    bonded = bonds_at_start(atoms) if bonds is None else np.reshape(bonds, (-1, 2))
+    way = _method_for(atoms) if method == "auto" else method
+    return Item(number, centred, bonded, Freedom(centred, hold), way, atoms, cell)
 
 
 def _method_for(atoms: ase.Atoms) -> str:
@@ -200,14 +237,21 @@ def _exact(potential: Potential | EnergyModel) -> EnergyModel:
     return potential.plain_model if isinstance(potential, Potential) else potential
 
 
-def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relaxed:
-    atoms = item.start.copy()
-    atoms.positions += running.positions[slot, : item.size] - item.atoms.positions
+def _result(
+    potential: Potential | EnergyModel, running: Batch, slot: int, item: Item, why: Why, pressure: float
+) -> Relaxed:
+    atoms, count = item.start.copy(), len(item.atoms)
+    rows, gradient = running.positions[slot, : item.size], running.gradients[slot, : item.size]
     energy = float(running.energies[slot])
+    if item.cell:
+        atoms.positions, vectors = deformed(item.atoms, rows)
+        atoms.set_cell(vectors)
+        energy, gradient = energy - pressure * atoms.get_volume(), real_gradient(rows, gradient)
+    else:
+        atoms.positions += rows[:count] - item.atoms.positions
     if isinstance(potential, Potential):
         energy += potential.shift_of(atoms)
-    forces = -running.gradients[slot, : item.size]
-    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=-gradient)
     gain, lowest = running.gain(slot), None
     if item.curvature is not None and why == "converged":
         gain, lowest = item.curvature.gain, float(item.curvature.values.min(initial=np.inf))
@@ -221,6 +265,15 @@ def _result(potential, running: Batch, slot: int, item: Item, why: Why) -> Relax
         item.number, atoms, energy, running.max_force(slot), 1e3 * gain, item.evaluations, item.method, why, lowest,
         tuple(made), tuple(broken), tuple(centres), tuple(turned),
     )  # fmt: skip
+
+
+def _check_cell(cell: bool, pressure_GPa: float, method: str, hold: Sequence[Held], confirm: bool) -> None:
+    if not np.isfinite(pressure_GPa):
+        raise ValueError(f"pressure_GPa must be finite, got {pressure_GPa}")
+    if not cell and pressure_GPa != 0:
+        raise ValueError(f"pressure_GPa acts on cells that are relaxed; add cell=True, or leave out {pressure_GPa}")
+    if cell and (method == "internal" or hold or confirm):
+        raise ValueError("cell=True relaxes in Cartesian coordinates, without hold and confirm; leave them out")
 
 
 def _check(max_force: float, max_gain_meV: float, max_steps: int, method: str, batch: int | None) -> None:

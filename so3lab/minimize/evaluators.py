@@ -1,0 +1,91 @@
+"""What computes the structures of a batch: the engine, with cells that stay or that are relaxed too.
+
+Arrays are by slots, ``(slots, widest, 3)``; rows that a structure lacks come back as zeros. A cell that is relaxed adds
+three rows to those of the atoms, see :mod:`so3lab.minimize.cells`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import ase
+import numpy as np
+from jaxtyping import Float
+
+from so3lab.engine.energy_model import EnergyModel
+from so3lab.engine.forces import ForceEvaluator
+from so3lab.minimize.cells import deformed, gradients_of_deformed
+
+Slots = Float[np.ndarray, "slots widest 3"]
+
+
+class Evaluator(Protocol):
+    """Energies in eV, and their gradients."""
+
+    def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
+        """Energies and gradients of all structures at these rows."""
+
+    def replace(self, slot: int, atoms: ase.Atoms) -> None:
+        """Put another structure into a slot."""
+
+
+class EngineEvaluator:
+    """The engine, for molecules and for cells whose vectors stay.
+
+    Args:
+        model: Energy function, parameters, cutoff.
+        structures: One for each slot; others that take their places are no larger.
+    """
+
+    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms]):
+        sizes = [len(atoms) for atoms in structures]
+        self._forces = ForceEvaluator(model, structures, slots=sizes)
+        self._in_use = np.arange(max(sizes)) < np.array(sizes)[:, None]
+
+    def replace(self, slot: int, atoms: ase.Atoms) -> None:
+        """Put another structure into a slot; nothing is compiled."""
+        self._forces.replace(slot, atoms)
+
+    def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
+        """Energies and gradients."""
+        found = self._forces(rows[self._in_use], self._forces.lists.cells)
+        gradients = np.zeros(rows.shape)
+        gradients[self._in_use] = -np.asarray(found.forces, np.float64)
+        return np.array(found.energy, np.float64), gradients
+
+
+class CellEvaluator:
+    """The engine, for cells whose vectors are relaxed with the atoms.
+
+    Args:
+        model: Energy function, parameters, cutoff.
+        structures: One for each slot, all periodic in three directions.
+        pressure: eV/Å³, against which volume is made: energies are enthalpies.
+    """
+
+    def __init__(self, model: EnergyModel, structures: Sequence[ase.Atoms], pressure: float):
+        self._structures, self._pressure = list(structures), pressure
+        self._sizes = [len(atoms) for atoms in structures]
+        self._forces = ForceEvaluator(model, structures, slots=self._sizes)
+
+    def replace(self, slot: int, atoms: ase.Atoms) -> None:
+        """Put another structure into a slot."""
+        self._forces.replace(slot, atoms)
+        self._structures[slot] = atoms
+
+    def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
+        """Enthalpies and gradients."""
+        places = [deformed(atoms, own[: len(atoms) + 3]) for atoms, own in zip(self._structures, rows, strict=True)]
+        positions = np.concatenate(
+            [np.pad(at, [(0, size - len(at)), (0, 0)]) for (at, _), size in zip(places, self._sizes, strict=True)]
+        )
+        cells = np.stack([cell for _, cell in places])
+        found = self._forces(positions, cells, with_virial=True)
+        forces, virials = np.asarray(found.forces, np.float64), np.asarray(found.virial, np.float64)
+        gradients, starts = np.zeros(rows.shape), np.cumsum([0, *self._sizes[:-1]])
+        for slot, (atoms, start) in enumerate(zip(self._structures, starts, strict=True)):
+            size, own = len(atoms), rows[slot, : len(atoms) + 3]
+            work = self._pressure * abs(np.linalg.det(cells[slot])) * np.eye(3)
+            own_gradient = gradients_of_deformed(own, -forces[start : start + size], virials[slot] + work)
+            gradients[slot, : size + 3] = own_gradient
+        volumes = np.abs(np.linalg.det(cells))
+        return np.array(found.energy, np.float64) + self._pressure * volumes, gradients
