@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.benchmarks import electrostatics, engine, replicas, trajectory_writing
+from tests.benchmarks import electrostatics, engine, relaxation, replicas, trajectory_writing
 
 pytestmark = pytest.mark.process
 
@@ -29,6 +29,16 @@ def test_replicas_are_compared_with_a_single_run(monkeypatch):
     assert (table["ms/step"] > 0).all()
     rates = table["atom-steps/s"] / table["atom-steps/s"].iloc[0]
     np.testing.assert_allclose(rates, table["ratio"])
+
+
+def test_relaxations_are_compared_with_ase(monkeypatch):
+    monkeypatch.setattr(relaxation, "MOLECULES", {"ethanol": ("ethanol", "CCO")})
+    monkeypatch.setattr(relaxation, "STEPS_BEFORE", 20)
+    monkeypatch.setattr(relaxation, "STEPS_BETWEEN", 20)
+    table = relaxation.measure("ethanol", "500K", 2, ["so3lab", "bfgs"])
+    assert (table["unconverged"] == 0).all()
+    assert table["mean"][0] < table["mean"][1]
+    assert table["overhead"].between(0, 1).all()
 
 
 def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):
