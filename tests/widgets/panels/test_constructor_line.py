@@ -31,12 +31,12 @@ def made_again(line: str, **given) -> tuple[tuple, dict]:
     ],
 )
 def test_fields_and_knobs_are_those_of_the_panel(control):
-    form = RunForm("ethanol", "smiles:CCO", "csvr", 3)
+    form = RunForm("ethanol", "smiles:CCO", "csvr", 3, charge=-1)
     line = constructor_line(form, control, seed=4, own_simulation=False)
     given, options = made_again(line)
     assert given == ("ethanol", "smiles:CCO")
     assert options.pop("control", Control()) == control
-    assert options == {"ensemble": "csvr", "replicas": 3, "seed": 4}
+    assert options == {"ensemble": "csvr", "replicas": 3, "charge": -1, "seed": 4}
     close_all(form)
 
 

@@ -91,7 +91,7 @@ def test_a_session_does_again_what_was_done(panel, tmp_path):
     exec(panel.session(), space)
     again = space["panel"]
     try:
-        assert again.form.values == panel.form.values == ("ethanol", "ethanol", "csvr", 2)
+        assert again.form.values == panel.form.values == ("ethanol", "ethanol", "csvr", 2, "")
         assert again.control == panel.control
         assert again.job is not None
         assert again.seed == panel.seed

@@ -2,10 +2,12 @@
 
 import pytest
 from ase.build import molecule
+from ase.io import write
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.run_form import RunForm
 
 import so3lab
+from so3lab.structures import total_charge
 
 
 @pytest.fixture
@@ -33,6 +35,27 @@ def test_names_are_trimmed_and_empty_fields_refused(form):
     form.structure.value = "   "
     with pytest.raises(ValueError, match="the molecule must be a bundled name"):
         form.load()
+
+
+def test_a_charge_takes_the_place_of_what_the_molecule_says(form):
+    form.structure.value = "smiles:CC(=O)[O-]"
+    assert total_charge(form.load()[1]) == -1
+    form.charge.value = "1"
+    assert total_charge(form.load()[1]) == 1
+    assert form.values[-1] == "1"
+    form.charge.value = "one"
+    with pytest.raises(ValueError, match="charge must be a number of elementary charges such as -1, got 'one'"):
+        form.load()
+
+
+def test_what_was_decided_in_reading_is_kept(form, tmp_path):
+    write(tmp_path / "two.xyz", [molecule("H2O"), molecule("NH3")])
+    form.structure.value = str(tmp_path / "two.xyz")
+    form.load()
+    assert form.notes == ("the last of 2 frames",)
+    form.structure.value = "smiles:O"
+    form.load()
+    assert form.notes == ()
 
 
 @pytest.mark.parametrize(

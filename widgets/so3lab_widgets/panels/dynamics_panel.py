@@ -47,6 +47,7 @@ class DynamicsPanel(Panel):
         ensemble: One of ``langevin``, ``nve``, ``nose-hoover``, ``csvr``, ``npt``, ``npt-flexible``.
         control: The knobs to begin with.
         replicas: 1 to 4 copies side by side, each with its own velocities.
+        charge: Total charge in e; None for what the structure says.
         seed: Of the first replica; others count on.
         height: Of the molecules in pixels.
         start: Whether to start at once.
@@ -69,12 +70,13 @@ class DynamicsPanel(Panel):
         ensemble: str = "langevin",
         control: Control | None = None,
         replicas: int = 1,
+        charge: float | None = None,
         seed: int = 0,
         height: int = 420,
         start: bool = False,
         simulate: Callable[..., LiveDynamics] = LiveDynamics,
     ):
-        self.form = RunForm(model, structure, ensemble, replicas)
+        self.form = RunForm(model, structure, ensemble, replicas, charge)
         self._take_place("dynamics")
         self.control, self.seed, self._height = control or Control(), seed, height
         self.steering: SteeringBox | None = None
@@ -92,7 +94,7 @@ class DynamicsPanel(Panel):
             on_look=lambda frame: self.views.show(self.run.present, frame),
         )
         super().__init__([self.form, self.bar, self._body, self.history, self.plot_area, self.saving, self.code_line])
-        for field in ("model", "structure", "ensemble", "replicas"):
+        for field in ("model", "structure", "charge", "ensemble", "replicas"):
             getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
         own = simulate is not LiveDynamics
         line = constructor_line(self.form, self.control, seed=seed, own_simulation=own)
@@ -284,6 +286,8 @@ class DynamicsPanel(Panel):
     def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
         self.views.set_structure(potential, structure, copies)
+        if self.form.notes:
+            self.message.say("; ".join(self.form.notes))
         self.plot_area.set_structure(structure, copies, thermostat=self.form.ensemble.value != "nve")
         before = self._side.children
         self.steering = SteeringBox(

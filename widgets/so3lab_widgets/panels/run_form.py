@@ -1,4 +1,4 @@
-"""What a live simulation is made from: fields for the model, the molecule, the ensemble and the number of replicas."""
+"""What a live simulation is made from: fields for model, molecule, charge, ensemble and number of replicas."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
-from so3lab.structures.reading import read_structure
+from so3lab.structures.reading import understand
 
 MOST_REPLICAS = 4
 
@@ -24,40 +24,55 @@ class RunForm(ipw.HBox):
         structure: A bundled name, a file, ``smiles:`` and a SMILES, or ``Atoms``, which the field then only names.
         ensemble: One of ``ENSEMBLES``.
         replicas: 1 to ``MOST_REPLICAS``.
+        charge: Total charge in e; None for what the molecule says.
+
+    Attributes:
+        notes: What was decided when the molecule was read last, a sentence each.
 
     Raises:
         ValueError: If the ensemble is none of these, or there are too many replicas.
     """
 
-    def __init__(self, model: str | Potential | EnergyModel, structure: str | Atoms, ensemble: str, replicas: int):
+    def __init__(
+        self,
+        model: str | Potential | EnergyModel,
+        structure: str | Atoms,
+        ensemble: str,
+        replicas: int,
+        charge: float | None = None,
+    ):
         if ensemble not in ENSEMBLES:
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
         self._model, self._structure = model, structure
+        self.notes: tuple[str, ...] = ()
         names = sorted(bundled_models())
         self.model = _field(ipw.Combobox, "Model", 230, 60, value=_name_of(model), options=[*names, "so3lr"],
                             placeholder="name or file", tooltip="a bundled name, a model file, or so3lr")  # fmt: skip
         self.structure = _field(ipw.Combobox, "Molecule", 260, 68, value=_name_of(structure),
                                 options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
                                 tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
+        self.charge = _field(ipw.Text, "Charge (e)", 150, 68, value="" if charge is None else f"{charge:g}",
+                             placeholder="as given", tooltip="empty for what the molecule says")  # fmt: skip
         self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=tuple(ENSEMBLES))
         self.replicas = _field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(
-            [self.model, self.structure, self.ensemble, self.replicas],
+            [self.model, self.structure, self.charge, self.ensemble, self.replicas],
             layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
         )
 
     @property
-    def values(self) -> tuple[str, str, str, int]:
-        """What stands in the fields: model, molecule, ensemble, replicas."""
-        return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value
+    def values(self) -> tuple[str, str, str, int, str]:
+        """What stands in the fields: model, molecule, ensemble, replicas, charge."""
+        return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value, self.charge.value
 
     def arguments(self) -> str:
         """What was given, as arguments in Python; of objects, which have no such form, the name of the argument."""
         model = repr(self._model) if isinstance(self._model, str) else "model"
         structure = repr(self._structure) if isinstance(self._structure, str) else "structure"
-        return f"{model}, {structure}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}"
+        charge = f", charge={self._charge():g}" if self.charge.value.strip() else ""
+        return f"{model}, {structure}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}{charge}"
 
     def load(self) -> tuple[Any, Atoms]:
         """Model and structure, as the fields say or as they were given.
@@ -79,10 +94,17 @@ class RunForm(ipw.HBox):
         ):
             if not (given or text):
                 raise ValueError(f"the {words} must be {example}; the field is empty")
-        return (
-            self._model if given_model else so3lab.load(model),
-            self._structure.copy() if given_structure else read_structure(structure),  # type: ignore[union-attr]
-        )
+        found = understand(self._structure if given_structure else structure, charge=self._charge())
+        self.notes = found.notes
+        return self._model if given_model else so3lab.load(model), found.atoms
+
+    def _charge(self) -> float | None:
+        """What stands in its field; None where nothing does."""
+        text = self.charge.value.strip()
+        try:
+            return float(text) if text else None
+        except ValueError:
+            raise ValueError(f"the charge must be a number of elementary charges such as -1, got {text!r}") from None
 
 
 def _field(kind: Any, words: str, width: int, words_width: int, **options: Any) -> Any:
