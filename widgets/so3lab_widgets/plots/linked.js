@@ -19,6 +19,15 @@ async function unpack(model) {
   try { return quiet(await import(address)); } finally { URL.revokeObjectURL(address); }
 }
 
+// Values that stay as they are come as a word, which Plotly's views understand; its model would keep it in their place,
+// and show nothing there to a view that comes later.
+function spelledOut(value) {
+  if (value === "_undefined_") return undefined;
+  if (Array.isArray(value)) return value.map(spelledOut);
+  if (value?.constructor !== Object) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, spelledOut(one)]));
+}
+
 // What the browser works out by itself, such as ranges of axes, is neither collected nor told to the kernel: that
 // would be one answer for every update, and answers cost more than updates.
 function quiet(bundle) {
@@ -81,7 +90,7 @@ export default () => {
 
   function obey(model, name, value) {
     const began = performance.now();
-    order = {name, value};
+    order = {name, value: spelledOut(value)};
     for (const listener of [...listeners[name]]) listener();
     order = {};
     requestAnimationFrame(() => {

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from io import BytesIO
 from typing import Any
 
-from IPython.display import DisplayHandle, display
+from IPython.display import DisplayHandle
 
 QUIET_S = 3.0
 """A picture is taken when nothing has moved for so long."""
@@ -59,7 +59,7 @@ class StaticPreview:
 
     def __init__(self, widget: Any, parts: Callable[[], Sequence[SnapshotMixin]]):
         self._widget, self._parts = widget, parts
-        self._handle = DisplayHandle()
+        self._handle, self._live = DisplayHandle(), DisplayHandle()
         self._changed = threading.Condition()
         self._moved_at = self._taken_at = time.monotonic()
         self._waiting = self._closed = self._shown = False
@@ -68,7 +68,7 @@ class StaticPreview:
         """Put both into the output of the cell that runs."""
         found = self._widget._repr_mimebundle_()
         data, metadata = found if isinstance(found, tuple) else (found, {})
-        display(data, metadata=metadata, raw=True)
+        self._live.display(data, metadata=metadata, raw=True)
         self._handle.display(_output(None, ""), raw=True)
         self._shown = True
 
@@ -81,13 +81,12 @@ class StaticPreview:
                 threading.Thread(target=self._wait_and_take, name="so3lab preview", daemon=True).start()
 
     def close(self, sentence: str = "") -> None:
-        """Take no more pictures; the sentence, if there is one, stands where the widget was."""
+        """Take no more pictures; the sentence, if there is one, stands where the widget was, above its last picture."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if sentence and self._shown:
-            words = {"text/html": f'<p class="so3-still">{html.escape(sentence)}</p>', "text/plain": sentence}
-            self._handle.update(words, raw=True)
+            self._live.update({"text/html": f"<p>{html.escape(sentence)}</p>", "text/plain": sentence}, raw=True)
 
     def _wait_and_take(self) -> None:
         due = self._due()
