@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.conditions import Conditions
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, Ensemble
 from so3lab.dynamics.integrators import without_overall_motion
@@ -50,6 +51,9 @@ class LiveDynamics:
         limits: When a structure counts as blown up.
         memory: Bytes of the past that are kept; the oldest frames are forgotten first.
 
+    Attributes:
+        conditions: Since when the same is simulated, and which frames may be counted together.
+
     Raises:
         ValueError: If a structure or a knob is not acceptable.
         SimulationError: If the start has no finite energy.
@@ -78,6 +82,7 @@ class LiveDynamics:
             limits=limits,
             bias_capacity=BIAS_CAPACITY,
         )
+        self.conditions = Conditions(self.control)
         self.interval = interval or INTERVAL
         self._speeds: list[float] | None = [] if interval is None else None
         self.steps_per_second = 0.0
@@ -110,6 +115,7 @@ class LiveDynamics:
         """
         frames = 1
         while True:
+            self.conditions.look(self.control, self.replicas.step)
             started = time.monotonic()
             chunks = self.replicas.advance(frames, self.interval)
             seconds = time.monotonic() - started
@@ -239,6 +245,7 @@ class LiveDynamics:
             time_fs=float(chunk.time_fs[row]),
             cells=np.stack([np.asarray(atoms.cell) for atoms in chosen]) if changing else None,
         )
+        self.conditions.go_back(int(chunk.step[row]))
         if seed is not None:
             self.replicas.draw_velocities(seed)
         for number, present in enumerate(self.replicas.frames()):

@@ -13,6 +13,7 @@ import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from so3lab.dynamics.chunk import Chunk
+from so3lab.dynamics.conditions import Conditions
 from so3lab.dynamics.control import Control
 from so3lab.observables import internal_coordinates
 from so3lab.trajectory import TrajectoryWriter
@@ -21,6 +22,8 @@ INTERVAL = 8
 """Steps between frames."""
 FRAMES = 2
 """In a chunk."""
+DRIFT = 1e-6
+"""Of the conserved energy, eV/fs."""
 _WRITTEN = (
     "step", "time_fs", "positions", "velocities", "forces", "potential_energy", "kinetic_energy", "temperature",
 )  # fmt: skip
@@ -42,6 +45,7 @@ class FakeSimulation:
         seeds: Sequence[int] | None = None,
     ):
         self.control = control or Control()
+        self.conditions = Conditions(self.control)
         self.steps_per_second = 0.0
         self.failures: dict[int, str] = {}
         self._seeds = list(seeds or range(len(structures)))
@@ -57,6 +61,7 @@ class FakeSimulation:
     def run(self, seconds_per_chunk: float = 0.002) -> Iterator[list[Chunk]]:
         while True:
             time.sleep(seconds_per_chunk)
+            self.conditions.look(self.control, self._moments[-1][0])
             self.steps_per_second = 1000.0
             for _ in range(FRAMES):
                 step, time_fs, phase, _ = self._moments[-1]
@@ -110,6 +115,7 @@ class FakeSimulation:
         frame = range(self.frames())[frame]
         self.stop_recording()
         del self._moments[frame + 1 :]
+        self.conditions.go_back(self._moments[-1][0])
         if seed is not None:
             step, time_fs, phase, temperature = self._moments[-1]
             self._moments.append((step + INTERVAL, time_fs + INTERVAL, phase + seed % 7 + 1.0, temperature))
@@ -142,7 +148,7 @@ class FakeSimulation:
             potential_energy=energy - 100.0,
             kinetic_energy=0.02 - energy,
             bias_energy=np.zeros(len(steps)),
-            conserved_energy=np.full(len(steps), -99.98),
+            conserved_energy=DRIFT * times - 99.98,
             temperature=temperatures + 10.0 * np.cos(phases + seed),
             target_temperature=temperatures,
             step=steps,

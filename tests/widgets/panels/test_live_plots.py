@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from ase.build import molecule
-from fake_simulation import FakeSimulation
+from fake_simulation import DRIFT, FakeSimulation
 from so3lab_widgets.panels.live_plots import LivePlots
 
 from so3lab.structures import read_structure
@@ -46,11 +46,11 @@ def test_curves_are_true_points_of_the_past_and_few_of_them(live, plots):
 def test_what_is_picked_is_drawn_with_its_name_until_it_is_picked_no_more(live, plots):
     plots.update(live, picked=(0, 1))
     drawn = trace(plots, "picked")
-    assert plots.curves.layout.yaxis3.title.text == "distance C0–C1<br>(Å)"
+    assert plots.curves.layout.yaxis4.title.text == "distance C0–C1<br>(Å)"
     assert drawn.y[0] == pytest.approx(live.measure((0, 1), frames=slice(0, 1))[0], abs=1e-6)
     plots.update(live)
     assert len(drawn.y) == 0
-    assert "pick 2 to 4" in plots.curves.layout.yaxis3.title.text
+    assert "pick 2 to 4" in plots.curves.layout.yaxis4.title.text
 
 
 def test_a_dihedral_at_the_end_of_the_circle_is_cut_where_it_jumps(live, plots):
@@ -77,3 +77,23 @@ def test_a_peptide_has_a_map_of_its_backbone_and_others_have_none(plots):
     assert "backbone" in {one.name for one in peptide.maps.data}
     assert "backbone" not in {one.name for one in plots.maps.data}
     peptide.close()
+
+
+def test_the_conserved_energy_has_a_row_of_its_own_per_atom_with_its_slope(live, plots):
+    plots.update(live)
+    drawn, table = trace(plots, "conserved"), live.table()
+    of_last = 1000.0 * DRIFT * table["time_fs"].iloc[-1] / 9
+    assert drawn.y[-1] == pytest.approx(of_last, rel=0.02), "meV for each of nine atoms"
+    assert drawn.yaxis not in {trace(plots, name).yaxis for name in ("total", "potential", "temperature", "picked")}
+    words = next(one.text for one in plots.curves.layout.annotations if one.name == "drift")
+    assert f"slope {1e6 * DRIFT / 9:.2g} meV/atom/ps" in words
+
+
+def test_the_total_energy_holds_that_of_biases(live, plots, monkeypatch):
+    whole = live.table()
+    biased = whole.assign(bias_energy=np.linspace(0.0, 1.0, len(whole)))
+    monkeypatch.setattr(live, "table", lambda number=0: biased)
+    plots.update(live)
+    sum_of_all = biased["potential_energy"] + biased["kinetic_energy"] + biased["bias_energy"]
+    shown = biased["potential_energy"].iloc[0] + trace(plots, "total").y[-1]
+    assert shown == pytest.approx(sum_of_all.iloc[-1], abs=0.02)

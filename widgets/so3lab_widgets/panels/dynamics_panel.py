@@ -277,7 +277,7 @@ class DynamicsPanel(Panel):
         self.plot_area = PlotArea(
             picked=lambda: self.viewers[0].picked,
             on_draw=self._on_draw,
-            on_replica=self._on_replica,
+            on_choice=self._on_curves,
             on_trouble=self.message.warn,
         )
         self.curves_of = self.plot_area.curves_of
@@ -354,10 +354,10 @@ class DynamicsPanel(Panel):
         self._show_code(f"panel.form.{name}.value = {change.new!r}")
         self.bar.refresh()
 
-    def _on_replica(self) -> None:
-        """Another replica's curves are wanted."""
+    def _on_curves(self, line: str) -> None:
+        """Curves of another replica or a map of another residue are wanted."""
         if self.live is not None and self.plots is not None:
-            self._show_code(f"panel.curves_of.value = {self.curves_of.value}")
+            self._show_code(line)
             self.plots.forget()
             self.plot_area.update(self.live)
 

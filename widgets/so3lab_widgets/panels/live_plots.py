@@ -1,5 +1,6 @@
 """What a running simulation looks like in numbers: curves over the last while, the backbone's map, the spectrum."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +13,16 @@ from plotly.subplots import make_subplots
 
 from so3lab import observables
 from so3lab.dynamics.live import LiveDynamics
+from so3lab_widgets.panels.backbone_map import BackboneMap
 from so3lab_widgets.panels.frame_plot import Series
 from so3lab_widgets.panels.picked_series import column_of
 from so3lab_widgets.plots.downsampling import strided
 from so3lab_widgets.plots.linked_figure import LinkedFigure
-from so3lab_widgets.theme import BLUE, DENSITY_SCALE, GREEN, INK, PURPLE, VERMILLION, styled
+from so3lab_widgets.theme import BLUE, GREEN, INK, ORANGE, PURPLE, VERMILLION, styled
 
 WINDOW = 4000
 """Frames of the past that curves show."""
 _POINTS = 250
-_MAPPED = 20_000
-"""Frames that the map of the backbone counts at most, spread over all that are remembered."""
 _SPECTRUM = 4096
 _FEWEST = 64
 _SECONDS_BETWEEN_MAPS = 3.0
@@ -33,8 +33,8 @@ _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
 _SPECTRUM_ALONE = 0.6
 """Height of a spectrum without a map above it, as a share of that of the curves."""
+_CONSERVED = "conserved energy"
 _NOTHING_PICKED = "pick 2 to 4<br>atoms"
-_DIHEDRAL_TICKS = list(range(-180, 181, 90))
 
 
 class LivePlots:
@@ -48,19 +48,18 @@ class LivePlots:
         thermostat: Whether there is one, whose temperature is drawn.
 
     Attributes:
-        curves: Temperature, energies, and what is picked, over time.
+        curves: Temperature, energies, what is conserved of them, and what is picked, over time.
         maps: The backbone's free energy, where there is a backbone, and the spectrum.
+        backbone: Which residue is mapped, and since when; None where there is no backbone.
     """
 
-    def __init__(self, atoms: Atoms, height: int = 520, thermostat: bool = True):
+    def __init__(self, atoms: Atoms, height: int = 600, thermostat: bool = True):
         self._symbols, self._masses = atoms.get_chemical_symbols(), atoms.get_masses()
-        try:
-            self._torsions = observables.backbone_torsions(atoms)
-        except ValueError:  # no peptide
-            self._torsions = []
+        self.backbone: BackboneMap | None = None
+        with contextlib.suppress(ValueError):  # no peptide
+            self.backbone = BackboneMap(atoms)
         self.curves = LinkedFigure(_curves(height, thermostat))
-        alone = not self._torsions
-        self.maps = LinkedFigure(_maps(round(_SPECTRUM_ALONE * height) if alone else height, not alone))
+        self.maps = LinkedFigure(_maps(height if self.backbone else round(_SPECTRUM_ALONE * height), self.backbone))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
 
@@ -78,7 +77,7 @@ class LivePlots:
             self._mapped_at = time.monotonic()
 
     def forget(self) -> None:
-        """Another replica comes: draw all of it with the next update."""
+        """Another replica or residue comes: draw all of it with the next update."""
         self._mapped_at = -float("inf")
 
     def figures(self) -> list[go.Figure]:
@@ -99,36 +98,40 @@ class LivePlots:
             "temperature": part["temperature"],
             "thermostat": part["target_temperature"],
             "potential": part["potential_energy"] - base,
-            "total": part["potential_energy"] + part["kinetic_energy"] - base,
+            "total": part["potential_energy"] + part["kinetic_energy"] + part["bias_energy"] - base,
         }
+        conserved = 1000.0 * (table["conserved_energy"] - table["conserved_energy"].iloc[0]) / len(self._symbols)
         measured = self._measured(live, number, picked, rows)
         with self.curves.batch_update():
             for name, values in drawn.items():
                 if name in self._traces:
                     self._draw(name, times, values.to_numpy())
+            self._draw("conserved", times, conserved.iloc[rows].to_numpy())
+            self._say("drift", _drift(table, conserved, live.conditions.since_step))
             if measured is None:
                 self._draw("picked", times[:0], times[:0])
                 title = _NOTHING_PICKED
             else:
                 self._draw("picked", times[: len(measured)], _broken(measured, len(picked) == 4))
                 title = Series(column_of(self._symbols, picked), measured).title
-            if self.curves.layout.yaxis3.title.text != title:
-                self.curves.layout.yaxis3.title.text = title
+            if self.curves.layout.yaxis4.title.text != title:
+                self.curves.layout.yaxis4.title.text = title
 
     def _draw_maps(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:
-        spectrum, energies = self._spectrum(live, number, table), self._free_energy(live, number, table)
+        spectrum = self._spectrum(live, number, table)
         with self.maps.batch_update():
             if spectrum is not None:
                 self._draw("spectrum", spectrum["wavenumber_per_cm"].to_numpy(), spectrum["intensity"].to_numpy())
-            if energies is not None:
-                trace = self._traces["backbone"]
-                trace.x, trace.y = energies.columns.to_numpy(), energies.index.to_numpy()
-                # An array would become NaN again, which is no JSON.
-                trace.z = energies.astype(object).where(energies.notna(), None).to_numpy().tolist()
+            if self.backbone is not None:
+                self.backbone.draw(self.maps, live, number, table)
 
     def _draw(self, name: str, x: np.ndarray, y: np.ndarray) -> None:
         trace = self._traces[name]
         trace.x, trace.y = x.astype(np.float32), y.astype(np.float32)
+
+    def _say(self, name: str, words: str) -> None:
+        """Change a few words above a row of curves."""
+        next(one for one in self.curves.layout.annotations if one.name == name).text = words
 
     def _measured(self, live: LiveDynamics, number: int, picked: Sequence[int], rows: np.ndarray) -> np.ndarray | None:
         if len(picked) < 2:
@@ -149,19 +152,14 @@ class LivePlots:
         highest = min(4000.0, 0.99 / (2.0 * _LIGHT_CM_PER_FS * spacings[-1]))
         return observables.vibrational_spectrum(velocities, times, self._masses, zero_padding=1, highest_per_cm=highest)
 
-    def _free_energy(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> pd.DataFrame | None:
-        if not self._torsions or len(table) < 2:
-            return None
-        positions = live.positions(number, slice(None, None, max(1, len(table) // _MAPPED)))
-        phi, psi = (
-            np.concatenate(
-                [observables.dihedral_degrees(positions, getattr(residue, name)) for residue in self._torsions]
-            )
-            for name in ("phi", "psi")
-        )
-        temperature = max(1.0, float(table["target_temperature"].iloc[-1]))
-        map_of = observables.ramachandran(phi, psi, temperature, bins=30)
-        return map_of.pivot(index="psi_deg", columns="phi_deg", values="free_energy_kcal_mol")
+
+def _drift(table: pd.DataFrame, conserved: pd.Series, since_step: int) -> str:
+    """Slope of the conserved energy since something was changed, in words."""
+    first = int(np.searchsorted(table["step"].to_numpy(), since_step, side="right"))
+    if len(table) - first < _FEWEST:
+        return _CONSERVED
+    slope = observables.energy_drift(table["time_fs"].to_numpy()[first:], conserved.to_numpy()[first:])
+    return f"{_CONSERVED}, slope {slope:.2g} meV/atom/ps".replace("-", "−")
 
 
 def _broken(values: np.ndarray, circular: bool) -> np.ndarray:
@@ -179,13 +177,14 @@ def _small_title(axis: Any) -> None:
 
 
 def _curves(height: int, thermostat: bool) -> go.Figure:
-    figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    figure = make_subplots(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     for row, name, colour in (
         (1, "temperature", VERMILLION),
         (1, "thermostat", INK),
         (2, "potential", BLUE),
         (2, "total", GREEN),
-        (3, "picked", PURPLE),
+        (3, "conserved", ORANGE),
+        (4, "picked", PURPLE),
     ):
         if name == "thermostat" and not thermostat:
             continue
@@ -195,20 +194,22 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
         figure.add_scatter(
             x=[], y=[], name=name, mode=mode, row=row, col=1, line=line, marker={"size": 2.5, "color": colour}
         )
-    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, _NOTHING_PICKED)):
+    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, "ΔE per atom<br>(meV)"), (4, _NOTHING_PICKED)):
         figure.update_yaxes(title_text=words, row=row, col=1)
-    figure.update_xaxes(title_text="time (ps)", row=3, col=1)
+    figure.update_xaxes(title_text="time (ps)", row=4, col=1)
     for row, place, words, colour in (
         (1, 0.0, "atoms", VERMILLION),
         (1, 0.12, "thermostat ┄", INK),
         (2, 0.0, "total", GREEN),
         (2, 0.12, "potential", BLUE),
+        (3, 0.0, _CONSERVED, ORANGE),
     ):
         if words.startswith("thermostat") and not thermostat:
             continue
         figure.add_annotation(
-            text=words, font={"color": colour, "size": 12}, showarrow=False, xref="x domain", yref="y domain", x=place,
-            y=1.0, xanchor="left", yanchor="bottom", row=row, col=1,
+            text=words, name="drift" if words == _CONSERVED else words, font={"color": colour, "size": 12},
+            showarrow=False, xref="x domain", yref="y domain", x=place, y=1.0, xanchor="left", yanchor="bottom",
+            row=row, col=1,
         )  # fmt: skip
     return (
         styled(figure, height=height)
@@ -218,7 +219,7 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
     )
 
 
-def _maps(height: int, backbone: bool) -> go.Figure:
+def _maps(height: int, backbone: BackboneMap | None) -> go.Figure:
     rows = 2 if backbone else 1
     figure = make_subplots(rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18)
     figure.add_scatter(
@@ -227,23 +228,10 @@ def _maps(height: int, backbone: bool) -> go.Figure:
     figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=rows, col=1)
     figure.update_yaxes(title_text="power (arb. u.)", showticklabels=False, row=rows, col=1)
     if backbone:
-        figure.add_heatmap(
-            z=[[None]],
-            name="backbone",
-            row=1,
-            col=1,
-            colorscale=DENSITY_SCALE,
-            zmin=0.0,
-            zmax=6.0,
-            colorbar={"title": {"text": "kcal/mol", "side": "right"}, "len": 0.6, "y": 0.72, "thickness": 10},
-            hovertemplate="φ %{x:.0f}°, ψ %{y:.0f}°: %{z:.2f} kcal/mol<extra></extra>",
-        )
-        turns = {"range": [-180, 180], "tickvals": _DIHEDRAL_TICKS, "row": 1, "col": 1}
-        figure.update_xaxes(title_text="φ (°)", **turns)
-        figure.update_yaxes(title_text="ψ (°)", **turns)
+        backbone.add_to(figure, row=1)
     return (
         styled(figure, height=height)
-        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .update_layout(showlegend=False, margin_t=40 if backbone else 24, uirevision="live")
         .for_each_xaxis(_small_title)
         .for_each_yaxis(_small_title)
     )

@@ -1,11 +1,13 @@
 """The curves and maps of a live simulation below its molecules, and which replica they are of."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as ipw
 from ase import Atoms
 
 from so3lab.dynamics.live import LiveDynamics
+from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.live_plots import FASTEST_HZ, LivePlots
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.running.sender import LatestValueSender
@@ -17,11 +19,12 @@ class PlotArea(ipw.VBox):
     Args:
         picked: Gives the atoms whose distance, angle or dihedral is drawn.
         on_draw: Called before each drawing; says whether this simulation is still the one to be drawn.
-        on_replica: Called when somebody wants the curves of another replica.
+        on_choice: Called when somebody wants another replica or residue, with the line of Python that says so.
         on_trouble: Told in a sentence what could not be drawn.
 
     Attributes:
         curves_of: The field that says which replica is meant.
+        residue: The field that says whose backbone is mapped; None for all residues together.
         plots: The figures, None before there is a structure.
     """
 
@@ -30,10 +33,10 @@ class PlotArea(ipw.VBox):
         *,
         picked: Callable[[], Sequence[int]],
         on_draw: Callable[[LiveDynamics], bool],
-        on_replica: Callable[[], None],
+        on_choice: Callable[[str], None],
         on_trouble: Callable[[str], None],
     ):
-        self._picked, self._on_draw, self._on_trouble = picked, on_draw, on_trouble
+        self._picked, self._on_draw, self._on_choice, self._on_trouble = picked, on_draw, on_choice, on_trouble
         self.plots: LivePlots | None = None
         self.curves_of = ipw.Dropdown(
             options=[0],
@@ -41,7 +44,19 @@ class PlotArea(ipw.VBox):
             layout=ipw.Layout(width="320px"),
             style={"description_width": "initial"},
         )
-        self.curves_of.observe(lambda change: on_replica(), "value")
+        self.curves_of.observe(lambda change: on_choice(f"panel.curves_of.value = {change.new}"), "value")
+        self.residue = ipw.Dropdown(
+            options=[("residue 1", 0)],
+            description="Map of",
+            layout=ipw.Layout(width="200px"),
+            style={"description_width": "60px"},
+        )
+        self.residue.observe(self._on_residue, "value")
+        self.reset_button = button(
+            "Count anew", "refresh", "the map counts from now on, not from the last change", self.count_anew
+        )
+        self._map_head = ipw.HBox([self.residue, self.reset_button])
+        self._last_step = 0
         self._head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self._figures = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
         self._updates = LatestValueSender(self._update, FASTEST_HZ, name="live plots")
@@ -57,11 +72,18 @@ class PlotArea(ipw.VBox):
         self.curves_of.options = list(range(copies))
         self._head.layout.display = "" if copies > 1 else "none"
         before = self._figures.children
-        self.plots = LivePlots(structure, thermostat=thermostat)
-        self._figures.children = tuple(
-            ipw.VBox([figure], layout=ipw.Layout(flex=flex, min_width="0"))
-            for figure, flex in ((self.plots.curves, "3 1 420px"), (self.plots.maps, "2 1 320px"))
-        )
+        self.plots = None  # whoever chooses a residue now means none of the old ones
+        plots = LivePlots(structure, thermostat=thermostat)
+        residues = plots.backbone.residues if plots.backbone is not None else 0
+        more = [("all residues together", None)] if residues > 1 else []
+        self.residue.options = [*((f"residue {number + 1}", number) for number in range(residues or 1)), *more]
+        self._map_head.layout.display = "" if residues else "none"
+        maps = ipw.VBox([self._map_head, plots.maps], layout=ipw.Layout(flex="2 1 320px", min_width="0"))
+        curves = ipw.VBox([plots.curves], layout=ipw.Layout(flex="3 1 420px", min_width="0"))
+        self._figures.children = (curves, maps)
+        self.plots = plots
+        for box in before:
+            box.children = tuple(child for child in box.children if child is not self._map_head)
         close_all(*before)
 
     def update(self, live: LiveDynamics) -> None:
@@ -72,10 +94,22 @@ class PlotArea(ipw.VBox):
         """Draw the newest state now."""
         if self.plots is None or not self._on_draw(live):
             return
+        self._last_step = live.replicas.step
         if self.number < len(live.replicas):
             self.plots.update(live, self.number, tuple(self._picked()))
         self._updates.limit(self.plots.rate_hz)
         self._updates.report(1)
+
+    def count_anew(self) -> None:
+        """Let the map of the backbone count from now on."""
+        if self.plots is not None and self.plots.backbone is not None:
+            self.plots.backbone.from_step = self._last_step
+            self._on_choice("panel.plot_area.count_anew()")
+
+    def _on_residue(self, change: Any) -> None:
+        if self.plots is not None and self.plots.backbone is not None:
+            self.plots.backbone.residue = change.new
+            self._on_choice(f"panel.plot_area.residue.value = {change.new}")
 
     def close(self) -> None:
         """Take the figures away; the thread ends."""
