@@ -10,7 +10,8 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.doctor.prepare import be_quiet
 
 COMMANDS = {
-    "demo": "demo", "train": "train", "evaluate": "evaluate", "md": "md", "relax": "relax", "bench-md": "bench_md",
+    "demo": "demo", "train": "train", "evaluate": "evaluate", "md": "md", "relax": "relax", "minima": "minima",
+    "bench-md": "bench_md",
     "stability": "stability", "export": "export", "data": "data", "convert": "convert", "doctor": "machine",
     "lab": "machine",
 }  # fmt: skip

@@ -101,7 +101,7 @@ class ProgressLine:
     """One task's progress."""
 
     def __init__(self, console: Console, bar: Progress, what: str, live: bool):
-        self._console, self._bar, self._what, self._live = console, bar, what, live
+        self._console, self._bar, self._what, self.live = console, bar, what, live
         self._task = bar.add_task(what, total=1.0, note="")
         self._first: tuple[float, float] | None = None
         self._next_line = 0.0
@@ -112,7 +112,7 @@ class ProgressLine:
         now = time.monotonic()
         if share > 0 and self._first is None:  # a resumed task begins where it stood, and compilation is over
             self._first = (now, share)
-        if not self._live and (now >= self._next_line or share >= 1.0):
+        if not self.live and (now >= self._next_line or share >= 1.0):
             began, before = self._first or (now, share)
             remaining = f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
             self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")

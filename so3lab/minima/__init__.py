@@ -2,7 +2,8 @@
 
 ``search`` goes in rounds: ``proposals`` say where to look, ``so3lab.minimize`` relaxes, ``judging`` says what came out
 (with ``identity``: is it a duplicate?), ``accounts`` hold what is told of each proposal and what the visits say about
-the unseen, ``database`` keeps the minima. ``torsions`` are the bonds that a molecule turns about.
+the unseen, ``database`` keeps the minima, ``gathering`` is what several searches found together. ``torsions`` are the
+bonds that a molecule turns about.
 """
 
 import lazy_loader

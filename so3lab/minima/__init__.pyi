@@ -4,6 +4,7 @@ from .accounts import Minimum as Minimum
 from .accounts import Proposal as Proposal
 from .accounts import unseen as unseen
 from .database import MinimaDatabase as MinimaDatabase
+from .gathering import gather as gather
 from .identity import DuplicateRule as DuplicateRule
 from .identity import KnownMinima as KnownMinima
 from .identity import distinct as distinct

@@ -161,11 +161,18 @@ class MinimaDatabase:
                 continue
             stored = other.find(search)
             assert stored is not None
+            self._require_model(stored.settings["model"], other)
             self.begin(search, stored.start, stored.settings)
             minima = [one.minimum for one in other.minima(search)]
             self.commit(search, minima, (), stored.progress)
             taken += len(minima)
         return taken
+
+    def _require_model(self, model: str, other: "MinimaDatabase") -> None:
+        """Energies of different models say nothing about each other."""
+        for row in self._database.select(kind="start", limit=1):
+            if row.data["settings"]["model"] != model:
+                raise ValueError(f"{other.where} holds minima of another model than {self.where}; keep them apart")
 
     def _write(self, search: str, minimum: Minimum) -> int:
         atoms = minimum.atoms

@@ -9,11 +9,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from so3lab.engine.energy_model import Dtype, EnergyModel
+from so3lab.functions.safe import safe_norm
 from so3lab.structures.graph import Graph, displacements, sum_pairs_per_structure
 
 REACH = 60.0
 """σ within which pairs are counted: all of a cluster."""
-_CLOSEST = 1e-3
+CORE = 0.85
+"""σ below which the energy goes on as a straight line: no minimum has such a pair, and atoms that a move puts upon each
+other repel with forces that a minimiser can follow."""
 _APART = 0.95
 
 
@@ -22,13 +25,17 @@ def _energy(
 ) -> Float[Array, " structures"]:
     epsilon, sigma = parameters
     vectors = displacements(graph, strain)
-    squares = jnp.maximum(jnp.sum(vectors * vectors, axis=1), _CLOSEST)
-    sixth = (sigma * sigma / jnp.where(graph.pair_mask, squares, 1e3)) ** 3
-    return sum_pairs_per_structure(jnp.where(graph.pair_mask, 4.0 * epsilon * (sixth * sixth - sixth), 0.0), graph)
+    distances = safe_norm(vectors) / sigma
+    outside = jnp.where(graph.pair_mask, jnp.maximum(distances, CORE), 1e3)
+    sixth = outside**-6
+    energies = 4.0 * (sixth * sixth - sixth)
+    slope = 4.0 * (12.0 * CORE**-13 - 6.0 * CORE**-7)
+    energies = energies + slope * (outside - distances)
+    return sum_pairs_per_structure(jnp.where(graph.pair_mask, epsilon * energies, 0.0), graph)
 
 
 def lennard_jones(dtype: Dtype = "float64") -> EnergyModel:
-    r"""The model :math:`4 \sum_{i<j} (r_{ij}^{-12} - r_{ij}^{-6})`, in reduced units.
+    r"""The model :math:`4 \sum_{i<j} (r_{ij}^{-12} - r_{ij}^{-6})`, in reduced units; straight below :data:`CORE`.
 
     Args:
         dtype: Precision to compute in.

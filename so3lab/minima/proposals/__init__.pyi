@@ -1,4 +1,3 @@
-from .choice import NAMES as NAMES
 from .choice import proposers_for as proposers_for
 from .cluster_moves import ClusterMoves as ClusterMoves
 from .dynamics import Snapshots as Snapshots
@@ -6,5 +5,6 @@ from .escapes import Hopping as Hopping
 from .given import Embeddings as Embeddings
 from .given import Given as Given
 from .given import renumbered as renumbered
+from .names import NAMES as NAMES
 from .proposer import Proposer as Proposer
 from .torsion_moves import TorsionMoves as TorsionMoves

@@ -9,14 +9,12 @@ from so3lab.minima.proposals.cluster_moves import ClusterMoves
 from so3lab.minima.proposals.dynamics import Snapshots
 from so3lab.minima.proposals.escapes import Hopping
 from so3lab.minima.proposals.given import Embeddings
+from so3lab.minima.proposals.names import NAMES
 from so3lab.minima.proposals.proposer import Proposer
 from so3lab.minima.proposals.torsion_moves import TorsionMoves
 from so3lab.minima.torsions import rotatable_dihedrals
 from so3lab.potential.potential import Potential
 from so3lab.structures.symmetry import molecular_graph
-
-NAMES = ("torsions", "hopping", "dynamics", "embeddings", "cluster")
-"""Names of proposers."""
 
 
 def proposers_for(

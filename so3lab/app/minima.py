@@ -1,0 +1,156 @@
+"""``so3lab minima``: search for the minima of a compound; list, merge and export what has been found."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from so3lab import units
+from so3lab.app import minima_search
+from so3lab.app.console import Console
+
+if TYPE_CHECKING:
+    from so3lab.minima import DuplicateRule, Minimum
+
+ROWS_SHOWN = 40
+"""Minima that the table lists, the lowest."""
+
+
+def add_commands(commands, common: argparse.ArgumentParser) -> None:
+    """Add the group of commands to the parser."""
+    group = commands.add_parser("minima", help="minima of a compound: search, list, merge, export")
+    inner = group.add_subparsers(dest="minima_command", required=True, metavar="search|list|merge|export")
+    minima_search.add_command(inner, common)
+    parser = inner.add_parser(
+        "list",
+        parents=[common],
+        help="what has been found, the lowest first",
+        description="Minima of all searches in a database, the lowest first. Rules for duplicates may be others than "
+        "those of the search: they are applied to what is stored.",
+    )
+    _add_choice(parser)
+    parser.set_defaults(run=run_list)
+    parser = inner.add_parser(
+        "merge",
+        parents=[common],
+        help="searches of several databases in one",
+        description="Copy searches from several databases, such as one for each job of an array, into one. A search "
+        "that is there already is left as it is.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="databases (.db files or URLs)")
+    parser.add_argument("--out", required=True, help="the database that they go to, which may have searches already")
+    parser.set_defaults(run=run_merge)
+    parser = inner.add_parser("export", parents=[common], help="structures as a file that other programs read")
+    _add_choice(parser)
+    parser.add_argument("out", metavar="OUT", type=Path, help="such as minima.xyz; its ending says the format")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.set_defaults(run=run_export)
+
+
+def run_list(options: argparse.Namespace, console: Console) -> int:
+    """Print a table of minima."""
+    import pandas as pd
+
+    from so3lab.minima import unseen
+
+    every = _gathered(options)
+    chosen = _within(every, options)
+    lowest = every[0].energy if every else 0.0
+    rows = [
+        {
+            "number": one.number,
+            "energy_eV": one.energy,
+            "above_lowest_kcal_mol": (one.energy - lowest) / units.kcal_per_mol,
+            "visits": one.visits,
+            "origin": one.origin,
+            "parent": one.parent,
+            "mirror_image_of": one.mirror_image_of,
+        }
+        for one in chosen
+    ]
+    left = unseen(one.visits for one in every)
+    shown = [{name: value for name, value in row.items() if value is not None} for row in rows[:ROWS_SHOWN]]
+    if shown:
+        table = pd.DataFrame(shown)
+        table["energy_eV"] = [f"{row['energy_eV']:.6f}" for row in shown]
+        console.table(table, f"{options.file}: {len(chosen)} of {len(every)} minima")
+    console.line(f"{len(every)} minima, about {left:.0f} more are expected")
+    console.result({"file": options.file, "found": len(every), "unseen": left, "minima": rows})
+    return 0
+
+
+def run_merge(options: argparse.Namespace, console: Console) -> int:
+    """Copy searches into one database."""
+    from so3lab.minima import MinimaDatabase
+
+    for name in options.files:
+        _require_file(name)
+    merged = MinimaDatabase(options.out)
+    taken = {name: merged.take_from(MinimaDatabase(name)) for name in options.files}
+    for name, count in taken.items():
+        console.line(f"{name}: {count} minima")
+    total = len(merged.table())
+    console.line(
+        f"{options.out}: {total} minima of {len(merged.searches())} searches, those that are the same included"
+    )
+    console.result({"out": options.out, "taken": taken, "stored": total, "searches": merged.searches()})
+    return 0
+
+
+def run_export(options: argparse.Namespace, console: Console) -> int:
+    """Write structures."""
+    import ase.io
+
+    if options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    chosen = _within(_gathered(options), options)
+    if not chosen:
+        raise ValueError(f"{options.file} holds no minima to be exported")
+    frames = []
+    for one in chosen:
+        atoms = one.atoms.copy()
+        atoms.calc = one.atoms.calc
+        atoms.info |= {"number": one.number, "visits": one.visits, "origin": one.origin}
+        frames.append(atoms)
+    ase.io.write(options.out, frames)
+    console.line(f"{options.out}: {len(frames)} minima")
+    console.result({"out": str(options.out), "minima": len(frames)})
+    return 0
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
+    parser.add_argument(
+        "--window-kcal-mol", type=float, dest="window_kcal_mol", help="only minima so little above the lowest"
+    )
+    minima_search.add_rule(parser, "as the search had it")
+
+
+def _gathered(options: argparse.Namespace) -> "list[Minimum]":
+    from so3lab.minima import MinimaDatabase, gather
+
+    _require_file(options.file)
+    return gather(MinimaDatabase(options.file), _rule(options))
+
+
+def _rule(options: argparse.Namespace) -> "DuplicateRule | None":
+    """The rule that the options describe; None when they say nothing."""
+    given = minima_search.rule_arguments(options)
+    if not given:
+        return None
+    from so3lab.minima import DuplicateRule
+
+    return DuplicateRule(**given)
+
+
+def _within(minima: "list[Minimum]", options: argparse.Namespace) -> "list[Minimum]":
+    window = options.window_kcal_mol
+    if window is None or not minima:
+        return minima
+    if not window >= 0:
+        raise ValueError(f"--window-kcal-mol must not be negative, got {window}")
+    return [one for one in minima if one.energy - minima[0].energy <= window * units.kcal_per_mol]
+
+
+def _require_file(name: str) -> None:
+    if "://" not in name and not Path(name).is_file():
+        raise FileNotFoundError(f"there is no database {name}; so3lab minima search ... --out {name} makes one")

@@ -1,0 +1,186 @@
+"""``so3lab minima search``: find the minima of a compound, and tell what was found on the way."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from so3lab import units
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
+from so3lab.doctor.prepare import prepare_process
+from so3lab.minima.proposals.names import NAMES
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from so3lab.engine.energy_model import EnergyModel
+    from so3lab.minima import Search
+    from so3lab.potential import Potential
+
+LENNARD_JONES = "lj"
+"""The model, and with a colon and a number of atoms the structure, of Lennard-Jones clusters."""
+SMILES = "smiles:"
+SATURATION = 0.95
+"""Where a search without a budget ends."""
+
+
+def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to its group."""
+    parser = inner.add_parser(
+        "search",
+        parents=[common],
+        help="find minima and keep them in a database",
+        description="Search for minima until a budget is used up; without one, until about 95 %% of the minima are "
+        "estimated to have been found. The same command with --resume goes on where it was, after a kill, too. MODEL "
+        "lj with STRUCTURE lj:13 is a Lennard-Jones cluster in reduced units.",
+    )
+    add_model_argument(parser)
+    add_structure_arguments(parser)
+    parser.add_argument("--out", required=True, help="database of minima: a .db file, or a URL that ase.db takes")
+    parser.add_argument("--minutes", type=float, help="budget of time")
+    parser.add_argument("--minima", type=int, help="budget of minima, found in all")
+    parser.add_argument(
+        "--saturation", type=float, help="share of the minima estimated to have been found, such as 0.9"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the same search, if OUT holds it")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed finds the same minima (default: 0)")
+    parser.add_argument(
+        "--proposals", nargs="+", choices=NAMES, default=[], help="where to look (default: what suits the structure)"
+    )
+    parser.add_argument(
+        "--given", nargs="+", metavar="FILE", default=[], help="more structures of the compound, all frames of files"
+    )
+    parser.add_argument("--fmax", type=float, help="largest force of a minimum, eV/Å (default: 0.01; 1e-4 for lj)")
+    parser.add_argument("--dtype", choices=["float32", "float64"], help="(default: float32; float64 for lj)")
+    add_rule(parser, "0.05 kcal/mol = 2.17 meV, 0.125 Å, merged")
+    parser.set_defaults(run=run)
+
+
+def add_rule(parser: argparse.ArgumentParser, default: str) -> None:
+    """Arguments that say when two minima are the same."""
+    group = parser.add_argument_group("when two minima are the same", f"default: {default}")
+    group.add_argument("--max-difference-meV", type=float, dest="max_difference_meV", help="of their energies")
+    group.add_argument("--max-rmsd", type=float, help="Å, of all atoms, whatever the numbers of equivalent ones")
+    group.add_argument("--mirror-images", choices=["merged", "kept"], help="whether mirror images are the same")
+
+
+def rule_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """What :func:`add_rule` was told, by the names of the rule."""
+    difference = options.max_difference_meV
+    given = {
+        "max_energy_difference": None if difference is None else 1e-3 * difference,
+        "max_rmsd": options.max_rmsd,
+        "mirror_images": options.mirror_images,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Search with progress, then say what came out."""
+    prepare_process()
+    search = _search(options, console)
+    known = len(search.minima)
+    budget = {name: getattr(options, name) for name in ("minutes", "minima", "saturation")}
+    if all(value is None for value in budget.values()):
+        budget["saturation"] = SATURATION
+    accounts = search.run(**budget)
+    started = time.monotonic()
+    try:
+        with console.progress("searching") as progress:
+            progress.update(0.0, "compiling")
+            for account in accounts:
+                if account.outcome == "new" and progress.live:
+                    console.say(account.sentence)
+                minutes = (time.monotonic() - started) / 60.0
+                progress.update(_share(search, budget, minutes), _note(search, known, minutes))
+    except KeyboardInterrupt:
+        accounts.close()
+        raise Interrupted(
+            f"interrupted with {len(search.minima)} minima in {options.out}; the same command with --resume goes on"
+        ) from None
+    _tell(options, console, search, (time.monotonic() - started) / 60.0, known)
+    return 0
+
+
+def _search(options: argparse.Namespace, console: Console) -> "Search":
+    """The search that the options describe."""
+    from so3lab.minima import DuplicateRule, Search
+
+    model, atoms, smiles = _system(options, console)
+    reduced = options.model == LENNARD_JONES
+    return Search(
+        model, atoms, proposals=options.proposals, smiles=smiles, given=_given(options.given),
+        rule=DuplicateRule(**rule_arguments(options)), out=options.out, resume=options.resume, seed=options.seed,
+        max_force=options.fmax if options.fmax is not None else 1e-4 if reduced else 0.01,
+    )  # fmt: skip
+
+
+def _system(options: argparse.Namespace, console: Console) -> "tuple[Potential | EnergyModel, Atoms, str | None]":
+    """Model, structure, and SMILES where there is one."""
+    cluster = options.structure.startswith(f"{LENNARD_JONES}:")
+    if cluster != (options.model == LENNARD_JONES):
+        raise ValueError(
+            f"MODEL {LENNARD_JONES} goes with STRUCTURE {LENNARD_JONES}:N, such as lj lj:13; got {options.model} "
+            f"{options.structure}"
+        )
+    if cluster:
+        from so3lab.pretrained import lennard_jones, random_cluster
+
+        size = options.structure.partition(":")[2]
+        if not size.isdecimal():
+            raise ValueError(f"STRUCTURE lj:N must say how many atoms, such as lj:13, got {options.structure!r}")
+        return lennard_jones(options.dtype or "float64"), random_cluster(int(size), seed=options.seed), None
+    import so3lab
+
+    atoms = load_structure(options, console, cell=False)
+    smiles = options.structure.removeprefix(SMILES) if options.structure.startswith(SMILES) else None
+    return so3lab.load(options.model, options.dtype or "float32"), atoms, smiles
+
+
+def _given(files: Sequence[str]) -> "list[Atoms]":
+    """All frames of some files."""
+    import ase.io
+
+    found: list[Atoms] = []
+    for name in files:
+        try:
+            frames = list(ase.io.iread(name, ":"))
+        except Exception as error:  # ASE's readers raise whatever they stumble over
+            raise ValueError(f"--given: ASE cannot read {name}: {error or type(error).__name__}") from error
+        for atoms in frames:
+            atoms.calc, atoms.pbc, atoms.cell = None, False, None
+        found += frames
+    return found
+
+
+def _share(search: "Search", budget: dict[str, Any], minutes: float) -> float:
+    """How much of the budget is used up."""
+    shares = [minutes / budget["minutes"]] if budget["minutes"] else []
+    shares += [len(search.minima) / budget["minima"]] if budget["minima"] else []
+    shares += [search.saturation / budget["saturation"]] if budget["saturation"] else []
+    return min(1.0, max(shares))
+
+
+def _note(search: "Search", known: int, minutes: float) -> str:
+    rate = (len(search.minima) - known) / max(minutes, 1e-9)
+    return f"{len(search.minima)} minima, {rate:.0f} per minute, about {search.unseen:.0f} unseen"
+
+
+def _tell(options: argparse.Namespace, console: Console, search: "Search", minutes: float, known: int) -> None:
+    import pandas as pd
+
+    console.table(pd.DataFrame(search.ledger.rows()), "proposals by origin, and what became of them")
+    lowest = min((one.energy for one in search.minima), default=None)
+    if lowest is not None:
+        near = sum(one.energy - lowest <= 3 * units.kcal_per_mol for one in search.minima)
+        within = "" if options.model == LENNARD_JONES else f", {near} within 3 kcal/mol"
+        console.line(f"lowest: {lowest:.6f} {'ε' if options.model == LENNARD_JONES else 'eV'}{within}")
+    console.line(f"{options.out}: {_note(search, known, minutes)}")
+    console.result(
+        {
+            "out": options.out, "search": search.name, "minima": len(search.minima), "lowest_energy_eV": lowest,
+            "proposals": search.ledger.proposals, "unseen": search.unseen, "saturation": search.saturation,
+            "minutes": minutes, "ledger": search.ledger.rows(),
+        }
+    )  # fmt: skip

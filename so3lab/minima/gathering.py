@@ -1,0 +1,68 @@
+"""What do all searches of a database have found together, the lowest first?"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from so3lab.minima.accounts import Minimum
+from so3lab.minima.database import MinimaDatabase
+from so3lab.minima.identity import DuplicateRule, distinct
+
+
+def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[Minimum]:
+    """Minima by energy, numbered anew from the lowest; those that several searches found are one, with all visits.
+
+    Args:
+        database: Of one or more searches.
+        rule: When two are the same; default: as the searches had it. Another rule needs no new search.
+
+    Returns:
+        The lowest of each group, unchanged but for numbers and visits; ``parent`` and ``mirror_image_of`` are the new
+        numbers of the minima that stand for theirs.
+
+    Raises:
+        ValueError: If searches had different rules or models, and no rule says which holds.
+    """
+    stored = list(database.minima())
+    if not stored:
+        return []
+    searches = sorted({one.search for one in stored})
+    if rule is None and len(searches) > 1:
+        rule = _common_rule(database, searches)
+    minima = [one.minimum for one in stored]
+    energies = np.array([one.energy for one in minima])
+    structures = [one.atoms for one in minima]
+    stands_for = np.arange(len(minima)) if rule is None else distinct(structures, energies.tolist(), rule)
+    visits = np.bincount(stands_for, [one.visits for one in minima], len(minima)).astype(int)
+    kept = np.unique(stands_for)
+    kept = kept[np.argsort(energies[kept], kind="stable")]
+    new_number = {int(row): number for number, row in enumerate(kept)}
+    row_of = {(one.search, one.minimum.number): row for row, one in enumerate(stored)}
+
+    def renamed(row: int, number: int | None) -> int | None:
+        other = None if number is None else row_of.get((stored[row].search, number))
+        return None if other is None else new_number[int(stands_for[other])]
+
+    return [
+        replace(
+            minima[row],
+            number=new_number[int(row)],
+            visits=int(visits[row]),
+            parent=renamed(row, minima[row].parent),
+            mirror_image_of=renamed(row, minima[row].mirror_image_of),
+        )
+        for row in kept.tolist()
+    ]
+
+
+def _common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:
+    found = []
+    for search in searches:
+        stored = database.find(search)
+        assert stored is not None
+        found.append((stored.settings["model"], DuplicateRule(**stored.settings["rule"])))
+    if len({model for model, _ in found}) > 1:
+        raise ValueError(f"searches must be of one model to be compared, and those in {database.where} are of several")
+    if len({rule for _, rule in found}) > 1:
+        raise ValueError(f"searches in {database.where} had different rules for duplicates; say which holds")
+    return found[0][1]
