@@ -200,7 +200,7 @@ class Search:
         rng = np.random.default_rng([self._seed, self._round])
         given = [one for one in self._proposers if isinstance(one, Given)]
         others = [one for one in self._proposers if not isinstance(one, Given)]
-        turn = self._round % max(1, len(others))
+        turn = (self._round - 1) % max(1, len(others))
         for proposer in [*given, *others[turn:], *others[:turn]]:
             if found := proposer.propose(self.minima, self._round_size, rng):
                 return proposer, found

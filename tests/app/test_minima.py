@@ -1,0 +1,84 @@
+"""The commands about minima, on the smallest Lennard-Jones clusters, whose minima are known."""
+
+import json
+
+import ase.db
+import pytest
+from ase.io import read
+
+from so3lab.app import main
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory):
+    """Two searches of LJ6, which has two minima, by two seeds."""
+    folder = tmp_path_factory.mktemp("minima")
+    files = [folder / f"{seed}.db" for seed in (0, 1)]
+    for seed, file in enumerate(files):
+        assert main(["minima", "search", "lj", "lj:6", "--out", str(file), "--minima", "2", "--seed", str(seed)]) == 0
+    return files
+
+
+def output(capsys, *arguments):
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_minima_are_the_known_ones(databases, capsys):
+    found = output(capsys, "minima", "list", databases[0])
+    energies = [one["energy_eV"] for one in found["minima"]]
+    assert energies == pytest.approx([-12.712062, -12.302928], abs=1e-5)
+    assert all(one["visits"] >= 1 for one in found["minima"])
+    assert {one["origin"] for one in found["minima"]} <= {"start", "cluster moves"}
+    assert main(["minima", "list", str(databases[0])]) == 0
+    assert "-12.712062" in capsys.readouterr().out
+
+
+def test_merged_searches_agree_on_their_minima(databases, capsys, tmp_path):
+    merged = tmp_path / "merged.db"
+    told = output(capsys, "minima", "merge", *databases, "--out", merged)
+    assert told["stored"] == 4
+    again = output(capsys, "minima", "merge", databases[0], "--out", merged)
+    assert again["stored"] == 4
+    visits = [sum(one["visits"] for one in output(capsys, "minima", "list", file)["minima"]) for file in databases]
+    together = output(capsys, "minima", "list", merged)
+    assert together["found"] == 2
+    assert sum(one["visits"] for one in together["minima"]) == sum(visits)
+    assert output(capsys, "minima", "list", merged, "--max-difference-meV", "1000")["found"] == 2  # far apart in RMSD
+    assert output(capsys, "minima", "list", merged, "--window-kcal-mol", "0.1")["minima"][0]["number"] == 0
+
+
+def test_ase_opens_the_database_and_exports_are_structures(databases, capsys, tmp_path):
+    rows = list(ase.db.connect(str(databases[0])).select(kind="minimum"))
+    assert len(rows) == 2
+    assert {row.natoms for row in rows} == {6}
+    out = tmp_path / "minima.xyz"
+    assert output(capsys, "minima", "export", databases[0], out)["minima"] == 2
+    frames = read(out, ":")
+    assert frames[0].get_potential_energy() == pytest.approx(-12.712062, abs=1e-5)
+    assert main(["minima", "export", str(databases[0]), str(out)]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_what_cannot_be_is_refused_with_a_sentence(databases, capsys, tmp_path):
+    new = str(tmp_path / "new.db")
+    for arguments, said in (
+        (["search", "lj", "ethanol", "--out", new], "lj:13"),
+        (["search", "lj", "lj:many", "--out", new], "how many atoms"),
+        (["search", "lj", "lj:0", "--out", new], "1 to 2000"),
+        (["search", "lj", "lj:6", "--out", str(tmp_path / "new.txt")], ".db"),
+        (["search", "lj", "lj:6", "--out", str(databases[0]), "--minima", "2"], "resume"),
+        (["search", "lj", "lj:6", "--out", new, "--saturation", "2"], "saturation"),
+        (["search", "lj", "lj:6", "--out", new, "--max-rmsd", "0"], "max_rmsd"),
+        (["list", str(tmp_path / "none.db")], "no database"),
+    ):
+        assert main(["minima", *arguments]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_a_finished_search_that_is_resumed_finds_nothing_to_do(databases, capsys):
+    arguments = ["minima", "search", "lj", "lj:6", "--out", databases[0], "--minima", "2", "--resume"]
+    before = output(capsys, "minima", "list", databases[0])
+    assert output(capsys, *arguments)["minima"] == 2
+    assert output(capsys, "minima", "list", databases[0]) == before
