@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from waiting import wait_for
 
-from so3lab.minima import Minimum, MinimaDatabase, gather
+from so3lab.minima import MinimaDatabase, Minimum, gather
 
 pytestmark = pytest.mark.process
 SUPPORT = Path(__file__).parents[1] / "support"
