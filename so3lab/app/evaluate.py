@@ -1,6 +1,7 @@
 """``so3lab evaluate``: how well a model reproduces labelled frames."""
 
 import argparse
+import warnings
 from pathlib import Path
 
 from so3lab.app.console import Console
@@ -15,31 +16,49 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="errors of a model on labelled frames",
-        description="Energy and force MAE and RMSE in total, per element and per structure.",
+        description="Energy and force MAE and RMSE in total, per element and per structure, on frames that the model "
+        "was not trained on.",
     )
     add_model_argument(parser)
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)")
+    parser.add_argument(
+        "--trained-on-too",
+        action="store_true",
+        help="evaluate frames that the model was trained on, too (default: the others, where there are any)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Evaluate and write tables."""
     import so3lab
-    from so3lab.training import evaluate
+    from so3lab.training import TrainedOnWarning, evaluate
 
     check_folder(options.out)
     prepare_process()
     potential = so3lab.load(options.model)
     data = load_data(options, console)
-    found = evaluate(potential, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainedOnWarning)  # said below
+        found = evaluate(potential, data, trained_on_too=options.trained_on_too)
+    if found.note:
+        console.warn(f"{options.model}: {found.note}")
     options.out.mkdir(parents=True, exist_ok=True)
     files = {}
     for name in ("summary", "elements", "structures"):
         files[name] = options.out / f"evaluation_{name}.csv"
         getattr(found, name).to_csv(files[name], index=False)
-    console.table(found.summary, f"{options.model} on {len(data)} frames of {data.name}")
+    console.table(found.summary, f"{options.model} on {len(found.structures)} frames of {data.name}")
     console.table(found.elements, "forces by element")
     console.line("written: " + ", ".join(str(path) for path in files.values()))
-    console.result({"summary": found.summary, "elements": found.elements, "files": files})
+    console.result(
+        {
+            "summary": found.summary,
+            "elements": found.elements,
+            "files": files,
+            "frames": len(found.structures),
+            "note": found.note,
+        }
+    )
     return 0

@@ -80,6 +80,8 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
     statistics = datasets.statistics(data)
     values, counts = np.unique(data.total_charges, return_counts=True)
     charges = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    values, counts = np.unique(data.unpaired_electrons, return_counts=True)
+    spins = dict(zip(values.tolist(), counts.tolist(), strict=True))
     periodic = int(data.pbc.any(axis=1).sum())
     console.line(str(data))
     for key, value in data.meta.items():
@@ -88,6 +90,7 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
     console.line(
         "  total charge: " + ", ".join(f"{charge:+g} e in {count} frames" for charge, count in charges.items())
     )
+    console.line("  unpaired electrons: " + ", ".join(f"{spin:g} in {count} frames" for spin, count in spins.items()))
     console.line(f"  frames in a cell: {periodic or 'none'}")
     if data.labels:
         console.line(f"  further labels: {', '.join(sorted(data.labels))}")
@@ -98,9 +101,11 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
             "name": data.name,
             "frames": len(data),
             "total_charges": charges,
+            "unpaired_electrons": spins,
             "periodic_frames": periodic,
             "labels": sorted(data.labels),
             "meta": dict(data.meta),
             "statistics": statistics,
+            "remarks": data.remarks,
         }
     )

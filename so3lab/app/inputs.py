@@ -1,12 +1,15 @@
-"""What commands are given: a model, a structure with its charge and spin, data with their units."""
+"""What commands are given: a model, a structure with its charge and spin, data with their units and names."""
 
 import argparse
+import warnings
 from typing import TYPE_CHECKING
 
 from so3lab.app.console import Console
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from so3lab.datasets import Dataset
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
@@ -44,13 +47,53 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--energy-unit", help="unit of energies in a file that does not say: eV, kcal/mol, ...")
     parser.add_argument("--length-unit", help="unit of lengths in a file that does not say: angstrom, bohr")
+    parser.add_argument(
+        "--keys",
+        metavar="WHAT=NAME,...",
+        help="names that a file uses, where they are none of the usual ones: energies=my_energy,forces=my_forces",
+    )
+    parser.add_argument("--no-checks", action="store_true", help="take structures and labels as they are")
 
 
-def load_data(options: argparse.Namespace, console: Console):
+def load_data(options: argparse.Namespace, console: Console) -> "Dataset":
     """The dataset that the arguments of :func:`add_data_arguments` name; what was decided on the way is said."""
     from so3lab import datasets
 
-    data = datasets.load(options.data, energy_unit=options.energy_unit, length_unit=options.length_unit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", datasets.LabelWarning)  # said below
+        data = datasets.load(
+            options.data,
+            energy_unit=options.energy_unit,
+            length_unit=options.length_unit,
+            keys=names_of(options.keys),
+            check=not options.no_checks,
+        )
+    for quantity in ("energies", "forces"):
+        if name := data.meta.get(f"{quantity}_read_from"):
+            console.say(f"{data.name}: {quantity} are read from {name!r}")
     if "cells" in data.meta:
         console.warn(f"{data.name}: {data.meta['cells']}")
+    if "left_out" in data.meta:
+        console.warn(f"{data.name}: left out: {data.meta['left_out']}")
+    for remark in data.remarks or ():
+        console.warn(f"{data.name}: {remark}")
     return data
+
+
+def names_of(text: str | None) -> dict[str, str] | None:
+    """What ``--keys energies=REF_energy,forces=REF_forces`` says, as the library wants it.
+
+    Raises:
+        ValueError: If the text is not of this form.
+    """
+    if text is None:
+        return None
+    names = {}
+    for part in text.split(","):
+        quantity, equals, name = (word.strip() for word in part.partition("="))
+        if not (quantity and equals and name):
+            raise ValueError(f"--keys must be like energies=REF_energy,forces=REF_forces, got {text!r}")
+        if quantity in names:
+            raise ValueError(f"--keys must name {quantity} once, got {text!r}")
+        names[quantity] = name
+    return names

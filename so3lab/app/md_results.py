@@ -1,5 +1,6 @@
 """What ``so3lab md`` tells about a simulation: its speed while it runs, and its means at the end."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,14 @@ _HEADINGS = {
     "mean_pressure_GPa": "P (GPa)",
     "mean_density_g_cm3": "density (g/cm³)",
 }
+
+_OPTIONS = (
+    (r"keys=\{'(\w+)': '([^']*)'\}", r"--keys \1=\2"),
+    (r"\bkeys=", "--keys"),
+    (r"\bcheck=False", "--no-checks"),
+    (r"(energy|length)_unit='([^']*)'", r"--\1-unit \2"),
+)
+"""Arguments of the library in sentences, and the options that stand for them."""
 
 
 class SpeedMeter:
@@ -108,6 +117,8 @@ def with_cli_options(sentence: str | None) -> str | None:
     """A sentence of the library with the words of the command line for what to do."""
     if sentence is None:
         return None
+    for call, option in _OPTIONS:
+        sentence = re.sub(call, option, sentence)
     for limit in ("bond_stretch", "cell_width"):
         option = f"--limit-{limit.replace('_', '-')} none"
         sentence = sentence.replace(f"limits=Limits({limit}=None)", option)

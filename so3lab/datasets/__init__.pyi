@@ -5,6 +5,8 @@ from .dataset import energy_shifts as energy_shifts
 from .dataset import statistics as statistics
 from .download import DownloadError as DownloadError
 from .download import fetch as fetch
+from .label_checks import LabelWarning as LabelWarning
+from .label_checks import check_labels as check_labels
 from .loading import describe as describe
 from .loading import load as load
 from .sanity_checks import check_units_and_geometry as check_units_and_geometry

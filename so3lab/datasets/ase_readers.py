@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ase.db
 import ase.io
@@ -11,6 +11,15 @@ from ase import Atoms
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
+from so3lab.datasets.frame_electrons import is_spin_key, spins_of_atoms
+from so3lab.datasets.label_names import (
+    found_under,
+    is_name_of,
+    nothing_found,
+    record_of_cell_labels,
+    record_of_names,
+)
+from so3lab.datasets.numerals import number, numbers_of
 from so3lab.structures.electrons import is_charge_key, stated_charge, total_charge
 from so3lab.structures.xyz import read_all_xyz
 
@@ -29,67 +38,102 @@ def from_atoms(
     keys: Mapping[str, str] | None = None,
     units: FileUnits | None = None,
     meta: Mapping[str, Any] | None = None,
+    where: str | None = None,
 ) -> Dataset:
     """Collect ASE atoms with energies and forces into a Dataset.
 
-    Energies and forces come from each frame's calculator results, or from the entries of
-    ``atoms.info`` and ``atoms.arrays`` that ``keys`` names, in eV and eV/Å unless ``units`` says otherwise.
+    Energies and forces come from each frame's calculator results, or from the entries of ``atoms.info`` and
+    ``atoms.arrays`` that ``keys`` names, else from those with the usual names (``REF_energy``, ``dft_forces``, ...),
+    in eV and eV/Å unless ``units`` says otherwise.
+
+    Args:
+        frames: The structures.
+        name: What to call the set.
+        keys: Names of ``"energies"`` and ``"forces"`` where they are none of the usual ones.
+        units: Factors to eV and Å.
+        meta: Where the set comes from.
+        where: What sentences call it, such as a file; ``name`` when left out.
 
     Raises:
-        ValueError: If a frame has no energy or no forces; the sentence lists what it has.
+        ValueError: If a frame has no energy or no forces; the sentence lists what it has. If a label is no finite
+            number.
     """
-    frames = list(frames)
+    frames, where = list(frames), where or name
     if not frames:
-        raise ValueError(f"{name} holds no frames")
+        raise ValueError(f"{where} holds no frames")
     keys = dict(keys or {})
-    energies = [_atoms_value(atoms, i, "energies", keys, name) for i, atoms in enumerate(frames)]
-    forces = [_atoms_value(atoms, i, "forces", keys, name) for i, atoms in enumerate(frames)]
+    stores = [_Labels.of(atoms) for atoms in frames]
+    names = {q: _name_in_all(stores, q, keys, where) for q in ("energies", "forces")}
+    called = names["energies"], names["forces"]
+    energies = [
+        number(labels.energies[called[0]], f"frame {i} of {where}, {called[0]!r}") for i, labels in enumerate(stores)
+    ]
+    forces = [
+        numbers_of(labels.forces[called[1]], f"frame {i} of {where}, {called[1]!r}", ("atom",))
+        if called[1] in labels.forces
+        else np.zeros((1, 3))
+        for i, labels in enumerate(stores)
+    ]
     energy, length, force = (units.energy, units.length, units.force) if units else (1.0, 1.0, 1.0)
     cells = np.array([np.asarray(atoms.cell) for atoms in frames])
-    charges = [_charge(atoms, number, name) for number, atoms in enumerate(frames)]
+    charges = [_charge(atoms, i, where) for i, atoms in enumerate(frames)]
     charge_source = stated_charge(frames[0]).source
+    record = record_of_names(names) | ({"total_charges_from": charge_source} if charge_source else {})
+    record |= record_of_cell_labels(stores[0].energies) if cells.any() else {}
     return Dataset(
         name=name,
         numbers=tuple(atoms.numbers for atoms in frames),
         positions=tuple(atoms.positions * length for atoms in frames),
-        energies=np.array([float(np.asarray(e).reshape(())) for e in energies]) * energy,
-        forces=tuple(np.asarray(f, dtype=float) * force for f in forces),
+        energies=np.array(energies) * energy,
+        forces=tuple(f * force for f in forces),
         cells=cells * length if cells.any() else None,
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
-        labels=_labels(frames, {*keys.values(), "energy"}),
-        meta=dict(meta or {}) | ({"total_charges_from": charge_source} if charge_source else {}),
+        unpaired_electrons=spins_of_atoms(frames, charges, where),
+        labels=_labels(frames, set(names.values())),
+        meta={**(meta or {}), **record},
     )
 
 
-def _atoms_value(atoms: Atoms, frame: int, quantity: str, keys: Mapping[str, str], name: str) -> Any:
-    """The energy or the forces of one frame."""
-    store = atoms.info if quantity == "energies" else atoms.arrays
-    results = atoms.calc.results if atoms.calc is not None else {}
-    if quantity in keys:
-        for place in (store, results, atoms.info):
-            if keys[quantity] in place:
-                return place[keys[quantity]]
-    else:
-        standard = "energy" if quantity == "energies" else "forces"
-        for place in (results, store):
-            if standard in place:
-                return place[standard]
-    wanted = f"nothing called {keys[quantity]!r}" if quantity in keys else f"no {quantity}"
-    other = sorted({*store, *results} - {"numbers", "positions"})
-    raise ValueError(
-        f"frame {frame} of {name} has {wanted}; it has {', '.join(map(repr, other)) or 'nothing else'}: "
-        f"if one of these holds the {quantity}, pass keys={{{quantity!r}: '...'}}, "
-        f"else add them or remove the frame"
-    )
+class _Labels(NamedTuple):
+    """Entries of one frame among which its labels are."""
+
+    energies: Mapping[str, Any]
+    forces: Mapping[str, Any]
+
+    alone: bool
+    """Whether it is one atom, on which no force acts, so that files often leave it out."""
+
+    @classmethod
+    def of(cls, atoms: Atoms) -> "_Labels":
+        """Those of ``atoms.info``, ``atoms.arrays`` and the results of its calculator, which go before."""
+        results = atoms.calc.results if atoms.calc is not None else {}
+        alone = len(atoms) == 1
+        return cls({**atoms.info, **results}, {**atoms.info, **atoms.arrays, **results}, alone)
 
 
-def _charge(atoms: Atoms, frame: int, name: str) -> float:
+def _name_in_all(stores: list[_Labels], quantity: str, keys: Mapping[str, str], where: str) -> str:
+    """The first usual name of a quantity, or the caller's, that every frame has."""
+    asked = [not (quantity == "forces" and labels.alone) for labels in stores]
+    first = asked.index(True) if any(asked) else 0
+    asked[first] = True
+    entries = [getattr(labels, quantity) for labels in stores]
+    candidates = found_under(entries[first].keys(), quantity, keys)
+    for candidate in candidates:
+        if all(candidate in entry for entry, needed in zip(entries, asked, strict=True) if needed):
+            return candidate
+    lacking = [i for i, entry in enumerate(entries) if asked[i] and not (candidates and candidates[0] in entry)]
+    frame = lacking[0]
+    has = {key for key in entries[frame] if key not in ("numbers", "positions")}
+    raise ValueError(f"frame {frame} of {where} has {nothing_found(has, quantity, keys)}")
+
+
+def _charge(atoms: Atoms, frame: int, where: str) -> float:
     """The total charge of one frame, or a sentence that names the frame."""
     try:
         return total_charge(atoms)
     except ValueError as error:
-        raise ValueError(f"frame {frame} of {name}: {error}") from None
+        raise ValueError(f"frame {frame} of {where}: {error}") from None
 
 
 def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
@@ -97,6 +141,8 @@ def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
     shared = set.intersection(*(set(atoms.info) for atoms in frames)) - not_labels
     labels = {}
     for key in sorted(key for key in shared if "unit" not in key and not is_charge_key(key)):
+        if is_name_of(key, "energies") or is_spin_key(key):
+            continue
         column = [atoms.info[key] for atoms in frames]
         if all(isinstance(value, str | int | float | np.integer | np.floating) for value in column):
             labels[key] = np.array(column)
@@ -145,7 +191,8 @@ def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, 
             f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
         ) from error
     read_units = file_units(stated, energy_unit, length_unit, str(path), documented="ASE's convention")
-    return from_atoms(frames, path.stem, keys=keys, units=read_units, meta={"source": path.name, **read_units.record})
+    meta = {"source": path.name, **read_units.record}
+    return from_atoms(frames, path.stem, keys=keys, units=read_units, meta=meta, where=str(path))
 
 
 def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:

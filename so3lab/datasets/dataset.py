@@ -1,5 +1,6 @@
 """What a set of labelled structures is: positions, energies and forces of many frames; its statistics."""
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from jaxtyping import Float, Integer
 
+from so3lab.datasets.frame_electrons import least_unpaired
 from so3lab.datasets.frames import (
     copied,
     floats,
@@ -56,11 +58,15 @@ class Dataset:
     """Which directions repeat, shape ``(frames, 3)``; none when left out."""
     total_charges: np.ndarray = None  # type: ignore[assignment]
     """In units of e, shape ``(frames,)``; 0 when left out."""
+    unpaired_electrons: np.ndarray = None  # type: ignore[assignment]
+    """Shape ``(frames,)``; when left out, the least that the number of electrons allows, and none in cells."""
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Further values per frame, such as ``origin`` (a trajectory) or ``split``; each array has the frames as its first
     axis."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Where the set comes from: source, level of theory, licence, citation, units read."""
+    remarks: tuple[str, ...] | None = field(default=None, init=False, repr=False)
+    """What `so3lab.datasets.check_labels` has to say of it, or of the set that it is a part of; None before that."""
 
     def __post_init__(self) -> None:
         energies = read_only(floats(self.energies, "energies"))
@@ -77,9 +83,12 @@ class Dataset:
         if cells is not None:
             cells = read_only(shaped(floats(cells, "cells"), "cells", (frames, 3, 3)))
         pbc = np.zeros((frames, 3), bool) if pbc is None else np.asarray(pbc, bool)
-        charges = np.zeros(frames) if self.total_charges is None else self.total_charges
+        charges = floats(np.zeros(frames) if self.total_charges is None else self.total_charges, "total_charges")
+        charges = read_only(shaped(charges, "total_charges", (frames,)))
         pbc = read_only(shaped(pbc, "pbc", (frames, 3)))
         require_cells(cells, pbc)
+        unpaired = least_unpaired(numbers, charges, pbc) if self.unpaired_electrons is None else self.unpaired_electrons
+        unpaired = read_only(shaped(floats(unpaired, "unpaired_electrons"), "unpaired_electrons", (frames,)))
         values = {
             "numbers": numbers,
             "positions": positions,
@@ -87,7 +96,8 @@ class Dataset:
             "forces": forces,
             "cells": cells,
             "pbc": pbc,
-            "total_charges": read_only(shaped(floats(charges, "total_charges"), "total_charges", (frames,))),
+            "total_charges": charges,
+            "unpaired_electrons": unpaired,
             "labels": {key: label_per_frame(key, value, frames) for key, value in self.labels.items()},
             "meta": dict(self.meta),
         }
@@ -126,6 +136,8 @@ class Dataset:
         )
         if self.total_charges[i]:
             atoms.info["charge"] = float(self.total_charges[i])
+        if self.unpaired_electrons[i]:
+            atoms.info["multiplicity"] = float(self.unpaired_electrons[i]) + 1.0
         atoms.calc = SinglePointCalculator(atoms, energy=float(self.energies[i]), forces=self.forces[i])
         return atoms
 
@@ -151,7 +163,7 @@ class Dataset:
             raise ValueError(f"indices must be a list of whole numbers, got {index.dtype} {index.shape}")
         if index.min() < -len(self) or index.max() >= len(self):
             raise ValueError(f"indices must lie below the {len(self)} frames of {self.name!r}, got up to {index.max()}")
-        return Dataset(
+        part = Dataset(
             name=self.name,
             numbers=tuple(self.numbers[i] for i in index),
             positions=copied([self.positions[i] for i in index]),
@@ -160,19 +172,32 @@ class Dataset:
             cells=None if self.cells is None else self.cells[index],
             pbc=self.pbc[index],
             total_charges=self.total_charges[index],
+            unpaired_electrons=self.unpaired_electrons[index],
             labels={key: value[index] for key, value in self.labels.items()},
             meta=self.meta,
         )
+        if self.remarks is not None:
+            part.keep_remarks(self.remarks)
+        return part
 
-    @property
+    def keep_remarks(self, remarks: tuple[str, ...]) -> None:
+        """Remember what a check of the labels said, so that parts of the set are not asked again."""
+        object.__setattr__(self, "remarks", remarks)
+
+    @functools.cached_property
     def sizes(self) -> Integer[np.ndarray, " frames"]:
         """Atoms in each frame."""
-        return np.array([len(z) for z in self.numbers])
+        return read_only(np.array([len(z) for z in self.numbers]))
+
+    @functools.cached_property
+    def molecules(self) -> Integer[np.ndarray, " frames"]:
+        """A whole number for each frame, from 0 on, the same where atoms are the same in the same order."""
+        return read_only(np.unique([id(z) for z in self.numbers], return_inverse=True)[1].reshape(-1))
 
     @property
     def max_atoms(self) -> int:
         """Atoms in the largest frame."""
-        return max(len(z) for z in self.numbers)
+        return int(self.sizes.max())
 
     @property
     def elements(self) -> tuple[int, ...]:

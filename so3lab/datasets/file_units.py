@@ -143,7 +143,7 @@ def file_units(
     force = f"{energy}/{length}"
     for field in _matching(stated, _FORCE_FIELDS):
         top, _, bottom = stated[field].rpartition("/")
-        e, x = _lookup(top, ENERGY_UNITS), _lookup(bottom, LENGTH_UNITS)
+        e, x = unit_name(top, ENERGY_UNITS), unit_name(bottom, LENGTH_UNITS)
         if e is None or x is None:
             raise ValueError(
                 f"{what} states {field}={stated[field]!r}, which is no known force unit such as eV/angstrom"
@@ -160,8 +160,8 @@ def file_units(
     return FileUnits(ENERGY_UNITS[energy], LENGTH_UNITS[length], force_factor, record)
 
 
-def _lookup(name: str, known: Mapping[str, float]) -> str | None:
-    """The canonical name of a unit, or None when it is not one of the known."""
+def unit_name(name: str, known: Mapping[str, float]) -> str | None:
+    """Our name of a unit, such as ``"hartree"`` for ``"Ha"``; None when it is not one of ``known``."""
     spelled = _SPELLINGS.get(name.strip().strip("()").lower())
     return spelled if spelled in known else None
 
@@ -185,7 +185,7 @@ def _agree(
     found: tuple[str, str] | None = None
     for field in _matching(stated, fields):
         words = [stated[field], *stated[field].replace(";", ",").split(",")]
-        names = [name for word in words if (name := _lookup(word, known)) is not None]
+        names = [name for word in words if (name := unit_name(word, known)) is not None]
         if names:
             found = names[0], f"field {field!r} of the file"
             break
@@ -196,7 +196,7 @@ def _agree(
             )
     if given is None:
         return found or (None, "")
-    name = _lookup(given, known)
+    name = unit_name(given, known)
     if name is None:
         raise ValueError(f"{argument} must be one of {', '.join(known)}, got {given!r}")
     if found is not None and found[0] != name:

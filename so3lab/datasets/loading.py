@@ -8,6 +8,7 @@ from typing import Any
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.download import fetch
 from so3lab.datasets.empty_boxes import without_empty_boxes
+from so3lab.datasets.label_checks import check_labels
 from so3lab.datasets.readers import read
 from so3lab.datasets.sanity_checks import check_units_and_geometry
 from so3lab.datasets.sources import (
@@ -43,7 +44,8 @@ def load(
         length_unit: ``"angstrom"``, ``"bohr"`` or ``"nm"``; Å unless the file says otherwise.
         keys: What the file calls ``"numbers"``, ``"positions"``, ``"energies"`` or ``"forces"``,
             where it is none of the usual names: ``{"energies": "dft_energy"}``.
-        check: Whether to refuse structures, forces and energies that cannot be right in these units.
+        check: Whether to refuse structures, forces and energies that cannot be right in these units, or that contradict
+            each other (:func:`so3lab.datasets.check_labels`, which also warns of doubtful ones).
 
     Raises:
         ValueError: If the contents cannot be understood or cannot be right.
@@ -56,12 +58,15 @@ def load(
             raise FileNotFoundError(unknown_name(str(name_or_path)))
         dataset = read(path, energy_unit, length_unit, keys)
     elif name in BUNDLED:
-        dataset = replace(read(bundled_file(name), energy_unit, length_unit, keys), name=name)
+        dataset = read(bundled_file(name), energy_unit, length_unit, keys)
     else:
         dataset = _load_public(name, energy_unit, length_unit, keys)
     dataset = without_empty_boxes(dataset)
     if check:
         check_units_and_geometry(dataset)
+        check_labels(dataset)
+    else:
+        dataset.keep_remarks(())
     return dataset
 
 
@@ -88,8 +93,8 @@ def describe(
         Plain values that JSON can hold: ``name``, ``where`` (``"bundled"``, ``"cached"``,
         ``"remote"`` or ``"file"``), ``frames``, ``atoms`` (in the largest frame), ``level_of_theory``,
         ``licence``, ``citation``. A set that is here has ``elements``, ``periodic``, ``labels``,
-        ``meta`` and ``statistics`` (the rows of `statistics`, each with its ``element``); one that is
-        not has ``url``, ``download_MB`` and ``folder``.
+        ``remarks`` (of the check of labels), ``meta`` and ``statistics`` (the rows of `statistics`, each with its
+        ``element``); one that is not has ``url``, ``download_MB`` and ``folder``.
     """
     name = canonical(name_or_path) if isinstance(name_or_path, str) else None
     where = "file"
@@ -108,6 +113,7 @@ def describe(
         "periodic": bool(dataset.pbc.any()),
         **{key: dataset.meta.get(key, "") for key in ("level_of_theory", "licence", "citation")},
         "labels": sorted(dataset.labels),
+        "remarks": list(dataset.remarks or ()),
         "meta": dict(dataset.meta),
         "statistics": [{key: None if value != value else value for key, value in row.items()} for row in rows],
     }

@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,17 @@ from jaxtyping import Float
 from so3lab.datasets.ase_readers import read_with_ase
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
+from so3lab.datasets.frame_electrons import is_spin_key, spins_of_arrays
+from so3lab.datasets.label_names import (
+    NAMES,
+    QUANTITIES,
+    found_under,
+    nothing_found,
+    record_of_cell_labels,
+    record_of_names,
+)
+from so3lab.datasets.numerals import numbers_of
 from so3lab.structures.electrons import is_charge_key
-
-QUANTITIES = ("numbers", "positions", "energies", "forces")
-"""What every frame needs, and the keys of the ``keys`` argument."""
-
-_KNOWN_KEYS: dict[str, tuple[str, ...]] = {
-    "numbers": ("z", "Z", "nuclear_charges", "numbers", "atomic_numbers", "atNUM"),
-    "positions": ("R", "coords", "positions", "coordinates", "atXYZ"),
-    "energies": ("E", "energies", "energy", "ePBE0+MBD"),
-    "forces": ("F", "forces", "totFOR"),
-    "atom_counts": ("N",),
-    "cells": ("cells", "cell", "lattice"),
-    "pbc": ("pbc",),
-}
 
 
 def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str] | None) -> Dataset:
@@ -73,21 +71,26 @@ def unpack_xz(source: Path, target: Path) -> None:
 
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     arrays = _archive(path)
-    found = {q: _pick(arrays, q, keys, str(path)) for q in QUANTITIES}
+    names = {q: _name(arrays, q, keys, str(path)) for q in QUANTITIES}
+    found = {q: _read_array(arrays[name], q, f"{path}, {name!r}") for q, name in names.items()}
     frames = len(found["positions"])
-    optional = {q: _pick_optional(arrays, q) for q in _KNOWN_KEYS if q not in QUANTITIES}
+    optional = {q: _pick_optional(arrays, q) for q in NAMES if q not in QUANTITIES}
     optional["total_charges"] = _total_charges(arrays, frames, str(path))
-    used = {id(value) for value in (*found.values(), *optional.values()) if value is not None}
+    used = {id(arrays[name]) for name in names.values()} | {id(value) for value in optional.values()}
     fields = {key: value for key, value in arrays.items() if id(value) not in used}
     documented = "QM7-X" if "ePBE0+MBD" in arrays else ""
     read_units = file_units(stated_fields(fields), energy_unit, length_unit, str(path), documented)
     labels = {
         key: value
         for key, value in fields.items()
-        if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None and not is_charge_key(key)
+        if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None
+        if not (is_charge_key(key) or is_spin_key(key))
     }
-    meta = {"source": path.name, **_description(fields), **read_units.record}
-    return _assemble(path.stem, found, optional, labels, read_units, meta)
+    about = record_of_names(names) | record_of_cell_labels(fields)
+    meta = {"source": path.name, **_description(fields), **read_units.record, **about}
+    dataset = _assemble(path.stem, found, optional, labels, read_units, meta)
+    spins = spins_of_arrays(fields, dataset.numbers, dataset.total_charges, str(path))
+    return dataset if spins is None else replace(dataset, unpaired_electrons=spins)
 
 
 def _archive(path: Path) -> dict[str, np.ndarray]:
@@ -117,19 +120,21 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray:
         ) from None
 
 
-def _pick(arrays: Mapping[str, Any], quantity: str, keys: Mapping[str, str], what: str) -> Any:
-    for name in _names(quantity, keys):
-        if name in arrays:
-            return arrays[name]
-    raise ValueError(
-        f"{what} has no {quantity} under {' or '.join(map(repr, _names(quantity, keys)))}; it has "
-        f"{', '.join(map(repr, sorted(arrays)))}: if one of these holds the {quantity}, pass "
-        f"keys={{{quantity!r}: '...'}}; a set without {quantity} cannot be used"
-    )
+def _name(available: Mapping[str, Any], quantity: str, keys: Mapping[str, str], what: str) -> str:
+    """Under which name a quantity is read."""
+    names = found_under(available.keys(), quantity, keys)
+    if not names:
+        raise ValueError(f"{what} has {nothing_found(available.keys(), quantity, keys)}")
+    return names[0]
+
+
+def _read_array(values: Any, quantity: str, what: str) -> np.ndarray:
+    """The numbers of a quantity; labels are finite, and may be texts of numbers."""
+    return numbers_of(values, what, ("frame", "atom")) if quantity in ("energies", "forces") else np.asarray(values)
 
 
 def _pick_optional(arrays: Mapping[str, Any], quantity: str) -> Any:
-    return next((arrays[name] for name in _KNOWN_KEYS[quantity] if name in arrays), None)
+    return next((arrays[name] for name in found_under(arrays.keys(), quantity, {})), None)
 
 
 def _total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np.ndarray, " frames"]:
@@ -227,13 +232,14 @@ def _read_hdf5(
     path: Path, original: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
 ) -> Dataset:
     """Groups at any depth, each with the frames of one molecule: one frame as in QM7-X, or several."""
-    columns: dict[str, list[Any]] = {q: [] for q in (*QUANTITIES, "total_charges", "id", "molecule")}
+    filled = (*QUANTITIES, "total_charges", "unpaired_electrons", "id", "molecule")
+    columns: dict[str, list[Any]] = {q: [] for q in filled}
     documented = ""
     try:
         with h5py.File(path, "r") as file:
             stated = stated_fields(dict(file.attrs))
             for group in _groups(file):
-                if any(name in group for name in _names("positions", keys)):
+                if found_under(group.keys(), "positions", keys):
                     _append_group(columns, group, keys, original)
                     documented = "QM7-X" if "ePBE0+MBD" in group else documented
     except OSError as error:
@@ -241,11 +247,11 @@ def _read_hdf5(
     if not columns["id"]:
         raise ValueError(
             f"{original} has no group with positions under "
-            f"{' or '.join(map(repr, _names('positions', keys)))}; pass "
+            f"{' or '.join(map(repr, [keys['positions']] if 'positions' in keys else NAMES['positions']))}; pass "
             f"keys={{'positions': '...'}} with the name that it uses"
         )
     units = file_units(stated, energy_unit, length_unit, str(original), documented)
-    return Dataset(
+    dataset = Dataset(
         name=original.stem,
         numbers=tuple(columns["numbers"]),
         positions=tuple(r * units.length for r in columns["positions"]),
@@ -255,11 +261,17 @@ def _read_hdf5(
         labels={"id": np.array(columns["id"]), "molecule": np.array(columns["molecule"])},
         meta={"source": original.name, **units.record},
     )
+    stated_spins = np.array(columns["unpaired_electrons"])
+    if np.isnan(stated_spins).all():
+        return dataset
+    spins = np.where(np.isnan(stated_spins), dataset.unpaired_electrons, stated_spins)
+    return replace(dataset, unpaired_electrons=spins)
 
 
 def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path) -> None:
     where = f"{original}, group {group.name}"
-    values = {q: np.asarray(_pick(group, q, keys, where)) for q in QUANTITIES}
+    names = {q: _name(group, q, keys, where) for q in QUANTITIES}
+    values = {q: _read_array(group[name], q, f"{where}, {name!r}") for q, name in names.items()}
     positions, forces = (values[q].astype(np.float64) for q in ("positions", "forces"))
     if positions.ndim == 2:
         positions, forces = positions[None], forces[None]
@@ -273,13 +285,13 @@ def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mappin
     columns["positions"] += list(positions)
     columns["forces"] += list(forces)
     columns["energies"] += energies.tolist()
-    columns["total_charges"] += _total_charges(group, len(positions), where).tolist()
+    charges = _total_charges(group, len(positions), where)
+    columns["total_charges"] += charges.tolist()
+    molecules = [values["numbers"]] * len(positions)
+    spins = spins_of_arrays(group, molecules, charges, where)
+    columns["unpaired_electrons"] += [np.nan] * len(positions) if spins is None else spins.tolist()
     columns["id"] += [group.name.rsplit("/", 1)[-1]] * len(positions)
     columns["molecule"] += [group.parent.name if len(positions) == 1 else group.name] * len(positions)
-
-
-def _names(quantity: str, keys: Mapping[str, str]) -> tuple[str, ...]:
-    return (keys[quantity],) if quantity in keys else _KNOWN_KEYS[quantity]
 
 
 def _groups(group: h5py.Group) -> Iterator[h5py.Group]:

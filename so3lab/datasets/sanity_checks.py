@@ -150,7 +150,7 @@ def _require_force_scale(dataset: Dataset) -> None:
 
 
 def _require_energy_scale(dataset: Dataset) -> None:
-    ratio = dataset.energies / _per_molecule(dataset, _atoms_energy)
+    ratio = ratios_to_atoms(dataset)
     frame = int(np.argmax(ratio))
     if ratio[frame] > LOWEST_ENERGY_RATIO:
         raise ValueError(
@@ -168,6 +168,11 @@ def _require_energy_scale(dataset: Dataset) -> None:
             f"away from the {expected[frame]:.6g} eV that its composition has on average, more than "
             f"{LARGEST_ENERGY_SCATTER:g}; remove this frame, or check that all energies have one unit"
         )
+
+
+def ratios_to_atoms(dataset: Dataset) -> Float[np.ndarray, " frames"]:
+    """Energies over the total energies of the separate atoms with all their electrons; about 1 for total energies."""
+    return dataset.energies / _per_molecule(dataset, _atoms_energy)
 
 
 def _per_molecule(dataset: Dataset, function: Callable[[np.ndarray], float]) -> Float[np.ndarray, " frames"]:

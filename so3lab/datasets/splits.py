@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.fingerprints import first_copies
 
 
 class Split(NamedTuple):
@@ -24,7 +27,7 @@ def split(
     seed: int = 0,
     groups: np.ndarray | str | int | None = None,
 ) -> Split:
-    """Deal the frames at random into training, validation and test indices.
+    """Deal the frames at random into training, validation and test indices; copies of a frame stay in one part.
 
     With one seed, a smaller training part is the beginning of a larger one, and the test frames do
     not depend on how many train: learning curves compare like with like.
@@ -60,10 +63,12 @@ def split(
     test_start, back = _from_back(edges, len(order), wanted["test"])
     valid_start, back = _from_back(edges, back, valid)
     if front > back:
+        different = len(np.unique(first_copies(dataset)))
+        copies = "" if different == len(dataset) else f", only {different} of whose {len(dataset)} frames differ"
         raise ValueError(
             f"{total} frames in parts of whole groups do not fit into the {len(edges) - 1} groups of "
-            f"{dataset.name!r} (train {train}, valid {valid}, test {test}); "
-            f"ask for fewer frames or use smaller groups"
+            f"{dataset.name!r}{copies} (train {train}, valid {valid}, test {test}); "
+            f"ask for fewer frames or use smaller groups; copies of a frame are one group"
         )
     chosen_test = order[test_start : test_start + wanted["test"]] if test is not None else order[front:back]
     return Split(order[:train], order[valid_start : valid_start + valid], chosen_test)
@@ -76,9 +81,21 @@ def _from_back(edges: np.ndarray, end: int, count: int) -> tuple[int, int]:
 
 
 def _group_of(dataset: Dataset, groups: np.ndarray | str | int | None) -> np.ndarray | None:
-    """A whole number per frame, equal within a group."""
+    """A whole number per frame, equal within a group and for copies of a frame; None where every frame is its own."""
+    first = first_copies(dataset)
+    copies = (first != np.arange(len(dataset))).any()
     if groups is None:
-        return None
+        return np.unique(first, return_inverse=True)[1] if copies else None
+    group_of = _asked_for(dataset, groups)
+    if not copies:
+        return group_of
+    frames = len(dataset)
+    links = coo_array((np.ones(frames), (group_of, first + group_of.max() + 1)), shape=(2 * frames, 2 * frames))
+    return np.unique(connected_components(links, directed=False)[1][group_of], return_inverse=True)[1]
+
+
+def _asked_for(dataset: Dataset, groups: np.ndarray | str | int) -> np.ndarray:
+    """Groups as the caller names them, as a whole number per frame."""
     if isinstance(groups, str):
         if groups not in dataset.labels:
             raise ValueError(f"groups must be one of the labels {sorted(dataset.labels)}, got {groups!r}")

@@ -8,7 +8,7 @@ from ase.data import chemical_symbols
 
 from so3lab.network.pairwise import DISPERSION_ELEMENTS
 from so3lab.network.settings import MAX_ATOMIC_NUMBER, ModelSettings
-from so3lab.structures.electrons import total_charge, unpaired_electrons
+from so3lab.structures.electrons import stated_spin, total_charge, unpaired_electrons
 
 _CLOSED = np.array([0, 2, 10, 18, 36, 54, 86, 118])
 _SHELL_OF = np.searchsorted(_CLOSED, np.arange(1, MAX_ATOMIC_NUMBER + 1))
@@ -40,19 +40,25 @@ def check_elements(atoms: ase.Atoms, trained: Sequence[int], settings: ModelSett
         )
 
 
-def check_electrons(atoms: ase.Atoms, settings: ModelSettings, charges: Sequence[float] | None = None) -> None:
-    """Refuse impossible charges, charges that a model cannot tell from others, and electrons that it never saw.
+def check_electrons(
+    atoms: ase.Atoms,
+    settings: ModelSettings,
+    charges: Sequence[float] | None = None,
+    spins: Sequence[float] | None = None,
+) -> None:
+    """Refuse impossible charges, charges and spins that a model cannot tell apart, and electrons that it never saw.
 
     Args:
         atoms: The structure.
         settings: Of the model.
         charges: Total charges of what the model was trained on; None when they are not known. A model in which the
             total charge has no part means these, whatever a structure says.
+        spins: Numbers of unpaired electrons, likewise.
 
     Raises:
         ValueError: If the structure cannot have its charge, or the model never saw such electrons.
     """
-    charge, unpaired = total_charge(atoms), unpaired_electrons(atoms)
+    charge = total_charge(atoms)
     if charge != round(charge):
         raise ValueError(f"charge must be a whole number of elementary charges, got {charge}")
     protons = int(atoms.numbers.sum())
@@ -69,14 +75,38 @@ def check_electrons(atoms: ase.Atoms, settings: ModelSettings, charges: Sequence
             f"charge must be {known}, that of the training data: the total charge has no part in this model, got "
             f"{charge:+g}; load one that knows charges, such as 'so3lr', or train one with charge_embedding"
         )
+    odd = electrons % 2 == 1 and not atoms.pbc.any()  # electrons of cells belong to bands
     if settings.spin_trained:
-        return
+        _check_spin(atoms, settings, odd, spins)
+    else:
+        _check_closed_shell(atoms, electrons, charge, odd)
+
+
+def _check_spin(atoms: ase.Atoms, settings: ModelSettings, odd: bool, spins: Sequence[float] | None) -> None:
+    """For models that saw unpaired electrons."""
+    unpaired, source = stated_spin(atoms)
+    if settings.spin_embedding and odd and not source:
+        raise ValueError(
+            f"spin must be said: {atoms.get_chemical_formula()} has an odd number of electrons, and this model tells "
+            'spins apart; give --multiplicity or atoms.info["multiplicity"] (2 for one unpaired electron, 4 for three)'
+        )
+    meant = unpaired if source else float(odd)
+    if spins is not None and meant not in spins and not settings.spin_embedding:
+        raise ValueError(
+            f"spin must be {' or '.join(f'{known:g}' for known in spins)} unpaired electrons, that of the training "
+            f"data: spin has no part in this model, got {meant:g}; train one on frames of several spins"
+        )
+
+
+def _check_closed_shell(atoms: ase.Atoms, electrons: int, charge: float, odd: bool) -> None:
+    """For models that never saw unpaired electrons."""
+    unpaired = unpaired_electrons(atoms)
     if unpaired != 0:
         raise ValueError(
             f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
             'if the structure has none, set atoms.info["spin"] = 0'
         )
-    if electrons % 2:
+    if odd:
         raise ValueError(
             f"charge must leave an even number of electrons: this model was trained on closed shells only, "
             f"and a charge of {charge:+g} leaves {electrons}; give the total charge with --charge, charge= or "

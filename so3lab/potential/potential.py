@@ -261,6 +261,12 @@ class Potential:
             return None
         return tuple(self.metadata.get("total_charges", (0.0,)))
 
+    @property
+    def trained_spins(self) -> tuple[float, ...] | None:
+        """Numbers of unpaired electrons of the frames that the model was trained on; None where that is not known."""
+        spins = self.metadata.get("unpaired_electrons")
+        return None if spins is None else tuple(spins)
+
     def check_elements(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure holds an element the model never saw."""
         check_elements(atoms, self.elements, self.settings)
@@ -269,7 +275,7 @@ class Potential:
         """Raise ``ValueError`` if the model can say nothing about these elements, this charge or these unpaired
         electrons, wherever the atoms are."""
         check_elements(atoms, self.elements, self.settings)
-        check_electrons(atoms, self.settings, self.trained_charges)
+        check_electrons(atoms, self.settings, self.trained_charges, self.trained_spins)
 
     def check_structure(self, atoms: ase.Atoms) -> None:
         """Raise ``ValueError`` if a structure is one that the model can say nothing about.

@@ -24,6 +24,7 @@ class PaddedFrames(NamedTuple):
     senders: Int[HostOrDevice, "frames pairs"]
     pair_mask: Bool[HostOrDevice, "frames pairs"]
     total_charges: Float[HostOrDevice, " frames"]
+    unpaired_electrons: Float[HostOrDevice, " frames"]
     energies: Float[HostOrDevice, " frames"]
     """eV, relative to the element shifts."""
     forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
@@ -88,6 +89,7 @@ def frames_from(
         senders=padded([p.senders for p in pairs], pairs_capacity, "int32"),
         pair_mask=np.arange(pairs_capacity) < counts[:, None],
         total_charges=np.asarray(dataset.total_charges, dtype),
+        unpaired_electrons=np.asarray(dataset.unpaired_electrons, dtype),
         energies=shifted_energies(dataset, shifts).astype(dtype),
         forces=padded(dataset.forces, atoms_capacity, dtype, (3,)),
         images=padded([p.images for p in pairs], pairs_capacity, "int32", (3,)) if periodic else None,
@@ -115,7 +117,7 @@ def batch_graph(frames: PaddedFrames) -> Graph:
         senders=flat(frames.senders + offsets),
         pair_mask=flat(frames.pair_mask),
         total_charges=frames.total_charges,
-        unpaired_electrons=jnp.zeros_like(frames.total_charges),
+        unpaired_electrons=frames.unpaired_electrons,
         images=None if frames.images is None else flat(frames.images),
         cells=frames.cells,
         long_range=None if frames.far is None else batch_long_range(frames.far, atoms),
@@ -138,12 +140,15 @@ def check_frames(potential: Potential, dataset: Dataset, what: str) -> None:
         ValueError: If there is one; the sentence gives its number.
     """
     seen = set()
-    for number, (numbers, charge) in enumerate(zip(dataset.numbers, dataset.total_charges, strict=True)):
-        kind = (np.sort(numbers).tobytes(), float(charge))
+    for number, numbers in enumerate(dataset.numbers):
+        charge, unpaired = dataset.total_charges[number], dataset.unpaired_electrons[number]
+        periodic = bool(dataset.pbc[number].any())
+        kind = (np.sort(numbers).tobytes(), float(charge), float(unpaired), periodic)
         if kind in seen:
             continue
         seen.add(kind)
+        electrons = {"charge": float(charge), "unpaired_electrons": float(unpaired)}
         try:
-            potential.check_composition(Atoms(numbers=numbers, info={"charge": float(charge)}))
+            potential.check_composition(Atoms(numbers=numbers, pbc=periodic, info=electrons))
         except ValueError as error:
             raise ValueError(f"{what} {number}: {error}") from None

@@ -1,6 +1,7 @@
 """How well a potential reproduces labelled frames: errors in total, per element and per structure."""
 
 import functools
+import warnings
 from dataclasses import dataclass
 
 import jax
@@ -8,13 +9,14 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 
-from so3lab import units
+from so3lab import datasets, units
 from so3lab.datasets import Dataset
 from so3lab.engine.energy_model import energy_and_forces, precision
 from so3lab.network.pairwise.long_range import long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.potential.potential import Potential
 from so3lab.training.batches import PaddedFrames, batch_graph, check_frames, frames_from
+from so3lab.training.seen_frames import Parts, parts_of
 from so3lab.training.step import batch_energy, check_long_range
 
 _MEV = 1000.0
@@ -31,9 +33,12 @@ class Evaluation:
     elements: pd.DataFrame
     """One row per element: force MAE and RMSE."""
     structures: pd.DataFrame
-    """One row per frame: energies, energy error, force MAE, RMSE and largest error."""
+    """One row per frame: its number in the set, its ``part`` (:class:`so3lab.training.seen_frames.Parts`), energies,
+    energy error, force MAE, RMSE and largest error."""
     forces: pd.DataFrame
     """One row per force component: frame, atom, element, axis, reference, predicted (eV/Å)."""
+    note: str = ""
+    """How many frames the model was trained on, or that this is not known; empty when all were held out."""
 
     def parity(self) -> pd.DataFrame:
         """Reference against prediction: columns kind, element, reference, predicted."""
@@ -49,17 +54,55 @@ class Evaluation:
         return pd.concat([energies, forces], ignore_index=True)
 
 
-def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
-    """Errors of a potential on labelled frames.
+class TrainedOnWarning(UserWarning):
+    """Frames of an evaluation had a part in training."""
+
+
+def evaluate(potential: Potential, dataset: Dataset, *, trained_on_too: bool = False) -> Evaluation:
+    """Errors of a potential on labelled frames that it was not trained on.
+
+    Frames that had a part in training, as the potential's metadata tell, are left out with a warning; where there are
+    no others, they are evaluated, with a warning that says so.
 
     Args:
         potential: The potential; energies are compared relative to its element shifts.
         dataset: Frames with reference energies and forces.
+        trained_on_too: Whether to evaluate all frames, those of training included.
 
     Raises:
-        ValueError: If a frame is one that the potential can say nothing about, such as another element or a radical.
+        ValueError: If a frame is one that the potential can say nothing about, such as another element or a radical, or
+            labels contradict each other (:func:`so3lab.datasets.check_labels`).
     """
+    datasets.check_labels(dataset)
     check_frames(potential, dataset, "frame")
+    parts = parts_of(potential, dataset)
+    some = parts.held_out.any() and not trained_on_too
+    chosen = np.flatnonzero(parts.held_out if some else np.ones(len(dataset), bool))
+    note = _note(parts, len(chosen))
+    if (parts.of_frames != "unknown").all() and not parts.held_out.all():
+        warnings.warn(note, TrainedOnWarning, stacklevel=2)
+    data = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
+    structures, components = _compared(potential, data)
+    structures["frame"], components["frame"] = chosen[structures["frame"]], chosen[components["frame"]]
+    structures.insert(1, "part", parts.of_frames[chosen].tolist())
+    return Evaluation(_summary(structures, components), _per_element(components), structures, components, note)
+
+
+def _note(parts: Parts, evaluated: int) -> str:
+    """What is to be known about the frames of an evaluation."""
+    seen = int(np.isin(parts.of_frames, ("train", "valid")).sum())
+    words = [parts.note] if parts.note and not (seen == 0 and parts.held_out.all()) else []
+    if seen and evaluated < len(parts.of_frames):
+        words.insert(0, f"{seen} of {len(parts.of_frames)} frames had a part in training and are left out")
+    elif seen:
+        words.insert(
+            0, f"{seen} of the {evaluated} evaluated frames had a part in training: this is no test of the model"
+        )
+    return "; ".join(words)
+
+
+def _compared(potential: Potential, dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables of structures and of force components, frames numbered from 0."""
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
     check_long_range(potential.settings, BATCH, dataset)
     needs = long_range_needs(potential.settings)
@@ -67,8 +110,7 @@ def evaluate(potential: Potential, dataset: Dataset) -> Evaluation:
     energies, forces = _predict_all(potential, frames)
     offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
     components = _components(dataset, forces)
-    structures = _per_structure(dataset, energies + offset, components)
-    return Evaluation(_summary(structures, components), _per_element(components), structures, components)
+    return _per_structure(dataset, energies + offset, components), components
 
 
 @functools.partial(jax.jit, static_argnames="settings")

@@ -25,6 +25,7 @@ from so3lab.potential.model_file import flat_parameters
 from so3lab.potential.potential import Potential
 from so3lab.training.batches import PaddedFrames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, TrainingProgress
+from so3lab.training.seen_frames import KEY, record_of_frames
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, check_long_range, loss_of, training_functions
 
@@ -89,7 +90,7 @@ def train(
         train_data: Frames to learn from.
         valid_data: Frames that decide which weights are best; not learned from.
         model: The network; ``mean_neighbors`` is set from the data. Where frames differ in their total charge, it gets
-            a ``charge_embedding``.
+            a ``charge_embedding``, and where they differ in their unpaired electrons a ``spin_embedding``.
         settings: How to train.
         start: Begin with the weights of this potential, whose settings take the place of ``model``, instead of
             random ones. Element shifts are fitted to what it leaves unexplained.
@@ -101,7 +102,8 @@ def train(
         One report per epoch; ``report.best`` is the potential to keep.
 
     Raises:
-        ValueError: If the data do not fit the settings, or the checkpoint belongs to another run.
+        ValueError: If the data do not fit the settings, their labels contradict each other
+            (:func:`so3lab.datasets.check_labels`), or the checkpoint belongs to another run.
         FloatingPointError: If the loss stops being a number.
     """
     run = _prepare(train_data, valid_data, model, settings, start, dtype)
@@ -125,6 +127,8 @@ def _prepare(
 ) -> _Run:
     if len(train_data) < settings.batch_size:
         raise ValueError(f"batch_size must not exceed the {len(train_data)} training frames, got {settings.batch_size}")
+    for data in (train_data, valid_data):
+        datasets.check_labels(data)
     if start is not None:
         model = start.settings
         check_frames(start, train_data, "training frame")
@@ -136,15 +140,19 @@ def _prepare(
         frames_from(data, shifts, model.cutoff, dtype, needs) for data in (train_data, valid_data)
     )
     charges = {float(charge) for charge in train_data.total_charges}
+    spins = {float(unpaired) for unpaired in train_data.unpaired_electrons}
     if start is not None:
         charges |= set(start.trained_charges or ())
+        spins |= set(start.trained_spins or ())
     metadata = {
         "total_charges": sorted(charges),
+        "unpaired_electrons": sorted(spins),
         "dataset": train_data.name,
         "dataset_meta": dict(train_data.meta),
         "train_frames": len(train_data),
         "valid_frames": len(valid_data),
         "training": settings.to_dict(),
+        KEY: record_of_frames(train_data, valid_data, start),
     }
     if start is not None:
         metadata["start"] = _provenance(start.metadata)
@@ -154,7 +162,8 @@ def _prepare(
             model,
             mean_neighbors=mean_neighbors(train_frames),
             charge_embedding=model.charge_embedding or (len(charges) > 1 and not model.knows_charge),
-            spin_trained=model.spin_trained and not model.spin_embedding,  # no frame has unpaired electrons
+            spin_embedding=model.spin_embedding or len(spins) > 1,
+            spin_trained=any(spins),
         )
         begin = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
         begin = _scaled_to(begin, train_frames)

@@ -187,9 +187,13 @@ def test_ase_files_with_names_of_their_own(tmp_path):
     assert_same(dataset)
     assert list(dataset.labels) == ["trajectory"]
     assert (dataset.total_charges == 1).all()
-    with pytest.raises(ValueError, match=r"frame 0 of mace has no energies; it has .*'REF_energy'.*pass keys="):
-        datasets.load(tmp_path / "mace.extxyz")
-    with pytest.raises(ValueError, match="nothing called 'DFT_energy'"):
+    usual = datasets.load(tmp_path / "mace.extxyz")
+    assert_same(usual)
+    assert usual.meta["energies_read_from"] == "REF_energy"
+    assert usual.meta["forces_read_from"] == "REF_forces"
+    with pytest.raises(
+        ValueError, match=r"frame 0 of .*mace.extxyz has no energies under 'DFT_energy'; it has .*'REF_energy'"
+    ):
         datasets.load(tmp_path / "mace.extxyz", keys={"energies": "DFT_energy"})
 
 

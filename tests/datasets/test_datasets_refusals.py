@@ -58,7 +58,7 @@ def test_unit_names_are_checked(tmp_path, fields, arguments, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"F": None}, r"has no forces under 'F' or .*; it has 'E', 'R', 'z': .*keys=\{'forces'"),
+        ({"F": None}, r"has no forces under 'forces' or .*; it has 'E', 'R', 'z': .*keys=\{'forces'"),
         ({"z": None}, "has no numbers under 'z'"),
         (
             {"F": np.ones((12, 8, 3))},
@@ -94,8 +94,8 @@ def set_value(key, index, value):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (set_value("E", 7, np.nan), "frame 7: its energy is nan"),
-        (set_value("F", (5, 0, 0), np.inf), "frame 5: a force is inf"),
+        (set_value("E", 7, np.nan), "'E', frame 7: must be a finite number, got 'nan'; its reference calculation"),
+        (set_value("F", (5, 0, 0), np.inf), "'F', frame 5, atom 0: must be a finite number, got 'inf'"),
         (
             set_value("R", (3, 0), ETHANOL.positions[1]),
             r"frame 3: atoms 0 \(C\) and 1|frame 3: atoms 1 .* and 0",

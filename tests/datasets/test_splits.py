@@ -9,9 +9,9 @@ from so3lab.datasets import Dataset
 
 
 def uniform(frames=20, **fields):
-    """Waters at rest."""
+    """Waters at rest, each in another place."""
     water = molecule("H2O")
-    rows = [water.positions] * frames
+    rows = [water.positions + 0.01 * number for number in range(frames)]
     return Dataset("test", [water.numbers] * frames, rows, np.zeros(frames), [np.zeros((3, 3))] * frames, **fields)
 
 
@@ -39,6 +39,39 @@ def test_more_training_frames_leave_the_other_parts_alone():
     np.testing.assert_array_equal(large.train[:10], small.train)
     np.testing.assert_array_equal(large.valid, small.valid)
     np.testing.assert_array_equal(large.test, small.test)
+
+
+def with_copies(of):
+    """Waters of which each is the copy of the one with this number."""
+    water = molecule("H2O")
+    rows = [water.positions + 0.01 * number for number in of]
+    frames = len(rows)
+    return Dataset("test", [water.numbers] * frames, rows, np.zeros(frames), [np.zeros((3, 3))] * frames)
+
+
+@pytest.mark.parametrize("groups", [None, 2])
+def test_copies_of_a_frame_stay_in_one_part(groups):
+    of = np.arange(60) // 3
+    parts = datasets.split(with_copies(of), 30, 9, seed=2, groups=groups)
+    owners = [set(of[part]) for part in parts]
+    assert all(owners)
+    assert sum(len(owner) for owner in owners) == len(set.union(*owners))
+
+
+def test_copies_join_the_groups_that_they_are_in():
+    of = np.arange(40)
+    of[-1] = 0  # the last frame is the first again, so that two groups become one
+    groups = np.arange(40) // 4
+    for seed in range(5):
+        parts = datasets.split(with_copies(of), 16, 8, seed=seed, groups=groups)
+        where = {int(frame): part for part, frames in enumerate(parts) for frame in frames}
+        joined = {where[frame] for frame in (*range(4), *range(36, 40)) if frame in where}
+        assert len(joined) <= 1
+
+
+def test_nothing_to_test_on_is_refused():
+    with pytest.raises(ValueError, match=r"do not fit into the 1 groups of 'test', only 1 of whose 60 frames differ"):
+        datasets.split(with_copies(np.zeros(60)), 40, 10)
 
 
 @pytest.mark.parametrize("test", [None, 20])

@@ -1,0 +1,92 @@
+"""Do forces of isolated molecules add up to nothing, do they turn nothing, and has every atom one?"""
+
+import numpy as np
+from jaxtyping import Float
+
+from so3lab.datasets.consistency.finding import Finding, frames_named
+from so3lab.datasets.dataset import Dataset
+
+LARGEST_SHARE = 0.1
+"""Of a net force in the root of the summed squares of all forces (a torque likewise); forces without relation have
+about 1, those of good calculations less than 0.01."""
+LEAST_NET_FORCE = 0.05
+"""eV/Å; less is noise of the calculation."""
+LEAST_TORQUE = 0.1
+"""eV."""
+_PUSHED = 0.1  # eV/Å; a frame whose largest force is less is relaxed, and its forces may be zero to all digits
+
+
+def check_force_balance(dataset: Dataset) -> list[Finding]:
+    """Net forces and torques of molecules, and atoms without a force."""
+    forces = np.concatenate(dataset.forces)
+    starts = np.cumsum(dataset.sizes) - dataset.sizes
+    squares = np.einsum("ai,ai->a", forces, forces)
+    return _unbalanced(dataset, forces, starts, squares) + _without_force(dataset, starts, squares)
+
+
+def _unbalanced(dataset: Dataset, forces: np.ndarray, starts: np.ndarray, squares: np.ndarray) -> list[Finding]:
+    free = ~dataset.pbc.any(axis=1)
+    if not free.any():
+        return []
+    net = np.linalg.norm(np.add.reduceat(forces, starts), axis=1)
+    scale = np.sqrt(np.add.reduceat(squares, starts))
+    pulled = free & (net > np.maximum(LEAST_NET_FORCE, LARGEST_SHARE * scale))
+    torque, lever = _torques(dataset, forces, starts, squares)
+    turned = free & ~pulled & (torque > np.maximum(LEAST_TORQUE, LARGEST_SHARE * lever))
+    findings = []
+    if pulled.any():
+        worst = int(np.argmax(np.where(pulled, net, 0.0)))
+        findings.append(
+            Finding(
+                f"forces of {pulled.sum()} of {free.sum()} isolated molecules do not add up to zero "
+                f"({frames_named(np.flatnonzero(pulled))}; {net[worst]:.3g} eV/Å in frame {worst}): some atoms may be "
+                f"missing, held or in a field, or the reference calculation is too coarse"
+            )
+        )
+    if turned.any():
+        worst = int(np.argmax(np.where(turned, torque, 0.0)))
+        findings.append(
+            Finding(
+                f"forces of {turned.sum()} of {free.sum()} isolated molecules turn them "
+                f"({frames_named(np.flatnonzero(turned))}; torque of {torque[worst]:.3g} eV in frame {worst}): forces "
+                f"may be those of a turned molecule, or of atoms in another order"
+            )
+        )
+    return findings
+
+
+def _torques(
+    dataset: Dataset, forces: np.ndarray, starts: np.ndarray, squares: np.ndarray
+) -> tuple[Float[np.ndarray, " frames"], Float[np.ndarray, " frames"]]:
+    """Torque about the mean position in eV, and the root of its terms' summed squares."""
+    positions = np.concatenate(dataset.positions)
+    arms = positions - np.repeat(np.add.reduceat(positions, starts) / dataset.sizes[:, None], dataset.sizes, axis=0)
+    (x, y, z), (fx, fy, fz) = arms.T, forces.T
+    terms = np.column_stack([y * fz - z * fy, z * fx - x * fz, x * fy - y * fx])
+    lever = np.add.reduceat(np.einsum("ai,ai->a", arms, arms) * squares, starts)
+    return np.linalg.norm(np.add.reduceat(terms, starts), axis=1), np.sqrt(lever)
+
+
+def _without_force(dataset: Dataset, starts: np.ndarray, squares: np.ndarray) -> list[Finding]:
+    """Atoms whose force is exactly zero in frames where others are pushed, and molecules without any force."""
+    zeros = np.add.reduceat((squares == 0.0).astype(int), starts)
+    pushed = np.maximum.reduceat(squares, starts) > _PUSHED**2
+    findings = []
+    some = np.flatnonzero((zeros > 0) & pushed)
+    if len(some) > 1 or (len(some) and zeros[some[0]] > 1):
+        findings.append(
+            Finding(
+                f"some atoms have a force of exactly zero beside others that are pushed, in {len(some)} frames "
+                f"({frames_named(some)}; {zeros[some[0]]} of {dataset.sizes[some[0]]} atoms in the first): they were "
+                f"probably held; a model learns that nothing acts on them"
+            )
+        )
+    empty = np.flatnonzero((zeros == dataset.sizes) & (dataset.sizes > 1) & ~dataset.pbc.any(axis=1))
+    if len(empty) and pushed.any():
+        findings.append(
+            Finding(
+                f"forces of {len(empty)} frames are all exactly zero ({frames_named(empty)}): they were probably not "
+                f"computed; remove these frames"
+            )
+        )
+    return findings

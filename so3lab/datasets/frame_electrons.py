@@ -1,0 +1,87 @@
+"""How many unpaired electrons do the frames of a set have, as their file says or as the number of electrons asks?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from jaxtyping import Float
+
+from so3lab.structures.electrons import (
+    MULTIPLICITY_KEYS,
+    SPIN_KEYS,
+    UNPAIRED_KEYS,
+    check_parity,
+    stated_spin,
+)
+
+_NAMES = frozenset((*MULTIPLICITY_KEYS, *UNPAIRED_KEYS, *SPIN_KEYS))
+
+
+def least_unpaired(
+    numbers: Sequence[np.ndarray], charges: Float[np.ndarray, " frames"], pbc: np.ndarray
+) -> Float[np.ndarray, " frames"]:
+    """One unpaired electron in molecules with an odd number of them, none in others and in cells.
+
+    Args:
+        numbers: Atomic numbers of each frame.
+        charges: Total charges in e.
+        pbc: Periodicity, shape ``(frames, 3)``.
+    """
+    protons = {id(z): int(z.sum()) for z in numbers}
+    electrons = np.array([protons[id(z)] for z in numbers]) - charges
+    odd = np.round(electrons) % 2 == 1
+    return np.where(odd & (electrons == np.round(electrons)) & ~pbc.any(axis=1), 1.0, 0.0)
+
+
+def spins_of_atoms(frames: Sequence[Atoms], charges: Sequence[float], where: str) -> Float[np.ndarray, " frames"]:
+    """Unpaired electrons of frames, as they say or as :func:`least_unpaired`.
+
+    Raises:
+        ValueError: If a spin cannot be; the sentence names the frame.
+    """
+    named = {key for atoms in frames for key in atoms.info if is_spin_key(key)}
+    if named or any("initial_magmoms" in atoms.arrays for atoms in frames):
+        return _stated(frames, np.asarray(charges), where)
+    periodic = np.array([atoms.pbc for atoms in frames])
+    return least_unpaired([atoms.numbers for atoms in frames], np.asarray(charges), periodic)
+
+
+def spins_of_arrays(
+    values: Mapping[str, Any], numbers: Sequence[np.ndarray], charges: Float[np.ndarray, " frames"], where: str
+) -> np.ndarray | None:
+    """As :func:`spins_of_atoms`, from arrays with one spin for all frames or one for each; None without any."""
+    frames = len(numbers)
+    columns = {key: np.asarray(values[key]) for key in values if is_spin_key(key)}
+    usable = {
+        key: np.broadcast_to(column.reshape(-1), frames)
+        for key, column in columns.items()
+        if column.size in (1, frames) and column.dtype.kind in "iuf"
+    }
+    if not usable:
+        return None
+    atoms = [
+        Atoms(z, info={"charge": charge, **{key: float(column[i]) for key, column in usable.items()}})
+        for i, (z, charge) in enumerate(zip(numbers, charges, strict=True))
+    ]
+    return _stated(atoms, charges, where)
+
+
+def is_spin_key(name: str) -> bool:
+    """Whether a name is one of those of spins or multiplicities, whatever its capitals and dashes."""
+    return str(name).lower().replace("-", "_").replace(" ", "_") in _NAMES
+
+
+def _stated(frames: Sequence[Atoms], charges: np.ndarray, where: str) -> np.ndarray:
+    """What each frame says, and the least that is possible where one says nothing."""
+    least = least_unpaired([atoms.numbers for atoms in frames], charges, np.array([atoms.pbc for atoms in frames]))
+    result = least.copy()
+    for i, atoms in enumerate(frames):
+        try:
+            value, source = stated_spin(atoms)
+            check_parity(atoms)
+        except ValueError as error:
+            raise ValueError(f"frame {i} of {where}: {error}") from None
+        if source:
+            result[i] = value
+    return result

@@ -1,0 +1,48 @@
+"""Can the labels of a data set be right: one check for all doors, loading, training and evaluation?"""
+
+import warnings
+
+from so3lab.datasets.consistency.energy_against_forces import check_energy_against_forces
+from so3lab.datasets.consistency.energy_levels import check_energy_levels
+from so3lab.datasets.consistency.force_balance import check_force_balance
+from so3lab.datasets.consistency.repeated_frames import check_repeated_frames
+from so3lab.datasets.dataset import Dataset
+
+_CHECKS = (check_energy_levels, check_energy_against_forces, check_force_balance, check_repeated_frames)
+
+
+class LabelWarning(UserWarning):
+    """Labels that are probably not what somebody thinks they are."""
+
+
+def check_labels(dataset: Dataset, *, refuse: bool = True) -> tuple[str, ...]:
+    """Refuse labels that contradict each other, and warn of doubtful ones; a set, and parts of it, are asked once.
+
+    Energies must change between near frames as forces say, within what a linear rule tells
+    (:mod:`so3lab.datasets.consistency.energy_against_forces`), vary, and count from one zero; forces of isolated
+    molecules must balance; copies must have the same labels. Few or far frames are left alone.
+
+    Args:
+        dataset: The set; its ``remarks`` keep what was found.
+        refuse: Whether to refuse. If not, everything is a warning: for who knows better.
+
+    Returns:
+        The sentences of all warnings, which are given as `LabelWarning` too.
+
+    Raises:
+        ValueError: If the labels cannot be right; the sentence names frames, values and the likely reason.
+    """
+    if dataset.remarks is not None:
+        return dataset.remarks
+    findings = [finding for check in _CHECKS for finding in check(dataset)]
+    refused = [finding.sentence for finding in findings if finding.refused]
+    if refused and refuse:
+        raise ValueError(
+            f"labels of {dataset.name!r} contradict each other: {'; '.join(refused)}. "
+            f"If they are meant so, check=False leaves this check out"
+        )
+    remarks = tuple(finding.sentence for finding in findings)
+    for remark in remarks:
+        warnings.warn(f"{dataset.name}: {remark}", LabelWarning, stacklevel=2)
+    dataset.keep_remarks(remarks)
+    return remarks

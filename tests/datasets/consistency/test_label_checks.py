@@ -1,0 +1,231 @@
+"""Labels that contradict each other are refused or warned of, and labels that are right are left alone."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from labelled_springs import as_dataset, crystal, springs
+
+from so3lab import datasets
+from so3lab.datasets.consistency.energy_against_forces import agreement
+from so3lab.datasets.consistency.near_frames import near_pairs
+from so3lab.units import bohr as BOHR
+from so3lab.units import hartree as HARTREE
+from so3lab.units import kcal_per_mol as KCAL_PER_MOL
+
+
+def remarks_on(dataset):
+    """What the check says of a set that it does not refuse."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        remarks = datasets.check_labels(dataset)
+    assert [str(one.message) for one in caught] == [f"{dataset.name}: {remark}" for remark in remarks]
+    return remarks
+
+
+def refused(dataset, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        datasets.check_labels(dataset)
+
+
+def joined(*parts):
+    return datasets.Dataset(
+        "joined",
+        sum((part.numbers for part in parts), ()),
+        sum((part.positions for part in parts), ()),
+        np.concatenate([part.energies for part in parts]),
+        sum((part.forces for part in parts), ()),
+    )
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 40, 500])
+def test_right_labels_are_left_alone(frames):
+    assert remarks_on(as_dataset(**springs(frames=frames))) == ()
+
+
+@pytest.mark.parametrize("name", ["H2O", "CH4", "N2", "C6H6", "CH3"])
+def test_right_labels_of_other_molecules_are_left_alone(name):
+    assert remarks_on(as_dataset(**springs(name))) == ()
+
+
+def test_cells_are_compared_by_nearest_images():
+    assert remarks_on(crystal()) == ()
+    pairs = near_pairs(crystal())
+    assert agreement(pairs).slope == pytest.approx(1.0, abs=1e-6)
+    refused(replace(crystal(), forces=tuple(-f for f in crystal().forces)), "wrong sign")
+
+
+def test_turned_and_moved_molecules_are_superposed():
+    arrays, rng = springs(), np.random.default_rng(1)
+    turns = np.linalg.qr(rng.normal(size=(40, 3, 3)))[0]
+    turns *= np.linalg.det(turns)[:, None, None]
+    arrays["positions"] = arrays["positions"] @ turns + rng.normal(size=(40, 1, 3))
+    arrays["forces"] = arrays["forces"] @ turns
+    found = agreement(near_pairs(as_dataset(**arrays)))
+    assert found.pairs > 20
+    assert found.slope == pytest.approx(1.0, abs=0.05)
+    assert remarks_on(as_dataset(**arrays)) == ()
+
+
+@pytest.mark.parametrize("frames", [8, 40, 500])
+@pytest.mark.parametrize(
+    ("energy", "force", "sentence"),
+    [
+        (1.0, -1.0, "wrong sign: they are gradients"),
+        (-1.0, 1.0, "wrong sign"),
+        (1 / HARTREE, 1.0, r"energies in hartree beside forces in eV/angstrom"),
+        (1 / KCAL_PER_MOL, 1.0, "energies in kcal/mol beside forces in eV/angstrom"),
+        (1.0, BOHR / HARTREE, "energies in eV beside forces in hartree/bohr"),
+        (1.0, 1 / KCAL_PER_MOL, "energies in eV beside forces in kcal/mol/angstrom"),
+        (1000.0, 1.0, "energies in meV beside forces in eV/angstrom"),
+    ],
+)
+def test_signs_and_units_that_do_not_go_together_are_refused(frames, energy, force, sentence):
+    arrays = springs(frames=frames)
+    refused(
+        as_dataset(**arrays | {"energies": energy * arrays["energies"], "forces": force * arrays["forces"]}), sentence
+    )
+
+
+def test_bohr_in_forces_alone_is_warned_of():
+    arrays = springs()
+    (remark,) = remarks_on(as_dataset(**arrays | {"forces": arrays["forces"] * BOHR}))
+    assert "energies in eV beside forces in eV/bohr" in remark
+
+
+def test_few_or_far_frames_say_nothing():
+    few, far = springs(frames=4), springs(spread=0.8)
+    for arrays in (few, far):
+        dataset = as_dataset(**arrays | {"forces": -arrays["forces"]})
+        assert len(near_pairs(dataset).first) < 6
+        datasets.check_labels(dataset)
+
+
+def test_one_molecule_of_several_is_found():
+    right, wrong = as_dataset(**springs("C6H6", frames=60)), springs("CH3OH", frames=20)
+    wrong = as_dataset(**wrong | {"forces": -wrong["forces"]})
+    assert remarks_on(joined(right, as_dataset(**springs("CH3OH", frames=20)))) == ()
+    refused(joined(right, wrong), "wrong sign")
+
+
+def test_energies_of_other_frames_are_warned_of():
+    arrays = springs(frames=80, spread=0.04)
+    shuffled = np.random.default_rng(0).permutation(arrays["energies"])
+    assert any("not at all" in remark for remark in remarks_on(as_dataset(**arrays | {"energies": shuffled})))
+
+
+def test_two_zeros_of_energy_are_refused():
+    arrays = springs()
+    shifted = arrays["energies"] + np.where(np.arange(40) % 3 == 0, 12.0, 0.0)
+    refused(as_dataset(**arrays | {"energies": shifted}), r"two zeros: frames .* lie 12(\.\d+)? eV below frames 0, 3")
+    isomers = joined(as_dataset(**springs("CH3OCH3")), as_dataset(**springs("CH3CH2OH")))  # the same atoms, far apart
+    assert remarks_on(isomers) == ()
+
+
+def test_total_energies_beside_others_are_warned_of():
+    total, other = as_dataset(**springs("CH4")), springs("C2H6")
+    other = as_dataset(**other | {"energies": other["energies"] - other["energies"].mean() - 30.0})
+    (remark,) = remarks_on(joined(total, other))
+    assert "frames 0, 1, 2 and 37 more have total energies of all electrons" in remark
+    hydrogen, carbon = springs("H2"), springs("C2H6")  # pseudopotentials leave hydrogen all its electrons
+    carbon["energies"] = carbon["energies"] - carbon["energies"].mean() - 400.0
+    assert remarks_on(joined(as_dataset(**hydrogen), as_dataset(**carbon))) == ()
+
+
+def test_energies_that_do_not_vary_are_refused():
+    arrays = springs()
+    refused(as_dataset(**arrays | {"energies": np.full(40, arrays["energies"][0])}), "40 frames .* are all -4")
+    (remark,) = remarks_on(as_dataset(**arrays | {"energies": np.round(arrays["energies"])}))
+    assert "too few digits" in remark
+
+
+def test_energies_in_single_precision_are_warned_of():
+    arrays = springs()
+    arrays["energies"] = (arrays["energies"] - 2e5).astype(np.float32)
+    (remark,) = [remark for remark in remarks_on(as_dataset(**arrays)) if "precision" in remark]
+    assert "steps of 15.6 meV" in remark
+
+
+def test_forces_that_pull_or_turn_molecules_are_warned_of():
+    arrays = springs()
+    pulled, turned = arrays["forces"].copy(), arrays["forces"].copy()
+    pulled[7] += [0.3, 0.0, 0.0]
+    (remark,) = remarks_on(as_dataset(**arrays | {"forces": pulled}))
+    assert "forces of 1 of 40 isolated molecules do not add up to zero (frame 7; 2.7 eV/Å in frame 7)" in remark
+    turned[:, [0, 1]] = turned[:, [1, 0]]  # in another order
+    assert any("isolated molecules turn them" in r for r in remarks_on(as_dataset(**arrays | {"forces": turned})))
+
+
+def test_atoms_without_a_force_are_warned_of():
+    arrays = springs()
+    held, forgotten = arrays["forces"].copy(), arrays["forces"].copy()
+    held[:, 3:6] = 0.0
+    assert any("exactly zero beside others" in r and "3 of 9 atoms" in r
+               for r in remarks_on(as_dataset(**arrays | {"forces": held})))  # fmt: skip
+    forgotten[[4, 9]] = 0.0
+    (remark,) = remarks_on(as_dataset(**arrays | {"forces": forgotten}))
+    assert "forces of 2 frames are all exactly zero (frames 4 and 9)" in remark
+
+
+def test_copies_and_copies_with_other_energies_are_warned_of():
+    arrays = springs(frames=20)
+    twice = {key: value if key == "numbers" else np.concatenate([value, value[:5]]) for key, value in arrays.items()}
+    (remark,) = remarks_on(as_dataset(**twice))
+    assert remark.startswith("5 of 25 frames are copies of others (frame 20 is frame 0 again)")
+    twice["energies"][22] += 0.02
+    assert any("1 of these copies have other energies (frame 22)" in r for r in remarks_on(as_dataset(**twice)))
+
+
+def test_single_atoms_and_relaxed_frames_are_left_alone():
+    atom = datasets.Dataset("atom", [np.array([8])], [np.zeros((1, 3))], np.array([-2042.0]), [np.zeros((1, 3))])
+    assert remarks_on(atom) == ()
+    arrays = springs(spread=3e-4)
+    rounded = np.round(arrays["forces"], 2)
+    assert (rounded == 0.0).all(axis=2).any()
+    assert not any("exactly zero" in remark for remark in remarks_on(as_dataset(**arrays | {"forces": rounded})))
+
+
+def test_a_set_and_its_parts_are_asked_once():
+    arrays = springs()
+    forces = arrays["forces"].copy()
+    forces[3] += 0.2
+    dataset = as_dataset(**arrays | {"forces": forces})
+    remarks = remarks_on(dataset)
+    part = dataset.select([3, 4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert datasets.check_labels(part) == datasets.check_labels(dataset) == remarks
+    assert replace(dataset, forces=arrays["forces"]).remarks is None
+
+
+def test_who_knows_better_may_go_on():
+    arrays = springs()
+    dataset = as_dataset(**arrays | {"forces": -arrays["forces"]})
+    with pytest.warns(datasets.LabelWarning, match="wrong sign"):
+        datasets.check_labels(dataset, refuse=False)
+    assert len(datasets.check_labels(dataset)) == 1
+
+
+@pytest.mark.parametrize("name", ["ethanol", "ala2", "ala3"])
+def test_bundled_sets_are_right(name):
+    assert datasets.load(name).remarks == ()
+
+
+@pytest.mark.parametrize("name", ["ethanol_pbe_rmd17", "aspirin_pbe_rmd17", "acac_pbe_d3", "md22_ala3_5frames"])
+def test_public_sets_are_right_and_their_gradients_are_not(shared, name):
+    dataset = datasets.load(shared / "public_data" / f"{name}.npz", energy_unit="eV")
+    assert dataset.remarks == ()
+    gradients = replace(dataset, forces=tuple(-f for f in dataset.forces))
+    if len(dataset) > 5:
+        refused(gradients, "wrong sign")
+    else:
+        datasets.check_labels(gradients)
+
+
+def test_radicals_and_closed_shells_of_the_same_atoms_are_not_compared():
+    arrays = springs("CH2_s3B1d")
+    both = as_dataset(**{k: v if k == "numbers" else np.concatenate([v, v]) for k, v in arrays.items()},
+                      unpaired_electrons=np.repeat([2.0, 0.0], 40))  # fmt: skip
+    both = replace(both, energies=both.energies + np.repeat([0.0, 3.0], 40))
+    assert remarks_on(both) == ()
