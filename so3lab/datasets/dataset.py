@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from jaxtyping import Float, Integer
 
-from so3lab.datasets.frame_electrons import least_unpaired
+from so3lab.datasets.frame_electrons import least_unpaired, require_parity
 from so3lab.datasets.frames import (
     copied,
     floats,
@@ -87,8 +87,12 @@ class Dataset:
         charges = read_only(shaped(charges, "total_charges", (frames,)))
         pbc = read_only(shaped(pbc, "pbc", (frames, 3)))
         require_cells(cells, pbc)
-        unpaired = least_unpaired(numbers, charges, pbc) if self.unpaired_electrons is None else self.unpaired_electrons
-        unpaired = read_only(shaped(floats(unpaired, "unpaired_electrons"), "unpaired_electrons", (frames,)))
+        unpaired = self.unpaired_electrons
+        if unpaired is None:
+            unpaired = least_unpaired(numbers, charges, pbc)
+        else:
+            unpaired = shaped(floats(unpaired, "unpaired_electrons"), "unpaired_electrons", (frames,))
+            require_parity(unpaired, numbers, charges, pbc)
         values = {
             "numbers": numbers,
             "positions": positions,
@@ -97,7 +101,7 @@ class Dataset:
             "cells": cells,
             "pbc": pbc,
             "total_charges": charges,
-            "unpaired_electrons": unpaired,
+            "unpaired_electrons": read_only(unpaired),
             "labels": {key: label_per_frame(key, value, frames) for key, value in self.labels.items()},
             "meta": dict(self.meta),
         }

@@ -34,6 +34,28 @@ def least_unpaired(
     return np.where(odd & (electrons == np.round(electrons)) & ~pbc.any(axis=1), 1.0, 0.0)
 
 
+def require_parity(
+    unpaired: Float[np.ndarray, " frames"],
+    numbers: Sequence[np.ndarray],
+    charges: Float[np.ndarray, " frames"],
+    pbc: np.ndarray,
+) -> None:
+    """Refuse unpaired electrons of molecules that their number of electrons forbids.
+
+    Raises:
+        ValueError: If one number is even and the other odd; the sentence names the frame.
+    """
+    least = least_unpaired(numbers, charges, pbc)
+    asked = ~pbc.any(axis=1) & (unpaired == np.round(unpaired)) & (charges == np.round(charges))
+    wrong = np.flatnonzero(asked & ((unpaired - least) % 2 != 0))
+    if wrong.size:
+        frame = int(wrong[0])
+        raise ValueError(
+            f"frame {frame}: unpaired_electrons must be {'odd' if least[frame] else 'even'} for a total charge of "
+            f"{charges[frame]:+g}, got {unpaired[frame]:g}; correct it, or pass unpaired_electrons=None"
+        )
+
+
 def spins_of_atoms(frames: Sequence[Atoms], charges: Sequence[float], where: str) -> Float[np.ndarray, " frames"]:
     """Unpaired electrons of frames, as they say or as :func:`least_unpaired`.
 

@@ -91,7 +91,7 @@ def evaluate(potential: Potential, dataset: Dataset, *, trained_on_too: bool = F
 def _note(parts: Parts, evaluated: int) -> str:
     """What is to be known about the frames of an evaluation."""
     seen = int(np.isin(parts.of_frames, ("train", "valid")).sum())
-    words = [parts.note] if parts.note and not (seen == 0 and parts.held_out.all()) else []
+    words = [parts.note] if parts.note else []
     if seen and evaluated < len(parts.of_frames):
         words.insert(0, f"{seen} of {len(parts.of_frames)} frames had a part in training and are left out")
     elif seen:

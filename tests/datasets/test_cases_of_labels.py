@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import ase.io
 import numpy as np
@@ -329,6 +330,15 @@ def test_spins_that_cannot_be_are_refused_with_their_frame(tmp_path):
         atoms.info["multiplicity"] = 3 if number == 2 else 2
     with pytest.raises(ValueError, match=r"frame 2 of .*a\.extxyz: multiplicity means 2 unpaired electrons"):
         datasets.load(written(tmp_path / "a.extxyz", frames))
+
+
+def test_spins_and_charges_of_arrays_must_go_together():
+    arrays = springs("H2O", frames=3)
+    water = datasets.Dataset.from_arrays("water", **arrays)
+    cations = replace(water, total_charges=np.ones(3), unpaired_electrons=None)
+    assert cations.unpaired_electrons.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match=r"frame 0: unpaired_electrons must be odd for a total charge of \+1, got 0"):
+        replace(water, total_charges=np.ones(3))
 
 
 def test_remarks_are_part_of_the_answer(tmp_path, capsys):

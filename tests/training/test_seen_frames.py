@@ -100,7 +100,7 @@ def test_fingerprints_tell_frames_apart_and_forgive_rounding(whole):
     np.testing.assert_array_equal(fingerprints(rounded), marks)
     others = (
         replace(whole, positions=tuple(r + 0.002 for r in whole.positions)),
-        replace(whole, total_charges=np.full(30, 1.0)),
+        replace(whole, total_charges=np.full(30, 2.0)),
         replace(whole, unpaired_electrons=np.full(30, 2.0)),
         replace(whole, numbers=(whole.numbers[0][::-1],) * 30),
         replace(whole, cells=np.tile(9.0 * np.eye(3), (30, 1, 1)), pbc=np.ones((30, 3), bool)),

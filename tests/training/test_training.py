@@ -162,14 +162,14 @@ def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predict
 
 def test_frames_of_several_charges_bring_a_charge_embedding(data):
     small = labelled(8, "H2O")
-    ions = replace(small, total_charges=np.repeat([0.0, 1.0], 4))
+    ions = replace(small, total_charges=np.repeat([0.0, 2.0], 4))
     settings = TrainingSettings(epochs=1, batch_size=4)
     blind, seeing = (list(train(d, d, TINY, settings))[-1].best for d in (small, ions))
     assert not blind.settings.charge_embedding
     assert seeing.settings.charge_embedding
-    assert seeing.metadata["total_charges"] == [0.0, 1.0]
+    assert seeing.metadata["total_charges"] == [0.0, 2.0]
     water = molecule("H2O")
-    water.info["charge"] = 1
+    water.info["charge"] = 2
     assert seeing(water).energy != seeing(molecule("H2O")).energy
     with pytest.raises(ValueError, match=r"charge must be \+0, that of the training data"):
         blind(water)
