@@ -28,6 +28,7 @@ PATIENCE = 8
 
 Rows = np.ndarray
 Points = Float[np.ndarray, "rows atoms 3"]
+Slots = Float[np.ndarray, "slots widest 3"]
 
 
 class Stepper(Protocol):
@@ -119,9 +120,11 @@ class Batch:
         """Evaluate all structures where their methods want to look, and let them learn."""
         there = self.positions.copy()
         for stepper, rows, size in self._groups():
-            wanted = stepper.propose(rows)
-            for number, row in enumerate(rows):
-                there[row, :size] = self._item(row).freedom.restore(wanted[number, :size])
+            there[rows, :size] = stepper.propose(rows)
+            for row in rows:
+                freedom = self._item(row).freedom
+                if freedom.members:
+                    there[row, :size] = freedom.restore(there[row, :size])
         astray = ~np.isfinite(there).all(axis=(1, 2))
         there[astray] = self.positions[astray]
         energies, gradients = self._evaluate(there)
@@ -133,14 +136,17 @@ class Batch:
         for slot in self.active():
             self._begin_or_change(slot, there, energies, gradients)
 
-    def max_force(self, slot: int) -> float:
-        """eV/Å, the largest on an atom at the last accepted point."""
-        return float(np.linalg.norm(self.gradients[slot], axis=1).max())
+    def max_forces(self) -> Float[np.ndarray, " slots"]:
+        """eV/Å, the largest on an atom of each structure at its last accepted point."""
+        found: np.ndarray = np.sqrt(np.einsum("sax,sax->sa", self.gradients, self.gradients)).max(axis=1)
+        return found
 
-    def gain(self, slot: int) -> float:
+    def gains(self) -> Float[np.ndarray, " slots"]:
         """eV, predicted; infinite before the first evaluation."""
-        stepper = self._item(slot).stepper
-        return np.inf if stepper is None else float(stepper.gains(np.array([slot]))[0])
+        found = np.full(len(self.items), np.inf)
+        for stepper, rows, _ in self._groups():
+            found[rows] = stepper.gains(rows)
+        return found
 
     def _item(self, slot: int) -> Item:
         item = self.items[slot]
@@ -164,7 +170,7 @@ class Batch:
         size_of = lambda one: one.coordinates.atoms if isinstance(one, InternalBFGS) else widest  # noqa: E731
         return [(stepper, np.array(rows), size_of(stepper)) for stepper, rows in found.values()]
 
-    def _evaluate(self, positions: Points) -> tuple[Float[np.ndarray, " slots"], Points]:
+    def _evaluate(self, positions: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
         """Energies, and gradients of what may move; infinite energies where they are no numbers."""
         energies, gradients = self._evaluator(positions)
         finite = np.isfinite(energies) & np.isfinite(gradients).all(axis=(1, 2))
@@ -181,15 +187,17 @@ class Batch:
                 gradients[slot, own] = item.freedom.project(gradients[slot, own], positions[slot, own])
         return energies, gradients
 
-    def _count(self, rows: Rows, accepted, there: Points, energies, gradients: Points) -> None:
-        for row, good in zip(rows, accepted, strict=True):
+    def _count(
+        self, rows: Rows, accepted: Bool[np.ndarray, " rows"], there: Slots, energies: np.ndarray, gradients: Slots
+    ) -> None:
+        good = rows[accepted]
+        self.positions[good], self.energies[good], self.gradients[good] = there[good], energies[good], gradients[good]
+        for row, accept in zip(rows, accepted, strict=True):
             item = self._item(row)
             item.evaluations += 1
-            item.refused = 0 if good else item.refused + 1
-            if good:
-                self.positions[row], self.energies[row], self.gradients[row] = there[row], energies[row], gradients[row]
+            item.refused = 0 if accept else item.refused + 1
 
-    def _begin_or_change(self, slot: int, there: Points, energies, gradients: Points) -> None:
+    def _begin_or_change(self, slot: int, there: Slots, energies: np.ndarray, gradients: Slots) -> None:
         """Give a method to a structure that has none yet, and another one to where a method has failed."""
         item = self._item(slot)
         if item.stepper is None:

@@ -58,7 +58,7 @@ class CartesianLBFGS:
         calm = np.isfinite(energies) & (np.abs(flat).max(axis=1, initial=0.0) < CLASH)
         calm &= np.abs(self._gradients[rows]).max(axis=1, initial=0.0) < CLASH
         some = rows[calm]
-        steps = (positions[calm] - self._positions[some]).reshape(len(some), -1)
+        steps = (positions[calm] - self._positions[some]).reshape(len(some), flat.shape[1])
         self._memory.learn(some, steps, flat[calm] - self._gradients[some])
         self._arrive(rows[accepted], positions[accepted], energies[accepted], flat[accepted])
         self._newton[rows[~accepted]] = self._direction(rows[~accepted])

@@ -24,6 +24,8 @@ def bonds_at_start(atoms: ase.Atoms) -> Bonds:
     """Bonds of a structure that may be hot, with stretched bonds among them; stretched bonds of two hydrogens are
     none."""
     found = bonds(atoms, LOOSE)
+    if not len(found):
+        return found
     sure = {tuple(pair) for pair in bonds(atoms).tolist()}
     hydrogens = (atoms.numbers[found] == 1).all(axis=1)
     return found[[not both or tuple(pair) in sure for pair, both in zip(found.tolist(), hydrogens, strict=True)]]
@@ -36,6 +38,8 @@ def changed_bonds(before: Bonds, after: ase.Atoms) -> tuple[list[tuple[int, int]
         before: Those that there were.
         after: The relaxed structure.
     """
+    if not np.isin(after.numbers, list(COVALENT)).any():
+        return [], []
     sure, possible = _pairs(bonds(after), after), _pairs(bonds(after, LOOSE), after)
     old = _pairs(before, after)
     return sorted(sure - old), sorted(old - possible)

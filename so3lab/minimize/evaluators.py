@@ -13,7 +13,9 @@ from jaxtyping import Float
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.forces import ForceEvaluator
+from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO
 from so3lab.minimize.cells import deformed, gradients_of_deformed
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 
 Slots = Float[np.ndarray, "slots widest 3"]
 
@@ -40,10 +42,14 @@ class EngineEvaluator:
         sizes = [len(atoms) for atoms in structures]
         self._forces = ForceEvaluator(model, structures, slots=sizes)
         self._in_use = np.arange(max(sizes)) < np.array(sizes)[:, None]
+        self._kinds = [_kind(atoms) for atoms in structures]
 
     def replace(self, slot: int, atoms: ase.Atoms) -> None:
-        """Put another structure into a slot; nothing is compiled."""
-        self._forces.replace(slot, atoms)
+        """Put another structure into a slot; nothing is compiled, and nothing done for a molecule like the last one."""
+        kind = _kind(atoms)
+        if kind is None or kind != self._kinds[slot]:
+            self._forces.replace(slot, atoms)
+            self._kinds[slot] = kind
 
     def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
         """Energies and gradients."""
@@ -51,6 +57,13 @@ class EngineEvaluator:
         gradients = np.zeros(rows.shape)
         gradients[self._in_use] = -np.asarray(found.forces, np.float64)
         return np.array(found.energy, np.float64), gradients
+
+
+def _kind(atoms: ase.Atoms) -> tuple | None:
+    """What a molecule is to the engine wherever its atoms are; None where pair lists depend on where they are."""
+    if atoms.pbc.any() or len(atoms) > ALL_PAIRS_UP_TO:
+        return None
+    return atoms.numbers.tobytes(), total_charge(atoms), unpaired_electrons(atoms)
 
 
 class CellEvaluator:

@@ -97,13 +97,14 @@ def minimize(
         running = Batch(evaluator, first)
         while active := running.active():
             running.step()
+            forces, gains = running.max_forces(), running.gains()
             for slot in active:
                 item = running.items[slot]
                 assert item is not None
-                why = ended(running, slot, item)
+                why = ended(running, slot, item, forces[slot], gains[slot])
                 if why is None:
                     continue
-                yield _result(potential, running, slot, item, why, pressure)
+                yield _result(potential, running, slot, item, why, pressure, forces[slot], gains[slot])
                 running.leave(slot)
                 if coming := queue.fitting(running.sizes[slot], item):
                     running.place(slot, coming)
@@ -213,11 +214,11 @@ class _Judge:
     max_steps: int
     model: EnergyModel | None  # for confirmation
 
-    def __call__(self, running: Batch, slot: int, item: Item) -> Why | None:
+    def __call__(self, running: Batch, slot: int, item: Item, max_force: float, gain: float) -> Why | None:
         """None: it goes on."""
         if not item.finite:
             return "not finite"
-        flat = running.max_force(slot) <= self.max_force and running.gain(slot) <= self.max_gain
+        flat = max_force <= self.max_force and gain <= self.max_gain
         if flat and (self.model is None or self._confirmed(self.model, running, slot, item)):
             return "converged"
         return "out of steps" if item.evaluations >= self.max_steps else None
@@ -238,8 +239,9 @@ def _exact(potential: Potential | EnergyModel) -> EnergyModel:
 
 
 def _result(
-    potential: Potential | EnergyModel, running: Batch, slot: int, item: Item, why: Why, pressure: float
-) -> Relaxed:
+    potential: Potential | EnergyModel, running: Batch, slot: int, item: Item, why: Why, pressure: float,
+    max_force: float, gain: float,
+) -> Relaxed:  # fmt: skip
     atoms, count = item.start.copy(), len(item.atoms)
     rows, gradient = running.positions[slot, : item.size], running.gradients[slot, : item.size]
     energy = float(running.energies[slot])
@@ -252,7 +254,7 @@ def _result(
     if isinstance(potential, Potential):
         energy += potential.shift_of(atoms)
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=-gradient)
-    gain, lowest = running.gain(slot), None
+    lowest = None
     if item.curvature is not None and why == "converged":
         gain, lowest = item.curvature.gain, float(item.curvature.values.min(initial=np.inf))
     made, broken = changed_bonds(item.bonds, atoms)
@@ -262,7 +264,7 @@ def _result(
     elif why == "converged" and (centres or turned):
         why = "inverted"
     return Relaxed(
-        item.number, atoms, energy, running.max_force(slot), 1e3 * gain, item.evaluations, item.method, why, lowest,
+        item.number, atoms, energy, float(max_force), float(1e3 * gain), item.evaluations, item.method, why, lowest,
         tuple(made), tuple(broken), tuple(centres), tuple(turned),
     )  # fmt: skip
 

@@ -97,6 +97,14 @@ def test_clusters_reach_their_known_minima():
     assert len(nearest) >= 2
 
 
+def test_particles_upon_each_other_come_apart_and_stay_together():
+    start = random_cluster(7, 0)
+    start.positions[1] = start.positions[0] + 1e-2
+    found = relax(cluster_in_reduced_units(), start, max_force=1e-4)
+    assert found.converged
+    assert min(abs(known - found.energy) for known in LJ7) < 1e-3
+
+
 def test_molecules_of_different_sizes_share_a_batch(ethanol_model):
     starts = [distorted(1)[0], molecule("H2O"), molecule("CH4"), molecule("CH3OH")]
     found = {one.number: one for one in minimize(ethanol_model, starts, batch=2)}
