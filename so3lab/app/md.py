@@ -6,7 +6,7 @@ import numpy as np
 
 from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_arguments import add_arguments, run_of, warn_of_long_timestep
+from so3lab.app.md_arguments import add_arguments, check_timestep_of, run_of
 from so3lab.app.md_results import SpeedMeter, summary_of, summary_text
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import is_resumable, provenance
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if not resume:
         check_new_trajectory(one.path)
     prepare_process()
-    warn_of_long_timestep(one, console)
+    check_timestep_of(one, console)
     chunks = _simulation(options, one, resume)
     try:
         with console.progress("simulating") as progress:

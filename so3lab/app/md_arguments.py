@@ -141,10 +141,13 @@ def run_of(options: argparse.Namespace, console: Console) -> RunSpec:
     )  # fmt: skip
 
 
-def warn_of_long_timestep(run: RunSpec, console: Console) -> None:
-    """Say what would be a good time step where the one that was asked for is long for the fastest bond."""
-    from so3lab.dynamics.fastest_vibration import long_timestep
+def check_timestep_of(run: RunSpec, console: Console) -> None:
+    """Refuse a time step that the fastest bond cannot follow, and say what would be a good one where it is long."""
+    from so3lab.dynamics.fastest_vibration import check_timestep, long_timestep
+    from so3lab.dynamics.limits import Limits
 
+    if (run.limits or Limits()).any:
+        check_timestep(run.atoms(), run.timestep_fs)
     if words := long_timestep(run.atoms(), run.timestep_fs):
         console.warn(words)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_arguments import warn_of_long_timestep
+from so3lab.app.md_arguments import check_timestep_of
 from so3lab.app.md_results import SpeedMeter, replica_of, replica_table, summary_of, with_cli_options
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import frames_in, is_resumable, provenance
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> i
     batch = {"replicas": len(runs), "exchange_every": options.exchange_every}
     resume = options.resume and _is_resumable(runs, batch)
     prepare_process()
-    warn_of_long_timestep(runs[0], console)
+    check_timestep_of(runs[0], console)
     from so3lab.dynamics.replica_exchange import ReplicaExchange
     from so3lab.dynamics.replicas import SimulationError
 

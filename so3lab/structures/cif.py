@@ -1,14 +1,17 @@
 """How CIF files are read: whole sites alone, deuterium by its mass; what is half there is refused by name."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ase
 import ase.io
 import numpy as np
-from ase.io.cif import CIFBlock, parse_cif
 
 from so3lab.structures.understood import Content
 from so3lab.structures.xyz import ISOTOPES
+
+if TYPE_CHECKING:
+    from ase.io.cif import CIFBlock
 
 
 def read_cif(path: Path) -> Content:
@@ -17,6 +20,8 @@ def read_cif(path: Path) -> Content:
     Raises:
         ValueError: If a site is occupied in part, the file is the macromolecular kind (mmCIF), or cannot be read.
     """
+    from ase.io.cif import parse_cif  # here, because space groups would slow down every command
+
     if b"_atom_site.Cartn_x" in path.read_bytes():
         raise ValueError(
             f"{path} is an mmCIF file, as the Protein Data Bank writes them; so3lab reads its PDB form: choose 'PDB "
@@ -42,7 +47,7 @@ def read_cif(path: Path) -> Content:
     return Content(atoms, f"CIF (space group {group.symbol})" if group is not None else "CIF", notes)
 
 
-def _check_occupancy(block: CIFBlock, path: Path) -> None:
+def _check_occupancy(block: "CIFBlock", path: Path) -> None:
     labels = block.get("_atom_site_label") or block.get("_atom_site_type_symbol") or []
     occupancies = block.get("_atom_site_occupancy")
     if occupancies is None:

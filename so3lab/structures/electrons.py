@@ -120,7 +120,7 @@ def check_parity(atoms: ase.Atoms) -> None:
         raise ValueError(
             f"{source} means {unpaired:g} unpaired electrons (a multiplicity of {unpaired + 1:g}), which "
             f"{atoms.get_chemical_formula()} with a charge of {charge:+g} cannot have: it has {electrons:g} electrons; "
-            "correct the spin, or give the total charge"
+            "give the multiplicity (--multiplicity), or another charge (--charge)"
         )
 
 

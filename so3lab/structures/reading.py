@@ -147,11 +147,11 @@ def _of_trajectory(path: Path) -> Content:
 
 def _with_ase(path: Path) -> Content:
     """Any other format that ASE knows."""
+    if path.suffix.lower() in _OF_LAMMPS:
+        _check_lammps_elements(path)
     try:
-        name = filetype(path)
-        if name.startswith("lammps") or path.suffix.lower() in _OF_LAMMPS:
-            _check_lammps_elements(path)
-        atoms = ase.io.read(path)
+        name = filetype(str(path))
+        atoms = ase.io.read(str(path), format=name)
     except UnknownFileTypeError as error:
         raise ValueError(
             f"{path} is of no format that so3lab or ASE knows ({error}); write it as XYZ, PDB, SDF or CIF"
@@ -160,8 +160,10 @@ def _with_ase(path: Path) -> Content:
         raise ValueError(f"ASE cannot read {path}: {error}; is it complete?") from error
     except Exception as error:  # ASE's readers raise whatever they stumble over
         raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; is it complete?") from error
+    if name.startswith("lammps"):
+        _check_lammps_elements(path)
     assert isinstance(atoms, ase.Atoms)
-    for key, value in stated_in_program_files(path, atoms).items():
+    for key, value in stated_in_program_files(path).items():
         atoms.info.setdefault(key, value)
     return Content(atoms, f"ASE's format {name}")
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from scipy.spatial import cKDTree
-from vesin import ase_neighbor_list
 
 from so3lab.trajectory import layout as _layout
 from so3lab.trajectory import recovery
@@ -73,6 +71,8 @@ def _exchanged(began: np.ndarray, structure: Atoms) -> str:
     """Which two atoms of one element stand where the other one began."""
     if np.abs(began - structure.positions).max() < _SAME_PLACE:
         return ""
+    from scipy.spatial import cKDTree  # here, as vesin below: whoever only writes needs neither
+
     distances, nearest = cKDTree(began).query(structure.positions)
     moved = (distances < _SAME_PLACE) & (nearest != np.arange(len(began)))
     moved &= structure.numbers[nearest] == structure.numbers
@@ -102,6 +102,8 @@ def _other_bonds(began: np.ndarray, structure: Atoms) -> str:
 
 def _near(atoms: Atoms, share: float) -> set[tuple[int, int]]:
     """Pairs of nonmetals nearer than a share of the sum of their covalent radii."""
+    from vesin import ase_neighbor_list
+
     radii = covalent_radii[atoms.numbers]
     i, j, distances = ase_neighbor_list("ijd", atoms, 2.0 * share * float(radii.max()))
     kept = (distances < share * (radii[i] + radii[j])) & (i < j)

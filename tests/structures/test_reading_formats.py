@@ -1,0 +1,99 @@
+"""Formats that ASE reads come in by the same door; those that hold no structure are refused with the way out."""
+
+import pytest
+from ase.build import molecule
+from ase.io import write
+
+from so3lab.structures import read_structure, understand
+from so3lab.structures.program_files import stated_in_program_files
+
+
+def dump(columns: str, rows: str) -> str:
+    head = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n2\nITEM: BOX BOUNDS pp pp pp\n0 10\n0 10\n0 10\n"
+    return f"{head}ITEM: ATOMS {columns}\n{rows}\n"
+
+
+def test_a_dump_of_lammps_needs_elements(tmp_path):
+    """matterviz#444 and dpdata#375: types become hydrogen, helium, lithium where nobody says what they are."""
+    (tmp_path / "run.lammpstrj").write_text(dump("id type x y z", "1 1 0 0 0\n2 2 0 0 1.4"))
+    with pytest.raises(ValueError, match=r"types and no elements; write it with 'dump custom"):
+        understand(tmp_path / "run.lammpstrj")
+    (tmp_path / "run.lammpstrj").write_text(dump("id type element x y z", "1 1 Si 0 0 0\n2 2 O 0 0 1.6"))
+    assert sorted(understand(tmp_path / "run.lammpstrj").atoms.get_chemical_symbols()) == ["O", "Si"]
+
+
+@pytest.mark.parametrize("name", ["run.dcd", "run.xtc", "run.trr", "run.nc", "start.rst7", "start.inpcrd"])
+def test_positions_without_elements_are_told_apart(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\0\1\2\3")
+    with pytest.raises(ValueError, match=r"holds positions and no elements; join it with its topology"):
+        understand(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["system.psf", "system.prmtop", "topol.top"])
+def test_topologies_without_positions_are_told_apart(tmp_path, name):
+    (tmp_path / name).write_text("[ atoms ]\n")
+    with pytest.raises(ValueError, match="a topology that holds no positions"):
+        understand(tmp_path / name)
+
+
+def test_a_format_that_nobody_knows_is_said(tmp_path):
+    (tmp_path / "notes.txt").write_text("remember the milk\n")
+    with pytest.raises(ValueError, match="of no format that so3lab or ASE knows"):
+        understand(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("format", ["traj", "json", "gro", "vasp", "xsf"])
+def test_other_formats_of_ase_come_in_as_they_are(tmp_path, format):
+    atoms = molecule("H2O", vacuum=3.0)
+    atoms.pbc = format in ("gro", "vasp", "xsf")
+    path = tmp_path / {"vasp": "POSCAR"}.get(format, f"water.{format}")
+    write(path, atoms)
+    found = understand(path)
+    assert found.atoms.get_chemical_formula() == "H2O"
+    assert found.format.startswith("ASE's format")
+    assert found.atoms.pbc.all() == atoms.pbc.all()
+
+
+GAUSSIAN_INPUT = """# pbe1pbe/def2svp
+
+formate
+
+-1 1
+C 0.0 0.0 0.31
+O 1.13 0.0 -0.21
+O -1.13 0.0 -0.21
+H 0.0 0.0 1.43
+
+"""
+
+
+def test_charge_and_multiplicity_of_a_gaussian_input_are_read(tmp_path):
+    """ASE keeps them as settings of a calculator, which a structure leaves behind."""
+    (tmp_path / "formate.com").write_text(GAUSSIAN_INPUT)
+    found = understand(tmp_path / "formate.com")
+    assert (found.charge.value, found.unpaired.value) == (-1, 0)
+
+
+def test_a_person_decides_against_a_file(tmp_path):
+    atoms = molecule("H2O")
+    atoms.info["charge"] = 0
+    write(tmp_path / "water.xyz", atoms)
+    found = understand(tmp_path / "water.xyz", charge=1, multiplicity=2)
+    assert (found.charge.value, found.unpaired.value) == (1, 1)
+    assert read_structure(tmp_path / "water.xyz", charge=1, multiplicity=2).info == {"charge": 1, "multiplicity": 2}
+    with pytest.raises(ValueError, match=r"give the multiplicity \(--multiplicity\), or another charge"):
+        understand("smiles:CCO", charge=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " Charge = -1 Multiplicity = 1\n",
+        "Total Charge           Charge          ....   -1\n Multiplicity           Mult            ....    1\n",
+    ],
+)
+def test_outputs_of_gaussian_and_orca_state_both(tmp_path, text):
+    (tmp_path / "job.out").write_text(f"header\n{text}SCF Done\n")
+    assert stated_in_program_files(tmp_path / "job.out") == {"charge": -1, "multiplicity": 1}
+    (tmp_path / "job.out").write_text("header\n")
+    assert stated_in_program_files(tmp_path / "job.out") == {}
