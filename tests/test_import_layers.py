@@ -27,7 +27,7 @@ FLOORS = (
     {"app", "widgets", "__main__", "__init__"},
 )
 """The wings of ``so3lab`` from the ground up: each imports from floors below its own, never from beside or above."""
-WITHIN_A_FLOOR = {("doctor", "machine"), ("widgets", "widgets"), ("__main__", "app"), ("app", "__init__")}
+WITHIN_A_FLOOR = {("__main__", "app")}
 
 
 def imported_names(path: Path) -> Iterator[str]:

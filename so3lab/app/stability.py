@@ -12,6 +12,7 @@ from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.machine.files import check_folder
 from so3lab.structures.electrons import total_charge
+from so3lab.trajectory.names import replica_path
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -136,7 +137,7 @@ def _resumes(options: argparse.Namespace) -> bool:
         raise ValueError("--resume needs --out: the folder of the study to go on with")
     if options.out is not None:
         check_folder(options.out)
-    return options.resume and (options.out / "replica_0000.h5").exists()
+    return options.resume and replica_path(options.out, 0).exists()
 
 
 def _reference(

@@ -11,7 +11,7 @@ import numpy as np
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.replica_exchange import ReplicaExchange
 from so3lab.dynamics.replicas import Replicas
-from so3lab.dynamics.restart import OLD_NAMES
+from so3lab.dynamics.restart import ADDED_LATER, OLD_NAMES
 from so3lab.trajectory import TrajectoryWriter
 
 _KNOBS = 4096
@@ -45,6 +45,7 @@ class Recording:
     ):
         self._replicas, self._exchange, self.resumed = replicas, exchange, resume
         self._names_in_file: dict[str, str] = {}  # where an older version began the file
+        self._left_out: set[str] = set()  # what its restart states do not hold
         self.writers: list[TrajectoryWriter] = []
         with ExitStack() as opened:
             if resume:
@@ -62,6 +63,7 @@ class Recording:
         for path, atoms, frames in others:
             self.writers.append(opened.enter_context(TrajectoryWriter.resume(path, atoms, frames)[0]))
         self._names_in_file = {new: old for old, new in OLD_NAMES.items() if old in saved}
+        self._left_out = {name for name in ADDED_LATER if name not in saved}
         replicas.restore(saved)
         begun = json.loads(json.dumps(self._settings()))
         if all(first.meta.get(name) == value for name, value in begun.items()):  # what was turned stays turned
@@ -142,4 +144,5 @@ class Recording:
             knobs[: len(words)] = np.frombuffer(words, np.uint8)
         counts = np.array(frames, np.int64)
         state = {self._names_in_file.get(name, name): x for name, x in self._replicas.restart_state().items()}
+        state = {name: x for name, x in state.items() if name not in self._left_out}
         return state | exchange | {"frames_written": counts, "knobs": knobs}

@@ -114,7 +114,7 @@ class Replicas:
             start_velocities(*of_one, ensemble)
             for of_one in zip(structures, held, temperatures.tolist(), seeds, strict=True)
         ]
-        self._freedom = DegreesOfFreedom(structures, held, velocities, ensemble)
+        self._freedom = DegreesOfFreedom(self.structures, held, velocities, ensemble)
         self._system = system_of(
             structures, held, self._freedom.counted, self.limits, self._field.cutoff, self._field.dtype
         )

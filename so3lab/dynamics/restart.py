@@ -13,6 +13,8 @@ OLD_NAMES = {
     "room": "capacity",
 }
 """Names that so3lab wrote before they were changed, and those of today."""
+ADDED_LATER = ("fixed_cells",)
+"""What restart states of older files do not hold."""
 
 
 def with_present_names(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

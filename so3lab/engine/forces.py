@@ -61,7 +61,8 @@ def structure_arrays(
         dtype: Of real numbers.
         slots: Rows of atoms that each has, for batches in which structures are exchanged; rows beyond its own are
             of the element of its first atom, and masked.
-        least_classes: Room for so many classes of atoms at least, such as those of arrays before.
+        least_classes: Room for so many classes of atoms at least, such as those of arrays before; with ``slots``, there
+            is room for the next power of two of those that are there.
     """
     rows, sizes = checked_slots(structures, slots), [len(atoms) for atoms in structures]
     classes = atom_classes(structures)
@@ -77,7 +78,9 @@ def structure_arrays(
     real = np.concatenate([np.arange(slot) < size for slot, size in zip(rows, sizes, strict=True)])
     numbers, masses, of_atoms = (np.where(real, x, x[first]) for x in (numbers, masses, of_atoms))
     row_of_atom = np.flatnonzero(real)  # classes name atoms as if there were no other rows
-    members = np.pad(row_of_atom[classes.members], (0, max(0, least_classes - len(classes.members))), mode="edge")
+    count = len(classes.members)
+    room = count if slots is None else max(least_classes, 1 << (count - 1).bit_length())
+    members = np.pad(row_of_atom[classes.members], (0, room - count), mode="edge")
     with precision(dtype):
         to_real, whole = functools.partial(on_device, dtype=dtype), functools.partial(on_device, dtype=np.int32)
         return StructureArrays(
@@ -230,7 +233,7 @@ class ForceEvaluator:
         slots: Sequence[int] | None = None,
     ):
         self.model, self._slots = model, slots
-        self._structures = list(structures)
+        self._structures = [atoms.copy() for atoms in structures]
         with precision(model.dtype):
             self._arrays = self._embedded(structure_arrays(structures, model.dtype, slots))
             self.lists = PairLists(
@@ -249,7 +252,11 @@ class ForceEvaluator:
         return self._arrays
 
     def replace(self, number: int, atoms: ase.Atoms) -> None:
-        """Put another structure in the place of one; nothing is compiled for it (:meth:`PairLists.replace`).
+        """Put another structure in the place of one.
+
+        Nothing is compiled for it, unless it has more pairs than there is room for (:meth:`PairLists.replace`), or
+        there were never as many kinds of atoms together: room for them, elements in structures of equal composition
+        and charge, grows by factors of two.
 
         Args:
             number: Which one.
@@ -261,7 +268,7 @@ class ForceEvaluator:
         with precision(self.model.dtype):
             self.lists.replace(number, atoms)
             self._cells = self.lists.cells
-            self._structures[number] = atoms
+            self._structures[number] = atoms.copy()
             classes = len(self._arrays.atom_classes.members)
             arrays = structure_arrays(self._structures, self.model.dtype, self._slots, classes)
             self._arrays = self._embedded(arrays)

@@ -225,9 +225,7 @@ class PairLists:
                 when a cell has been stretched too far for them.
         """
         if cells is not None:
-            self._cells = np.asarray(cells, np.float64)
-            for atoms, cell in zip(self._structures, self._cells, strict=True):
-                atoms.cell = cell
+            self._set_cells(cells)
         if self._fixed_cells is not None and self._cells is not None:
             stretches = np.linalg.svd(np.linalg.solve(self._fixed_cells, self._cells), compute_uv=False)
             if fixed_anew or np.any(np.maximum(stretches, 1.0 / stretches) > _MOST_STRETCH):
@@ -255,15 +253,20 @@ class PairLists:
             raise ValueError(f"the structures it joins are all {kind}, but atoms.pbc is {atoms.pbc.tolist()}")
         if len(atoms) > self._slots[number]:
             raise ValueError(f"atoms must have at most {self._slots[number]} atoms in place {number}, got {len(atoms)}")
-        other_size = len(atoms) != len(self._structures[number])
+        before = self._structures[number], self._cells
         self._structures[number] = atoms.copy()
-        if self._cells is not None:
-            self._cells = self._cells.copy()
-            self._cells[number] = complete_cell(np.asarray(atoms.cell), atoms.pbc)
-        if self._needs is not None and (other_size or self._cells is not None):
-            self._make_fixed()
+        try:
+            if self._cells is not None:
+                self._cells = self._cells.copy()
+                self._cells[number] = complete_cell(np.asarray(atoms.cell), atoms.pbc)
+            if self._needs is not None and (len(atoms) != len(before[0]) or self._cells is not None):
+                self._make_fixed()
+        except ValueError:
+            self._structures[number], self._cells = before
+            raise
         rows = self._rows()[number]
-        self._gathered_at[rows.start : rows.start + self._slots[number]] = np.nan
+        slot = slice(rows.start, rows.start + self._slots[number])
+        self._gathered_at[slot], self._origins[slot] = np.nan, 0
         self._gather(number, np.asarray(atoms.positions, self._dtype))
         self._assemble()
 
@@ -286,6 +289,8 @@ class PairLists:
             state["gathered_at"] = self._gathered_at.copy()
         if self._cells_change and self._cells is not None:
             state["gathered_cells"] = np.asarray(self._cells)
+            if self._fixed_cells is not None:
+                state["fixed_cells"] = self._fixed_cells
         return state
 
     def restore(self, state: dict[str, Shaped[np.ndarray, "..."]]) -> None:
@@ -294,9 +299,17 @@ class PairLists:
         self._capacity, *capacities = state["capacity"].tolist()
         for one, capacity in zip(lists, capacities, strict=True):
             one.capacity = capacity
+        if "fixed_cells" in state:  # the waves are those of these cells
+            self._set_cells(state["fixed_cells"])
+            self._make_fixed()
         if "gathered_at" in state:
             at = np.where(np.isnan(state["gathered_at"]), self._own_positions(), state["gathered_at"])
             self.rebuild(at, state.get("gathered_cells"))
+
+    def _set_cells(self, cells: Float[np.ndarray, "structures 3 3"]) -> None:
+        self._cells = np.asarray(cells, np.float64)
+        for atoms, cell in zip(self._structures, self._cells, strict=True):
+            atoms.cell = cell
 
     def _capacity_for(self, count: int) -> int:
         """Capacity for so many pairs and some more."""

@@ -256,7 +256,7 @@ def _provenance(recipe: Recipe) -> dict[str, Any]:
         "level_of_theory": LEVEL_NAMES[recipe.level],
         "engine": f"{ENGINES[recipe.level]} {importlib.metadata.version(ENGINES[recipe.level])}",
         "versions": {engine: importlib.metadata.version(engine) for engine in engines},
-        "sampling": "GFN2-xTB Langevin dynamics, see so3lab/recipes.py",
+        "sampling": "GFN2-xTB Langevin dynamics, see so3lab.labels.sampling",
         "source": "computed by the so3lab developers with so3lab.labels.reference_sets",
         "command": f"python -m so3lab.labels.reference_sets {recipe.name} --out data",
         "seed": SEED,

@@ -70,15 +70,15 @@ def model(request, potential64):
 
 
 def test_a_molecule_is_exchanged_for_another_of_other_size_and_elements(model, compiled_programs_counted):
-    ethanol, water = rattled(molecule("CH3CH2OH")), rattled(molecule("H2O"))
+    ethanol, nitrogen = rattled(molecule("CH3CH2OH")), rattled(molecule("N2"))
     slots = [9, 9, 9]
     structures = [ethanol, rattled(molecule("CH3OCH3"), 1), rattled(ethanol, 2)]
     evaluator = ForceEvaluator(model, structures, slots=slots)
     assert_each_is_alone(model, evaluator, structures, slots, 1e-10)
-    structures[1] = water
-    evaluator.replace(1, water)
-    evaluator(positions_in(structures, slots))  # ethanol and water: another number of classes of atoms than before
     before = len(compiled_programs_counted)
+    structures[1] = nitrogen
+    evaluator.replace(1, nitrogen)  # a fourth kind of atoms
+    evaluator(positions_in(structures, slots))
     structures[0] = rattled(ethanol, 5)
     evaluator.replace(0, structures[0])
     evaluator(positions_in(structures, slots))
@@ -105,6 +105,26 @@ def test_rows_that_nobody_has_never_make_a_list_stale():
     positions = positions_in([cluster], [300])
     positions[4:] = 1e3
     np.testing.assert_allclose(evaluator(positions).energy, expected.energy, rtol=1e-12)
+
+
+def test_a_batch_keeps_what_it_was_given_whatever_becomes_of_it():
+    atoms = Atoms("Ar2", positions=[[0, 0, 0], [3.8, 0, 0]])
+    evaluator, expected = ForceEvaluator(ARGON, [atoms, atoms], slots=[2, 2]), alone(ARGON, atoms)
+    atoms.numbers[0] = 1
+    evaluator.replace(1, Atoms("Ar", positions=[[0, 0, 0]]))
+    assert evaluator.arrays.atomic_numbers.tolist() == [18, 18, 18, 18]
+    np.testing.assert_allclose(evaluator(np.tile([[0, 0, 0], [3.8, 0, 0]], (2, 1))).energy, [expected.energy[0], 0.0])
+
+
+def test_a_cell_that_is_refused_leaves_everything_as_it_was():
+    model = Potential.initial(FAR, seed=1, dtype="float64").energy_model
+    cell = rattled(bulk("NaCl", "rocksalt", 5.6, cubic=True))
+    lists = ForceEvaluator(model, [cell, cell]).lists
+    slab = cell.copy()
+    slab.pbc = [True, True, False]
+    with pytest.raises(ValueError, match="pbc must be True in all three directions"):
+        lists.replace(0, slab)
+    lists.replace(1, rattled(cell, 3))
 
 
 def test_what_does_not_fit_is_refused_by_name():

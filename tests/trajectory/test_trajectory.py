@@ -90,22 +90,29 @@ def test_arrays_instead_of_atoms_and_isotopes(tmp_path):
         np.testing.assert_allclose(trajectory[1].get_velocities(), frames_of(1, 1)["velocities"][0], rtol=1e-6)
 
 
-def test_hundred_thousand_frames_open_at_once_and_frames_come_in_milliseconds(tmp_path):
-    path = tmp_path / "long.h5"
-    template = frames_of(0, 5000)
-    with new_writer(path) as writer:
-        for start in range(0, 100_000, 5000):
-            writer.append(template | {"step": np.arange(start, start + 5000)})
-    begin = time.perf_counter()
-    with Trajectory(path) as trajectory:
-        opened = time.perf_counter() - begin
-        assert len(trajectory) == 100_000
-        chosen = np.random.default_rng(0).integers(0, 100_000, 50)
-        begin = time.perf_counter()
-        assert [trajectory[int(i)].info["step"] for i in chosen] == chosen.tolist()
-        per_frame = (time.perf_counter() - begin) / 50
-    assert opened < 0.5
-    assert per_frame < 0.02  # about 0.7 ms on a quiet machine
+def test_hundred_thousand_frames_open_and_give_frames_as_fast_as_a_thousand(tmp_path):
+    template = frames_of(0, 1000)
+
+    def seconds(frames: int) -> tuple[float, float]:
+        """To open a file of so many frames, and to take 50 of them: the best of some tries."""
+        path = tmp_path / f"{frames}.h5"
+        with new_writer(path) as writer:
+            for start in range(0, frames, 1000):
+                writer.append(template | {"step": np.arange(start, start + 1000)})
+        chosen, opened, taken = np.random.default_rng(0).integers(0, frames, 50), [], []
+        for _ in range(8):
+            begin = time.perf_counter()
+            with Trajectory(path) as trajectory:
+                opened.append(time.perf_counter() - begin)
+                assert len(trajectory) == frames
+                begin = time.perf_counter()
+                assert [trajectory[int(i)].info["step"] for i in chosen] == chosen.tolist()
+                taken.append(time.perf_counter() - begin)
+        return min(opened), min(taken)
+
+    (open_short, take_short), (open_long, take_long) = seconds(1000), seconds(100_000)
+    assert open_long < 20 * open_short  # a hundred times as many frames
+    assert take_long < 20 * take_short
 
 
 # --- other programs ----------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def test_reading_while_another_process_writes(tmp_path, start_writing):
     try:
         with Trajectory(path) as trajectory, Trajectory(path) as another:
             lengths, first, present = [len(trajectory)], another[:7], len(another)
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 300
             while len(lengths) < 6 and time.monotonic() < deadline:
                 time.sleep(0.02)
                 if trajectory.refresh() > lengths[-1]:

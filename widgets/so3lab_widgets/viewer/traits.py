@@ -17,7 +17,7 @@ OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
 
 
 class ViewerTraits(traitlets.HasTraits):
-    """The traits of :class:`~so3lab_widgets.viewer.Viewer`, which says what they mean."""
+    """The traits of :class:`~so3lab_widgets.viewer.viewer.Viewer`, which says what they mean."""
 
     _atoms: Atoms | None = None
     _ngl_version = traitlets.Unicode().tag(sync=True)

@@ -1,6 +1,6 @@
 /* Geometry of the network's pairs: distances, cutoff, spherical harmonics and the shared radial basis.
 
-   Formulas in so3lab/spherical.py, radial.py and collapse.py; LANES pairs at a time. */
+   Formulas in so3lab/functions and engine/compressed_filters.py; LANES pairs at a time. */
 
 /* Where pairs are. */
 typedef struct {
