@@ -13,6 +13,7 @@ from so3lab.dynamics import Limits, Simulation, SimulationError, compiled_loop
 from so3lab.dynamics.control import Control
 from so3lab.engine.energy_model import precision
 from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO, OVERFLOW, SKIN, STALE, PairLists, pairs_at
+from so3lab.network.pairwise.long_range import LongRangeNeeds
 from so3lab.structures.neighbors import complete_cell, pair_list
 
 CUTOFF = 4.0
@@ -130,3 +131,18 @@ def test_a_leap_ends_the_run_with_a_sentence():
     simulation.control.timestep_fs = 1e5
     with pytest.raises(SimulationError, match="an atom leapt by more than half the skin of the pair list at step 1"):
         simulation.advance(2, 10)
+
+
+def test_waves_of_a_cell_that_was_stretched_far_come_back():
+    """Waves are chosen anew where a cell has been stretched too far for them, and so for cells of the past."""
+    atoms = bulk("NaCl", "rocksalt", 5.6, cubic=True)
+    needs = LongRangeNeeds(None, None, 0.6)
+    lists = PairLists([atoms], CUTOFF, needs, "float64", cells_change=True)
+    first = len(lists.candidates.fixed.waves[0])
+    for stretch in (1.075, 1.10):  # the second one is near enough to the first
+        lists.rebuild(stretch * atoms.positions, np.asarray(atoms.cell)[None] * stretch)
+    waves = np.asarray(lists.candidates.fixed.waves)
+    again = PairLists([atoms], CUTOFF, needs, "float64", cells_change=True)
+    again.restore(lists.state())
+    np.testing.assert_array_equal(np.asarray(again.candidates.fixed.waves), waves)
+    assert np.count_nonzero(waves.any(axis=-1)) != first
