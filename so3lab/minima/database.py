@@ -21,6 +21,7 @@ from ase.db import connect
 
 from so3lab.minima.accounts import Minimum
 from so3lab.minima.torsions import rotatable_dihedrals
+from so3lab.observables.internal import Dihedral, dihedral_degrees
 
 _NOBODY = -1
 """Number of a parent that there is not."""
@@ -62,8 +63,11 @@ class MinimaDatabase:
                 f"a database of minima must be a file whose name ends in .db, or a URL, got {self.where!r}"
             )
         self._database = connect(self.where, use_lock_file=False)
+        # a database of minima has no tables of its own; asking for their names would cost a query for each row
+        self._database._get_external_table_names = lambda db_con=None: []
         self._rows: dict[tuple[str, int], int] = {}
         self._starts: dict[str, int] = {}
+        self._dihedrals: dict[str, list[Dihedral]] = {}
         self._make_tables()
 
     def _make_tables(self) -> None:
@@ -131,7 +135,9 @@ class MinimaDatabase:
                 found["number"], _atoms(row), float(row.energy), found["origin"], _number(found["parent"]),
                 found["visits"], _number(found["mirror_image_of"]),
             )  # fmt: skip
-            yield StoredMinimum(found["search"], minimum, dict(row.data))
+            data = dict(row.data)
+            self._dihedrals.setdefault(found["search"], [tuple(atoms) for atoms in data["dihedrals"]])
+            yield StoredMinimum(found["search"], minimum, data)
 
     def table(self, search: str | None = None) -> pd.DataFrame:
         """One row per minimum: search, number, energy in eV, visits, origin, parent; without structures."""
@@ -187,8 +193,10 @@ class MinimaDatabase:
             "mirror_image_of": _NOBODY if minimum.mirror_image_of is None else minimum.mirror_image_of,
             "radius_of_gyration": float(np.sqrt(np.mean(np.sum(centred**2, axis=1)))),
         }
-        dihedrals = rotatable_dihedrals(atoms)
-        degrees = [float(atoms.get_dihedral(*dihedral)) for dihedral in dihedrals]
+        if search not in self._dihedrals:  # the same ones for all minima of a compound
+            self._dihedrals[search] = rotatable_dihedrals(atoms)
+        dihedrals = self._dihedrals[search]
+        degrees = [float(dihedral_degrees(atoms.positions[None], dihedral)[0]) for dihedral in dihedrals]
         data = {"dihedrals": [list(dihedral) for dihedral in dihedrals], "degrees": degrees, "info": _info(atoms)}
         stored = atoms
         if atoms.calc is None:

@@ -20,6 +20,7 @@ import numpy as np
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.machine.checksum import checksum
 from so3lab.minima.accounts import Account, Ledger, Minimum, Proposal, unseen
+from so3lab.minima.confirming import shaken
 from so3lab.minima.database import MinimaDatabase
 from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.judging import Compound, Verdict, judge
@@ -53,6 +54,7 @@ class Search:
         seed: Of all chances.
         max_force, max_gain_meV: When a relaxation has converged, see :func:`so3lab.minimize.minimize`.
         round_size: Proposals that are relaxed together.
+        confirm: Whether what seems to be a new minimum is shaken and relaxed again, which finds out saddles.
         relax: Relaxes structures in place of :func:`so3lab.minimize.minimize`.
 
     Raises:
@@ -74,6 +76,7 @@ class Search:
         max_force: float = 0.01,
         max_gain_meV: float = 0.03,
         round_size: int = ROUND,
+        confirm: bool = True,
         relax: Relax | None = None,
     ):
         _check(atoms, seed, round_size)
@@ -84,7 +87,7 @@ class Search:
         self._known = KnownMinima(self.rule)
         self._compound: Compound | None = None
         self._round = 0
-        self._seed, self._round_size = seed, round_size
+        self._seed, self._round_size, self._confirm = seed, round_size, confirm
         self._relax: Relax = relax or functools.partial(
             minimize, potential, max_force=max_force, max_gain_meV=max_gain_meV
         )
@@ -94,6 +97,7 @@ class Search:
             "start": checksum(atoms.numbers, atoms.positions),
             "seed": seed,
             "round_size": round_size,
+            "confirm": confirm,
             "rule": asdict(self.rule),
             "minimiser": {"max_force": max_force, "max_gain_meV": max_gain_meV},
             "smiles": smiles or "",
@@ -185,7 +189,7 @@ class Search:
             if proposer is None:
                 return []
         before, visits = len(self.minima), [one.visits for one in self.minima]
-        relaxed = self._relaxed([one.atoms for one in proposed])
+        relaxed = self._confirmed(self._relaxed([one.atoms for one in proposed]))
         accounts = [self._account(*of_one) for of_one in zip(proposed, relaxed, strict=True)]
         if proposer is not None:
             proposer.learn(self.minima, accounts)
@@ -214,6 +218,30 @@ class Search:
         if usable:
             for one in self._relax([structures[number] for number in usable]):
                 result[usable[one.number]] = one
+        return result
+
+    def _confirmed(self, relaxed: list[Relaxed | None]) -> list[Relaxed | None]:
+        """What seems to be new shaken and relaxed again; where it then falls, it had not been a minimum."""
+        compound = self._compound
+        seems_new = [
+            number
+            for number, one in enumerate(relaxed)
+            if one is not None
+            and one.converged
+            and (compound is None or judge(one, compound, self._known).outcome == "new")
+        ]
+        if not self._confirm or not seems_new:
+            return relaxed
+        rng = np.random.default_rng([self._seed, self._round, 1])
+        again = self._relaxed([shaken(relaxed[number].atoms, rng) for number in seems_new])  # type: ignore[union-attr]
+        result = list(relaxed)
+        for number, second in zip(seems_new, again, strict=True):
+            first = relaxed[number]
+            assert first is not None
+            if second is None or not second.converged:
+                continue
+            if second.energy < first.energy - self.rule.max_energy_difference:
+                result[number] = second
         return result
 
     def _account(self, proposal: Proposal, relaxed: Relaxed | None) -> Account:

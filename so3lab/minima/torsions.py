@@ -5,9 +5,9 @@ import numpy as np
 from ase.data import covalent_radii
 from jaxtyping import Float
 
+from so3lab.observables.internal import Dihedral
 from so3lab.structures.symmetry import DOUBLE_BOND, MolecularGraph, molecular_graph
 
-Dihedral = tuple[int, int, int, int]
 STRAIGHT_DEGREES = 165.0
 """Angles beyond which a chain is straight and has nothing to turn."""
 
@@ -37,6 +37,21 @@ def rotatable_dihedrals(atoms: ase.Atoms, graph: MolecularGraph | None = None) -
             continue
         first, last = (min(end, key=lambda a: (graph.numbers[a] == 1, a)) for end in ends)
         found.append((first, i, j, last))
+    return found
+
+
+def threefold_dihedrals(graph: MolecularGraph) -> list[Dihedral]:
+    """One dihedral for each bond to a group of three equivalent atoms, such as methyl, whose turns make no conformer.
+
+    Args:
+        graph: Of the bonds.
+    """
+    found = []
+    for i, j in graph.bonds.tolist():
+        ends = [[other for other in graph.neighbours(a) if other != b] for a, b in ((i, j), (j, i))]
+        threefold = any(len(end) == 3 and len(set(graph.classes[end].tolist())) == 1 for end in ends)
+        if all(ends) and threefold and j not in _side(graph, i, j):
+            found.append((ends[0][0], i, j, ends[1][0]))
     return found
 
 

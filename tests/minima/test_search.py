@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 from mmff import relax_by_mmff
 
 from so3lab.minima import DuplicateRule, MinimaDatabase, Search, unseen
@@ -110,6 +110,19 @@ def test_given_structures_come_first_and_an_exhausted_search_ends():
     one = search("OCCCO", proposals=[Given(conformers)])
     accounts = run(one)
     assert [account.origin for account in accounts] == ["start"] + ["given"] * 5
+
+
+def test_a_saddle_is_found_out_by_shaking():
+    """Forces of eclipsed ethane vanish by symmetry, and no optimiser of energies leaves it."""
+    staggered = molecule("C2H6")
+    upper = staggered[staggered.positions[:, 2] > 0]
+    lower = upper.copy()
+    lower.positions[:, 2] *= -1
+    eclipsed = upper + lower
+    for confirm, count in ((False, 2), (True, 1)):
+        one = search("CC", proposals=[Given([eclipsed])], confirm=confirm)
+        run(one)
+        assert len(one.minima) == count
 
 
 def test_budgets_end_a_search():
