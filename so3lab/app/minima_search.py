@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from so3lab import units
@@ -140,14 +141,11 @@ def _system(options: argparse.Namespace, console: Console) -> "tuple[Potential |
 
 def _given(files: Sequence[str]) -> "list[Atoms]":
     """All frames of some files."""
-    import ase.io
+    from so3lab.structures.reading import read_frames
 
     found: list[Atoms] = []
     for name in files:
-        try:
-            frames = list(ase.io.iread(name, ":"))
-        except Exception as error:  # ASE's readers raise whatever they stumble over
-            raise ValueError(f"--given: ASE cannot read {name}: {error or type(error).__name__}") from error
+        frames = read_frames(Path(name))
         for atoms in frames:
             atoms.calc, atoms.pbc, atoms.cell = None, False, None
         found += frames

@@ -106,27 +106,13 @@ def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterat
         yield one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
 
 
-def _frames(source: str) -> "Sequence[Atoms | str] | Iterator[Atoms | str]":
+def _frames(source: str) -> "Sequence[Atoms | str]":
     """Frames of a file that has several; anything else as it is."""
-    import ase.io
+    from so3lab.structures.reading import read_frames
 
     path = Path(source).expanduser()
-    if path.suffix.lower() in (".h5", ".h5md", ".hdf5") and path.is_file():
-        from so3lab.trajectory import Trajectory
-
-        with Trajectory(path) as trajectory:
-            charge = {"charge": trajectory.meta["charge"]} if "charge" in trajectory.meta else {}
-            frames = list(trajectory)
-        for atoms in frames:
-            atoms.calc = None
-            atoms.info.update(charge)
-        return frames
-    if path.suffix.lower() in (".xyz", ".extxyz", ".traj", ".db", ".json"):
-        try:
-            return list(ase.io.iread(path, ":")) if path.is_file() else [source]
-        except Exception as error:  # ASE's readers raise whatever they stumble over
-            raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
-    return [source]
+    several = path.suffix.lower() in (".h5", ".h5md", ".hdf5", ".xyz", ".extxyz", ".traj", ".db", ".json")
+    return read_frames(path) if several and path.is_file() else [source]
 
 
 def _held(text: str) -> "Held":

@@ -21,6 +21,7 @@ from so3lab.datasets.label_names import (
 )
 from so3lab.datasets.numerals import number, numbers_of
 from so3lab.structures.electrons import is_charge_key, stated_charge, total_charge
+from so3lab.structures.reading import read_frames
 from so3lab.structures.xyz import read_all_xyz
 
 _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
@@ -197,13 +198,7 @@ def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, 
 
 def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:
     """Frames of any file that ASE reads, and the units that their comment lines state."""
-    try:
-        frames = ase.io.read(path, index=":")
-    except Exception:  # what ASE's reader stumbles over is mended where it can be, and named where it cannot
-        if path.suffix.lower() not in (".xyz", ".extxyz"):
-            raise
-        frames = read_all_xyz(path)
-    frames = frames if isinstance(frames, list) else [frames]
+    frames = read_frames(path)
     return frames, stated_fields(frames[0].info) if frames else {}
 
 

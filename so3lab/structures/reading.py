@@ -19,7 +19,7 @@ from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.sdf import read_sdf
 from so3lab.structures.smiles import from_smiles
 from so3lab.structures.understood import Content, Understood
-from so3lab.structures.xyz import read_last_xyz
+from so3lab.structures.xyz import read_all_xyz, read_last_xyz
 
 SMILES_PREFIX = "smiles:"
 """What begins a text that is taken for a SMILES string."""
@@ -27,6 +27,7 @@ _READERS: dict[str, Callable[[Path], Content]] = {
     ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".pdb": read_pdb, ".ent": read_pdb,
     ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".cif": read_cif,
 }  # fmt: skip
+_TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
 _WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
@@ -96,6 +97,32 @@ def understand(
         raise ValueError(f"{name}: {error}") from None
 
 
+def read_frames(path: Path) -> list[ase.Atoms]:
+    """All frames of a file with what it says of them, labels too; of formats with one structure, that one.
+
+    Each frame is as the file has it: :func:`understand` says what it means.
+
+    Args:
+        path: A trajectory of so3lab, an XYZ file, which is mended where it does not keep to the letter, or any other
+            file that ASE reads.
+
+    Raises:
+        ValueError: If it cannot be read; the sentence names the file, and of XYZ files line and token.
+    """
+    kind = path.suffix.lower()
+    if kind in _TRAJECTORIES:
+        return _frames_of_trajectory(path)
+    if kind in _READERS and _READERS[kind] is not read_last_xyz:
+        return [_READERS[kind](path).atoms]
+    try:
+        frames = ase.io.read(path, index=":")
+    except Exception as error:  # ASE's readers raise whatever they stumble over
+        if kind in _READERS:
+            return read_all_xyz(path)
+        raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
+    return frames if isinstance(frames, list) else [frames]
+
+
 def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
     if isinstance(source, ase.Atoms):
         return Content(source, "ASE atoms"), source.get_chemical_formula() or "an empty structure"
@@ -119,7 +146,7 @@ def _of_file(path: Path) -> Content:
     kind = path.suffix.lower()
     if kind in _READERS:
         return _READERS[kind](path)
-    if kind in (".h5", ".h5md", ".hdf5"):
+    if kind in _TRAJECTORIES:
         return _of_trajectory(path)
     if kind in _WITHOUT_ELEMENTS:
         raise ValueError(
@@ -132,17 +159,22 @@ def _of_file(path: Path) -> Content:
 
 
 def _of_trajectory(path: Path) -> Content:
+    frames = _frames_of_trajectory(path, slice(-1, None))
+    return Content(frames[0], "so3lab trajectory (H5MD)", ["its last frame"])
+
+
+def _frames_of_trajectory(path: Path, which: slice = slice(None)) -> list[ase.Atoms]:
     from so3lab.trajectory import Trajectory
 
     with Trajectory(path) as trajectory:
-        if not len(trajectory):
-            raise ValueError(f"{path} holds no frames")
-        atoms, meta = trajectory[-1], trajectory.meta
-        notes = [] if len(trajectory) == 1 else [f"the last of {len(trajectory)} frames"]
-    atoms.calc = None
-    if "charge" in meta:
-        atoms.info["charge"] = meta["charge"]
-    return Content(atoms, "so3lab trajectory (H5MD)", notes)
+        frames, meta = list(trajectory[which]), trajectory.meta
+    if not frames:
+        raise ValueError(f"{path} holds no frames")
+    for atoms in frames:
+        atoms.calc = None
+        if "charge" in meta:
+            atoms.info["charge"] = meta["charge"]
+    return frames
 
 
 def _with_ase(path: Path) -> Content:

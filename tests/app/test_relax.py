@@ -55,4 +55,4 @@ def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
     assert "positive, got -1" in refused(capsys, "ethanol", frames, "--fmax", "-1")
     assert "STRUCTURE must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
     (tmp_path / "broken.xyz").write_text("5\n\nC 0 0 0\n")
-    assert "is it complete?" in refused(capsys, "ethanol", tmp_path / "broken.xyz")
+    assert "is the file complete?" in refused(capsys, "ethanol", tmp_path / "broken.xyz")

@@ -132,7 +132,7 @@ def test_broken_process_pool_is_made_again(model, undisturbed, tmp_path):
 
 def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_path):
     runs = [
-        RunSpec(model, "ethanol", tmp_path / "wild.h5", 1000, timestep_fs=1e38, limits=UNLIMITED),
+        RunSpec(model, "ethanol", tmp_path / "wild.h5", 1000, temperature_K=1e5),
         RunSpec(model, "nowhere.xyz", tmp_path / "strange.h5", 100),
         RunSpec(model, "ethanol", tmp_path / "calm.h5", 105, seed=4, limits=UNLIMITED),
     ]

@@ -6,6 +6,7 @@ from ase.io import write
 
 from so3lab.structures import read_structure, understand
 from so3lab.structures.program_files import stated_in_program_files
+from so3lab.structures.reading import read_frames
 
 
 def dump(columns: str, rows: str) -> str:
@@ -97,3 +98,18 @@ def test_outputs_of_gaussian_and_orca_state_both(tmp_path, text):
     assert stated_in_program_files(tmp_path / "job.out") == {"charge": -1, "multiplicity": 1}
     (tmp_path / "job.out").write_text("header\n")
     assert stated_in_program_files(tmp_path / "job.out") == {}
+
+
+def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):
+    write(tmp_path / "frames.xyz", [molecule("H2O"), molecule("NH3")])
+    assert [len(atoms) for atoms in read_frames(tmp_path / "frames.xyz")] == [3, 4]
+    (tmp_path / "heavy.xyz").write_text("2\n\nD 0 0 0\nD 0 0 0.74\n" * 3)
+    heavy = read_frames(tmp_path / "heavy.xyz")
+    assert [atoms.get_masses().round(3).tolist() for atoms in heavy] == [[2.014, 2.014]] * 3
+    (tmp_path / "broken.xyz").write_text("1\n\nC 0 0 0\n1\n\nC 0 0 zero\n")
+    with pytest.raises(ValueError, match=r"broken\.xyz, line 6: .*'zero'"):
+        read_frames(tmp_path / "broken.xyz")
+    write(tmp_path / "one.pdb", molecule("H2O"))
+    assert len(read_frames(tmp_path / "one.pdb")) == 1
+    write(tmp_path / "many.traj", [molecule("H2O")] * 2)
+    assert len(read_frames(tmp_path / "many.traj")) == 2
