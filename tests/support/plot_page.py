@@ -18,3 +18,16 @@ def from_page(figure: Any, kind: str, trace: int, xs: list[float], box: dict | N
         "points": {"trace_indexes": [trace] * len(xs), "point_indexes": [0] * len(xs), "xs": xs, "ys": xs},
         "selector": None if box is None else {"type": "box", "selector_state": box},
     }
+
+
+def dragged(figure: Any, start: float, end: float) -> None:
+    """Let somebody drag over a figure, as Plotly 3.7 tells it: with properties that are not defined.
+
+    Args:
+        figure: A Plotly widget.
+        start, end: Where on the x axis.
+    """
+    box = {"xref": "x", "yref": "y", "opacity": "_undefined_", "type": "rect", "x0": start, "x1": end, "y0": 0, "y1": 1}
+    told = {"relayout_data": {"selections": [box]}, "source_view_id": "page"}
+    figure.set_state({"_js2py_relayout": told})
+    from_page(figure, "selected", 0, [], {"xrange": [start, end], "yrange": [0, 1]})

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from ase.build import molecule
 from ase.io import read
-from plot_page import from_page
+from plot_page import dragged, from_page
 from running_panel import open_widgets
 from so3lab_widgets.panels import panel as panel_module
 from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
@@ -117,7 +117,7 @@ def test_series_are_hidden_and_shown(panel):
 
 
 def test_chosen_frames_are_exported(panel, path, tmp_path):
-    from_page(panel.plot.figure, "selected", 0, [], {"xrange": [0.1995, 0.2785], "yrange": [0, 1]})
+    dragged(panel.plot.figure, 0.1995, 0.2785)
     panel.choice.every.value = 10
     assert panel.choice.count.value == "4 frames chosen"
     panel.saving.buttons["frames"].click()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from plot_page import dragged
 from plotly.basewidget import BaseFigureWidget
 from so3lab_widgets.plots import linked_figure
 from so3lab_widgets.plots.linked_figure import LinkedFigure, PlotlySource
@@ -110,3 +111,9 @@ def test_curves_that_cannot_be_drawn_are_refused(figure):
         figure.stream([0.0], {"nowhere": [1.0]})
     with pytest.raises(ValueError, match="'here' must have one value per x, got 2 for 1"):
         figure.stream([0.0], {"here": [1.0, 2.0]})
+
+
+def test_what_somebody_dragged_over_is_part_of_a_figure_that_can_be_copied(figure):
+    dragged(figure, 0.2, 0.8)
+    copied = go.Figure(figure).layout.selections[0]
+    assert (copied.x0, copied.x1, copied.opacity) == (0.2, 0.8, None)

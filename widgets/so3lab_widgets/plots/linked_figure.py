@@ -19,6 +19,8 @@ from plotly.serializers import custom_serializers
 from so3lab_widgets.theme import TEMPLATE
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
+_UNDEFINED = "_undefined_"
+"""How pages spell JavaScript's ``undefined``."""
 _STATIC = resources.files("so3lab_widgets") / "plots"
 
 
@@ -40,6 +42,13 @@ class PlotlySource(ipywidgets.Widget):
             return cls._current
 
 
+def _said(value: Any, manager: Any) -> Any:
+    """What a page says of a layout, without properties that it knows nothing of: no figure could be made of those."""
+    if isinstance(value, dict):
+        return {name: _said(one, manager) for name, one in value.items() if one != _UNDEFINED}
+    return [_said(one, manager) for one in value] if isinstance(value, list) else value
+
+
 class LinkedFigure(SnapshotMixin, go.FigureWidget):
     """A ``plotly.graph_objects.FigureWidget`` that a page gets for a few kilobytes.
 
@@ -59,6 +68,7 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
     _esm = (_STATIC / "linked.js").read_text("utf-8")
 
     cursor = traitlets.Float(None, allow_none=True).tag(sync=True)
+    _js2py_relayout = traitlets.Dict(allow_none=True).tag(sync=True, to_json=_said, from_json=_said)
     draw_ms = traitlets.Float(0.0).tag(sync=True)
     _source = traitlets.Unicode().tag(sync=True)
     _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
