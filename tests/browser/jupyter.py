@@ -21,6 +21,8 @@ from playwright.sync_api import Error as PlaywrightError
 ROOT = Path(__file__).resolve().parents[2]
 NGLVIEW = ".jp-OutputArea-output .ui-resizable"
 """Elements that hold nglview's canvas."""
+VIEWER = ".so3-viewer"
+"""Elements that hold the canvas of our own."""
 HARMLESS = (
     "favicon",
     "ResizeObserver loop",
@@ -165,19 +167,24 @@ class Notebook(Watched):
         """How the tracebacks shown in cells begin."""
         return self.page.evaluate(_FAILED)
 
-    def molecules(self, views: int = 1, seconds: float = 20) -> list[Canvas]:
-        """Canvases of nglview views, after waiting until there are so many and each is painted.
+    def molecules(self, views: int = 1, seconds: float = 20, selector: str = NGLVIEW) -> list[Canvas]:
+        """Canvases of 3D views, after waiting until there are so many and each is painted.
+
+        Args:
+            views: How many there should be at least.
+            seconds: How long to wait.
+            selector: ``NGLVIEW`` or ``VIEWER``.
 
         Raises:
             AssertionError: If there are fewer, or one is still empty at the end.
         """
 
         def painted() -> bool:
-            found = self.canvases(NGLVIEW)
+            found = self.canvases(selector)
             return len(found) >= views and all(view.painted > 0.002 * view.width * view.height for view in found)
 
         self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
-        return self.canvases(NGLVIEW)
+        return self.canvases(selector)
 
 
 @dataclass(frozen=True)

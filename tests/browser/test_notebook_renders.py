@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
-from tests.browser.jupyter import NGLVIEW
+from tests.browser.jupyter import NGLVIEW, VIEWER
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +18,8 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
     with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=900)
         assert opened.failures() == []
-        assert len(opened.molecules(views, seconds=120)) == views
+        assert len(opened.molecules(views, seconds=120, selector=VIEWER)) == views
+        assert opened.page.locator(".so3-player >> visible=true").count() >= 1, "a player in sight"
         opened.page.wait_for_selector(".js-plotly-plot .main-svg")
         for number in range(opened.page.locator(".jp-CodeCell").count()):
             opened.picture(f"notebook-{name[:2]}-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
@@ -64,15 +65,16 @@ def test_frames_of_a_trajectory_move_the_molecule(lab, browser):
 from so3lab_widgets import show
 frames = [molecule("CH3CH2OH") for _ in range(3)]
 frames[2].rattle(0.3, seed=1)
-view = show(frames)
-view.parameters = {"sample_level": -1}
+view = show(frames, values=[0.2] * 8 + [-0.4], name="charge", unit="e")
 view"""
     with lab.open(browser, new_notebook(cells=[new_code_cell(code)]), "trajectory") as opened:
         opened.run_all(seconds=120)
-        (before,) = opened.molecules(seconds=60)
+        (before,) = opened.molecules(seconds=60, selector=VIEWER)
+        opened.page.locator(".so3-player").wait_for(timeout=30_000)
+        opened.wait_until(lambda: "charge (e)" in opened.page.locator(".so3-scale").inner_text(), "what colours mean")
         opened.run_code("view.frame = 2")
-        opened.wait_until(lambda: opened.molecules()[0].sum != before.sum, "another picture", seconds=30)
-        opened.picture("view3d", NGLVIEW)
+        opened.wait_until(lambda: opened.molecules(selector=VIEWER)[0].sum != before.sum, "another picture", seconds=30)
+        opened.picture("show-values", ".jp-CodeCell >> nth=0")
         assert opened.errors == []
 
 

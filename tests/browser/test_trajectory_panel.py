@@ -193,7 +193,7 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"
     notebook.page.wait_for_timeout(800)
     notebook.picture("trajectory-brushed")
-    notebook.page.get_by_role("button", name="Figure", exact=True).click()
+    notebook.page.locator("button.jupyter-button:has-text('Figure')").first.click()
     notebook.page.locator("[role=status]", has_text="Wrote frames.html").wait_for(timeout=60_000)
 
 

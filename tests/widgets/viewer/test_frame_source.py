@@ -8,6 +8,8 @@ from ase.build import bulk, molecule
 from ase.io import read
 from so3lab_widgets.viewer.frame_source import Frames, pdb_text
 
+from so3lab import datasets
+
 
 def drawn(atoms: Atoms) -> np.ndarray:
     return read(StringIO(pdb_text(atoms)), format="proteindatabank").positions
@@ -26,3 +28,11 @@ def test_a_page_looks_at_where_frames_will_stand():
 def test_atoms_that_are_bonded_are_joined_once():
     lines = [line for line in pdb_text(molecule("CH4")).splitlines() if line.startswith("CONECT")]
     assert lines == [f"CONECT    1    {number}" for number in range(2, 6)]
+
+
+def test_frames_of_a_data_set_are_drawn_with_their_forces():
+    data = datasets.load("ethanol").select([3, 5])
+    frames = Frames(data)
+    np.testing.assert_allclose(frames.positions(1), data[1].positions - data[1].positions.mean(axis=0))
+    np.testing.assert_allclose(frames.forces(1), data[1].get_forces())
+    assert frames.cell(0) is None

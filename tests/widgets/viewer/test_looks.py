@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 from ase.build import molecule
 from so3lab_widgets.report import Movie, Section, build_report
-from so3lab_widgets.viewer import view3d
 from so3lab_widgets.viewer.looks import STAGE, STYLES, Style
 from so3lab_widgets.viewer.page import page_module
+from so3lab_widgets.viewer.plain_nglview import in_nglview
 from so3lab_widgets.viewer.traits import ViewerTraits
 
 
@@ -31,7 +31,7 @@ def test_every_style_can_be_chosen_everywhere():
 
 @pytest.mark.parametrize("style", STYLES)
 def test_nglview_is_told_the_numbers_of_the_table(style):
-    sent = view3d.show(molecule("H2O"), style=style)._ngl_msg_archive
+    sent = in_nglview(molecule("H2O"), style=style)._ngl_msg_archive
     drawn = next(message for message in sent if message["methodName"] == "addRepresentation")
     assert drawn["args"] == [style]
     assert STYLES[style].parameters.items() <= drawn["kwargs"].items()

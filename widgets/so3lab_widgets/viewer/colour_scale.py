@@ -18,10 +18,12 @@ class ColourScale:
 
     def __init__(self) -> None:
         self._ranges: dict[str, tuple[float, float]] = {}
+        self._units: dict[str, str] = dict(UNITS)
 
-    def clear(self) -> None:
-        """Forget all ranges: something else is shown."""
+    def clear(self, units: Mapping[str, str] | None = None) -> None:
+        """Forget all ranges: something else is shown, with other units where they are given."""
         self._ranges.clear()
+        self._units = {**UNITS, **(units or {})}
 
     def take(self, name: str, values: np.ndarray) -> dict[str, Any]:
         """The legend after these numbers: its label with the unit, the range, and the colours from low to high."""
@@ -33,5 +35,5 @@ class ColourScale:
         if low < 0:
             low, high, colours = -max(-low, high), max(-low, high), list(SIGNED_COLOURS)
         self._ranges[name] = (low, high)
-        unit = f" ({UNITS[name]})" if name in UNITS else ""
+        unit = f" ({self._units[name]})" if self._units.get(name) else ""
         return {"label": f"{name}{unit}", "low": low, "high": high, "scale": colours}

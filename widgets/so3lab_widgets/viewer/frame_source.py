@@ -40,7 +40,7 @@ class Frames:
         if not isinstance(self.first, Atoms):
             raise TypeError(f"the sequence must hold Atoms, not {type(self.first).__name__}")
         check_size(self.first)
-        self._lazy = hasattr(self.source, "positions")
+        self._lazy = callable(getattr(self.source, "positions", None))  # a trajectory; a data set has arrays there
         self.values: dict[str, Callable[[int], np.ndarray]] = dict(values or {})
         self.has_forces = self.forces(0) is not None
         """Whether frames know their forces."""
@@ -75,11 +75,11 @@ class Frames:
         """Cell of a frame in Å, rows; None for a free molecule."""
         if not self.first.pbc.any():
             return None
-        return np.asarray(self.source.cells(index) if hasattr(self.source, "cells") else self._atoms(index).cell)
+        return np.asarray(self.source.cells(index) if self._lazy else self._atoms(index).cell)
 
     def forces(self, index: int) -> np.ndarray | None:
         """Forces of a frame in eV/Å, where it has any."""
-        if hasattr(self.source, "forces"):
+        if self._lazy:
             return self.source.forces(index)
         calculator = self._atoms(index).calc
         found = getattr(calculator, "results", {}).get("forces")

@@ -19,10 +19,10 @@ from so3lab_widgets.viewer.colour_scale import ColourScale
 from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
 from so3lab_widgets.viewer.movie_recorder import MovieRecorder
 from so3lab_widgets.viewer.page import page_module
+from so3lab_widgets.viewer.plain_nglview import in_nglview
 from so3lab_widgets.viewer.player import Player
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
-from so3lab_widgets.viewer.view3d import show as show_in_nglview
 
 
 class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
@@ -79,10 +79,14 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         self.on_msg(self._on_message)
         self.observe(self._on_move, ["frame", "smoothing", "colour", "forces"])
         self.observe(lambda change: self._player.follow(change.new), "playing")
-        if structure is not None:
-            self.show(structure)
-        for name, value in of_content.items():
-            setattr(self, name, value)
+        try:
+            if structure is not None:
+                self.show(structure)
+            for name, value in of_content.items():
+                setattr(self, name, value)
+        except Exception:
+            self.close()
+            raise
 
     @property
     def atoms(self) -> Atoms | None:
@@ -113,12 +117,18 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         """Names of what the page draws now: positions, and cell, values, arrows and links where there are any."""
         return frozenset(self._sent_names)
 
-    def show(self, structure: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None) -> None:
+    def show(
+        self,
+        structure: Any,
+        values: Mapping[str, Callable[[int], np.ndarray]] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> None:
         """Show a structure, or a trajectory with a player.
 
         Args:
             structure: ``Atoms``, a sequence of them, or an open trajectory, of which the frames looked at are read.
             values: What else frames can be coloured by: functions of a frame's index that give a number per atom.
+            units: Of these, for the legend.
 
         Raises:
             TypeError: If this is nothing that can be shown.
@@ -128,7 +138,7 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         self.playing = False
         with self._lock:
             self._content = content
-            self._scale.clear()
+            self._scale.clear(units)
             self._set_structure(content.first, len(content), ["element", *content.values], content.has_forces)
         self._sender.put(("frame", self.frame))
 
@@ -210,11 +220,11 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
     def as_nglview(self):
         """The same as a plain nglview widget, on which all of nglview works."""
         if self._content is not None:
-            return show_in_nglview(self._content.source if self.frames > 1 else self._content.first)
+            return in_nglview(self._content.source if self.frames > 1 else self._content.first, self.representation)
         now = self.atoms
         if now is None:
             raise ValueError("there is nothing to show yet; call show first")
-        return show_in_nglview(now)
+        return in_nglview(now, self.representation)
 
     def save_picture(self, path: str | Path) -> "Future[bytes]":
         """Write a PNG of the view as soon as a page has drawn it."""
@@ -245,7 +255,9 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         if self._preview is not None:
             self._preview.close()
         self._sender.close()
+        layout = self.layout
         super().close()
+        layout.close()
 
     def _ipython_display_(self) -> None:
         if self._preview is None:
