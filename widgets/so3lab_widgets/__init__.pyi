@@ -11,5 +11,6 @@ from .report import Section as Section
 from .report import build_report as build_report
 from .running.jobs import Job as Job
 from .running.sender import LatestValueSender as LatestValueSender
+from .session import Session as Session
 from .viewer.view3d import show as show
 from .viewer.viewer import Viewer as Viewer

@@ -28,6 +28,7 @@ from so3lab_widgets.panels.run_saving import RunSaving, page_of
 from so3lab_widgets.panels.save_row import check_new, save_text
 from so3lab_widgets.panels.steering_box import SteeringBox
 from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
 
@@ -43,7 +44,7 @@ class DynamicsPanel(Panel):
     Args:
         model: Name of a bundled model, a model file, ``"so3lr"``, or a potential.
         structure: ``Atoms``, or what :func:`so3lab.structures.read_structure` reads: a bundled name, a file, or
-            ``smiles:`` and a SMILES.
+            ``smiles:`` and a SMILES. Where either is not given it is the session's, or else ``"ala3"``.
         ensemble: One of ``langevin``, ``nve``, ``nose-hoover``, ``csvr``, ``npt``, ``npt-flexible``.
         control: The knobs to begin with.
         replicas: 1 to 4 copies side by side, each with its own velocities.
@@ -51,6 +52,8 @@ class DynamicsPanel(Panel):
         seed: Of the first replica; others count on.
         height: Of the molecules in pixels.
         start: Whether to start at once.
+        session: What is shared with other panels: loaded models, picked atoms, and what ``session.potential`` and
+            ``session.structure`` are set to, which Start takes. One of its own unless given.
         simulate: Makes the simulation from what the fields say, with the arguments of
             :class:`so3lab.dynamics.live.LiveDynamics`, such as ``functools.partial(LiveDynamics, interval=1)``.
 
@@ -58,14 +61,15 @@ class DynamicsPanel(Panel):
         form: Fields for model, molecule, ensemble and replicas.
         control: The knobs; what is set here and what sliders do is the same, and sliders follow.
         run: The simulation and its job, of which ``live`` and ``job`` are parts.
+        shared: The session.
         views: The molecules side by side.
         message: What stands against what was clicked.
     """
 
     def __init__(
         self,
-        model: str | Potential | EnergyModel = "ala3",
-        structure: str | Atoms = "ala3",
+        model: str | Potential | EnergyModel | None = None,
+        structure: str | Atoms | None = None,
         *,
         ensemble: str = "langevin",
         control: Control | None = None,
@@ -74,12 +78,17 @@ class DynamicsPanel(Panel):
         seed: int = 0,
         height: int = 420,
         start: bool = False,
+        session: Session | None = None,
         simulate: Callable[..., LiveDynamics] = LiveDynamics,
     ):
-        self.form = RunForm(model, structure, ensemble, replicas, charge)
+        self.shared = session or Session()
+        model = _first_of(model, self.shared.potential, "ala3")
+        structure = _first_of(structure, self.shared.structure, "ala3")
+        self.form = RunForm(model, structure, ensemble, replicas, charge, self.shared.load)
         self._take_place("dynamics")
         self.control, self.seed, self._height = control or Control(), seed, height
         self.steering: SteeringBox | None = None
+        self._stop_sharing: Callable[[], None] = lambda: None
         self._make_controls()
         self.run = LiveRun(
             self.form,
@@ -97,6 +106,7 @@ class DynamicsPanel(Panel):
         for field in ("model", "structure", "charge", "ensemble", "replicas"):
             getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
         own = simulate is not LiveDynamics
+        self._stop_following = self.shared.follow(self._on_session, "potential", "structure")
         line = constructor_line(self.form, self.control, seed=seed, own_simulation=own)
         self._show_code(line)
         if start:
@@ -240,6 +250,8 @@ class DynamicsPanel(Panel):
         """Take the panel away: the run ends, threads end, widgets close."""
         if not hasattr(self, "run"):  # refused before it was made
             return
+        self._stop_following()
+        self._stop_sharing()
         self.run.attempts.close()
         self.saving.close()
         self.plot_area.close()
@@ -285,6 +297,7 @@ class DynamicsPanel(Panel):
 
     def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
+        self.shared.fill(potential=potential, structure=structure)
         self.views.set_structure(potential, structure, copies)
         if self.form.notes:
             self.message.say("; ".join(self.form.notes))
@@ -313,6 +326,8 @@ class DynamicsPanel(Panel):
         """A replica has got its view."""
         assert self._preview is not None
         viewer.observe(self._preview.schedule, "painted")
+        if number == 0:  # what is picked in one is picked in all
+            self._stop_sharing = self.shared.share_picks(viewer)
         self.code_line.follow(viewer, f"panel.viewers[{number}]", self._show_code)
 
     def _on_looks(self) -> None:
@@ -349,6 +364,11 @@ class DynamicsPanel(Panel):
     def _measure(self, atoms: Sequence[int]) -> float:
         return float(self.run.present.measure(atoms, frames=slice(-1, None))[0])
 
+    def _on_session(self, change: Any) -> None:
+        """Somebody else wants another potential or structure, which Start begins with."""
+        if change.new is not None and not self.shared.filling:
+            self.form.take(**{"model" if change.name == "potential" else "structure": change.new})
+
     def _on_field(self, name: str, change: Any) -> None:
         """Another run is asked for, which Start begins."""
         self._show_code(f"panel.form.{name}.value = {change.new!r}")
@@ -371,3 +391,8 @@ class DynamicsPanel(Panel):
 
     def _show_code(self, line: str) -> None:
         self.code_line.show_code(line, self.live.replicas.step if self.live is not None else 0)
+
+
+def _first_of(*given: Any) -> Any:
+    """The first that is not None."""
+    return next(one for one in given if one is not None)

@@ -1,6 +1,7 @@
 """What a live simulation is made from: fields for model, molecule, charge, ensemble and number of replicas."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as ipw
@@ -25,6 +26,7 @@ class RunForm(ipw.HBox):
         ensemble: One of ``ENSEMBLES``.
         replicas: 1 to ``MOST_REPLICAS``.
         charge: Total charge in e; None for what the molecule says.
+        load: Gives the potential of a name or a file.
 
     Attributes:
         notes: What was decided when the molecule was read last, a sentence each.
@@ -40,12 +42,13 @@ class RunForm(ipw.HBox):
         ensemble: str,
         replicas: int,
         charge: float | None = None,
+        load: Callable[[str], Potential] = so3lab.load,
     ):
         if ensemble not in ENSEMBLES:
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
-        self._model, self._structure = model, structure
+        self._model, self._structure, self._load = model, structure, load
         self.notes: tuple[str, ...] = ()
         names = sorted(bundled_models())
         self.model = _field(ipw.Combobox, "Model", 230, 60, value=_name_of(model), options=[*names, "so3lr"],
@@ -66,6 +69,13 @@ class RunForm(ipw.HBox):
     def values(self) -> tuple[str, str, str, int, str]:
         """What stands in the fields: model, molecule, ensemble, replicas, charge."""
         return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value, self.charge.value
+
+    def take(self, model: Any = None, structure: Atoms | None = None) -> None:
+        """Let the fields stand for another potential or structure from now on."""
+        for field, name, given in ((self.model, "_model", model), (self.structure, "_structure", structure)):
+            if given is not None:
+                setattr(self, name, given)
+                field.value = _name_of(given)
 
     def arguments(self) -> str:
         """What was given, as arguments in Python; of objects, which have no such form, the name of the argument."""
@@ -96,7 +106,7 @@ class RunForm(ipw.HBox):
                 raise ValueError(f"the {words} must be {example}; the field is empty")
         found = understand(self._structure if given_structure else structure, charge=self._charge())
         self.notes = found.notes
-        return self._model if given_model else so3lab.load(model), found.atoms
+        return self._model if given_model else self._load(model), found.atoms
 
     def _charge(self) -> float | None:
         """What stands in its field; None where nothing does."""

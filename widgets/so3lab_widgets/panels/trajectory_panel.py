@@ -6,13 +6,13 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-import so3lab
 from so3lab import atom_properties
 from so3lab.potential.potential import Potential
 from so3lab.trajectory import Trajectory, export
@@ -25,6 +25,7 @@ from so3lab_widgets.panels.picked_series import code_for
 from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
 from so3lab_widgets.panels.series_row import SeriesRow
 from so3lab_widgets.running.sender import LatestValueSender
+from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.colouring import Colouring
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
@@ -47,12 +48,16 @@ class TrajectoryPanel(Panel):
     frame, computed in a thread. Whatever cannot be done is said in a sentence within the panel.
 
     Args:
-        trajectory: File that so3lab wrote, or an open one; frames are read when they are looked at.
+        trajectory: File that so3lab wrote, or an open one; frames are read when they are looked at. The session's
+            unless given.
         model: Name of a bundled model, a model file, ``"so3lr"``, or a potential: molecules can be coloured by what it
             says of each atom, and attention be drawn as links.
         height: Of the molecule in pixels.
+        session: What is shared with other panels: the trajectory, the frame, picked atoms, loaded models. One of its
+            own unless given.
 
     Attributes:
+        shared: The session.
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
         plot: The curves; None before a file is open.
         choice: Which frames are chosen.
@@ -69,8 +74,10 @@ class TrajectoryPanel(Panel):
         *,
         model: str | Potential | None = None,
         height: int = 420,
+        session: Session | None = None,
     ):
-        self._potential = so3lab.load(model) if isinstance(model, str) else model
+        self.shared = session or Session()
+        self._potential = self.shared.load(model) if isinstance(model, str) else model
         self._with_model = f", model={model!r}" if isinstance(model, str) else ""
         self._take_place("trajectory")
         self.trajectory: Trajectory | None = None
@@ -78,6 +85,7 @@ class TrajectoryPanel(Panel):
         self.viewer = Viewer(height=height)
         self.message = MessageLine()
         self._pointed_at = self._coded = -1
+        self._given: object = None  # the trajectory as somebody gave it
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = LatestValueSender(self._move_line, name="frame line")
         self._text = LatestValueSender(self._describe, _TEXT_HZ, "frame text")
@@ -91,7 +99,13 @@ class TrajectoryPanel(Panel):
         self.code_line.follow(self.viewer, "panel.viewer")
         assert self._preview is not None
         self.viewer.observe(self._preview.schedule, "painted")
-        if trajectory is not None:
+        self._stop_sharing = self.shared.share_picks(self.viewer)
+        self._stop_following = self.shared.follow(self._on_session, "trajectory", "frame")
+        if trajectory is None and self.shared.trajectory is not None:
+            frame = self.shared.frame
+            self.load(self.shared.trajectory)
+            self._go_to(frame)
+        elif trajectory is not None:
             self.load(trajectory)
 
     def load(self, trajectory: str | os.PathLike | Trajectory) -> None:
@@ -104,8 +118,10 @@ class TrajectoryPanel(Panel):
             if not len(opened):
                 raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
             self.viewer.show(opened, self._colours(opened))
+            self._given = trajectory
             with self._lock:
                 self._show(opened)
+            self.shared.trajectory = trajectory
         except (OSError, TypeError, ValueError) as error:
             self.message.warn(error)
 
@@ -142,6 +158,8 @@ class TrajectoryPanel(Panel):
         """Take the panel away: its threads end, its file is let go."""
         if "_body" not in vars(self):  # a panel that could not be made is closed by Python all the same
             return
+        self._stop_following()
+        self._stop_sharing()
         self.row.stop(wait=True)
         self.saving.close()
         self._links.close()
@@ -275,7 +293,20 @@ class TrajectoryPanel(Panel):
         if (trajectory := self.trajectory) is not None:
             self._links.ask([(self.viewer, lambda: trajectory[self.viewer.frame])])
 
+    def _on_session(self, change: Any) -> None:
+        """Another panel has moved on, or somebody wants another trajectory."""
+        if change.name == "frame":
+            self._go_to(change.new)
+        elif change.new is not None and change.new is not self._given:
+            self.load(change.new)
+
+    def _go_to(self, frame: int) -> None:
+        if self.shared.trajectory is self._given and frame < self.viewer.frames:
+            self.viewer.frame = frame
+
     def _follow(self, frame: int) -> None:
+        if self.shared.trajectory is self._given:
+            self.shared.frame = frame
         self._link()
         self._line.put((frame,))
         self._text.put((frame,))
