@@ -73,8 +73,6 @@ def load_data(options: argparse.Namespace, console: Console) -> "Dataset":
             console.say(f"{data.name}: {quantity} are read from {name!r}")
     if "cells" in data.meta:
         console.warn(f"{data.name}: {data.meta['cells']}")
-    if "left_out" in data.meta:
-        console.warn(f"{data.name}: left out: {data.meta['left_out']}")
     for remark in data.remarks or ():
         console.warn(f"{data.name}: {remark}")
     return data

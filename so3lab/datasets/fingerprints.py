@@ -22,11 +22,12 @@ def fingerprints(dataset: Dataset) -> UInt64[np.ndarray, " frames"]:
     sizes = dataset.sizes
     starts = np.cumsum(sizes) - sizes
     within = np.arange(int(sizes.sum())) - np.repeat(starts, sizes)
-    whole = np.column_stack(
-        [_whole(np.concatenate(dataset.positions), RESOLUTION), np.concatenate(dataset.numbers).astype(np.uint64)]
-    )
     factors = _factors(0, 4 * int(sizes.max())).reshape(-1, 4)
-    sums = np.add.reduceat((whole * factors[within]).sum(axis=1, dtype=np.uint64), starts)
+    places, elements = _whole(np.concatenate(dataset.positions), RESOLUTION), np.concatenate(dataset.numbers)
+    terms = elements.astype(np.uint64) * factors[within, 3]
+    for axis in range(3):
+        terms += places[:, axis] * factors[within, axis]
+    sums = np.add.reduceat(terms, starts)
     electrons = np.column_stack([dataset.total_charges, dataset.unpaired_electrons])
     rest = [_whole(electrons, 1e-3), dataset.pbc.astype(np.uint64)]
     rest += [] if dataset.cells is None else [_whole(dataset.cells.reshape(-1, 9), RESOLUTION)]
@@ -55,7 +56,7 @@ def _unpacked(text: str) -> np.ndarray:
 
 
 def _whole(values: np.ndarray, resolution: float) -> np.ndarray:
-    return np.rint(values / resolution).astype(np.int64).astype(np.uint64)
+    return np.rint(values / resolution).astype(np.int64).view(np.uint64)
 
 
 def _factors(seed: int, count: int) -> np.ndarray:

@@ -28,7 +28,7 @@ def least_unpaired(
         charges: Total charges in e.
         pbc: Periodicity, shape ``(frames, 3)``.
     """
-    protons = {id(z): int(z.sum()) for z in numbers}
+    protons = {key: int(z.sum()) for key, z in {id(z): z for z in numbers}.items()}
     electrons = np.array([protons[id(z)] for z in numbers]) - charges
     odd = np.round(electrons) % 2 == 1
     return np.where(odd & (electrons == np.round(electrons)) & ~pbc.any(axis=1), 1.0, 0.0)

@@ -4,11 +4,24 @@ import warnings
 
 from so3lab.datasets.consistency.energy_against_forces import check_energy_against_forces
 from so3lab.datasets.consistency.energy_levels import check_energy_levels
+from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.force_balance import check_force_balance
 from so3lab.datasets.consistency.repeated_frames import check_repeated_frames
 from so3lab.datasets.dataset import Dataset
 
-_CHECKS = (check_energy_levels, check_energy_against_forces, check_force_balance, check_repeated_frames)
+
+def _check_unused_labels(dataset: Dataset) -> list[Finding]:
+    """Say which labels of cells have no part in training."""
+    return [Finding(f"left out: {dataset.meta['left_out']}")] if "left_out" in dataset.meta else []
+
+
+_CHECKS = (
+    check_energy_levels,
+    check_energy_against_forces,
+    check_force_balance,
+    check_repeated_frames,
+    _check_unused_labels,
+)
 
 
 class LabelWarning(UserWarning):

@@ -207,8 +207,8 @@ def _assemble(
         cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
     pbc = np.broadcast_to(np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3))
     molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
-    placed = tuple(positions.astype(np.float64) * units.length)
-    pulled = tuple(forces.astype(np.float64) * units.force)
+    placed: Any = positions.astype(np.float64) * units.length
+    pulled: Any = forces.astype(np.float64) * units.force
     if numbers.ndim == 2 and optional["atom_counts"] is not None:
         counts = np.broadcast_to(optional["atom_counts"].reshape(-1), frames)
         molecules, placed, pulled = (

@@ -68,7 +68,8 @@ def _single_precision(dataset: Dataset) -> list[Finding]:
 def _zeros_of_molecules(dataset: Dataset) -> list[Finding]:
     """Whether some molecules with inner shells have total energies of all electrons and others much less."""
     ratios = ratios_to_atoms(dataset)
-    cores = np.array([int(numbers.max()) >= _FIRST_WITH_A_CORE for numbers in dataset.numbers])
+    first = np.unique(dataset.molecules, return_index=True)[1]
+    cores = np.array([dataset.numbers[i].max() >= _FIRST_WITH_A_CORE for i in first])[dataset.molecules]
     total, other = np.flatnonzero(cores & (ratios > _ALL_ELECTRONS)), np.flatnonzero(cores & (ratios < _OTHER_ZERO))
     if not (len(total) and len(other)):
         return []

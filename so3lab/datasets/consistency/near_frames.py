@@ -48,9 +48,13 @@ def near_pairs(dataset: Dataset) -> NearPairs:
 
 def _kinds(dataset: Dataset) -> list[np.ndarray]:
     """Frames that may be compared with each other, the largest kinds first, thinned out where they are many."""
-    columns = [dataset.molecules, dataset.total_charges, dataset.unpaired_electrons, dataset.pbc]
-    columns += [] if dataset.cells is None else [np.round(dataset.cells.reshape(-1, 9), 6)]
-    kind = np.unique(np.column_stack(columns), axis=0, return_inverse=True)[1].reshape(-1)
+    columns = [dataset.total_charges, dataset.unpaired_electrons, *dataset.pbc.T]
+    columns += [] if dataset.cells is None else [*np.round(dataset.cells.reshape(-1, 9), 6).T]
+    kind = dataset.molecules
+    for column in columns:
+        if (column != column[0]).any():
+            values = np.unique(column, return_inverse=True)[1].reshape(-1)
+            kind = np.unique(kind * (values.max() + 1) + values, return_inverse=True)[1].reshape(-1)
     order = np.argsort(kind, kind="stable")
     kinds = np.split(order, np.flatnonzero(np.diff(kind[order])) + 1)
     chosen, left = [], _FRAMES_IN_ALL
@@ -97,13 +101,15 @@ def _pairs_of_kind(dataset: Dataset, frames: np.ndarray) -> tuple[np.ndarray, ..
 
 def _unlikeness(positions: Float[np.ndarray, "frames atoms 3"]) -> Float[np.ndarray, "frames frames"]:
     """Squared difference of all distances between atoms (of some atoms of large molecules), which turning leaves."""
-    atoms = positions.shape[1]
+    frames, atoms = positions.shape[:2]
     some = positions[:, np.unique(np.linspace(0, atoms - 1, min(atoms, _ATOMS_COMPARED)).astype(int))]
-    i, j = np.triu_indices(some.shape[1], 1)
-    apart = np.linalg.norm(some[:, i] - some[:, j], axis=2)
-    apart -= apart.mean(axis=0)
-    squares = (apart**2).sum(axis=1)
-    return squares[:, None] + squares - 2.0 * apart @ apart.T
+    apart = np.zeros((frames, some.shape[1], some.shape[1]))
+    for axis in range(3):
+        apart += (some[:, :, None, axis] - some[:, None, :, axis]) ** 2
+    rows = np.sqrt(apart).reshape(frames, -1)
+    rows -= rows.mean(axis=0)
+    squares = np.einsum("fp,fp->f", rows, rows)
+    return squares[:, None] + squares - 2.0 * rows @ rows.T
 
 
 def _steps_in_cell(
