@@ -15,6 +15,8 @@ class EnsembleProperties:
 
     name: str
     """In words."""
+    usual: str
+    """What it is called in papers and programs."""
     parameters: tuple[str, ...]
     """Attributes of :class:`~so3lab.dynamics.control.Control` that act in it."""
     thermostat: Literal["none", "noise", "rescaling"] = "none"
@@ -24,24 +26,26 @@ class EnsembleProperties:
 
 
 ENSEMBLES: dict[str, EnsembleProperties] = {
-    "nve": EnsembleProperties("constant energy, velocity Verlet", _ALWAYS),
+    "nve": EnsembleProperties("constant energy, velocity Verlet", "NVE", _ALWAYS),
     "langevin": EnsembleProperties(
-        "Langevin thermostat, BAOAB", ("temperature_K", *_ALWAYS, "friction_per_ps"), "noise"
+        "Langevin thermostat, BAOAB", "NVT Langevin", ("temperature_K", *_ALWAYS, "friction_per_ps"), "noise"
     ),
     "nose-hoover": EnsembleProperties(
-        "Nosé-Hoover chain of three", ("temperature_K", *_ALWAYS, "thermostat_fs"), "rescaling"
+        "Nosé-Hoover chain of three", "NVT Nosé–Hoover", ("temperature_K", *_ALWAYS, "thermostat_fs"), "rescaling"
     ),
     "csvr": EnsembleProperties(
-        "stochastic velocity rescaling", ("temperature_K", *_ALWAYS, "thermostat_fs"), "rescaling"
+        "stochastic velocity rescaling", "NVT Bussi", ("temperature_K", *_ALWAYS, "thermostat_fs"), "rescaling"
     ),
     "npt": EnsembleProperties(
         "stochastic cell rescaling, constant shape",
+        "NPT, constant shape",
         ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
         "rescaling",
         True,
     ),
     "npt-flexible": EnsembleProperties(
         "stochastic cell rescaling, any shape",
+        "NPT, any shape",
         ("temperature_K", *_ALWAYS, "thermostat_fs", *_BAROSTAT),
         "rescaling",
         True,

@@ -9,6 +9,7 @@ from ase.build import molecule
 from nbformat.v4 import new_code_cell, new_notebook
 
 import so3lab
+from so3lab.dynamics import ENSEMBLES
 from so3lab.pretrained import DownloadError
 
 pytest.importorskip("playwright")
@@ -93,7 +94,7 @@ def test_ensembles_bring_their_sliders_which_act_and_compile_nothing(lab, browse
     with lab.open(browser, new_notebook(cells=[new_code_cell(NPT)]), "ensembles") as notebook:
         notebook.run_all(seconds=180)
         for ensemble in ("nve", "nose-hoover", "npt-flexible"):
-            notebook.page.get_by_label("Ensemble", exact=True).select_option(ensemble)
+            notebook.page.get_by_label("Ensemble", exact=True).select_option(ENSEMBLES[ensemble].usual)
             start(notebook)
             moves(notebook)
             notebook.wait_until(
@@ -158,7 +159,7 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         pytest.skip(f"SO3LR's published weights cannot be had here: {error}")
     with lab.open(browser, new_notebook(cells=[new_code_cell(WATER)]), "water") as notebook:
         notebook.run_all(seconds=180)
-        notebook.page.get_by_label("Ensemble", exact=True).select_option("npt")
+        notebook.page.get_by_label("Ensemble", exact=True).select_option("NPT, constant shape")
         start(notebook)
         moves(notebook)
         notebook.wait_until(lambda: sliders(notebook) == SLIDERS["npt-flexible"], "sliders of npt")

@@ -120,7 +120,7 @@ def test_two_picked_atoms_are_pulled_apart(opened):
 
 def test_a_picked_dihedral_is_held_and_turned(opened):
     opened.run_code("panel.viewers[0].picked = [0, 1, 2, 8]")
-    opened.page.locator("button:has-text('Hold picked')").first.click()
+    opened.page.locator("button:has-text('Restrain picked')").first.click()
     opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 1, "a spring")
     drag(opened, "spring", 0.9)
     before = ask(opened, "panel.control.biases[0].centre")

@@ -7,6 +7,7 @@ from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.run_form import RunForm
 
 import so3lab
+from so3lab.dynamics import ENSEMBLES
 from so3lab.structures import total_charge
 
 
@@ -65,3 +66,10 @@ def test_what_was_decided_in_reading_is_kept(form, tmp_path):
 def test_what_cannot_be_chosen_is_refused(ensemble, replicas, sentence):
     with pytest.raises(ValueError, match=sentence):
         RunForm("ethanol", "ethanol", ensemble, replicas)
+
+
+def test_ensembles_are_chosen_by_their_usual_names(form):
+    assert ("NVT Bussi", "csvr") in form.ensemble.options
+    assert len({words for words, _ in form.ensemble.options}) == len(ENSEMBLES)
+    form.ensemble.label = "NVE"
+    assert form.values[2] == "nve"

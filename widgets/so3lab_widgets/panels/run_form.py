@@ -58,7 +58,8 @@ class RunForm(ipw.HBox):
                                 tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
         self.charge = _field(ipw.Text, "Charge (e)", 150, 68, value="" if charge is None else f"{charge:g}",
                              placeholder="as given", tooltip="empty for what the molecule says")  # fmt: skip
-        self.ensemble = _field(ipw.Dropdown, "Ensemble", 210, 68, value=ensemble, options=tuple(ENSEMBLES))
+        usual = [(facts.usual, name) for name, facts in ENSEMBLES.items()]
+        self.ensemble = _field(ipw.Dropdown, "Ensemble", 240, 68, value=ensemble, options=usual)
         self.replicas = _field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(
             [self.model, self.structure, self.charge, self.ensemble, self.replicas],

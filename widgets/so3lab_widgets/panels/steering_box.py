@@ -75,7 +75,9 @@ class SteeringBox(ipw.VBox):
         for knob in KNOBS:
             if knob.name in ENSEMBLES[ensemble].parameters:
                 self.sliders[knob.name] = self._slider(knob)
-        self.hold_button = ipw.Button(description="Hold picked", tooltip="a spring on the picked 2 to 4 atoms")
+        self.hold_button = ipw.Button(
+            description="Restrain picked", tooltip="a spring on the distance, angle or dihedral of the picked atoms"
+        )
         self.pull_button = ipw.Button(description="Pull picked", tooltip="a force between the two picked atoms")
         self.hold_button.on_click(lambda _: self._message.try_to(self.hold))
         self.pull_button.on_click(lambda _: self._message.try_to(self.pull))
@@ -108,7 +110,7 @@ class SteeringBox(ipw.VBox):
         atoms = tuple(self._picked() if atoms is None else atoms)
         if len(atoms) not in _UNITS:
             raise ValueError(
-                f"hold needs two, three or four atoms, and {len(atoms)} are picked; click atoms in the view"
+                f"a restraint needs two, three or four atoms, and {len(atoms)} are picked; click atoms in the view"
             )
         self._check_capacity(Restraint, atoms)
         centre = float(self._measure(atoms) if centre is None else centre)
@@ -121,7 +123,7 @@ class SteeringBox(ipw.VBox):
         of_centre, of_strength = _UNITS[len(atoms)]
         where = _float_slider(centre, low, high, 0.01 if len(atoms) == 2 else 1.0, f"at ({of_centre})")
         how = _float_slider(strength, 0.0, 4.0 * _STRENGTHS[len(atoms)], 0.05, f"spring ({of_strength})")
-        self._add_row(f"hold {self._names(atoms)}", (where, how), lambda: Restraint(atoms, where.value, how.value))
+        self._add_row(f"restrain {self._names(atoms)}", (where, how), lambda: Restraint(atoms, where.value, how.value))
 
     def pull(self, atoms: Sequence[int] | None = None, force: float = 0.5) -> None:
         """Pull two atoms apart with a constant force in eV/Å, or push them together with a negative one.

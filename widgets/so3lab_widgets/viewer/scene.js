@@ -250,7 +250,7 @@ class Scene {
   pick(found) {
     const chosen = found?.atom ? [found.atom.index] : found?.bond ? [found.bond.atomIndex1, found.bond.atomIndex2] : [];
     let picked = [...this.model.get("picked")];
-    if (!chosen.length) picked = [];
+    if (!chosen.length) return;  // a click beside the molecule is easily made; Escape picks nothing
     for (const atom of chosen)
       if (picked.includes(atom)) { if (chosen.length === 1) picked = picked.filter(other => other !== atom); }
       else picked = picked.length >= MOST_PICKED ? [atom] : [...picked, atom];
