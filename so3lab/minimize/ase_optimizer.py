@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from so3lab.minimize.batch import Batch
 from so3lab.minimize.evaluators import Slots
-from so3lab.minimize.relaxation import item_of
+from so3lab.minimize.waiting import item_of
 
 
 class MoleculeOptimizer(Optimizer):

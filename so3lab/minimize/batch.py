@@ -26,6 +26,9 @@ METHODS = ("internal", "cartesian", "fire")
 PATIENCE = 8
 """Steps refused in a row after which a method counts as failed."""
 
+MOST_RENEWALS = 4
+"""Times that internal coordinates are made anew before they count as no good."""
+
 Rows = np.ndarray
 Points = Float[np.ndarray, "rows atoms 3"]
 Slots = Float[np.ndarray, "slots widest 3"]
@@ -212,7 +215,7 @@ class Batch:
                 self._take(slot, item)
         elif item.stepper.failed[slot] or item.refused >= PATIENCE:
             item.refused = 0
-            if item.method == "internal" and item.renewals < 2:
+            if item.method == "internal" and item.renewals < MOST_RENEWALS:
                 item.renewals += 1
             else:
                 item.method = METHODS[min(METHODS.index(item.method) + 1, len(METHODS) - 1)]

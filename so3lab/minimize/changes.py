@@ -17,6 +17,8 @@ one in any case; between the two, where hot molecules are found, nothing changes
 DOUBLE_BOND = 0.905
 """Times the sum of covalent radii below which a bond of two flat atoms does not turn: C=C is at 0.89, the C-N of an
 amide, which turns, at 0.92."""
+STRAIGHT = np.cos(np.radians(150.0))
+"""Cosine of the angle beyond which a bond has no sides, as those of a triple bond."""
 Bonds = Int[np.ndarray, "bonds 2"]
 
 
@@ -137,7 +139,16 @@ def _has_turned(i: int, j: int, neighbours, kinds: list[int], before: np.ndarray
     left, right = ([n for n in neighbours[a] if n != b] for a, b in ((i, j), (j, i)))
     if any(len(side) == 2 and kinds[side[0]] == kinds[side[1]] for side in (left, right)):
         return False
+    if any(
+        _is_straight(at, side[0], *bond) for at in (before, after) for side, bond in ((left, (i, j)), (right, (j, i)))
+    ):
+        return False
     return _side(before, left[0], i, j, right[0]) * _side(after, left[0], i, j, right[0]) < 0
+
+
+def _is_straight(positions: np.ndarray, a: int, b: int, c: int) -> bool:
+    back, forth = positions[a] - positions[b], positions[c] - positions[b]
+    return bool(back @ forth < STRAIGHT * np.linalg.norm(back) * np.linalg.norm(forth))
 
 
 def _side(positions: np.ndarray, a: int, i: int, j: int, b: int) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import covalent_radii
 from jaxtyping import Bool, Float, Int
 
-STRAIGHT_DEGREES = 170.0
+STRAIGHT_DEGREES = 165.0
 """Angles beyond which two linear bends take the place of one angle."""
 MOST_PER_ATOM = 24
 """Internal coordinates per atom beyond which a structure is no molecule, but something as dense as a metal."""

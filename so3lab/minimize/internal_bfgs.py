@@ -29,8 +29,9 @@ HELD = 1e4
 """Times as stiff as others are coordinates that are held."""
 CURVED_FROM = 0.02
 """Å of the largest displacement beyond which a step is curved."""
-CORRECTIONS = 2
-STRAIGHTENED, BENT = 176.0, 164.0
+CORRECTIONS, CORRECTED = 4, 0.003
+"""Of a curved step: how many at most, and the size in Å of one that was the last."""
+STRAIGHTENED, BENT = 176.0, 145.0
 """Degrees at which an angle has become straight, or a straight one bent: coordinates are then those of another
 molecule."""
 
@@ -126,14 +127,18 @@ class InternalBFGS:
         curved = np.flatnonzero((longest > CURVED_FROM) & ~self.failed[rows])
         if not len(curved):
             return there
-        some = rows[curved]
-        wanted = np.stack([self._b(row) @ steps[number] for number, row in zip(curved, some, strict=True)], axis=1)
+        wanted = np.zeros((self.coordinates.size, len(rows)))
+        for number in curved:
+            wanted[:, number] = self._b(rows[number]) @ steps[number]
         for _ in range(CORRECTIONS):
             q = values(self.coordinates, _structures_last(there[curved]))
-            missing = wanted - difference(self.coordinates, q, self._q[:, some])
-            for number, (place, row) in enumerate(zip(curved, some, strict=True)):
-                pull = self._b(row).T @ (self._constants[:, row] * missing[:, number])
-                there[place] += lapack.dpotrs(self._factor[row], pull, lower=0)[0].reshape(-1, 3)
+            missing = wanted[:, curved] - difference(self.coordinates, q, self._q[:, rows[curved]])
+            pulls = missing * self._constants[:, rows[curved]]
+            shifts = np.stack([self._relax(rows[place], pull) for place, pull in zip(curved, pulls.T, strict=True)])
+            there[curved] += shifts.reshape(len(curved), -1, 3)
+            curved = curved[np.abs(shifts).max(axis=1) > CORRECTED]
+            if not len(curved):
+                break
         moved = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
         astray = ~(moved < 3.0 * longest + CURVED_FROM)  # the curve led nowhere: go straight
         there[astray] = self._positions[rows[astray]] + steps[astray].reshape(-1, self.coordinates.atoms, 3)

@@ -64,6 +64,7 @@ def test_a_mirror_image_inverts_every_centre(smiles, centres):
         ("CC(=O)NC", (1, 3), False),
         ("C=CC=C", (1, 2), False),
         ("C/C=N/C", (1, 2), True),
+        ("CC#CC", (1, 2), False),
     ],
 )
 def test_double_bonds_that_turned_are_named_and_others_turn_freely(smiles, middle, turns):
