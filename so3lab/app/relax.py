@@ -27,7 +27,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="relax structures to minima, many at once",
         description="Relax every structure until its largest force and the energy still to be gained are small. "
-        "Molecules are relaxed in internal coordinates, clusters and cells (at constant vectors) in Cartesian ones.",
+        "Molecules are relaxed in internal coordinates, clusters and cells in Cartesian ones.",
     )
     add_model_argument(parser)
     parser.add_argument(
@@ -48,6 +48,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         default=[],
         help="a distance, angle or dihedral that keeps its value, such as 1,2,3,4, or gets one: 1,2,3,4=180",
     )
+    parser.add_argument("--cell", action="store_true", help="relax the vectors of cells, too")
+    parser.add_argument("--pressure-GPa", type=float, default=0.0, help="at which cells are relaxed (default: 0)")
     parser.add_argument(
         "--confirm", action="store_true", help="by the Hessian of each; saddles and shoulders go on downhill"
     )
@@ -75,8 +77,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     found: list[Relaxed] = []
     results = minimize(
         so3lab.load(options.model, options.dtype), structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
-        max_steps=options.max_steps, method=options.method, hold=hold, confirm=options.confirm,
-        batch=options.batch,
+        max_steps=options.max_steps, method=options.method, hold=hold, cell=options.cell,
+        pressure_GPa=options.pressure_GPa, confirm=options.confirm, batch=options.batch,
     )  # fmt: skip
     try:
         with console.progress("relaxing") as progress:

@@ -52,6 +52,8 @@ def test_what_did_not_converge_is_named_and_fails(frames, capsys):
 def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
     assert "exists; add --overwrite" in refused(capsys, "ethanol", frames, "--out", frames)
     assert "--keep must name two, three or four atoms" in refused(capsys, "ethanol", frames, "--keep", "0,x")
+    assert "add cell=True, or leave out" in refused(capsys, "ethanol", frames, "--pressure-GPa", "1")
+    assert "periodic in all directions" in refused(capsys, "ethanol", frames, "--cell")
     assert "positive, got -1" in refused(capsys, "ethanol", frames, "--fmax", "-1")
     assert "STRUCTURE must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
     (tmp_path / "broken.xyz").write_text("5\n\nC 0 0 0\n")
