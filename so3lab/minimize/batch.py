@@ -112,8 +112,9 @@ class Batch:
     def leave(self, slot: int) -> None:
         """Free a slot."""
         self.items[slot] = None
-        in_use = {id(item.stepper) for item in self.items if item is not None}
-        self._internal = {key: one for key, one in self._internal.items() if id(one) in in_use}
+        if len(self._internal) > len(self.items):
+            in_use = {id(item.stepper) for item in self.items if item is not None}
+            self._internal = {key: one for key, one in self._internal.items() if id(one) in in_use}
 
     def active(self) -> list[int]:
         """Slots with structures."""
@@ -125,19 +126,26 @@ class Batch:
         for stepper, rows, size in self._groups():
             there[rows, :size] = stepper.propose(rows)
             for row in rows:
-                freedom = self._item(row).freedom
-                if freedom.members:
-                    there[row, :size] = freedom.restore(there[row, :size])
+                there[row, :size] = self._restored(self._item(row).freedom, there[row, :size])
         astray = ~np.isfinite(there).all(axis=(1, 2))
         there[astray] = self.positions[astray]
         energies, gradients = self._evaluate(there)
         energies[astray] = np.inf
         for stepper, rows, size in self._groups():
-            width = size if isinstance(stepper, InternalBFGS) else there.shape[1]
-            at, slope = there[rows, :width], gradients[rows, :width]
+            at, slope = there[rows, :size], gradients[rows, :size]
             self._count(rows, stepper.tell(rows, at, energies[rows], slope), there, energies, gradients)
         for slot in self.active():
             self._begin_or_change(slot, there, energies, gradients)
+
+    @staticmethod
+    def _restored(freedom: Freedom, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
+        """With held coordinates as they are wanted; NaN where a step went too far for them, so that it is refused."""
+        if not freedom.members:
+            return positions
+        try:
+            return freedom.restore(positions)
+        except ValueError:
+            return np.full(positions.shape, np.nan)
 
     def max_forces(self) -> Float[np.ndarray, " slots"]:
         """eV/Å, the largest on an atom of each structure at its last accepted point."""

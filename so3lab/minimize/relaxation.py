@@ -128,7 +128,8 @@ class _Judge:
         item.curvature = curvature(model, now, running.gradients[slot, : item.size], item.freedom)
         if item.curvature.is_minimum and item.curvature.gain <= self.max_gain:
             return True
-        running.displace(slot, item.curvature.downhill())
+        if item.evaluations < self.max_steps:  # else it ends here, with its energy
+            running.displace(slot, item.curvature.downhill())
         return False
 
 

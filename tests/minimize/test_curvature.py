@@ -32,6 +32,14 @@ def test_a_square_of_four_is_no_minimum_and_a_tetrahedron_is():
     assert flat.lowest_curvature is None
 
 
+def test_a_saddle_at_the_last_step_is_told_as_it_is():
+    flat = relax(cluster_in_reduced_units(), at(LJ4_SQUARE), max_force=1e-6)
+    ended = relax(cluster_in_reduced_units(), at(LJ4_SQUARE), max_force=1e-6, confirm=True, max_steps=flat.evaluations)
+    assert ended.why == "out of steps"
+    np.testing.assert_allclose(ended.atoms.positions, flat.atoms.positions)
+    assert ended.energy == pytest.approx(flat.energy)
+
+
 def test_whole_motions_fixed_atoms_and_held_coordinates_are_left_out():
     model, atoms = cluster_in_reduced_units(), at(LJ4_SQUARE)
     none = np.zeros((4, 3))
