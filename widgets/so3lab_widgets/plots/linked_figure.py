@@ -14,13 +14,12 @@ import plotly
 import plotly.graph_objects as go
 import traitlets
 from plotly import basewidget
+from plotly.basedatatypes import Undefined
 from plotly.serializers import custom_serializers
 
 from so3lab_widgets.theme import TEMPLATE
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
-_UNDEFINED = "_undefined_"
-"""How pages spell JavaScript's ``undefined``."""
 _STATIC = resources.files("so3lab_widgets") / "plots"
 
 
@@ -42,11 +41,11 @@ class PlotlySource(ipywidgets.Widget):
             return cls._current
 
 
-def _said(value: Any, manager: Any) -> Any:
+def _defined(value: Any) -> Any:
     """What a page says of a layout, without properties that it knows nothing of: no figure could be made of those."""
     if isinstance(value, dict):
-        return {name: _said(one, manager) for name, one in value.items() if one != _UNDEFINED}
-    return [_said(one, manager) for one in value] if isinstance(value, list) else value
+        return {name: _defined(one) for name, one in value.items() if one is not Undefined}
+    return [_defined(one) for one in value] if isinstance(value, list) else value
 
 
 class LinkedFigure(SnapshotMixin, go.FigureWidget):
@@ -68,7 +67,6 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
     _esm = (_STATIC / "linked.js").read_text("utf-8")
 
     cursor = traitlets.Float(None, allow_none=True).tag(sync=True)
-    _js2py_relayout = traitlets.Dict(allow_none=True).tag(sync=True, to_json=_said, from_json=_said)
     draw_ms = traitlets.Float(0.0).tag(sync=True)
     _source = traitlets.Unicode().tag(sync=True)
     _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
@@ -104,6 +102,10 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
             if name in state and hasattr(self, now):
                 state[name] = custom_serializers["to_json"](getattr(self, now), self)
         return state
+
+    def plotly_relayout(self, relayout_data: dict[str, Any], **others: Any) -> None:
+        """Change the layout, as Plotly's own does, by what is defined of these settings."""
+        super().plotly_relayout(_defined(relayout_data), **others)
 
     def stream(
         self,
