@@ -184,6 +184,7 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     left, y = at_share(notebook, 0.4)
     right, _ = at_share(notebook, 0.6)
     notebook.page.mouse.move(left, y)
+    notebook.wait_until(lambda: 1900 < int(asked(notebook, "panel.viewer.frame")) < 2100, "the frame pointed at")
     notebook.page.mouse.down()
     for step in range(1, 11):
         notebook.page.mouse.move(left + step * (right - left) / 10, y)
