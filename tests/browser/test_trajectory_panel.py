@@ -189,6 +189,7 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     for step in range(1, 11):
         notebook.page.mouse.move(left + step * (right - left) / 10, y)
         notebook.page.wait_for_timeout(60)
+    notebook.page.wait_for_timeout(300)  # as hands do: Plotly looks at what is chosen ten times a second
     notebook.page.mouse.up()
     notebook.wait_until(lambda: asked(notebook, "1900 < panel.choice.chosen.start < 2100") == "True", "the first frame")
     assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"

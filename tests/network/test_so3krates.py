@@ -95,7 +95,7 @@ VARIANTS = {
 def test_every_option_gives_exact_forces(name, ethanol):
     """Forces equal central differences of the energy for every option."""
     potential = Potential.initial(VARIANTS[name], seed=1, dtype="float64")
-    ethanol.info["charge"] = 1.0
+    ethanol.info["charge"], ethanol.info["multiplicity"] = 1.0, 2
     result = potential(ethanol)
     assert np.isfinite(result.forces).all()
     assert np.abs(result.forces).max() > 1e-4
