@@ -179,12 +179,23 @@ class Notebook(Watched):
             AssertionError: If there are fewer, or one is still empty at the end.
         """
 
-        def painted() -> bool:
-            found = self.canvases(selector)
-            return len(found) >= views and all(view.painted > 0.002 * view.width * view.height for view in found)
+        painted: list[Canvas] = []
 
-        self.wait_until(painted, "a molecule in every 3D view; one is empty or missing", seconds)
-        return self.canvases(selector)
+        def next_is_painted() -> bool:
+            """Whether the next view, brought into sight, where alone ours paint, holds a molecule."""
+            number = len(painted)
+            if self.page.locator(selector).count() <= number:
+                return False
+            self.page.locator(selector).nth(number).scroll_into_view_if_needed()
+            found = self.canvases(selector)
+            if len(found) <= number or not found[number].painted > 0.002 * found[number].width * found[number].height:
+                return False
+            painted.append(found[number])
+            return True
+
+        while len(painted) < max(views, self.page.locator(selector).count()):
+            self.wait_until(next_is_painted, "a molecule in every 3D view; one is empty or missing", seconds)
+        return painted
 
 
 @dataclass(frozen=True)
