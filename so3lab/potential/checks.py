@@ -101,16 +101,16 @@ def _check_spin(atoms: ase.Atoms, settings: ModelSettings, odd: bool, spins: Seq
 def _check_closed_shell(atoms: ase.Atoms, electrons: int, charge: float, odd: bool) -> None:
     """For models that never saw unpaired electrons."""
     unpaired = unpaired_electrons(atoms)
-    if unpaired != 0:
-        raise ValueError(
-            f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
-            'if the structure has none, set atoms.info["spin"] = 0'
-        )
-    if odd:
+    if odd:  # first: with an odd number of electrons, no other spin would help
         raise ValueError(
             f"charge must leave an even number of electrons: this model was trained on closed shells only, "
             f"and a charge of {charge:+g} leaves {electrons}; give the total charge with --charge, charge= or "
             'atoms.info["charge"]'
+        )
+    if unpaired != 0:
+        raise ValueError(
+            f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
+            'if the structure has none, set atoms.info["spin"] = 0'
         )
 
 
