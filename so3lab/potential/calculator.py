@@ -53,8 +53,7 @@ class So3labCalculator(Calculator):
             return list(all_changes)
         changed = [name for name in _ARRAYS if not np.array_equal(getattr(atoms, name), getattr(self.atoms, name))]
         changed += [] if np.array_equal(atoms.cell.array, self.atoms.cell.array) else ["cell"]
-        same = self._description(atoms) == self._described and _electrons(atoms) == _electrons(self.atoms)
-        return changed if same else [*changed, "initial_charges"]
+        return changed if self._description(atoms) == self._described else [*changed, "initial_charges"]
 
     def calculate(self, atoms: ase.Atoms | None = None, properties=("energy",), system_changes=tuple(all_changes)):
         """Fill ``results`` for a structure."""
@@ -97,12 +96,9 @@ class So3labCalculator(Calculator):
 
     def _description(self, atoms: ase.Atoms) -> tuple:
         """What an evaluator is made for."""
-        return atoms.numbers.tobytes(), atoms.pbc.tobytes(), _electrons(atoms), self.charge, id(self.potential)
+        electrons = total_charge(atoms), unpaired_electrons(atoms)
+        return atoms.numbers.tobytes(), atoms.pbc.tobytes(), electrons, self.charge, id(self.potential)
 
     def __getstate__(self) -> dict[str, Any]:
         """Whoever unpickles it makes programs and pair lists of its own."""
         return self.__dict__ | {"_evaluator": None, "_described": ()}
-
-
-def _electrons(atoms: ase.Atoms) -> tuple[float, float]:
-    return total_charge(atoms), unpaired_electrons(atoms)
