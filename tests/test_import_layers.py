@@ -24,6 +24,7 @@ FLOORS = (
     {"potential"},
     {"pretrained", "training", "dynamics", "minimize", "attention", "atom_properties", "dipoles", "electrostatics"},
     {"stability", "cluster", "minima"},
+    {"landscape"},
     {"app", "widgets", "__main__", "__init__"},
 )
 """The wings of ``so3lab`` from the ground up: each imports from floors below its own, never from beside or above."""

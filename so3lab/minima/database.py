@@ -90,7 +90,7 @@ class MinimaDatabase:
             start: The structure that it begins with.
             settings: Model, minimiser, rule and seed, as JSON holds them.
         """
-        data = {"settings": dict(settings), "progress": {}, "info": _info(start)}
+        data = {"settings": dict(settings), "progress": {}, "info": info_of(start)}
         bare = start.copy()
         bare.calc = None
         self._starts[search] = self._database.write(
@@ -101,7 +101,7 @@ class MinimaDatabase:
         """A search that has been begun, or None."""
         for row in self._database.select(kind="start", search=search):
             self._starts[search] = row.id
-            return StoredSearch(_atoms(row), dict(row.data["settings"]), dict(row.data["progress"]))
+            return StoredSearch(atoms_of(row), dict(row.data["settings"]), dict(row.data["progress"]))
         return None
 
     def commit(
@@ -115,15 +115,19 @@ class MinimaDatabase:
             visited: Minima that were known, and have been visited again.
             progress: How far it has come, as JSON holds it.
         """
-        database, start = self._database, self._starts[search]
-        known = database.get(id=start)
-        data = {key: known.data[key] for key in ("settings", "info")}
-        with database:
-            database.update(start, data={**data, "progress": dict(progress)})
-            for minimum in visited:
-                database.update(self._rows[search, minimum.number], visits=minimum.visits)
-            for minimum in new:
-                self._rows[search, minimum.number] = self._write(search, minimum)
+        with self._database:
+            self._store(search, new, visited, progress)
+
+    def _store(
+        self, search: str, new: Sequence[Minimum], visited: Sequence[Minimum], progress: Mapping[str, Any]
+    ) -> None:
+        """Within a transaction."""
+        database = self._database
+        database.update(self._starts[search], data={"progress": dict(progress)})
+        for minimum in visited:
+            database.update(self._rows[search, minimum.number], visits=minimum.visits)
+        for minimum in new:
+            self._rows[search, minimum.number] = self._write(search, minimum)
 
     def minima(self, search: str | None = None) -> Iterator[StoredMinimum]:
         """Minima of one search, or of all, in the order in which they were found."""
@@ -132,7 +136,7 @@ class MinimaDatabase:
             found = row.key_value_pairs
             self._rows[found["search"], found["number"]] = row.id
             minimum = Minimum(
-                found["number"], _atoms(row), float(row.energy), found["origin"], _number(found["parent"]),
+                found["number"], atoms_of(row), float(row.energy), found["origin"], _number(found["parent"]),
                 found["visits"], _number(found["mirror_image_of"]),
             )  # fmt: skip
             data = dict(row.data)
@@ -197,7 +201,7 @@ class MinimaDatabase:
             self._dihedrals[search] = rotatable_dihedrals(atoms)
         dihedrals = self._dihedrals[search]
         degrees = [float(dihedral_degrees(atoms.positions[None], dihedral)[0]) for dihedral in dihedrals]
-        data = {"dihedrals": [list(dihedral) for dihedral in dihedrals], "degrees": degrees, "info": _info(atoms)}
+        data = {"dihedrals": [list(dihedral) for dihedral in dihedrals], "degrees": degrees, "info": info_of(atoms)}
         stored = atoms
         if atoms.calc is None:
             stored = atoms.copy()
@@ -205,13 +209,14 @@ class MinimaDatabase:
         return self._database.write(stored, key_value_pairs=pairs, data=data)
 
 
-def _atoms(row: Any) -> ase.Atoms:
+def atoms_of(row: Any) -> ase.Atoms:
+    """The structure of a row, with charge, spin and other plain values."""
     atoms = row.toatoms()
     atoms.info.update(row.data.get("info", {}))
     return atoms
 
 
-def _info(atoms: ase.Atoms) -> dict[str, Any]:
+def info_of(atoms: ase.Atoms) -> dict[str, Any]:
     """Charge, spin and other plain values that belong to a structure."""
     plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in atoms.info.items()}
     return {str(key): value for key, value in plain.items() if isinstance(value, _KEPT_INFO)}

@@ -23,12 +23,20 @@ def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[
     Raises:
         ValueError: If searches had different rules or models, and no rule says which holds.
     """
+    return gather_with_names(database, rule)[0]
+
+
+def gather_with_names(
+    database: MinimaDatabase, rule: DuplicateRule | None = None
+) -> tuple[list[Minimum], dict[tuple[str, int], int]]:
+    """The same, and by the names of a search and its numbers the new numbers of minima; arguments as of
+    :func:`gather`."""
     stored = list(database.minima())
     if not stored:
-        return []
+        return [], {}
     searches = sorted({one.search for one in stored})
     if rule is None and len(searches) > 1:
-        rule = _common_rule(database, searches)
+        rule = common_rule(database, searches)
     minima = [one.minimum for one in stored]
     energies = np.array([one.energy for one in minima])
     structures = [one.atoms for one in minima]
@@ -43,7 +51,7 @@ def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[
         other = None if number is None else row_of.get((stored[row].search, number))
         return None if other is None else new_number[int(stands_for[other])]
 
-    return [
+    gathered = [
         replace(
             minima[row],
             number=new_number[int(row)],
@@ -53,9 +61,11 @@ def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[
         )
         for row in kept.tolist()
     ]
+    return gathered, {name: new_number[int(stands_for[row])] for name, row in row_of.items()}
 
 
-def _common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:
+def common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:
+    """The rule that searches of one model share."""
     found = []
     for search in searches:
         stored = database.find(search)

@@ -93,7 +93,7 @@ class Search:
         )
         self._proposers = _proposers(potential, atoms, proposals, smiles, given)
         self.settings: dict[str, Any] = {
-            "model": _checksum_of(potential),
+            "model": checksum_of(potential),
             "start": checksum(atoms.numbers, atoms.positions),
             "seed": seed,
             "round_size": round_size,
@@ -317,7 +317,8 @@ def _proposers(
     return made + own
 
 
-def _checksum_of(potential: Potential | EnergyModel) -> str:
+def checksum_of(potential: Potential | EnergyModel) -> str:
+    """Tells the energies of one model from those of another."""
     if isinstance(potential, Potential):
         return potential.checksum
     return checksum(*(np.asarray(leaf) for leaf in jax.tree.leaves(potential.parameters)))
