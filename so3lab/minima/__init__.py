@@ -3,7 +3,8 @@
 ``search`` goes in rounds: ``proposals`` say where to look, ``so3lab.minimize`` relaxes, ``judging`` says what came out
 (with ``identity``: is it a duplicate? and ``confirming``: is it a minimum?), ``accounts`` hold what is told of each
 proposal and what the visits say about the unseen, ``database`` keeps the minima, ``gathering`` is what several searches
-found together. ``torsions`` are the bonds that a molecule turns about.
+found together. ``torsions`` are the bonds that a molecule turns about, ``properties`` what a table says of minima, and
+``comparing`` why two are two.
 """
 
 import lazy_loader

@@ -3,9 +3,13 @@ from .accounts import Account as Account
 from .accounts import Minimum as Minimum
 from .accounts import Proposal as Proposal
 from .accounts import unseen as unseen
+from .comparing import Comparison as Comparison
+from .comparing import compare as compare
 from .database import MinimaDatabase as MinimaDatabase
 from .gathering import gather as gather
+from .gathering import merge as merge
 from .identity import DuplicateRule as DuplicateRule
 from .identity import KnownMinima as KnownMinima
 from .identity import distinct as distinct
+from .properties import properties as properties
 from .search import Search as Search

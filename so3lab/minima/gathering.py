@@ -1,11 +1,12 @@
 """What do all searches of a database have found together, the lowest first?"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from so3lab.minima.accounts import Minimum
-from so3lab.minima.database import MinimaDatabase
+from so3lab.minima.database import MinimaDatabase, StoredMinimum
 from so3lab.minima.identity import DuplicateRule, distinct
 
 
@@ -26,6 +27,19 @@ def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[
     return gather_with_names(database, rule)[0]
 
 
+def merge(minima: Sequence[Minimum], rule: DuplicateRule) -> list[Minimum]:
+    """The same for minima of one search that are in no database; one rule may merge what another kept apart.
+
+    Args:
+        minima: With the numbers of their search.
+        rule: When two are the same.
+
+    Returns:
+        As of :func:`gather`.
+    """
+    return _gathered([StoredMinimum("", one, {}) for one in minima], rule)[0]
+
+
 def gather_with_names(
     database: MinimaDatabase, rule: DuplicateRule | None = None
 ) -> tuple[list[Minimum], dict[tuple[str, int], int]]:
@@ -37,6 +51,13 @@ def gather_with_names(
     searches = sorted({one.search for one in stored})
     if rule is None and len(searches) > 1:
         rule = common_rule(database, searches)
+    return _gathered(stored, rule)
+
+
+def _gathered(
+    stored: list[StoredMinimum], rule: DuplicateRule | None
+) -> tuple[list[Minimum], dict[tuple[str, int], int]]:
+    """Minima by energy, merged where there is a rule, and their new numbers by name."""
     minima = [one.minimum for one in stored]
     energies = np.array([one.energy for one in minima])
     structures = [one.atoms for one in minima]

@@ -6,11 +6,13 @@ from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
 from .panels.trajectory_panel import TrajectoryPanel as TrajectoryPanel
 from .plots.linked_figure import LinkedFigure as LinkedFigure
 from .plots.live_figure import LiveFigure as LiveFigure
+from .plots.property_map import PropertyMap as PropertyMap
 from .report import Movie as Movie
 from .report import Section as Section
 from .report import build_report as build_report
 from .running.jobs import Job as Job
 from .running.sender import LatestValueSender as LatestValueSender
 from .session import Session as Session
+from .tables.linked_table import LinkedTable as LinkedTable
 from .viewer.view3d import show as show
 from .viewer.viewer import Viewer as Viewer

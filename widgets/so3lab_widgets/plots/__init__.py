@@ -1,5 +1,6 @@
 """Figures that talk with Python or grow while a loop runs.
 
-``linked_figure`` sends clicks up and curves down, ``live_figure`` is redrawn in a cell's output, ``downsampling`` thins
-long curves out without losing their peaks.
+``linked_figure`` sends clicks up and curves down, ``property_map`` draws the ``columns`` of a table against each other,
+``live_figure`` is redrawn in a cell's output, ``downsampling`` thins long curves and large clouds out without losing
+their peaks.
 """

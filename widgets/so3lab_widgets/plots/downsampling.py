@@ -1,4 +1,4 @@
-"""Which of a hundred thousand values does a curve need so that it looks the same?"""
+"""Which of a hundred thousand values does a curve or a cloud of points need so that it looks the same?"""
 
 import numpy as np
 
@@ -28,3 +28,26 @@ def thinned(values: np.ndarray, first: int, stop: int, bins: int = MOST_BINS) ->
 def strided(first: int, stop: int, most: int = 2 * MOST_BINS) -> np.ndarray:
     """Every n-th index: for values on a circle, of which the largest and smallest say nothing."""
     return np.arange(first, stop, max(1, -(-(stop - first) // most)))
+
+
+def scattered(x: np.ndarray, y: np.ndarray, most: int) -> np.ndarray:
+    """Indices of points that draw the same cloud: at least one of each place where there are any.
+
+    The plane is cut into ``most`` squares, each of which keeps its first point; others fill up what is left. Points
+    without a place, where a number is missing, are left out.
+
+    Returns:
+        Ascending indices, ``most`` of them or less.
+    """
+    there = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if len(there) <= most:
+        return there
+    side = int(np.sqrt(most))
+    squares = np.zeros(len(there), int)
+    for values in (x[there], y[there]):
+        low, width = values.min(), max(float(np.ptp(values)), 1e-300)
+        squares = side * squares + np.minimum((side * ((values - low) / width)).astype(int), side - 1)
+    first = np.unique(squares, return_index=True)[1]
+    others = np.setdiff1d(np.arange(len(there)), first)
+    fill = others[np.linspace(0, len(others) - 1, most - len(first)).astype(int)] if most > len(first) else others[:0]
+    return there[np.union1d(first, fill)]

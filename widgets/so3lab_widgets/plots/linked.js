@@ -29,10 +29,15 @@ function spelledOut(value) {
 }
 
 // What the browser works out by itself, such as ranges of axes, is neither collected nor told to the kernel: that
-// would be one answer for every update, and answers cost more than updates.
+// would be one answer for every update, and answers cost more than updates. Of traces that say so, a selection tells its
+// range alone: a list of all points within would take longer than to find them in the kernel.
 function quiet(bundle) {
-  const view = bundle.FigureView.prototype;
+  const view = bundle.FigureView.prototype, tell = view._send_points_callback_message;
   view._sendLayoutDelta = view._sendTraceDeltas = () => {};
+  view._send_points_callback_message = function (event, kind) {
+    const short = kind === "plotly_selected" && event?.points;
+    tell.call(this, short ? {...event, points: event.points.filter(({data}) => data?.meta !== "range")} : event, kind);
+  };
   return bundle;
 }
 
@@ -65,13 +70,42 @@ function drawCursor(model, el) {
   return () => { model.off("change:cursor", place); line.remove(); };
 }
 
+// Rings around points, above the drawing as well: [x, y, kind] in the units of the axes.
+function drawMarks(model, el) {
+  const layer = document.createElement("div");
+  layer.style.cssText = "position: absolute; inset: 0; overflow: hidden; pointer-events: none";
+  const place = () => {
+    const {xaxis, yaxis} = el._fullLayout ?? {};
+    layer.replaceChildren(...(xaxis?._length ? model.get("marks") : []).flatMap(([x, y, kind]) => {
+      const left = xaxis.d2p(x), top = yaxis.d2p(y);
+      if (!(left >= 0 && left <= xaxis._length && top >= 0 && top <= yaxis._length)) return [];
+      const ring = document.createElement("div"), size = kind === "current" ? 18 : 13;
+      ring.className = `so3-mark so3-mark-${kind}`;
+      ring.style.cssText = `position: absolute; box-sizing: border-box; width: ${size}px; height: ${size}px; `
+        + `border-radius: 50%; border: 2px solid ${kind === "current" ? "#E69F00" : "#CC79A7"}; `
+        + `left: ${xaxis._offset + left - size / 2}px; top: ${yaxis._offset + top - size / 2}px`;
+      return [ring];
+    }));
+  };
+  el.style.position = "relative";
+  el.append(layer);
+  for (const event of ["plotly_afterplot", "plotly_relayouting"]) el.on(event, place);
+  model.on("change:marks", place);
+  place();
+  return () => { model.off("change:marks", place); layer.remove(); };
+}
+
 // A PNG of what Plotly has drawn, layer on layer.
 async function picture(el) {
   const {width, height} = el.getBoundingClientRect(), canvas = new OffscreenCanvas(2 * width, 2 * height);
   const pen = canvas.getContext("2d");
   const shared = [...el.querySelectorAll("svg.main-svg defs")];  // colours of one layer are defined in another
   pen.scale(2, 2);
-  for (const layer of el.querySelectorAll("svg.main-svg")) {
+  for (const layer of el.querySelectorAll("svg.main-svg, .gl-canvas-context, .gl-canvas-focus")) {
+    if (layer instanceof HTMLCanvasElement) {
+      pen.drawImage(layer, 0, 0, layer.clientWidth, layer.clientHeight);
+      continue;
+    }
     const copy = layer.cloneNode(true);
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     copy.prepend(...shared.map(defs => defs.cloneNode(true)));
@@ -148,7 +182,7 @@ export default () => {
       }
       added = [];
       const remove = figure.render({model, el}), mine = added;
-      const removeCursor = drawCursor(model, el);
+      const removeCursor = drawCursor(model, el), removeMarks = drawMarks(model, el);
       // A figure without a width of its own is as wide as its page; Plotly forgets that when its height is changed.
       const watcher = new ResizeObserver(() => {
         if (el.layout && model.get("_widget_layout").width === undefined) delete el.layout.width;
@@ -160,6 +194,7 @@ export default () => {
         watcher.disconnect();
         shown.delete(el);
         removeCursor();
+        removeMarks();
         for (const [name, listener] of mine)
           if (listeners[name]) listeners[name] = listeners[name].filter(other => other !== listener);
         remove();
