@@ -1,10 +1,17 @@
 from .ase_readers import from_atoms as from_atoms
 from .ase_readers import has_labels as has_labels
+from .contents import energy_distribution as energy_distribution
+from .contents import force_distribution as force_distribution
+from .contents import frame_table as frame_table
+from .contents import frames_with_energy as frames_with_energy
+from .contents import frames_with_force as frames_with_force
+from .contents import outliers as outliers
 from .dataset import Dataset as Dataset
 from .dataset import energy_shifts as energy_shifts
 from .dataset import statistics as statistics
 from .download import DownloadError as DownloadError
 from .download import fetch as fetch
+from .joining import joined as joined
 from .label_checks import LabelWarning as LabelWarning
 from .label_checks import check_labels as check_labels
 from .loading import describe as describe

@@ -3,4 +3,9 @@ from .evaluation import TrainedOnWarning as TrainedOnWarning
 from .evaluation import evaluate as evaluate
 from .loop import EpochReport as EpochReport
 from .loop import train as train
+from .recorded import TrainingPlan as TrainingPlan
+from .recorded import read_curve as read_curve
+from .recorded import read_plan as read_plan
+from .recorded import runs_table as runs_table
+from .recorded import train_in_folder as train_in_folder
 from .settings import TrainingSettings as TrainingSettings

@@ -58,7 +58,9 @@ class TrainedOnWarning(UserWarning):
     """Frames of an evaluation had a part in training."""
 
 
-def evaluate(potential: Potential, dataset: Dataset, *, trained_on_too: bool = False) -> Evaluation:
+def evaluate(
+    potential: Potential, dataset: Dataset, *, trained_on_too: bool = False, at_most: int | None = None
+) -> Evaluation:
     """Errors of a potential on labelled frames that it was not trained on.
 
     Frames that had a part in training, as the potential's metadata tell, are left out with a warning; where there are
@@ -68,11 +70,14 @@ def evaluate(potential: Potential, dataset: Dataset, *, trained_on_too: bool = F
         potential: The potential; energies are compared relative to its element shifts.
         dataset: Frames with reference energies and forces.
         trained_on_too: Whether to evaluate all frames, those of training included.
+        at_most: Evaluate no more than so many of these frames, spread evenly over the set.
 
     Raises:
-        ValueError: If a frame is one that the potential can say nothing about, such as another element or a radical, or
-            labels contradict each other (:func:`so3lab.datasets.check_labels`).
+        ValueError: If ``at_most`` is less than 1, a frame is one that the potential can say nothing about, such as
+            another element or a radical, or labels contradict each other (:func:`so3lab.datasets.check_labels`).
     """
+    if at_most is not None and at_most < 1:
+        raise ValueError(f"at_most must be at least 1 frame, got {at_most}")
     datasets.check_labels(dataset)
     check_frames(potential, dataset, "frame")
     parts = parts_of(potential, dataset)
@@ -81,10 +86,35 @@ def evaluate(potential: Potential, dataset: Dataset, *, trained_on_too: bool = F
     note = _note(parts, len(chosen))
     if (parts.of_frames != "unknown").all() and not parts.held_out.all():
         warnings.warn(note, TrainedOnWarning, stacklevel=2)
+    if at_most is not None and at_most < len(chosen):
+        note = "; ".join(filter(None, (note, f"{at_most} of {len(chosen)} frames, spread evenly")))
+        chosen = chosen[np.linspace(0, len(chosen) - 1, at_most).astype(int)]
     data = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
-    structures, components = _compared(potential, data)
-    structures["frame"], components["frame"] = chosen[structures["frame"]], chosen[components["frame"]]
-    structures.insert(1, "part", parts.of_frames[chosen].tolist())
+    return tabulated(data, *_predictions(potential, data), chosen, parts.of_frames[chosen], note)
+
+
+def tabulated(
+    dataset: Dataset,
+    energies: np.ndarray,
+    forces: np.ndarray,
+    numbers: np.ndarray,
+    parts: np.ndarray,
+    note: str = "",
+) -> Evaluation:
+    """The tables of an evaluation.
+
+    Args:
+        dataset: The frames that were evaluated.
+        energies: Predicted, eV, shape ``(frames,)``.
+        forces: Predicted, eV/Å, shape ``(frames, atoms of the largest, 3)``.
+        numbers: Of the frames in the set that they are from.
+        parts: Which part each had in training (:class:`so3lab.training.seen_frames.Parts`).
+        note: What is to be known about the frames.
+    """
+    components = _components(dataset, forces)
+    structures = _per_structure(dataset, energies, components)
+    structures["frame"], components["frame"] = numbers[structures["frame"]], numbers[components["frame"]]
+    structures.insert(1, "part", parts.tolist())
     return Evaluation(_summary(structures, components), _per_element(components), structures, components, note)
 
 
@@ -101,16 +131,15 @@ def _note(parts: Parts, evaluated: int) -> str:
     return "; ".join(words)
 
 
-def _compared(potential: Potential, dataset: Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables of structures and of force components, frames numbered from 0."""
+def _predictions(potential: Potential, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Total energies (frames,) and forces (frames, atoms, 3), float64."""
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
     check_long_range(potential.settings, BATCH, dataset)
     needs = long_range_needs(potential.settings)
     frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype, needs)
     energies, forces = _predict_all(potential, frames)
     offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
-    components = _components(dataset, forces)
-    return _per_structure(dataset, energies + offset, components), components
+    return energies + offset, forces
 
 
 @functools.partial(jax.jit, static_argnames="settings")

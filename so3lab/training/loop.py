@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ase.data import chemical_symbols
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
@@ -36,18 +37,25 @@ EVALUATION_BATCH = 16
 
 
 class EpochReport(NamedTuple):
-    """What happened in one epoch. Errors are those of the averaged weights on the validation frames."""
+    """What happened in one epoch. Errors are those of the averaged weights: on the validation frames, and on so many of
+    the training frames, so that the two can be compared."""
 
     epoch: int
     steps: int
     seconds: float
-    """Spent training, earlier parts of a resumed run included; compilation is not counted."""
+    """Spent training, earlier parts of a resumed run included; compilation, and the time that somebody takes between
+    two reports, are not counted."""
     progress: float
     """Share of the run that is done, 0 to 1."""
     train_loss: float
+    """Mean over the steps of the epoch, of the weights as they were then."""
     valid_loss: float
+    train_energy_mae_meV: float
     valid_energy_mae_meV: float
+    train_force_mae_meV_A: float
     valid_force_mae_meV_A: float
+    element_force_mae_meV_A: dict[str, tuple[float, float]]
+    """By element, on training and on validation frames."""
     learning_rate: float
     improved: bool
     """Whether these are the best weights so far."""
@@ -55,8 +63,12 @@ class EpochReport(NamedTuple):
     """The potential with the best weights so far."""
 
     def row(self) -> dict[str, Any]:
-        """The numbers alone, for a table."""
-        return {name: value for name, value in self._asdict().items() if name != "best"}
+        """The numbers alone, for a table; those of elements are columns such as ``valid_C_force_mae_meV_A``."""
+        row = self._asdict()
+        del row["best"]
+        for symbol, errors in row.pop("element_force_mae_meV_A").items():
+            row |= {f"{part}_{symbol}_force_mae_meV_A": x for part, x in zip(("train", "valid"), errors, strict=True)}
+        return row
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,9 @@ class _Run:
     begin: Potential
     settings: TrainingSettings
     train: PaddedFrames
-    valid: PaddedFrames
+    watched: PaddedFrames
+    """Validation frames, and then so many of those for training, or all where they are fewer."""
+    valid_count: int
     metadata: dict[str, Any]
 
     @property
@@ -136,8 +150,9 @@ def _prepare(
     check_long_range(model, settings.batch_size, train_data, valid_data)
     shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
     needs = long_range_needs(model)
-    train_frames, valid_frames = (
-        frames_from(data, shifts, model.cutoff, dtype, needs) for data in (train_data, valid_data)
+    watched = datasets.joined(valid_data, _spread(train_data, len(valid_data)))
+    train_frames, watched_frames = (
+        frames_from(data, shifts, model.cutoff, dtype, needs) for data in (train_data, watched)
     )
     charges = {float(charge) for charge in train_data.total_charges}
     spins = {float(unpaired) for unpaired in train_data.unpaired_electrons}
@@ -167,7 +182,12 @@ def _prepare(
         )
         begin = Potential.initial(model, settings.seed, dtype, energy_shifts=shifts, metadata=metadata)
         begin = _scaled_to(begin, train_frames)
-    return _Run(begin, settings, train_frames, valid_frames, metadata)
+    return _Run(begin, settings, train_frames, watched_frames, len(valid_data), metadata)
+
+
+def _spread(data: Dataset, most: int) -> Dataset:
+    """At most so many frames, taken from all over a set."""
+    return data.select(np.linspace(0, len(data) - 1, min(len(data), most)).astype(int))
 
 
 def _provenance(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -188,7 +208,7 @@ def _provenance(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _unexplained(data: Dataset, start: Potential) -> Dataset:
     """A sample of the data with energies less those of the starting network, its shifts left out."""
-    sample = data.select(np.linspace(0, len(data) - 1, min(len(data), 64)).astype(int))
+    sample = _spread(data, 64)
     bare = replace(start, energy_shifts={})
     explained = [result.energy for result in bare.predict(sample.to_atoms())]
     return replace(sample, energies=sample.energies - np.array(explained))
@@ -224,7 +244,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         weights, _ = ravel_pytree(run.begin.parameters)
         functions = training_functions(run.begin.settings, settings, dtype)
         state, best = functions.init(weights), weights
-        train_frames, valid_frames = jax.device_put((run.train, run.valid))
+        train_frames, watched = jax.device_put((run.train, run.watched))
     progress = TrainingProgress(0, 0.0, float("inf"), 0, [])
     if keeper is not None:
         with precision(dtype):
@@ -232,23 +252,22 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         if found is not None:
             state, best, progress = found
     with precision(dtype):  # before the clock starts
-        rows = _evaluation_batches(valid_frames)
+        rows, parts = _evaluation_batches(run)
         train_epoch = functions.epoch.lower(state, train_frames, *_plan(run, progress, 0.0)).compile()
-        evaluate = functions.evaluate.lower(state.average, valid_frames, *rows).compile()
-    started = saved = time.monotonic()
-    earlier, last_seconds = progress.seconds, 0.0
+        evaluate = functions.evaluate.lower(state.average, watched, *rows).compile()
+    saved, last_seconds = time.monotonic(), 0.0
     while not _finished(settings, progress):
-        epoch_started = time.monotonic()
+        started = time.monotonic()  # what somebody did with the last report is not training
         order, rates = _plan(run, progress, last_seconds)
         with precision(dtype):
             state, losses = train_epoch(state, train_frames, order, rates)
-            errors = evaluate(state.average, valid_frames, *rows)
-            train_loss, valid_loss = float(np.mean(losses)), float(loss_of(errors, settings))
+            of_batches = jax.device_get(evaluate(state.average, watched, *rows))
+        valid, train = (_summed(of_batches, mine) for mine in parts)
+        train_loss, valid_loss = float(np.mean(losses)), float(loss_of(valid, settings))
         _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
         best = jnp.array(state.average) if valid_loss < progress.best_loss else best
-        seconds = earlier + time.monotonic() - started
-        last_seconds = time.monotonic() - epoch_started
-        progress = _advanced(run, progress, seconds, train_loss, valid_loss, errors, float(rates[-1]))
+        last_seconds = time.monotonic() - started
+        progress = _advanced(run, progress, last_seconds, train_loss, valid_loss, valid, train, float(rates[-1]))
         done = _finished(settings, progress)
         if keeper is not None and (done or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             with precision(dtype):
@@ -271,14 +290,15 @@ def _plan(run: _Run, progress: TrainingProgress, last_seconds: float):
 def _advanced(
     run: _Run,
     progress: TrainingProgress,
-    seconds: float,
+    last_seconds: float,
     train_loss: float,
     valid_loss: float,
-    errors: Errors,
+    valid: Errors,
+    train: Errors,
     rate: float,
 ) -> TrainingProgress:
     """Progress after one more epoch, with its row of numbers."""
-    epoch, improved = progress.epoch + 1, valid_loss < progress.best_loss
+    epoch, improved, seconds = progress.epoch + 1, valid_loss < progress.best_loss, progress.seconds + last_seconds
     row: dict[str, Any] = {
         "epoch": epoch,
         "steps": epoch * run.steps_per_epoch,
@@ -286,13 +306,27 @@ def _advanced(
         "progress": _share(run.settings, epoch, seconds),
         "train_loss": train_loss,
         "valid_loss": valid_loss,
-        "valid_energy_mae_meV": 1000.0 * float(errors.energy_absolute / errors.frames),
-        "valid_force_mae_meV_A": 1000.0 * float(errors.force_absolute / errors.components),
+        "train_energy_mae_meV": 1000.0 * float(train.energy_absolute / train.frames),
+        "valid_energy_mae_meV": 1000.0 * float(valid.energy_absolute / valid.frames),
+        "train_force_mae_meV_A": 1000.0 * float(train.force_absolute / train.components),
+        "valid_force_mae_meV_A": 1000.0 * float(valid.force_absolute / valid.components),
+        "element_force_mae_meV_A": _element_errors(train, valid),
         "learning_rate": rate,
         "improved": improved,
     }
     best = (valid_loss, epoch) if improved else (progress.best_loss, progress.best_epoch)
     return TrainingProgress(epoch, seconds, *best, [*progress.history, row])
+
+
+def _summed(of_batches: Errors, mine: slice) -> Errors:
+    return Errors(*(rows[mine].sum(axis=0) for rows in of_batches))
+
+
+def _element_errors(train: Errors, valid: Errors) -> dict[str, tuple[float, float]]:
+    """Force MAE (meV/Å) of each element that occurs in both parts."""
+    both = np.flatnonzero((np.asarray(train.element_components) > 0) & (np.asarray(valid.element_components) > 0))
+    means = [1000.0 * part.element_absolute[both] / part.element_components[both] for part in (train, valid)]
+    return {chemical_symbols[z]: (float(t), float(v)) for z, t, v in zip(both, *means, strict=True)}
 
 
 def _potential(run: _Run, unravel, weights, progress: TrainingProgress) -> Potential:
@@ -309,13 +343,18 @@ def _potential(run: _Run, unravel, weights, progress: TrainingProgress) -> Poten
         return replace(run.begin, parameters=unravel(weights), metadata=metadata)
 
 
-def _evaluation_batches(frames: PaddedFrames) -> tuple[np.ndarray, np.ndarray]:
-    """All frames in batches of one size; the last is filled with frames that do not count."""
-    count = frames.energies.shape[0]
+def _evaluation_batches(run: _Run) -> tuple[tuple[np.ndarray, np.ndarray], tuple[slice, slice]]:
+    """The watched frames in batches of one size, the last of each part filled with frames that do not count; and which
+    batches are for validation, which for training."""
+    count = len(run.watched.energies)
     size = min(EVALUATION_BATCH, count)
-    order = np.arange(-(-count // size) * size)
-    counted = (order < count).astype(frames.energies.dtype)
-    return (order % count).astype(np.int32).reshape(-1, size), counted.reshape(-1, size)
+    order, counted = [], []
+    for first, stop in ((0, run.valid_count), (run.valid_count, count)):
+        places = first + np.arange(-(-(stop - first) // size) * size)
+        order.append((places % count).astype(np.int32).reshape(-1, size))
+        counted.append((places < stop).astype(run.watched.energies.dtype).reshape(-1, size))
+    valid = len(order[0])
+    return (np.concatenate(order), np.concatenate(counted)), (slice(0, valid), slice(valid, None))
 
 
 def _share(settings: TrainingSettings, epoch: int, seconds: float) -> float:

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
 from so3lab.datasets import Dataset
+from so3lab.datasets.frames import HEAVIEST
 from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_forces, energy_function, precision
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
@@ -41,6 +42,9 @@ class Errors(NamedTuple):
     force_absolute: Float[Array, ""]
     frames: Float[Array, ""]
     components: Float[Array, ""]
+    element_absolute: Float[Array, " elements"]
+    """Of force components, by atomic number."""
+    element_components: Float[Array, " elements"]
 
 
 def huber(lengths: Float[Array, "*any"], delta: float) -> Float[Array, "*any"]:
@@ -94,10 +98,17 @@ def batch_errors(
         jnp.sum(jnp.abs(force_error)),
         counted.sum(),
         3.0 * weight.sum(),
+        _by_element(frames, jnp.abs(force_error).sum(axis=2)),
+        _by_element(frames, jnp.asarray(3.0 * weight[:, :, 0])),
     )
 
 
-def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""]:
+def _by_element(frames: PaddedFrames, values: Float[Array, "frames atoms"]) -> Float[Array, " elements"]:
+    """Values of atoms summed by atomic number."""
+    return jnp.zeros(HEAVIEST + 1, values.dtype).at[frames.atomic_numbers].add(values)
+
+
+def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""] | np.floating:
     """Weighted mean errors, both through :func:`huber`: energies over the root of the atoms, and force vectors."""
     energy = errors.energy_huber / errors.frames
     return settings.energy_weight * energy + settings.force_weight * errors.force_huber / errors.components
@@ -116,7 +127,7 @@ class Functions(NamedTuple):
     epoch: jax.stages.Wrapped
     """``(state, frames, order, learning_rates) -> (state, losses)``."""
     evaluate: jax.stages.Wrapped
-    """``(weights, frames, order, counted) -> Errors``."""
+    """``(weights, frames, order, counted) -> Errors`` of each batch."""
     unravel: Callable[[Float[Array, " weights"]], nnx.State]
 
 
@@ -181,7 +192,7 @@ def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype:
             chosen = jax.tree.map(lambda array: array[indices], frames)
             return batch_errors(energy, unravel(weights), chosen, mask, settings.huber_delta)
 
-        return jax.tree.map(lambda rows: rows.sum(axis=0), jax.lax.map(one, (order, counted)))
+        return jax.lax.map(one, (order, counted))
 
     def init(weights) -> TrainState:
         return TrainState(weights, weights, optimizer.init(weights), jnp.zeros((), jnp.int32))

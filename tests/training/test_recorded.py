@@ -1,0 +1,103 @@
+"""Runs in folders go on where they were, keep their best weights, and can be compared."""
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+from emt_frames import labelled
+from fake_training import fake_evaluate, fake_train
+
+import so3lab
+from so3lab import training
+from so3lab.training import TrainingPlan, TrainingSettings, read_curve, read_plan, runs_table, train_in_folder
+from so3lab.training.recorded import MODEL
+
+PLAN = TrainingPlan("emt", 40, 10, TrainingSettings(epochs=12, batch_size=4), preset="tiny")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return labelled()
+
+
+@pytest.mark.parametrize(("real", "fake"), [(training.train, fake_train), (training.evaluate, fake_evaluate)])
+def test_the_fakes_are_called_as_the_real_ones(real, fake):
+    assert [(one.name, one.kind, one.default) for one in inspect.signature(real).parameters.values()] == [
+        (one.name, one.kind, one.default) for one in inspect.signature(fake).parameters.values()
+    ]
+
+
+def test_a_run_leaves_its_plan_its_curve_and_its_best_weights(data, tmp_path):
+    reports = list(train_in_folder(tmp_path / "run", PLAN, data=data, train=fake_train))
+    assert read_plan(tmp_path / "run") == PLAN
+    curve = read_curve(tmp_path / "run")
+    assert curve["epoch"].tolist() == list(range(1, 13))
+    assert curve["valid_C_force_mae_meV_A"].tolist() == pytest.approx(
+        [one.element_force_mae_meV_A["C"][1] for one in reports]
+    )
+    kept = so3lab.load(tmp_path / "run" / MODEL)
+    assert kept.metadata["epoch"] == 12
+    assert len(kept.metadata["split"]["test_frames"]) == 10
+
+
+def test_a_stopped_run_keeps_the_best_and_goes_on_without_a_gap(data, tmp_path):
+    reports = train_in_folder(tmp_path, PLAN, data=data, train=fake_train)
+    for _ in range(5):
+        next(reports)
+    reports.close()
+    assert so3lab.load(tmp_path / MODEL).metadata["epoch"] == 5
+    with (tmp_path / "curve.csv").open("a") as file:
+        file.write("6,120,0.0")  # of a process that died while it wrote
+    assert next(train_in_folder(tmp_path, data=data, train=fake_train)).epoch == 6
+    rest = list(train_in_folder(tmp_path, PLAN, data=data, train=fake_train))
+    assert rest[0].epoch == 7
+    assert read_curve(tmp_path)["epoch"].tolist() == list(range(1, 13))
+    assert list(train_in_folder(tmp_path, data=data, train=fake_train)) == []
+    assert len(read_curve(tmp_path)) == 12
+
+
+def test_what_fails_leaves_the_weights_before(data, tmp_path):
+    def failing(*arguments, **options):
+        yield from (one for one, _ in zip(fake_train(*arguments, **options), range(3), strict=False))
+        raise FloatingPointError("the loss stopped being a finite number")
+
+    with pytest.raises(FloatingPointError):
+        list(train_in_folder(tmp_path, PLAN, data=data, train=failing))
+    assert so3lab.load(tmp_path / MODEL).metadata["epoch"] == 3
+
+
+def test_runs_are_compared_by_their_best_epochs(data, tmp_path):
+    for name, rate in (("first", 4e-3), ("second", 1e-3)):
+        settings = TrainingSettings(epochs=12, batch_size=4, learning_rate=rate)
+        plan = TrainingPlan("emt", 40, 10, settings, start="ethanol" if name == "second" else None, preset="tiny")
+        list(train_in_folder(tmp_path / name, plan, data=data, start=so3lab.load("ethanol"), train=fake_train))
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "plan.json").write_text(json.dumps(PLAN.to_dict()))
+    (tmp_path / "no run").mkdir()
+    table = runs_table(tmp_path).set_index("run")
+    assert list(table.index) == ["begun", "first", "second"]
+    assert table["network"].tolist() == ["tiny", "tiny", "from ethanol"]
+    assert table["done"].tolist() == [0.0, 1.0, 1.0]
+    assert table.loc["second", "valid_force_mae_meV_A"] < table.loc["first", "valid_force_mae_meV_A"]
+    assert np.isnan(table.loc["begun", "valid_force_mae_meV_A"])
+    assert runs_table(tmp_path / "nowhere").empty
+
+
+def test_folders_of_other_runs_and_of_none_are_refused(data, tmp_path):
+    next(train_in_folder(tmp_path / "run", PLAN, data=data, train=fake_train))
+    other = TrainingPlan("emt", 39, 10, PLAN.settings, preset="tiny")
+    with pytest.raises(ValueError, match="holds another run; choose another name"):
+        next(train_in_folder(tmp_path / "run", other, data=data, train=fake_train))
+    with pytest.raises(ValueError, match="holds no run to go on with"):
+        next(train_in_folder(tmp_path / "none", data=data, train=fake_train))
+    with pytest.raises(FileNotFoundError, match="holds no training run"):
+        read_plan(tmp_path / "none")
+    from_another = TrainingPlan("emt", 40, 10, PLAN.settings, start="so3lr")
+    with pytest.raises(ValueError, match=r"begins with 'so3lr'; pass start=so3lab.load"):
+        next(train_in_folder(tmp_path / "tuned", from_another, data=data, train=fake_train))
+    (tmp_path / "run" / "plan.json").write_text('{"data": "emt", "colour": "red"}')
+    with pytest.raises(ValueError, match="a plan of a training run lacks something"):
+        read_plan(tmp_path / "run")
+    with pytest.raises(ValueError, match="preset must be one of"):
+        TrainingPlan("emt", 40, 10, PLAN.settings, preset="huge")
