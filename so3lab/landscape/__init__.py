@@ -2,6 +2,10 @@
 
 ``states`` and ``network`` are the landscape, ``database`` keeps it beside the minima, ``vibrations`` are the harmonic
 modes and the symmetry of its states, ``thermodynamics`` what follows from them.
+
+What is seen of it: ``disconnectivity`` is the tree of superbasins; ``fingerprints`` are numbers that a conformation has
+whichever way it is turned and numbered, from which ``maps``, ``clusters`` and ``novelty`` (how far a minimum is from a
+training set) are made; ``superposing`` lays structures upon each other.
 """
 
 import lazy_loader
