@@ -10,6 +10,13 @@ from so3lab_widgets.figures.inside import (
     energy_terms,
     partial_charges,
 )
+from so3lab_widgets.figures.landscape import (
+    conformation_map,
+    disconnectivity,
+    energy_ladder,
+    populations,
+    saturation_curve,
+)
 from so3lab_widgets.figures.motion import pair_distance_histogram, time_series, total_energy
 from so3lab_widgets.figures.signals import (
     block_average,
@@ -30,9 +37,10 @@ from so3lab_widgets.figures.structure import (
 )
 
 __all__ = [
-    "attention_matrix", "block_average", "electrostatics_modes", "energy_terms", "force_error_by_element",
-    "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates",
-    "largest_deviation", "learning_curves", "mean_squared_displacement", "pair_distance_histogram", "parity",
-    "partial_charges", "radial_distribution", "ramachandran", "rmsd", "rmsf", "survival", "time_series", "total_energy",
-    "velocity_autocorrelation", "vibrational_spectrum",
+    "attention_matrix", "block_average", "conformation_map", "disconnectivity", "electrostatics_modes", "energy_ladder",
+    "energy_terms", "force_error_by_element", "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds",
+    "infrared_spectrum", "internal_coordinates", "largest_deviation", "learning_curves", "mean_squared_displacement",
+    "pair_distance_histogram", "parity", "partial_charges", "populations", "radial_distribution", "ramachandran",
+    "rmsd", "rmsf", "saturation_curve", "survival", "time_series", "total_energy", "velocity_autocorrelation",
+    "vibrational_spectrum",
 ]  # fmt: skip
