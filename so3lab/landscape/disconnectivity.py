@@ -54,7 +54,7 @@ class DisconnectivityTree:
         return list(groups.values())
 
     def table(self) -> pd.DataFrame:
-        """One row per node: ``node``, ``parent`` (-1 for none), ``x``, ``energy`` in eV, ``minimum`` (number, -1 for
+        """One row per node: ``node``, ``parent`` (-1 for none), ``x``, ``energy_eV``, ``minimum`` (number, -1 for
         superbasins) and ``size``, how many minima there are in it."""
         nodes = np.arange(len(self.energies))
         size = (nodes < self.minima).astype(int)
@@ -66,7 +66,7 @@ class DisconnectivityTree:
                 "node": nodes,
                 "parent": self.parents,
                 "x": self.x,
-                "energy": self.energies,
+                "energy_eV": self.energies,
                 "minimum": np.where(nodes < self.minima, nodes, -1),
                 "size": size,
             }

@@ -13,7 +13,7 @@ SADDLES = [(0, 1, -9.7), (1, 2, -9.6), (0, 0, -9.5)]
 
 
 def minima(**more) -> pd.DataFrame:
-    return pd.DataFrame({"number": range(4), "energy": ENERGIES, **more})
+    return pd.DataFrame({"number": range(4), "energy_eV": ENERGIES, **more})
 
 
 def points(figure) -> dict[int, tuple[float, float]]:
@@ -72,8 +72,8 @@ def test_the_tree_joins_minima_at_their_saddles_and_says_what_nothing_joins():
 
 
 def test_saddles_are_joined_to_their_minima_the_short_way_round():
-    table = pd.DataFrame({"number": [0, 1], "energy": [0.0, 0.1], "x": [170.0, -170.0], "y": [0.0, 20.0]})
-    saddles = pd.DataFrame({"number": [0], "energy": [0.4], "x": [179.0], "y": [10.0], "first": [0], "second": [1]})
+    table = pd.DataFrame({"number": [0, 1], "energy_eV": [0.0, 0.1], "x": [170.0, -170.0], "y": [0.0, 20.0]})
+    saddles = pd.DataFrame({"number": [0], "energy_eV": [0.4], "x": [179.0], "y": [10.0], "first": [0], "second": [1]})
     figure = figures.conformation_map(table, saddles, axes=("φ (°)", "ψ (°)"), periodic=True)
     lines = np.stack([figure.data[0].x, figure.data[0].y], axis=1).reshape(-1, 3, 2)
     assert np.abs(lines[:, 1] - lines[:, 0]).max() <= 11.0
@@ -107,7 +107,7 @@ def test_the_saturation_curve_ends_with_what_is_unseen():
 
 
 def test_what_cannot_be_drawn_is_said():
-    with pytest.raises(ValueError, match="no column 'energy'"):
+    with pytest.raises(ValueError, match="no column 'energy_eV'"):
         figures.energy_ladder(pd.DataFrame({"number": [0]}))
     with pytest.raises(ValueError, match="unit must be one of"):
         figures.energy_ladder(minima(), unit="hartree")
@@ -121,5 +121,5 @@ def test_one_minimum_and_many_can_be_drawn():
     assert len(points(figures.disconnectivity(tree.table(), one))) == 1
     assert len(points(figures.energy_ladder(one))) == 1
     rng = np.random.default_rng(0)
-    many = pd.DataFrame({"number": range(3000), "energy": np.sort(rng.normal(0, 0.2, 3000))})
+    many = pd.DataFrame({"number": range(3000), "energy_eV": np.sort(rng.normal(0, 0.2, 3000))})
     assert len(points(figures.energy_ladder(many))) == 3000

@@ -30,13 +30,13 @@ def energy_ladder(minima: pd.DataFrame, *, unit: EnergyUnit = "kcal/mol") -> go.
     """Draw every minimum as a rung at its energy, the lowest first.
 
     Args:
-        minima: ``number`` and ``energy`` (eV); ``visits``, ``novelty`` (in units of the training set's reach, see
+        minima: ``number`` and ``energy_eV``, such as :func:`so3lab.minima.properties` gives; ``visits``, ``novelty`` (in units of the training set's reach, see
             :mod:`so3lab.landscape.novelty`) are told where they are known.
         unit: Of the axis.
     """
-    require(minima, ["number", "energy"])
-    table = minima.sort_values("energy", kind="stable")
-    heights = _above(table["energy"], minima, unit)
+    require(minima, ["number", "energy_eV"])
+    table = minima.sort_values("energy_eV", kind="stable")
+    heights = _above(table["energy_eV"], minima, unit)
     few = len(table) <= _RUNGS
     figure = go.Figure()
     for name, colour, chosen in _by_novelty(table):
@@ -60,15 +60,15 @@ def disconnectivity(tree: pd.DataFrame, minima: pd.DataFrame, *, unit: EnergyUni
     """Draw the tree of superbasins: two minima are joined at the height that a path between them must climb.
 
     Args:
-        tree: ``node``, ``parent``, ``x``, ``energy`` (eV), ``minimum`` and ``size``, such as
+        tree: ``node``, ``parent``, ``x``, ``energy_eV``, ``minimum`` and ``size``, such as
             :meth:`so3lab.landscape.DisconnectivityTree.table` gives.
         minima: ``number``, and what else is known of them, as :func:`energy_ladder` takes it; row ``n`` is minimum
             ``n`` of the tree.
         unit: Of the axis.
     """
-    require(tree, ["node", "parent", "x", "energy", "minimum", "size"])
-    require(minima, ["number", "energy"])
-    heights = _above(tree["energy"], tree, unit)
+    require(tree, ["node", "parent", "x", "energy_eV", "minimum", "size"])
+    require(minima, ["number", "energy_eV"])
+    heights = _above(tree["energy_eV"], tree, unit)
     top = float(heights.max()) or 1.0
     alone = (tree["parent"].to_numpy() < 0) & (tree["minimum"].to_numpy() >= 0)
     figure = go.Figure()
@@ -114,21 +114,21 @@ def conformation_map(
     """Draw minima and the saddles between them where they lie on a map, coloured by energy.
 
     Args:
-        minima: ``number``, ``energy`` (eV), ``x`` and ``y``, such as :mod:`so3lab.landscape.maps` places them; more as
+        minima: ``number``, ``energy_eV``, ``x`` and ``y``, such as :mod:`so3lab.landscape.maps` places them; more as
             :func:`energy_ladder` takes it.
-        saddles: ``number``, ``energy``, ``x``, ``y``, and ``first`` and ``second``, the minima that they join.
+        saddles: ``number``, ``energy_eV``, ``x``, ``y``, and ``first`` and ``second``, the minima that they join.
         axes: Names of both, with units.
         periodic: Whether both are angles from -180° to 180°; lines then go the short way round.
         title: Of the figure.
         unit: Of energies.
     """
-    require(minima, ["number", "energy", "x", "y"])
-    table = minima.sort_values("energy", ascending=False, kind="stable")  # the lowest are drawn last, on top
+    require(minima, ["number", "energy_eV", "x", "y"])
+    table = minima.sort_values("energy_eV", ascending=False, kind="stable")  # the lowest are drawn last, on top
     figure = go.Figure()
     if saddles is not None and len(saddles):
-        require(saddles, ["number", "energy", "x", "y", "first", "second"])
+        require(saddles, ["number", "energy_eV", "x", "y", "first", "second"])
         _draw_saddles(figure, minima, saddles, periodic, unit)
-    heights = _above(table["energy"], minima, unit)
+    heights = _above(table["energy_eV"], minima, unit)
     beyond = _beyond(table)
     figure.add_scatter(
         x=table["x"], y=table["y"], mode="markers+text", name="minima", showlegend=False, cliponaxis=False,
@@ -219,7 +219,7 @@ def _above(energies: pd.Series, all_of_them: pd.DataFrame, unit: str) -> np.ndar
     """Above the lowest, in the unit."""
     if unit not in _IN_EV:
         raise ValueError(f"unit must be one of {', '.join(_IN_EV)}, got {unit!r}")
-    return (energies.to_numpy(float) - float(all_of_them["energy"].min())) / _IN_EV[unit]
+    return (energies.to_numpy(float) - float(all_of_them["energy_eV"].min())) / _IN_EV[unit]
 
 
 def _told(minima: pd.DataFrame, heights: np.ndarray, unit: str) -> list[list[Any]]:
@@ -291,7 +291,7 @@ def _draw_saddles(figure: go.Figure, minima: pd.DataFrame, saddles: pd.DataFrame
         x=lines[:, 0], y=lines[:, 1], mode="lines", line={"color": FAINT, "width": 1.5}, hoverinfo="skip",
         showlegend=False,
     )  # fmt: skip
-    heights = _above(saddles["energy"], minima, unit)
+    heights = _above(saddles["energy_eV"], minima, unit)
     words = [
         [f"saddle {number}", f"saddle {number}, between {first} and {second}<br>{height:.2f} {unit} above the lowest"]
         for number, first, second, height in zip(
@@ -326,8 +326,8 @@ def _set_axes(figure: go.Figure, axes: tuple[str, str], periodic: bool) -> None:
 
 def _lowest_named(minima: pd.DataFrame) -> list[str]:
     """Numbers of the lowest few, so that a map can be read without pointing at it."""
-    limit = minima["energy"].nsmallest(_NAMED_POINTS).max()
-    return [str(n) if energy <= limit else "" for n, energy in zip(minima["number"], minima["energy"], strict=True)]
+    limit = minima["energy_eV"].nsmallest(_NAMED_POINTS).max()
+    return [str(n) if energy <= limit else "" for n, energy in zip(minima["number"], minima["energy_eV"], strict=True)]
 
 
 def _sizes(minima: pd.DataFrame) -> np.ndarray | int:
