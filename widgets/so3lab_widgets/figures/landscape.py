@@ -30,8 +30,8 @@ def energy_ladder(minima: pd.DataFrame, *, unit: EnergyUnit = "kcal/mol") -> go.
     """Draw every minimum as a rung at its energy, the lowest first.
 
     Args:
-        minima: ``number`` and ``energy_eV``, such as :func:`so3lab.minima.properties` gives; ``visits``, ``novelty`` (in units of the training set's reach, see
-            :mod:`so3lab.landscape.novelty`) are told where they are known.
+        minima: ``number`` and ``energy_eV``, such as :func:`so3lab.minima.properties` gives; ``visits`` and ``novelty``
+            (in units of the training set's reach, :mod:`so3lab.landscape.novelty`) are told where they are known.
         unit: Of the axis.
     """
     require(minima, ["number", "energy_eV"])
