@@ -1,4 +1,3 @@
-from .labelling import LEVELS as LEVELS
 from .labelling import NET_FORCE_LIMIT as NET_FORCE_LIMIT
 from .labelling import NET_TORQUE_LIMIT as NET_TORQUE_LIMIT
 from .labelling import LabelProgress as LabelProgress
@@ -7,3 +6,5 @@ from .labelling import label as label
 from .labelling import labelled_frames as labelled_frames
 from .labelling import net_force_and_torque as net_force_and_torque
 from .labelling import read_labels as read_labels
+from .methods import LEVELS as LEVELS
+from .methods import method_of as method_of

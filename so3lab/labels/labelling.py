@@ -5,39 +5,28 @@ result is reported, so a killed run continues where it stopped. Frames whose sel
 does not converge, or whose forces break a conservation law, are recorded as failed and get no label.
 """
 
-import json
 import math
 import os
-import pickle
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import CalculatorError
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
-from so3lab.labels import methods
-from so3lab.machine.checksum import checksum
-from so3lab.machine.processes import SpawnedProcesses, usable_cores
+from so3lab.labels.journal import append, parsed, recovered, structure_checksum
+from so3lab.labels.methods import method_of
+from so3lab.labels.workers import FAILURES, calculator_of, results
 from so3lab.structures.electrons import stated_charge, stated_spin
 
 NET_FORCE_LIMIT = 1e-3
 """Largest accepted component of the sum of all forces, eV/Å."""
 NET_TORQUE_LIMIT = 1e-2
 """Largest accepted component of the total torque of a molecule, eV."""
-
-LEVELS: dict[str, Callable[[], Any]] = {"gfn2": methods.gfn2, "pbe": methods.pbe}
-"""Levels of theory known by name; any picklable function without arguments serves as well."""
-
-_FAILURES = (CalculatorError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class LabelProgress(NamedTuple):
@@ -83,8 +72,8 @@ def label(
 
     Args:
         frames: Structures; their own calculators are ignored.
-        level: ``"gfn2"``, ``"pbe"``, or a picklable function that takes no arguments and returns an
-            ASE calculator with energy and forces.
+        level: ``"gfn2"``, ``"pbe"``, another name that :func:`so3lab.labels.method_of` knows, or a picklable
+            function that takes no arguments and returns an ASE calculator with energy and forces.
         out: Journal, one JSON object a line; created when missing.
         processes: Worker processes, each with one thread; 1 computes in the calling process, None
             takes one for each core.
@@ -97,9 +86,9 @@ def label(
     Raises:
         ValueError: If ``level`` is unknown, or ``out`` holds labels of other frames or another level.
     """
-    name, factory = _level(level)
+    name, factory = method_of(level)
     out = Path(out)
-    records = _recover(out)
+    records = recovered(out, "frame")
     _check_same_run(records, frames, name)
     finished = {i for i, record in records.items() if not (retry_failed and "failed" in record)}
     failed = sum("failed" in records[i] for i in finished)
@@ -107,15 +96,13 @@ def label(
     yield LabelProgress(len(finished), len(frames), failed, None, None, None)
     if not todo:
         return
-    jobs = [(i, _bare(frames[i])) for i in todo]
+    jobs = [(i, bare(frames[i])) for i in todo]
     started = time.monotonic()
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("ab") as journal:
-        for count, (i, result) in enumerate(_results(jobs, pickle.dumps(factory), processes, executor), 1):
-            record = {"frame": i, "structure": _checksum(frames[i]), "level": name, **result}
-            journal.write(json.dumps(record, allow_nan=False).encode() + b"\n")
-            journal.flush()
-            os.fsync(journal.fileno())
+        done = results(_label_one, jobs, factory, processes=processes, executor=executor)
+        for count, (i, result) in enumerate(done, 1):
+            append(journal, {"frame": i, "structure": structure_checksum(frames[i]), "level": name, **result})
             failed += "failed" in result
             remaining = (time.monotonic() - started) / count * (len(todo) - count)
             yield LabelProgress(len(finished) + count, len(frames), failed, i, result.get("failed"), remaining)
@@ -131,7 +118,7 @@ def read_labels(journal: str | os.PathLike) -> Labels:
     journal = Path(journal)
     if not journal.is_file():
         raise FileNotFoundError(f"journal must be a file written by so3lab.labels.label, got {journal}")
-    records = _parse(journal)[0]
+    records = parsed(journal, "frame")[0]
     done = sorted(i for i, record in records.items() if "failed" not in record)
     return Labels(
         indices=done,
@@ -147,7 +134,7 @@ def labelled_frames(frames: Sequence[Atoms], journal: str | os.PathLike) -> list
     Raises:
         ValueError: If the journal belongs to other frames.
     """
-    _check_same_run(_parse(Path(journal))[0], frames, None)
+    _check_same_run(parsed(Path(journal), "frame")[0], frames, None)
     labels = read_labels(journal)
     labelled = []
     for i, energy, forces in zip(labels.indices, labels.energies, labels.forces, strict=True):
@@ -165,25 +152,20 @@ def net_force_and_torque(
     return float(np.abs(forces.sum(axis=0)).max()), float(np.abs(torque).max())
 
 
-def _checksum(atoms: Atoms) -> str:
-    """Changes when elements, positions or cell change in any bit."""
-    return checksum(atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array, atoms.pbc)
-
-
 # --- one frame -------------------------------------------------------------------------------------
 
 
 def _label_one(job: tuple[int, Atoms], factory: bytes) -> tuple[int, dict[str, Any]]:
     """Energy and forces of one frame, or the sentence that says why there are none."""
     index, atoms = job
-    calculator = _calculator(factory)
+    calculator = calculator_of(factory)
     try:
         atoms.calc = calculator
         energy = float(atoms.get_potential_energy())
         forces = np.asarray(atoms.get_forces(), dtype=np.float64)
     except NotImplementedError:
         raise  # a calculator that cannot do this at all fails on every frame
-    except _FAILURES as error:
+    except FAILURES as error:
         return index, {"failed": f"{type(error).__name__}: {error}"}
     problem = _problem(atoms, energy, forces)
     return index, {"failed": problem} if problem else {"energy": energy, "forces": forces.tolist()}
@@ -201,18 +183,8 @@ def _problem(atoms: Atoms, energy: float, forces: Float[np.ndarray, "atoms 3"]) 
     return None
 
 
-_local = threading.local()
-
-
-def _calculator(factory: bytes) -> Any:
-    """The calculator of this thread, made once, so that a method may start from its last density."""
-    if getattr(_local, "factory", None) != factory:
-        _local.calculator = pickle.loads(factory)()
-        _local.factory = factory
-    return _local.calculator
-
-
-def _bare(atoms: Atoms) -> Atoms:
+def bare(atoms: Atoms) -> Atoms:
+    """What a method needs to know of a structure, charge and spin included."""
     return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=_state(atoms))
 
 
@@ -222,93 +194,12 @@ def _state(atoms: Atoms) -> dict[str, Any]:
     return {name: number.value for name, number in stated.items() if number.source}
 
 
-def _level(level: str | Callable[[], Any]) -> tuple[str, Callable[[], Any]]:
-    if callable(level):
-        return getattr(level, "__name__", type(level).__name__), level
-    if level not in LEVELS:
-        raise ValueError(f"level must be one of {sorted(LEVELS)} or a calculator factory, got {level!r}")
-    return level, LEVELS[level]
-
-
-# --- many frames -----------------------------------------------------------------------------------
-
-
-def _results(
-    jobs: list[tuple[int, Atoms]], factory: bytes, processes: int | None, executor: Executor | None
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Results in order of completion; unfinished work is cancelled when the caller stops."""
-    processes = usable_cores() if processes is None else processes
-    if processes < 1:
-        raise ValueError(f"processes must be at least 1, or None for one per core, got {processes}")
-    if executor is None and processes == 1:
-        _local.factory = None  # start afresh: labels must not depend on an earlier call
-        yield from (_label_one(job, factory) for job in jobs)
-        return
-    with ExitStack() as stack:
-        if executor is None:
-            executor = stack.enter_context(SpawnedProcesses(min(processes, len(jobs))))
-        with _one_thread_each():  # workers start while jobs are handed in
-            futures = [executor.submit(_label_one, job, factory) for job in jobs]
-        for future in futures:
-            stack.callback(future.cancel)
-        for future in as_completed(futures):
-            yield future.result()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Environment in which new processes use one thread; the caller's own is put back."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-# --- journal ---------------------------------------------------------------------------------------
-
-
-def _recover(journal: Path) -> dict[int, dict[str, Any]]:
-    """Records of an earlier run; a last line torn by a kill is cut off the file."""
-    if not journal.exists():
-        return {}
-    records, size = _parse(journal)
-    if size < journal.stat().st_size:
-        with journal.open("r+b") as file:
-            file.truncate(size)
-    return records
-
-
-def _parse(journal: Path) -> tuple[dict[int, dict[str, Any]], int]:
-    """Records by frame (the last one counts) and the length in bytes of the complete lines."""
-    records: dict[int, dict[str, Any]] = {}
-    size = 0
-    lines = journal.read_bytes().splitlines(keepends=True)
-    for number, line in enumerate(lines, 1):
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("unfinished line")
-            record = json.loads(line)
-            records[record["frame"]] = record
-        except (ValueError, KeyError, TypeError):
-            if number == len(lines):
-                break
-            raise ValueError(
-                f"journal {journal} must hold one label in each line, line {number} cannot be read; "
-                "was it written by so3lab.labels.label? Delete the line to label its frame again"
-            ) from None
-        size += len(line)
-    return records, size
+# --- the journal -------------------------------------------------------------------------------------
 
 
 def _check_same_run(records: dict[int, dict[str, Any]], frames: Sequence[Atoms], level: str | None) -> None:
     for i, record in records.items():
-        if not 0 <= i < len(frames) or record["structure"] != _checksum(frames[i]):
+        if not 0 <= i < len(frames) or record["structure"] != structure_checksum(frames[i]):
             raise ValueError(
                 f"the journal must belong to these {len(frames)} frames, but its frame {i} is another "
                 "structure; give another journal file"

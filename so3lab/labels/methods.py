@@ -1,12 +1,16 @@
 """Which quantum-chemical methods label our data? GFN2-xTB (tblite) and PBE/def2-SVP (PySCF).
 
-Both engines are optional: ``pip install 'so3lab[labels]'``. Each function here makes an ASE calculator.
+Both engines are optional: ``pip install 'so3lab[labels]'``. Each function here makes an ASE calculator; any other
+calculator of ASE is found by its name, too.
 """
 
+import functools
+import importlib
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from ase import Atoms
-from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
+from ase.calculators.calculator import CalculationFailed, Calculator, all_changes, get_calculator_class, names
 
 from so3lab import units
 
@@ -100,3 +104,45 @@ class PySCFDensityFunctional(Calculator):
             f"the self-consistent field of {self._functional}/{self._basis} must converge to "
             f"{self._convergence} hartree, and did not in {field.max_cycle} iterations"
         )
+
+
+LEVELS: dict[str, Callable[[], Any]] = {"gfn2": gfn2, "pbe": pbe}
+"""Levels of theory known by name."""
+
+
+def method_of(method: str | Callable[[], Any]) -> tuple[str, Callable[[], Any]]:
+    """A method's name, and a picklable function that makes its ASE calculator.
+
+    Args:
+        method: One of :data:`LEVELS`; ASE's name of a calculator, such as ``emt``, with its default settings; a module
+            and what makes the calculator there, such as ``tblite.ase:TBLite``; or such a function itself.
+
+    Raises:
+        ValueError: If there is no such method.
+    """
+    if callable(method):
+        return getattr(method, "__name__", type(method).__name__), method
+    if method in LEVELS:
+        return method, LEVELS[method]
+    if method in names or ":" in method:
+        maker = functools.partial(_made, method)
+        _class_of(method)
+        return method, maker
+    raise ValueError(
+        f"a level must be one of {sorted(LEVELS)}, a calculator of ASE such as emt, a function that makes a "
+        f"calculator, or where there is one, such as tblite.ase:TBLite, got {method!r}"
+    )
+
+
+def _made(method: str) -> Any:
+    return _class_of(method)()
+
+
+def _class_of(method: str) -> Any:
+    try:
+        if ":" not in method:
+            return get_calculator_class(method)
+        module, _, name = method.partition(":")
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"there is no calculator {method}: {error}") from error

@@ -33,6 +33,12 @@ class MoleculeOptimizer(Optimizer):
         self._batch = Batch(_Calculator(atoms, self._centre), [item])
         super().__init__(atoms, **options)
 
+    @property
+    def gain(self) -> float:
+        """Energy that is still to be gained, eV, as the Hessian learnt so far predicts; infinite before the first
+        step."""
+        return float(self._batch.gains()[0])
+
     def step(self, forces: Float[np.ndarray, "atoms 3"] | None = None) -> None:
         """Move the atoms to where the next evaluation is."""
         item = self._batch.items[0]
