@@ -1,15 +1,12 @@
-"""``so3lab minima``: search for the minima of a compound; list, merge and export what has been found."""
+"""``so3lab minima``: search for the minima of a compound; list, check, merge and export what has been found."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from so3lab import units
-from so3lab.app import minima_search
+from so3lab.app import minima_check, minima_search
 from so3lab.app.console import Console
-
-if TYPE_CHECKING:
-    from so3lab.minima import DuplicateRule, Minimum
+from so3lab.app.minima_choice import add_choice, gathered, require_file, within
 
 ROWS_SHOWN = 40
 """Minima that the table lists, the lowest."""
@@ -17,8 +14,8 @@ ROWS_SHOWN = 40
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the group of commands to the parser."""
-    group = commands.add_parser("minima", help="minima of a compound: search, list, merge, export")
-    inner = group.add_subparsers(dest="minima_command", required=True, metavar="search|list|merge|export")
+    group = commands.add_parser("minima", help="minima of a compound: search, list, check, merge, export")
+    inner = group.add_subparsers(dest="minima_command", required=True, metavar="search|list|check|merge|export")
     minima_search.add_command(inner, common)
     parser = inner.add_parser(
         "list",
@@ -27,8 +24,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         description="Minima of all searches in a database, the lowest first. Rules for duplicates may be others than "
         "those of the search: they are applied to what is stored.",
     )
-    _add_choice(parser)
+    add_choice(parser)
     parser.set_defaults(run=run_list)
+    minima_check.add_command(inner, common)
     parser = inner.add_parser(
         "merge",
         parents=[common],
@@ -40,7 +38,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, help="the database that they go to, which may have searches already")
     parser.set_defaults(run=run_merge)
     parser = inner.add_parser("export", parents=[common], help="structures as a file that other programs read")
-    _add_choice(parser)
+    add_choice(parser)
     parser.add_argument("out", metavar="OUT", type=Path, help="such as minima.xyz; its ending says the format")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.set_defaults(run=run_export)
@@ -52,8 +50,8 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
 
     from so3lab.minima import unseen
 
-    every = _gathered(options)
-    chosen = _within(every, options)
+    every = gathered(options)
+    chosen = within(every, options)
     lowest = every[0].energy if every else 0.0
     rows = [
         {
@@ -83,7 +81,7 @@ def run_merge(options: argparse.Namespace, console: Console) -> int:
     from so3lab.minima import MinimaDatabase
 
     for name in options.files:
-        _require_file(name)
+        require_file(name)
     merged = MinimaDatabase(options.out)
     taken = {name: merged.take_from(MinimaDatabase(name)) for name in options.files}
     for name, count in taken.items():
@@ -102,7 +100,7 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
 
     if options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
-    chosen = _within(_gathered(options), options)
+    chosen = within(gathered(options), options)
     if not chosen:
         raise ValueError(f"{options.file} holds no minima to be exported")
     frames = []
@@ -115,42 +113,3 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
     console.line(f"{options.out}: {len(frames)} minima")
     console.result({"out": str(options.out), "minima": len(frames)})
     return 0
-
-
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
-    parser.add_argument(
-        "--window-kcal-mol", type=float, dest="window_kcal_mol", help="only minima so little above the lowest"
-    )
-    minima_search.add_rule(parser, "as the search had it")
-
-
-def _gathered(options: argparse.Namespace) -> "list[Minimum]":
-    from so3lab.minima import MinimaDatabase, gather
-
-    _require_file(options.file)
-    return gather(MinimaDatabase(options.file), _rule(options))
-
-
-def _rule(options: argparse.Namespace) -> "DuplicateRule | None":
-    """The rule that the options describe; None when they say nothing."""
-    given = minima_search.rule_arguments(options)
-    if not given:
-        return None
-    from so3lab.minima import DuplicateRule
-
-    return DuplicateRule(**given)
-
-
-def _within(minima: "list[Minimum]", options: argparse.Namespace) -> "list[Minimum]":
-    window = options.window_kcal_mol
-    if window is None or not minima:
-        return minima
-    if not window >= 0:
-        raise ValueError(f"--window-kcal-mol must not be negative, got {window}")
-    return [one for one in minima if one.energy - minima[0].energy <= window * units.kcal_per_mol]
-
-
-def _require_file(name: str) -> None:
-    if "://" not in name and not Path(name).is_file():
-        raise FileNotFoundError(f"there is no database {name}; so3lab minima search ... --out {name} makes one")

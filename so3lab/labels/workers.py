@@ -21,7 +21,8 @@ FAILURES = (CalculatorError, RuntimeError, ArithmeticError, np.linalg.LinAlgErro
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _local = threading.local()
-Job, Result = TypeVar("Job"), TypeVar("Result")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def results(

@@ -4,7 +4,8 @@
 (with ``identity``: is it a duplicate? and ``confirming``: is it a minimum?), ``accounts`` hold what is told of each
 proposal and what the visits say about the unseen, ``database`` keeps the minima, ``gathering`` is what several searches
 found together. ``torsions`` are the bonds that a molecule turns about, ``properties`` what a table says of minima, and
-``comparing`` why two are two.
+``comparing`` why two are two. ``reference_check`` asks a reference method about minima, ``agreement`` says whether it
+agrees.
 """
 
 import lazy_loader

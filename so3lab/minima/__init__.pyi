@@ -3,6 +3,8 @@ from .accounts import Account as Account
 from .accounts import Minimum as Minimum
 from .accounts import Proposal as Proposal
 from .accounts import unseen as unseen
+from .agreement import Agreement as Agreement
+from .agreement import compare_with_reference as compare_with_reference
 from .comparing import Comparison as Comparison
 from .comparing import compare as compare
 from .database import MinimaDatabase as MinimaDatabase
@@ -12,4 +14,8 @@ from .identity import DuplicateRule as DuplicateRule
 from .identity import KnownMinima as KnownMinima
 from .identity import distinct as distinct
 from .properties import properties as properties
+from .reference_check import ReferenceRelaxation as ReferenceRelaxation
+from .reference_check import check_minima as check_minima
+from .reference_check import choose as choose
+from .reference_check import read_check as read_check
 from .search import Search as Search

@@ -7,7 +7,7 @@ the same database can be checked later. :mod:`so3lab.minima.agreement` compares.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,11 +90,11 @@ def check_minima(
     calculator: str | Callable[[], Any],
     journal: str | os.PathLike,
     *,
-    relaxation: ReferenceRelaxation | None = ReferenceRelaxation(),  # noqa: B008 - it is frozen
+    relaxation: ReferenceRelaxation | None = ReferenceRelaxation(),
     processes: int | None = 1,
     executor: Executor | None = None,
     retry_failed: bool = False,
-) -> Iterator[CheckProgress]:
+) -> Generator[CheckProgress]:
     """Have a reference method look at minima; read what it says with :func:`read_check`.
 
     Args:

@@ -82,3 +82,30 @@ def test_a_finished_search_that_is_resumed_finds_nothing_to_do(databases, capsys
     before = output(capsys, "minima", "list", databases[0])
     assert output(capsys, *arguments)["minima"] == 2
     assert output(capsys, "minima", "list", databases[0]) == before
+
+
+def test_minima_are_checked_with_a_reference(databases, capsys, tmp_path):
+    """ASE's Lennard-Jones clusters are ours, but for a constant for each pair."""
+    journal, table, structures = (tmp_path / name for name in ("a.jsonl", "a.csv", "a.xyz"))
+    arguments = ["minima", "check", databases[0], "--calculator", "lj", "--processes", "1", "--journal", journal]
+    points = output(capsys, *arguments, "--single-points")
+    assert points["summary"][0]["mae_there_kcal_mol"] < 1e-3
+    told = output(capsys, *arguments, "--out", table, "--structures", structures)
+    assert [one["fate"] for one in told["minima"]] == ["kept", "kept"]
+    assert told["summary"][0]["mae_relaxed_kcal_mol"] < 1e-2
+    assert told["minima"][1]["relaxed_kcal_mol"] == pytest.approx(told["minima"][1]["model_kcal_mol"], abs=1e-2)
+    assert len(read(structures, ":")) == len(table.read_text().splitlines()) - 1 == 2
+    lines = journal.read_text()
+    assert output(capsys, *arguments)["minima"] == told["minima"]
+    assert journal.read_text() == lines
+    assert main([*map(str, arguments)]) == 0
+    assert "kept" in capsys.readouterr().out
+    for extra, said in (
+        (["--out", str(table)], "--overwrite"),
+        (["--out", str(tmp_path / "a.txt")], ".csv"),
+        (["--single-points", "--structures", str(structures)], "leave out"),
+        (["--calculator", "magic"], "one of"),
+        (["--lowest", "-1"], "lowest"),
+    ):
+        assert main([*map(str, arguments), *extra]) == 1
+        assert said in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Which minima of a database a command is about: its file, a window of energy, and when two are the same."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from so3lab import units
+from so3lab.app import minima_search
+
+if TYPE_CHECKING:
+    from so3lab.minima import DuplicateRule, Minimum
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which minima."""
+    parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
+    parser.add_argument(
+        "--window-kcal-mol", type=float, dest="window_kcal_mol", help="only minima so little above the lowest"
+    )
+    minima_search.add_rule(parser, "as the search had it")
+
+
+def gathered(options: argparse.Namespace) -> "list[Minimum]":
+    """All minima of the database, the lowest first."""
+    from so3lab.minima import MinimaDatabase, gather
+
+    require_file(options.file)
+    return gather(MinimaDatabase(options.file), _rule(options))
+
+
+def _rule(options: argparse.Namespace) -> "DuplicateRule | None":
+    """The rule that the options describe; None when they say nothing."""
+    given = minima_search.rule_arguments(options)
+    if not given:
+        return None
+    from so3lab.minima import DuplicateRule
+
+    return DuplicateRule(**given)
+
+
+def within(minima: "list[Minimum]", options: argparse.Namespace) -> "list[Minimum]":
+    """Those within the window."""
+    window = options.window_kcal_mol
+    if window is None or not minima:
+        return minima
+    if not window >= 0:
+        raise ValueError(f"--window-kcal-mol must not be negative, got {window}")
+    return [one for one in minima if one.energy - minima[0].energy <= window * units.kcal_per_mol]
+
+
+def require_file(name: str) -> None:
+    """Refuse a database that is not there, instead of making an empty one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if "://" not in name and not Path(name).is_file():
+        raise FileNotFoundError(f"there is no database {name}; so3lab minima search ... --out {name} makes one")
