@@ -3,6 +3,7 @@ from . import report as report
 from . import theme as theme
 from . import viewer as viewer
 from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
+from .panels.train_panel import TrainPanel as TrainPanel
 from .panels.trajectory_panel import TrajectoryPanel as TrajectoryPanel
 from .plots.linked_figure import LinkedFigure as LinkedFigure
 from .plots.live_figure import LiveFigure as LiveFigure

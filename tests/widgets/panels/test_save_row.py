@@ -86,3 +86,12 @@ def test_a_row_of_things_with_one_format_has_no_menu(tmp_path):
     row.save("film")
     assert row.message.sentence == "what must be one of table, got 'film'"
     row.close()
+
+
+@pytest.mark.parametrize("typed", ["mine", "mine.csv", "mine.so3.safetensors"])
+def test_endings_of_two_parts_are_known_too(tmp_path, typed):
+    things = {"model": Saveable("a model", (".so3.safetensors",)), "table": Saveable("a table", (".csv",))}
+    row = Saved(tmp_path, things).row
+    row.path.value = typed
+    assert [row.target(what).name for what in things] == ["mine.so3.safetensors", "mine.csv"]
+    row.close()

@@ -3,7 +3,8 @@
 Tables carry eV, eV/Å, Å and K unless a column name says otherwise (``time_fs``, ``..._meV``).
 """
 
-from so3lab_widgets.figures.accuracy import force_error_by_element, learning_curves, parity
+from so3lab_widgets.figures.accuracy import force_error_by_element, force_error_by_frame, learning_curves, parity
+from so3lab_widgets.figures.data_set import data_distributions
 from so3lab_widgets.figures.inside import (
     attention_matrix,
     electrostatics_modes,
@@ -35,12 +36,13 @@ from so3lab_widgets.figures.structure import (
     rmsd,
     rmsf,
 )
+from so3lab_widgets.figures.training import compared_runs, training_curves
 
 __all__ = [
-    "attention_matrix", "block_average", "conformation_map", "disconnectivity", "electrostatics_modes", "energy_ladder",
-    "energy_terms", "force_error_by_element", "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds",
-    "infrared_spectrum", "internal_coordinates", "largest_deviation", "learning_curves", "mean_squared_displacement",
-    "pair_distance_histogram", "parity", "partial_charges", "populations", "radial_distribution", "ramachandran",
-    "rmsd", "rmsf", "saturation_curve", "survival", "time_series", "total_energy", "velocity_autocorrelation",
-    "vibrational_spectrum",
+    "attention_matrix", "block_average", "compared_runs", "conformation_map", "data_distributions", "disconnectivity",
+    "electrostatics_modes", "energy_ladder", "energy_terms", "force_error_by_element", "force_error_by_frame",
+    "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates",
+    "largest_deviation", "learning_curves", "mean_squared_displacement", "pair_distance_histogram", "parity",
+    "partial_charges", "populations", "radial_distribution", "ramachandran", "rmsd", "rmsf", "saturation_curve",
+    "survival", "time_series", "total_energy", "training_curves", "velocity_autocorrelation", "vibrational_spectrum",
 ]  # fmt: skip

@@ -263,3 +263,30 @@ def force_error_by_element(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title_text="force error (meV/Å)", rangemode="tozero")
     styled(figure, "Force error by element", "bars: mean absolute error, lines: root mean square error")
     return figure.update_layout(showlegend=False)
+
+
+def force_error_by_frame(table: pd.DataFrame) -> go.Figure:
+    """Show which frames the model finds hard: the force MAE of each, coloured by its energy error.
+
+    Args:
+        table: ``frame``, ``energy_error_meV``, ``force_mae_meV_A`` and ``largest_force_error_meV_A``, a row per frame.
+    """
+    require(table, ["frame", "energy_error_meV", "force_mae_meV_A", "largest_force_error_meV_A"])
+    figure = go.Figure()
+    figure.add_scatter(
+        x=table["frame"],
+        y=table["force_mae_meV_A"],
+        mode="markers",
+        customdata=np.column_stack([table["energy_error_meV"], table["largest_force_error_meV_A"]]),
+        marker={
+            "size": 6,
+            "color": table["energy_error_meV"].abs(),
+            "colorscale": DENSITY_SCALE,
+            "colorbar": {"title": {"text": "|energy error|<br>(meV)"}, "thickness": 10},
+        },
+        hovertemplate="frame %{x}<br>force MAE %{y:.1f} meV/Å, at most %{customdata[1]:.0f} meV/Å"
+        "<br>energy error %{customdata[0]:+.1f} meV<extra></extra>",
+    )
+    figure.update_xaxes(title_text="frame")
+    figure.update_yaxes(title_text="force MAE (meV/Å)", rangemode="tozero")
+    return styled(figure, "Errors by frame", "coloured by the error of the energy")

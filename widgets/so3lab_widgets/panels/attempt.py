@@ -51,6 +51,7 @@ class Attempts:
         name: Of the jobs.
         on_item: Called in the job's thread with each item of the newest run.
         on_state: Called when the newest run runs, waits or has ended.
+        progress: What share of a run an item completes, 0 to 1; without it there is no remaining time.
         expected: Errors that are a sentence for people, not a fault of ours.
 
     Attributes:
@@ -67,10 +68,12 @@ class Attempts:
         name: str,
         on_item: Callable[[Any], None] = lambda item: None,
         on_state: Callable[[Job], None] = lambda job: None,
+        progress: Callable[[Any], float | None] = lambda item: None,
         expected: tuple[type[BaseException], ...] = (ValueError, OSError),
     ):
         self._make, self._asked, self._bar, self._name = make, asked, bar, name
         self._on_item, self._on_state, self._expected = on_item, on_state, expected
+        self._progress = progress
         self._newest: Attempt | None = None
         self._turn = threading.Lock()
         self.job: Job | None = None
@@ -111,6 +114,7 @@ class Attempts:
         self.job = Job(
             lambda: make(attempt),
             on_item=lambda item: self._on_item(item) if attempt.wanted else None,
+            progress=self._progress,
             name=self._name,
             expected=self._expected,
         )

@@ -83,8 +83,9 @@ class SaveRow(ipw.HBox):
         """The file that something is saved to."""
         endings = self._things[what].endings
         given = Path(self.path.value.strip() or self._usual)
-        known = {ending for thing in self._things.values() for ending in thing.endings} | {Path(self._usual).suffix}
-        stem = given.with_suffix("") if given.suffix in known else given
+        known = {ending for thing in self._things.values() for ending in thing.endings} | {Path(self._usual).suffix, ""}
+        typed = max(filter(given.name.endswith, known), key=len)
+        stem = given.with_name(given.name.removesuffix(typed)) if given.name != typed else given
         return stem.with_name(stem.name + (self.ending.value if self.ending and len(endings) > 1 else endings[0]))
 
     def save(self, what: str) -> None:

@@ -1,0 +1,176 @@
+"""The training panel in a real JupyterLab: train, click what stands out, load the page again; and how it looks."""
+
+import json
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytest.importorskip("playwright")
+from tests.browser.jupyter import VIEWER, Notebook
+from tests.browser.test_linked import use_theme
+
+CELL = """import so3lab
+panel = so3lab.widgets.TrainPanel("ethanol", preset="tiny", height=340)
+panel"""
+CURVES = ".js-plotly-plot .scatterlayer .js-line"
+SIDEWAYS = "(one => one.scrollWidth - one.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
+EPOCHS = 100_000
+"""More than anybody waits for."""
+
+
+def ask(notebook: Notebook, expression: str):
+    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
+
+
+def press(notebook: Notebook, words: str) -> None:
+    notebook.page.get_by_role("button", name=words, exact=True).first.click()
+
+
+def click(notebook: Notebook, box: dict) -> None:
+    """Point at the top of something that Plotly has drawn, and click it when Plotly has seen the pointer."""
+    x, y = box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 6)  # bars go on below what is in sight
+    notebook.page.mouse.move(x - 15, y)
+    notebook.page.mouse.move(x, y)
+    notebook.page.wait_for_timeout(300)
+    notebook.page.mouse.click(x, y)
+    notebook.page.wait_for_timeout(300)
+
+
+def picture(notebook: Notebook) -> int:
+    found = notebook.canvases(VIEWER)
+    return found[0].sum if found else 0
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(CELL)]), "train", width=1400) as opened:
+        opened.run_all(seconds=180)
+        opened.page.wait_for_selector(".js-plotly-plot .barlayer .point", timeout=120_000)
+        opened.molecules(1, seconds=90, selector=VIEWER)
+        yield opened
+        assert opened.failures() == []
+        assert opened.errors == []
+        opened.run_code("panel.close()")
+
+
+def fits(notebook: Notebook, name: str) -> None:
+    """Pictures at two widths and in both themes; nothing sticks out sideways."""
+    for width in (1400, 1000):
+        notebook.page.set_viewport_size({"width": width, "height": 1100 if width > 1200 else 1700})
+        for theme in ("Dark", "Light"):
+            use_theme(notebook, theme)
+            notebook.page.wait_for_timeout(1500)
+            notebook.picture(f"training-{name}-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
+        assert notebook.page.evaluate(SIDEWAYS) <= 1
+    notebook.page.set_viewport_size({"width": 1400, "height": 1100})
+
+
+def test_an_outlier_that_is_clicked_shows_its_structure(notebook):
+    before = picture(notebook)
+    notebook.page.locator(".so3-table [role=row]", has_text="force on").first.click()
+    worst = ask(notebook, "int(panel.data.outliers['frame'].iloc[0])")
+    notebook.wait_until(lambda: ask(notebook, "panel.view.viewer.frame") == worst, "the frame that stands out most")
+    notebook.wait_until(lambda: picture(notebook) != before, "another picture")
+    assert ask(notebook, "panel.code_line.code") == f"panel.show_frame({worst})"
+    fits(notebook, "data")
+
+
+def test_a_click_on_the_last_bar_of_energies_shows_a_frame_that_it_counts(notebook):
+    notebook.run_code("panel.show_frame(0)")
+    bar = notebook.page.locator(".js-plotly-plot .barlayer .point").last
+
+    def shown() -> bool:
+        bar.scroll_into_view_if_needed()
+        click(notebook, bar.bounding_box())
+        return "frames with" in ask(notebook, "panel.data.message.sentence")
+
+    notebook.wait_until(shown, "a frame of the last bar")
+    energy = "float(panel.data.frames['relative_energy'].iloc[panel.view.shown])"
+    bars = "so3lab.datasets.energy_distribution(panel.data.frames)"
+    assert ask(notebook, f"{energy} >= float({bars}['low'].iloc[-1])")
+
+
+def test_curves_grow_and_the_error_falls(notebook):
+    press(notebook, "Train")
+    for label, value in (("Training frames", "60"), ("Validation frames", "20"), ("Length", str(EPOCHS))):
+        field = notebook.page.get_by_label(label, exact=True)
+        field.fill(value)
+        field.press("Tab")
+    notebook.page.locator("select", has_text="minutes").select_option("epochs")
+    notebook.wait_until(
+        lambda: (
+            ask(notebook, "[panel.form.fields[one].value for one in ('train', 'valid', 'length', 'unit')]")
+            == [60, 20, EPOCHS, "epochs"]
+        ),
+        "what was typed",
+    )
+    press(notebook, "Start")
+    notebook.wait_until(lambda: notebook.page.locator(CURVES).count() == 2, "two curves", seconds=180)
+    drawn = "document.querySelector('.js-plotly-plot').data[1]"
+    points = notebook.page.evaluate(f"{drawn}.x.length")
+    notebook.wait_until(lambda: notebook.page.evaluate(f"{drawn}.x.length") > points, "longer curves", seconds=60)
+    notebook.wait_until(
+        lambda: notebook.page.evaluate(f"(y => y[y.length - 1] < 0.7 * y[0])({drawn}.y)"),
+        "a smaller error",
+        seconds=120,
+    )
+    assert ask(notebook, "panel.job.state") == "running"
+    fits(notebook, "curves")
+
+
+def test_a_page_that_is_loaded_again_shows_the_run_that_goes_on(notebook):
+    before = ask(notebook, "panel.run.report.epoch")
+    notebook.save()
+    notebook.page.wait_for_timeout(1000)
+    notebook.page.goto(notebook.page.url.replace("?reset", "").replace("&reset", ""))
+    notebook.wait_for_kernel()
+    notebook.wait_until(lambda: notebook.page.locator(CURVES).count() == 2, "both curves again", seconds=120)
+    assert ask(notebook, "panel.job.state") == "running"
+    assert ask(notebook, "panel.run.report.epoch") > before
+    drawn = "document.querySelector('.js-plotly-plot').data[1].x.at(-1)"
+    newest = notebook.page.evaluate(drawn)
+    notebook.wait_until(lambda: notebook.page.evaluate(drawn) > newest, "a curve that grows", seconds=60)
+
+
+def test_a_stopped_run_keeps_its_best_model_which_is_evaluated_by_clicks(notebook):
+    press(notebook, "Stop")
+    notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "stopped", "the end", seconds=60)
+    assert ask(notebook, "so3lab.load(panel.run.folder / 'model.so3.safetensors').metadata['epoch']") > 0
+    press(notebook, "Evaluate")  # the part
+    at_most = notebook.page.get_by_label("at most", exact=True)
+    at_most.fill("60")
+    at_most.press("Tab")
+    press(notebook, "Evaluate model")
+    notebook.wait_until(lambda: ask(notebook, "panel.parity.found is not None"), "an evaluation", seconds=180)
+    notebook.page.wait_for_selector(".js-plotly-plot .scatterlayer", timeout=60_000)
+    assert ask(notebook, "set(panel.parity.found.structures['part']) == {'held out'}")
+    press(notebook, "Frames")
+    point = notebook.page.locator(".js-plotly-plot .scatterlayer .point")
+    notebook.wait_until(lambda: point.count() == 60, "a point for each frame")
+    tallest = min(range(60), key=lambda number: point.nth(number).bounding_box()["y"])
+    box = point.nth(tallest).bounding_box()
+    worst = ask(notebook, "int(panel.parity.found.structures.set_index('frame')['force_mae_meV_A'].idxmax())")
+
+    def shown() -> bool:
+        click(notebook, box)
+        return ask(notebook, "panel.view.shown") == worst
+
+    notebook.wait_until(shown, "the frame that is predicted worst")
+    assert ask(notebook, "panel.view.arrows.value") == "error"
+    notebook.wait_until(lambda: ask(notebook, "'arrows' in panel.view.viewer.drawn"), "arrows of the error")
+    fits(notebook, "errors")
+
+
+def test_runs_are_listed_and_one_goes_on(notebook):
+    press(notebook, "Runs")
+    notebook.page.locator(".so3-table [role=row]", has_text="run-1").first.click()
+    notebook.wait_until(lambda: notebook.page.locator(CURVES).count() == 1, "the curve of the run")
+    fits(notebook, "runs")
+    before = ask(notebook, "panel.run.report.epoch")
+    press(notebook, "Go on")
+    notebook.wait_until(
+        lambda: ask(notebook, f"panel.run.report is not None and panel.run.report.epoch > {before}"), "epochs", 120
+    )
+    assert ask(notebook, "panel.job.error") is None
+    press(notebook, "Stop")
+    notebook.wait_until(lambda: ask(notebook, "panel.job.ended"), "the end", seconds=60)

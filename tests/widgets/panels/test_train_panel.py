@@ -1,0 +1,367 @@
+"""The training panel without a browser: what its controls do, and how it takes what cannot be done."""
+
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_training import FORCE_ERROR, WORST, fake_evaluate, fake_train
+from labelled_springs import as_dataset, springs
+from plot_page import from_page
+from running_panel import open_widgets
+from so3lab_widgets.panels import panel as panel_module
+from so3lab_widgets.panels.train_panel import TrainPanel
+from so3lab_widgets.running.cell import CellRun
+from so3lab_widgets.session import Session
+from waiting import wait_for
+
+import so3lab
+from so3lab.training import read_curve
+
+FRAMES = 60
+ODD = 41
+"""A frame with a force that no other has."""
+
+
+def data():
+    arrays = springs(frames=FRAMES)
+    arrays["forces"][ODD, 0] += 60.0
+    arrays["forces"][ODD, 1] -= 60.0
+    made = as_dataset(**arrays)
+    made.keep_remarks(("net forces are not zero",))
+    return made
+
+
+@pytest.fixture
+def panel(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(threading.enumerate())
+    made = TrainPanel(data(), preset="tiny", train=fake_train, evaluate=fake_evaluate)
+    made.wait()
+    length(made, 30)
+    yield made
+    made.close()
+    wait_for(lambda: not [one for one in set(threading.enumerate()) - before if one.name.startswith("so3lab")])
+
+
+def length(panel: TrainPanel, epochs: float) -> None:
+    panel.form.fields["unit"].value, panel.form.fields["length"].value = "epochs", epochs
+    panel.form.fields["batch_size"].value = 5
+
+
+def trained(panel: TrainPanel) -> TrainPanel:
+    panel.start()
+    wait_for(lambda: panel.job is not None and panel.job.ended, "the end of a run")
+    assert panel.job.error is None
+    return panel
+
+
+def evaluated(panel: TrainPanel) -> TrainPanel:
+    panel.parity.evaluate_button.click()
+    wait_for(lambda: panel.parity.found is not None and panel.parity.message.sentence == "", "an evaluation")
+    return panel
+
+
+def test_what_is_in_the_data_is_said(panel):
+    words = panel.data.about.value
+    for part in ("60 frames", "9 atoms", "H C O", "net forces are not zero"):
+        assert part in words
+    assert panel.view.viewer.frames == FRAMES
+    assert [trace.name for trace in panel.data.figure.data] == ["energies", "H", "C", "O"]
+    assert (panel.form.fields["train"].value, panel.form.fields["valid"].value) == (39, 15)
+
+
+def test_an_outlier_is_shown_with_its_forces(panel):
+    assert {"force on C0 (eV/Å)", "force on C1 (eV/Å)"} & set(panel.data.outlier_table.table["what"])
+    panel.data.outlier_table.current = 0
+    assert panel.view.shown == panel.view.viewer.frame == panel.data.outliers["frame"].iloc[0]
+    assert panel.view.viewer.forces
+    wait_for(lambda: "arrows" in panel.view.viewer.latest)
+    assert panel.code_line.code.startswith("panel.show_frame(")
+
+
+def test_clicks_on_a_bar_go_through_its_frames(panel):
+    bars = so3lab.datasets.energy_distribution(panel.data.frames)
+    most = bars.iloc[int(bars["frames"].argmax())]
+    seen = []
+    for _ in range(int(most["frames"]) + 1):
+        from_page(panel.data.figure, "click", 0, [0.5 * (most["low"] + most["high"])])
+        seen.append(panel.view.shown)
+    assert seen[-1] == seen[0]
+    assert len(set(seen)) == most["frames"]
+    energies = panel.data.frames["relative_energy"].to_numpy()[seen]
+    assert ((most["low"] <= energies) & (energies <= most["high"])).all()
+    from_page(panel.data.figure, "click", 2, [60.0])
+    assert panel.view.shown == ODD
+
+
+def test_curves_of_training_and_validation_grow(panel):
+    trained(panel)
+    assert list(panel.curve()["epoch"]) == list(range(1, 31))
+    wait_for(lambda: panel.curves.figure is not None and len(panel.curves.figure.data[0].x) == 30, "all epochs")
+    assert [trace.name for trace in panel.curves.figure.data] == ["training", "validation"]
+    wait_for(lambda: "best epoch 30 of 30" in panel.curves.words.value, "what the curves say")
+    assert "1.2 times the error of forces on training frames" in panel.curves.words.value
+    panel.curves.quantity.value = "forces by element"
+    wait_for(lambda: len(panel.curves.figure.data) == 6, "curves of three elements")
+    panel.curves.logarithmic.value = False
+    wait_for(lambda: panel.curves.figure.layout.yaxis.type is None, "a linear scale")
+    assert panel.code_line.code == "panel.curves.logarithmic.value = False"
+
+
+def test_a_run_pauses_goes_on_stops_and_keeps_its_best(panel, tmp_path):
+    length(panel, 100_000)
+    panel.start()
+    panel.wait(5)
+    panel.pause()
+    wait_for(lambda: panel.job.state == "paused")
+    epochs = len(panel.curve())
+    assert panel.bar.start_button.description == "Go on"
+    panel.start()
+    panel.wait(epochs + 3)
+    assert panel.job.progress > 0
+    assert "kept in runs/run-1" in panel.run.words
+    panel.stop()
+    kept = so3lab.load(tmp_path / "runs" / "run-1" / "model.so3.safetensors")
+    assert kept.metadata["epoch"] == len(panel.curve()) == panel.run.report.epoch
+    panel.start()  # the same run, from its checkpoint
+    panel.wait(kept.metadata["epoch"] + 2)
+    panel.stop()
+    assert list(read_curve("runs/run-1")["epoch"]) == list(range(1, panel.run.report.epoch + 1))
+    assert len(panel.curve()) == panel.run.report.epoch
+
+
+def test_another_kernel_goes_on_with_a_run_that_was_cut_off(panel, tmp_path):
+    so3lab_file = tmp_path / "springs.extxyz"
+    import ase.io
+
+    ase.io.write(so3lab_file, list(panel.data.dataset), format="extxyz")
+    panel.load_data(str(so3lab_file))
+    panel.wait()
+    assert panel.data.message.sentence == ""
+    length(panel, 40)
+    panel.start()
+    panel.wait(12)
+    panel.stop()
+    reached = panel.run.report.epoch
+    other = TrainPanel(train=fake_train, evaluate=fake_evaluate)
+    try:
+        assert list(other.runs_part.table.table["run"]) == ["run-1"]
+        other.runs_part.table.current = 0
+        other.runs_part.buttons["Go on"].click()
+        wait_for(lambda: other.job is not None and other.job.ended, "the end")
+        assert other.job.error is None
+        assert len(other.data.dataset) == FRAMES
+        assert list(other.curve()["epoch"]) == list(range(1, 41))
+        assert other.run.report.epoch == 40 > reached
+        assert other.form.fields["train"].value == panel.form.fields["train"].value
+    finally:
+        other.close()
+
+
+def test_runs_get_names_of_their_own_and_are_compared(panel):
+    trained(panel)
+    wait_for(lambda: panel.form.fields["run"].value == "run-2", "the next name")
+    panel.form.fields["learning_rate"].value = 1e-3
+    trained(panel)
+    table = panel.runs().set_index("run")
+    assert table.loc["run-2", "valid_force_mae_meV_A"] < table.loc["run-1", "valid_force_mae_meV_A"]
+    panel.part.value = "Runs"
+    panel.runs_part.buttons["Open"].click()
+    assert "choose a run first" in panel.runs_part.message.sentence
+    panel.runs_part.choose("run-1", "run-2")
+    assert [trace.name for trace in panel.runs_part.figure.data] == ["run-1", "run-2"]
+    panel.runs_part.choose("run-1")
+    assert panel.code_line.code == "panel.runs_part.choose('run-1')"
+    panel.runs_part.buttons["Open"].click()
+    assert panel.form.fields["learning_rate"].value == 4e-3
+    assert "best of run-1" in panel.hand.words.value
+    with pytest.raises(ValueError, match="run must be one of run-1, run-2, got 'run-7'"):
+        panel.runs_part.choose("run-7")
+    panel.runs_part.buttons["Fine-tune"].click()
+    assert panel.form.fields["start"].value.endswith("run-1/model.so3.safetensors")
+    assert panel.form.fields["learning_rate"].value == 3e-4
+    assert panel.form.fields["preset"].disabled
+    trained(panel)
+    assert panel.runs().set_index("run").loc["run-3", "network"].startswith("from ")
+
+
+def test_points_of_parity_plots_open_their_structures(panel):
+    evaluated(trained(panel))
+    assert "30 of 60 frames had a part in training and are left out" in panel.parity.about.value
+    found = panel.parity.found
+    worst = found.forces.iloc[int((found.forces["predicted"] - found.forces["reference"]).abs().argmax())]
+    figure = panel.parity.figure
+    number = [trace.name for trace in figure.data].index(worst["element"])
+    figure._js2py_pointsCallback = {
+        "event_type": "plotly_click",
+        "points": {"trace_indexes": [number], "point_indexes": [0], "xs": [worst["reference"]],
+                   "ys": [worst["predicted"]]},
+        "selector": None,
+    }  # fmt: skip
+    assert panel.view.shown == worst["frame"] == FRAMES - 1
+    assert panel.view.viewer.picked == [worst["atom"]]
+    assert panel.view.arrows.value == "error"
+    off = panel.view.forces(FRAMES - 1)
+    assert off[0, 0] == pytest.approx(WORST * FORCE_ERROR)
+    assert off[1, 2] == pytest.approx(-FORCE_ERROR)
+    np.testing.assert_allclose(off + panel.data.dataset.forces[FRAMES - 1], _predicted(panel, FRAMES - 1))
+    assert f"frame {FRAMES - 1}" in panel.view.viewer.caption
+    panel.show_frame(3)
+    assert "not evaluated" in panel.view.viewer.caption
+
+
+def _predicted(panel: TrainPanel, frame: int) -> np.ndarray:
+    panel.show_frame(frame, "predicted")
+    return panel.view.forces(frame)
+
+
+@pytest.mark.parametrize(("picture", "xs"), [("Frames", [FRAMES - 1]), ("Elements", ["C"]), ("Energies", [0.0])])
+def test_other_pictures_of_errors_open_structures_too(panel, picture, xs):
+    evaluated(trained(panel))
+    panel.show_frame(0)
+    panel.parity.picture.value = picture
+    trace = 0 if picture != "Energies" else 1
+    from_page(panel.parity.figure, "click", trace, xs)
+    if picture == "Energies":
+        reference = panel.parity.found.structures["reference_energy"]
+        expected = panel.parity.found.structures["frame"][(reference - reference.mean()).abs().argmin()]
+    else:
+        expected = FRAMES - 1
+    assert panel.view.shown == expected
+
+
+def test_a_model_goes_to_the_session_and_comes_from_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session = Session()
+    panel = TrainPanel(data(), train=fake_train, evaluate=fake_evaluate, session=session)
+    try:
+        assert panel.hand.use_button.disabled
+        with pytest.raises(ValueError, match="there is no model in hand; train one, or open a run"):
+            panel.use_model()
+        panel.wait()
+        length(panel, 3)
+        trained(panel)
+        panel.hand.use_button.click()
+        assert session.potential is panel.hand.potential
+        assert session.structure.get_chemical_formula() == "C2H6O"
+        other = so3lab.load("ethanol")
+        session.potential = other
+        assert panel.hand.potential is other
+        assert "that of the session" in panel.hand.words.value
+        panel.view.viewer.picked = [2]
+        assert session.selection == (2,)
+    finally:
+        panel.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("length", 1.5, "epochs must be a whole number, got 1.5"),
+        ("length", -2.0, "epochs must be positive"),
+        ("learning_rate", 0.0, "learning_rate must be positive"),
+        ("energy_weight", 2.0, "the energy weight must be 0 to 1"),
+        ("train", 1000, "but 'springs' has 60"),
+        ("batch_size", 50, "batch_size must not exceed the 39 training frames"),
+        ("run", "a/b", "the run must have a name without slashes"),
+        ("start", "nowhere.so3.safetensors", "nowhere"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_a_sentence(panel, field, value, sentence):
+    panel.form.fields[field].value = value
+    panel.bar.start_button.click()
+    wait_for(lambda: panel.job.ended, "the refusal")
+    wait_for(lambda: sentence in panel.message.sentence, "the sentence")
+    assert "Traceback" not in panel.message.sentence
+
+
+def test_data_that_cannot_be_read_are_said_and_the_set_stays(panel, tmp_path):
+    (tmp_path / "empty.xyz").touch()
+    for wrong, sentence in (
+        ("etanol", "did you mean 'ethanol'"),
+        ("empty.xyz", "empty.xyz"),
+        ("", "the field is empty"),
+    ):
+        panel.data.source.value = wrong
+        panel.data.load_button.click()
+        wait_for(lambda sentence=sentence: sentence in panel.data.message.sentence, sentence)
+        assert len(panel.data.dataset) == FRAMES
+    panel.parity.evaluate_button.click()
+    assert "there is no model in hand" in panel.parity.message.sentence
+
+
+def test_a_panel_without_data_waits_for_some(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    panel = TrainPanel(train=fake_train)
+    try:
+        panel.bar.start_button.click()
+        wait_for(lambda: "no data are loaded" in panel.message.sentence)
+        with pytest.raises(ValueError, match="no data are loaded"):
+            panel.show_frame(0)
+        panel.save("figure")
+        wait_for(lambda: "there is no picture yet" in panel.saving.message.sentence)
+    finally:
+        panel.close()
+    with pytest.raises(ValueError, match="Make another one"):
+        panel.start()
+
+
+def test_tables_pictures_and_the_script_are_saved(panel, tmp_path):
+    evaluated(trained(panel))
+    for what, file in (
+        ("model", "training.so3.safetensors"), ("curve", "training.csv"), ("figure", "training.html"),
+        ("session", "training.py"),
+    ):  # fmt: skip
+        panel.save(what)
+        wait_for(lambda file=file: f"Wrote {file}" in panel.saving.message.sentence, file)
+    assert len(pd.read_csv("training.csv")) == 30
+    assert so3lab.load(tmp_path / "training.so3.safetensors").metadata["epoch"] == 30
+    panel.saving.path.value = "mine.so3.safetensors"
+    panel.save("errors")
+    wait_for(lambda: "Wrote mine.csv" in panel.saving.message.sentence)
+    assert list(pd.read_csv("mine.csv")["frame"]) == list(range(30, 60))
+    script = (tmp_path / "training.py").read_text()
+    assert script.startswith("import so3lab\n\npanel = so3lab.widgets.TrainPanel(data, preset='tiny'")
+    compile(script, "training.py", "exec")
+    assert "panel.start()" in script
+
+
+def test_frames_of_several_molecules_are_shown_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mixed = so3lab.datasets.joined(as_dataset(**springs("H2O", 25)), as_dataset(**springs(frames=25)))
+    panel = TrainPanel(mixed, train=fake_train)
+    try:
+        panel.wait()
+        assert panel.view.viewer.atoms.get_chemical_formula() == "H2O"
+        panel.show_frame(30, "reference")
+        assert panel.view.viewer.atoms.get_chemical_formula() == "C2H6O"
+        assert "3 to 9 atoms" in panel.data.about.value
+    finally:
+        panel.close()
+
+
+def test_the_same_cell_run_again_leaves_nothing_of_the_panel_before(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = TrainPanel(data(), train=fake_train)  # after which figures share what stays in a kernel
+    first.wait()
+    first.close()
+    before, panels = open_widgets(), []
+    for run in range(2):
+        monkeypatch.setattr(panel_module, "running_cell", lambda run=run: CellRun("cell", f"run {run}"))
+        panels.append(TrainPanel(data(), train=fake_train, evaluate=fake_evaluate))
+        panels[-1].wait()
+        length(panels[-1], 5)
+        evaluated(trained(panels[-1]))
+        panels[-1].part.value = "Runs"
+        panels[-1].runs_part.choose("run-1")
+    assert "ended when its cell ran again" in panels[0].ended
+    panels[1].close()
+    wait_for(lambda: open_widgets() == before, "that nothing is left")
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="preset must be one of"):
+        TrainPanel(preset="huge")
+    with pytest.raises(TypeError):
+        TrainPanel(colour="red")
