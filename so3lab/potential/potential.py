@@ -78,12 +78,6 @@ class Result(NamedTuple):
     """The arrays the network saw; None where they never left the device."""
 
 
-@functools.partial(jax.jit, static_argnames="settings")
-def _initial_parameters(settings: ModelSettings, seed) -> nnx.State:
-    """Random weights; compiled as one program, which is several times faster than one initializer after another."""
-    return nnx.split(So3krates(settings, rngs=nnx.Rngs(jax.random.key(seed))))[1]
-
-
 class _Wanted(NamedTuple):
     """What a prediction keeps of a network's output."""
 
@@ -135,7 +129,7 @@ class Potential:
     def initial(cls, settings: ModelSettings, seed: int = 0, dtype: Dtype = "float32", **more: Any) -> "Potential":
         """An untrained potential with random weights."""
         with precision("float32"):
-            parameters = _initial_parameters(settings, seed)
+            parameters = nnx.split(So3krates(settings, rngs=nnx.Rngs(jax.random.key(seed))))[1]
         return cls(settings, parameters, **more).astype(dtype)
 
     @classmethod
