@@ -18,6 +18,7 @@ from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, Ensemble
 from so3lab.dynamics.integrators import without_overall_motion
 from so3lab.dynamics.limits import Limits, most_stretched
+from so3lab.dynamics.past import BLOCK, Past
 from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.replicas import Replicas, SimulationError
 from so3lab.engine.biases import BiasCapacity
@@ -29,8 +30,6 @@ from so3lab.trajectory.names import replica_path
 
 BIAS_CAPACITY = BiasCapacity(distances=2, angles=1, dihedrals=2, pair_forces=2, atom_forces=1, spheres=1)
 """Biases that may come and go while it runs without compilation."""
-BLOCK = 512
-"""Frames of the past that are kept in one piece: thousands of small pieces would cost every look at them."""
 INTERVAL, FEWEST_FRAMES_HZ = 8, 16.0
 """Steps between frames, and frames per second below which there are fewer steps between them."""
 _CHUNKS_TO_SETTLE = 5
@@ -89,8 +88,9 @@ class LiveDynamics:
         """As of the last chunk, 0 before the second one; the first holds compilation."""
         self._recording: Recording | None = None
         self._writing = threading.Lock()
-        self._past: list[list[Chunk]] = [[chunk] for chunk in self.replicas.frames()]
-        self._most_frames = max(2, int(memory / sum(chunk.nbytes for (chunk,) in self._past)))
+        present = self.replicas.frames()
+        self._most_frames = max(2, int(memory / sum(chunk.nbytes for chunk in present)))
+        self._past = [Past(chunk, min(BLOCK, self._most_frames // 8)) for chunk in present]
 
     @property
     def control(self) -> Control:
@@ -138,11 +138,11 @@ class LiveDynamics:
 
     def frames(self, number: int = 0) -> int:
         """How many frames of a structure are remembered."""
-        return sum(len(chunk) for chunk in list(self._past[number]))
+        return len(self._past[number])
 
     def table(self, number: int = 0) -> pd.DataFrame:
         """One row per remembered frame: step, time, energies and temperatures."""
-        chunks = list(self._past[number])  # as it is now: the simulation goes on
+        chunks = self._past[number].pieces()  # as it is now: the simulation goes on
         names = [
             name for name, values in chunks[0].columns().items() if values.ndim == 1 and name not in ("step", "time_fs")
         ]
@@ -151,17 +151,18 @@ class LiveDynamics:
 
     def positions(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered positions of a structure, Å."""
-        return self._gathered(number, frames, "positions")[0]
+        return self._past[number].gathered(frames, "positions")[0]
 
     def velocities(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered velocities, Å per ASE time unit."""
-        return self._gathered(number, frames, "velocities")[0]
+        return self._past[number].gathered(frames, "velocities")[0]
 
     def inner_velocities(self, number: int = 0, frames: slice = slice(None)) -> Float[np.ndarray, "frames atoms 3"]:
         """Remembered velocities less those of the structure as a whole, unless some of its atoms are held."""
         atoms = self.replicas.structures[number]
         positions, velocities = (
-            np.asarray(of_frames, np.float64) for of_frames in self._gathered(number, frames, "positions", "velocities")
+            np.asarray(of_frames, np.float64)
+            for of_frames in self._past[number].gathered(frames, "positions", "velocities")
         )
         if held_atoms(atoms).any():
             return velocities
@@ -173,7 +174,7 @@ class LiveDynamics:
         """Distance (Å), angle or dihedral (degrees) of two to four atoms; in cells to the nearest images."""
         structure = self.replicas.structures[number]
         changing = self.replicas.ensemble in CONSTANT_PRESSURE
-        positions, *cells = self._gathered(number, frames, "positions", *(["cell"] if changing else []))
+        positions, *cells = self._past[number].gathered(frames, "positions", *(["cell"] if changing else []))
         cell = None
         if structure.pbc.any():
             cell = cells[0] if changing else np.asarray(structure.cell)
@@ -186,12 +187,12 @@ class LiveDynamics:
         Raises:
             IndexError: If it is not remembered.
         """
-        chunk, row = self._find(number, frame)
+        chunk, row = self._past[number].find(frame)
         return Chunk(**{name: values[row : row + 1] for name, values in chunk.columns().items()})
 
     def atoms(self, number: int = 0, frame: int = -1) -> ase.Atoms:
         """A remembered frame as a structure with velocities."""
-        chunk, row = self._find(number, frame)
+        chunk, row = self._past[number].find(frame)
         found = self.replicas.structures[number].copy()
         constraints = found.constraints
         found.set_constraint()
@@ -235,7 +236,7 @@ class LiveDynamics:
         frame %= frames
         chosen = [self.atoms(number, min(frame, self.frames(number) - 1)) for number in numbers]
         longest = int(np.argmax([self.frames(number) for number in numbers]))
-        chunk, row = self._find(longest, frame)
+        chunk, row = self._past[longest].find(frame)
         changing = chunk.cell is not None
         self.stop_recording()
         self.replicas.go_to(
@@ -248,8 +249,8 @@ class LiveDynamics:
         self.conditions.go_back(int(chunk.step[row]))
         if seed is not None:
             self.replicas.draw_velocities(seed)
-        for number, present in enumerate(self.replicas.frames()):
-            self._past[number] = [*_first(self._past[number], frame), present]
+        for past, present in zip(self._past, self.replicas.frames(), strict=True):
+            past.go_back(frame, present)
 
     def record(self, path: str | Path, meta: dict[str, Any] | None = None) -> list[Path]:
         """Write what comes from now on to disk, as :func:`so3lab.dynamics.run` does; ``so3lab md --resume`` may go on.
@@ -294,63 +295,9 @@ class LiveDynamics:
             self._speeds = None
 
     def _remember(self, chunks: list[Chunk]) -> None:
-        for chunks_of_one, chunk in zip(self._past, chunks, strict=True):
+        for past, chunk in zip(self._past, chunks, strict=True):
             if len(chunk):
-                _add(chunks_of_one, chunk, min(BLOCK, self._most_frames // 8))
-        while max(self.frames(number) for number in range(len(self._past))) > self._most_frames:
-            for chunks_of_one in self._past:
-                if len(chunks_of_one) > 1:
-                    del chunks_of_one[0]
-
-    def _find(self, number: int, frame: int) -> tuple[Chunk, int]:
-        frames = self.frames(number)
-        if not -frames <= frame < frames:
-            raise IndexError(f"frame must be 0 to {frames - 1}, got {frame}")
-        frame %= frames
-        for chunk in list(self._past[number]):
-            if frame < len(chunk):
-                return chunk, frame
-            frame -= len(chunk)
-        raise AssertionError("frames do not add up")
-
-    def _gathered(self, number: int, frames: slice, *names: str) -> list[np.ndarray]:
-        """Columns of the same frames, whatever comes meanwhile."""
-        chunks = list(self._past[number])
-        start, stop, stride = frames.indices(sum(map(len, chunks)))
-        parts, first = [], 0
-        for chunk in chunks:
-            if first + len(chunk) > start and first < stop:
-                parts.append((chunk, slice(max(start - first, 0), stop - first)))
-            first += len(chunk)
-        parts = parts or [(chunks[0], slice(0))]
-        return [np.concatenate([getattr(chunk, name)[rows] for chunk, rows in parts])[::stride] for name in names]
-
-
-def _add(chunks: list[Chunk], chunk: Chunk, block: int) -> None:
-    """Append frames; small pieces grow together as the digits of a binary number do, so that little is copied."""
-    pieces = [chunk]
-    while len(chunks) > len(pieces):
-        before = chunks[-len(pieces)]
-        if len(before) > sum(map(len, pieces)) or len(before) + sum(map(len, pieces)) > block:
-            break
-        pieces.insert(0, before)
-    if len(pieces) == 1:
-        chunks.append(chunk)
-    else:
-        chunks[-(len(pieces) - 1) :] = [_joined(pieces)]  # at once, for readers in other threads
-
-
-def _joined(chunks: list[Chunk]) -> Chunk:
-    names = chunks[0].columns()
-    return Chunk(**{name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in names})
-
-
-def _first(chunks: list[Chunk], frames: int) -> list[Chunk]:
-    """Chunks up to so many frames."""
-    kept = []
-    for chunk in chunks:
-        if frames <= 0:
-            break
-        kept.append(chunk.first(frames))
-        frames -= len(chunk)
-    return kept
+                past.add(chunk)
+        while max(map(len, self._past)) > self._most_frames:
+            for past in self._past:
+                past.forget_oldest()
