@@ -1,6 +1,6 @@
 """Where do we look before we label? Frames of one molecule from dynamics, swept dihedrals and distortions.
 
-Positions are distributed as Boltzmann's whatever the masses, so hydrogens are made heavier and steps longer.
+Hydrogens are made heavier and steps longer (:func:`so3lab.structures.elements.masses_with_heavy_hydrogens`).
 """
 
 from collections.abc import Sequence
@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import covalent_radii
 from ase.md.langevin import Langevin
 from jaxtyping import Bool, Float, Int
 
 from so3lab import units
 from so3lab.observables.internal import Dihedral
+from so3lab.structures.bonds import bonds
+from so3lab.structures.elements import masses_with_heavy_hydrogens
 from so3lab.structures.smiles import molecule_with_hydrogens
 
-HYDROGEN_MASS = 4.0
-"""Mass of hydrogen while sampling, amu; allows steps of 2 fs."""
 BROKEN, FORMED = 1.4, 1.25
 """A bond is broken beyond, and a new one formed below, these multiples of the sum of covalent radii."""
 MAX_DROPPED = 50
@@ -95,7 +94,7 @@ def sample(molecule: Molecule, run: Run, calculator: Any, *, timestep_fs: float 
         RuntimeError: If more than ``MAX_DROPPED`` frames were dropped.
     """
     atoms = conformer(molecule, run.seed, run.dihedrals)
-    atoms.set_masses(np.where(molecule.atomic_numbers == 1, HYDROGEN_MASS, atoms.get_masses()))
+    atoms.set_masses(masses_with_heavy_hydrogens(atoms))
     atoms.calc = calculator
     rng = np.random.default_rng(run.seed)
     _thermalize(atoms, run.temperature_K, rng)
@@ -154,11 +153,9 @@ def distorted(
 
 def intact(molecule: Molecule, positions: Float[np.ndarray, "atoms 3"]) -> bool:
     """Whether every bond of the molecule is there and no other."""
-    radii = covalent_radii[molecule.atomic_numbers]
-    pairs = np.argwhere(np.triu(np.ones((len(radii), len(radii)), bool), k=1))
-    ratio = _lengths(positions, pairs) / radii[pairs].sum(axis=1)
-    bonded = _bond_matrix(molecule)[pairs[:, 0], pairs[:, 1]]
-    return bool((ratio[bonded] < BROKEN).all() and (ratio[~bonded] > FORMED).all())
+    atoms, expected = Atoms(molecule.atomic_numbers, positions), set(map(frozenset, molecule.bonds.tolist()))
+    there, surely = (set(map(frozenset, bonds(atoms, tolerance).tolist())) for tolerance in (BROKEN, FORMED))
+    return surely <= expected <= there
 
 
 def representable(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:

@@ -2,11 +2,11 @@
 
 import ase
 import numpy as np
-from ase.data import covalent_radii
 from jaxtyping import Float
 
 from so3lab.observables.internal import Dihedral
-from so3lab.structures.symmetry import DOUBLE_BOND, MolecularGraph, molecular_graph
+from so3lab.structures.bonds import longest_double_bond
+from so3lab.structures.symmetry import MolecularGraph, molecular_graph
 
 STRAIGHT_DEGREES = 165.0
 """Angles beyond which a chain is straight and has nothing to turn."""
@@ -28,9 +28,8 @@ def rotatable_dihedrals(atoms: ase.Atoms, graph: MolecularGraph | None = None) -
         ends = [[other for other in graph.neighbours(a) if other != b] for a, b in ((i, j), (j, i))]
         if not all(ends) or any(len(end) == 3 and len(set(graph.classes[end].tolist())) == 1 for end in ends):
             continue
-        radii = covalent_radii[graph.numbers[[i, j]]].sum()
         flat = all(len(end) <= 2 for end in ends)
-        if flat and atoms.get_distance(i, j) < DOUBLE_BOND * radii:
+        if flat and atoms.get_distance(i, j) < longest_double_bond(*graph.numbers[[i, j]]):
             continue
         straight = [atoms.get_angle(end[0], a, b) for end, a, b in ((ends[0], i, j), (ends[1], j, i)) if len(end) == 1]
         if any(angle > STRAIGHT_DEGREES for angle in straight) or j in _side(graph, i, j):

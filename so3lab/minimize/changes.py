@@ -6,17 +6,13 @@ from collections.abc import Sequence
 
 import ase
 import numpy as np
-from ase.data import covalent_radii
 from jaxtyping import Float, Int
 
-from so3lab.structures.bonds import COVALENT, bonds
+from so3lab.structures.bonds import COVALENT, bonds, longest_double_bond
 
 LOOSE = 1.3
 """Times the sum of covalent radii up to which a bond that was there still is. By the usual rule, 1.15 times, there is
 one in any case; between the two, where hot molecules are found, nothing changes."""
-DOUBLE_BOND = 0.905
-"""Times the sum of covalent radii below which a bond of two flat atoms does not turn: C=C is at 0.89, the C-N of an
-amide, which turns, at 0.92."""
 STRAIGHT = np.cos(np.radians(150.0))
 """Cosine of the angle beyond which a bond has no sides, as those of a triple bond."""
 Bonds = Int[np.ndarray, "bonds 2"]
@@ -131,7 +127,7 @@ def _is_double(i: int, j: int, atoms: ase.Atoms, neighbours: dict[int, list[int]
     if not (2 <= len(neighbours[i]) <= 3 and 2 <= len(neighbours[j]) <= 3):
         return False
     length = np.linalg.norm(atoms.positions[i] - atoms.positions[j])
-    return bool(length < DOUBLE_BOND * covalent_radii[atoms.numbers[[i, j]]].sum())
+    return bool(length < longest_double_bond(*atoms.numbers[[i, j]]))
 
 
 def _has_turned(i: int, j: int, neighbours, kinds: list[int], before: np.ndarray, after: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from so3lab.observables.checks import require_finite, times_of
+from so3lab.structures.rotations import rotations_onto
 
 MEAN_STRUCTURE_TOLERANCE = 1e-6
 """Å by which the mean structure may still move when it counts as found."""
@@ -33,7 +34,7 @@ def superpose(
     Raises:
         ValueError: If a position is not finite, or the weights are negative or all zero.
 
-    Source: W. Kabsch, Acta Cryst. A 34, 827 (1978), from the singular values of the correlation matrix.
+    Source: :func:`so3lab.structures.rotations.rotations_onto`.
     """
     positions, reference = np.asarray(positions, np.float64), np.asarray(reference, np.float64)
     require_finite("positions", positions)
@@ -41,9 +42,7 @@ def superpose(
     moving = positions - np.einsum("a,fax->fx", share, positions)[:, None]
     centre = share @ reference
     correlation = np.einsum("a,fax,ay->fxy", share, moving, reference - centre)
-    u, _, vt = np.linalg.svd(correlation)
-    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]  # flips the axis that costs least
-    return moving @ (u @ vt) + centre
+    return moving @ rotations_onto(correlation) + centre
 
 
 def rmsd(

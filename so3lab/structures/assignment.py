@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from so3lab.structures.rotations import rotations_onto
 from so3lab.structures.superposition import Superposed
 
 ROUNDS = 4
@@ -143,7 +144,5 @@ def _refined(
         if np.array_equal(chosen, partners):
             break
         partners = chosen
-        u, _, vt = np.linalg.svd(other[partners].T @ one)
-        u[:, 2] *= hand * np.sign(np.linalg.det(u @ vt))
-        rotation = u @ vt
+        rotation = rotations_onto(other[partners].T @ one, hand)
     return float(np.sqrt(np.mean(np.sum((other[partners] @ rotation - one) ** 2, axis=1)))), partners

@@ -2,6 +2,7 @@
 
 import ase
 import numpy as np
+from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs
 from jaxtyping import Int
 
@@ -10,6 +11,18 @@ from so3lab.structures.neighbors import Pairs, pair_list
 
 TOLERANCE = 1.15
 """Bonded are atoms closer than this many times the sum of their covalent radii."""
+_DOUBLE = 0.905
+"""Times that sum, for a double bond: C=C is at 0.89, the C-N of an amide, which turns, at 0.92."""
+
+
+def longest_double_bond(one: int, other: int) -> float:
+    """Å below which a bond of two atoms that lie flat among their neighbours is a double one, and does not turn.
+
+    Args:
+        one: Atomic number.
+        other: Atomic number.
+    """
+    return _DOUBLE * float(covalent_radii[one] + covalent_radii[other])
 
 
 def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool = False) -> Pairs:

@@ -1,4 +1,17 @@
 """Which elements do what in a molecule."""
 
+import ase
+import numpy as np
+from jaxtyping import Float
+
 COVALENT = frozenset((1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 32, 33, 34, 35, 52, 53))
 """Elements whose bonds have a direction; metals and ions change their neighbours as they like."""
+_HEAVY_HYDROGEN = 4.0  # amu
+
+
+def masses_with_heavy_hydrogens(atoms: ase.Atoms) -> Float[np.ndarray, " atoms"]:
+    """Masses in amu with hydrogens made heavier, so that dynamics that only sample take longer steps.
+
+    Positions are distributed as Boltzmann's whatever the masses.
+    """
+    return np.where(atoms.numbers == 1, _HEAVY_HYDROGEN, atoms.get_masses())

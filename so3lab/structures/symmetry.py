@@ -10,16 +10,12 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
-from ase.data import covalent_radii
 from jaxtyping import Bool, Float, Int
 
-from so3lab.structures.bonds import bonded_pairs
+from so3lab.structures.bonds import bonded_pairs, longest_double_bond
 
 STAYS_PYRAMIDAL = frozenset((15, 16, 33, 34))
 """P, S, As, Se: with three neighbours they are centres, too; nitrogen swings through at room temperature."""
-DOUBLE_BOND = 0.905
-"""Times the sum of covalent radii below which a bond of two flat atoms does not turn; an amide's C-N, which does, is
-at 0.92."""
 FLAT = 0.5
 """Å³ below which four neighbours span no volume worth a sign; Å² for the two sides of a double bond."""
 
@@ -129,10 +125,7 @@ def stereo_units(graph: MolecularGraph, positions: Float[np.ndarray, "atoms 3"])
     for i, j in graph.bonds.tolist():
         ends = [[other for other in graph.neighbours(a) if other != b] for a, b in ((i, j), (j, i))]
         length = np.linalg.norm(positions[i] - positions[j])
-        if (
-            all(len(end) in (1, 2) for end in ends)
-            and length < DOUBLE_BOND * covalent_radii[graph.numbers[[i, j]]].sum()
-        ):
+        if all(len(end) in (1, 2) for end in ends) and length < longest_double_bond(*graph.numbers[[i, j]]):
             units.append(StereoUnit((ends[0][0], i, j, ends[1][0]), True))
     return units
 

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from so3lab.datasets.dataset import Dataset
+from so3lab.structures.rotations import rotations_onto
 
 FURTHEST = 0.6
 """Å that the atom which moved most may be away: so far the mean force along a straight line tells the energy."""
@@ -92,7 +93,7 @@ def _pairs_of_kind(dataset: Dataset, frames: np.ndarray) -> tuple[np.ndarray, ..
         moves, turned = steps[first, second], forces[second]
     else:
         start, end = (positions[i] - positions[i].mean(axis=1, keepdims=True) for i in (first, second))
-        turns = _superposing(end, start)
+        turns = rotations_onto(np.einsum("pni,pnj->pij", end, start))
         moves, turned = end @ turns - start, forces[second] @ turns
     expected = -0.5 * np.einsum("pni,pni->p", forces[first] + turned, moves)
     changes = dataset.energies[frames[second]] - dataset.energies[frames[first]]
@@ -120,12 +121,3 @@ def _steps_in_cell(
     fractions = (positions[None] - positions[:, None]) @ np.linalg.pinv(complete)
     steps = positions[None] - positions[:, None] - np.round(fractions) @ complete
     return steps - steps.mean(axis=2, keepdims=True)
-
-
-def _superposing(
-    moving: Float[np.ndarray, "pairs atoms 3"], fixed: Float[np.ndarray, "pairs atoms 3"]
-) -> Float[np.ndarray, "pairs 3 3"]:
-    """Rotations, to be multiplied from the right, that lay centred molecules on others best (Kabsch, 1976)."""
-    left, _, right = np.linalg.svd(np.einsum("pni,pnj->pij", moving, fixed))
-    left[:, :, 2] *= np.sign(np.linalg.det(left) * np.linalg.det(right))[:, None]
-    return left @ right

@@ -1,6 +1,6 @@
 """Where does a short stretch of dynamics lead?
 
-Positions are distributed as Boltzmann's whatever the masses, so hydrogens are made heavier and steps longer.
+Hydrogens are made heavier and steps longer (:func:`so3lab.structures.elements.masses_with_heavy_hydrogens`).
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,8 @@ import numpy as np
 from so3lab.dynamics import Control, Limits, Replicas
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
+from so3lab.structures.elements import masses_with_heavy_hydrogens
 
-HYDROGEN_MASS = 4.0
-"""amu; makes steps of this length possible:"""
 TIMESTEP_FS = 1.5
 FRICTION_PER_PS = 5.0
 
@@ -42,7 +41,7 @@ def snapshots(
     for atoms in structures:
         heavy = ase.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=dict(atoms.info))
         heavy.set_constraint(atoms.constraints)
-        heavy.set_masses(np.where(atoms.numbers == 1, HYDROGEN_MASS, heavy.get_masses()))
+        heavy.set_masses(masses_with_heavy_hydrogens(heavy))
         starts.append(heavy)
     options: dict[str, Any] = {"timestep_fs": TIMESTEP_FS, "friction_per_ps": FRICTION_PER_PS}
     control = Control(temperature_K=tuple(temperatures_K), **options)

@@ -23,7 +23,6 @@ from so3lab_widgets.theme import (
     styled,
 )
 
-KCAL_PER_MEV = 0.001 / units.kcal_per_mol
 _SCATTER_LIMIT = 4000
 _PARITY = {"energy": ("eV", "meV", "kcal/mol"), "force": ("eV/Å", "meV/Å", "kcal/mol/Å")}
 
@@ -44,7 +43,9 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
         subplot_titles=("Validation forces", "Validation energies", "Training"),
         specs=[[{}, {}, {"secondary_y": True}]],
     )
-    extra = np.column_stack([table["seconds"], table[force] * KCAL_PER_MEV, table[energy] * KCAL_PER_MEV])
+    extra = np.column_stack(
+        [table["seconds"], table[force] * units.kcal_mol_per_meV, table[energy] * units.kcal_mol_per_meV]
+    )
     common = {"x": table["epoch"], "customdata": extra, "mode": "lines+markers", "marker": {"size": 4}}
     head, after = "epoch %{x}<br>", "<br>after %{customdata[0]:.1f} s<extra></extra>"
     figure.add_scatter(
@@ -106,7 +107,7 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(showgrid=False, secondary_y=True)
     subtitle = (
         f"best epoch {best['epoch']:.0f}: forces {best[force]:.1f} meV/Å"
-        f" = {best[force] * KCAL_PER_MEV:.2f} kcal/mol/Å, energies {best[energy]:.1f} meV"
+        f" = {best[force] * units.kcal_mol_per_meV:.2f} kcal/mol/Å, energies {best[energy]:.1f} meV"
     )
     styled(figure, "Learning curves", subtitle, 390)
     return figure.update_layout(margin_t=104, showlegend=False)
@@ -168,7 +169,7 @@ def parity(table: pd.DataFrame, quantity: str) -> go.Figure:
     figure.update_xaxes(title_text=f"error ({small_unit})", row=1, col=2)
     figure.update_yaxes(title_text="values", row=1, col=2)
     subtitle = (
-        f"MAE {mae:.1f} {small_unit} = {mae * KCAL_PER_MEV:.3f} {kcal_unit}"
+        f"MAE {mae:.1f} {small_unit} = {mae * units.kcal_mol_per_meV:.3f} {kcal_unit}"
         f" · RMSE {rmse:.1f} {small_unit} · {len(table):,} values"
     )
     return styled(figure, f"{noun.capitalize()} parity", subtitle, 430).update_layout(bargap=0)
@@ -238,7 +239,7 @@ def force_error_by_element(table: pd.DataFrame) -> go.Figure:
     summary = grouped.groupby("element").agg(mae=("absolute", "mean"), mse=("square", "mean"), n=("square", "size"))
     rmse = np.sqrt(summary["mse"])
     names = [str(name) for name in summary.index]
-    extra = np.column_stack([summary["mae"] * KCAL_PER_MEV, rmse * KCAL_PER_MEV, summary["n"]])
+    extra = np.column_stack([summary["mae"] * units.kcal_mol_per_meV, rmse * units.kcal_mol_per_meV, summary["n"]])
     figure = go.Figure()
     figure.add_bar(
         x=names,

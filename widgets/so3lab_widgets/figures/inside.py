@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from so3lab import units
-from so3lab_widgets.figures.accuracy import KCAL_PER_MEV
 from so3lab_widgets.theme import BLUE, INK, SIGNED_SCALE, VERMILLION, cycle, element_colour, require, styled
 
 _MODES = {
@@ -89,7 +88,7 @@ def energy_terms(table: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for row, colour in zip(range(1, len(table)), cycle(len(table) - 1), strict=True):
         name, change = str(table.index[row]), changes.iloc[row].to_numpy(float)
-        extra = np.column_stack([1000 * change * KCAL_PER_MEV, energies.iloc[0], energies.iloc[row]])
+        extra = np.column_stack([1000 * change * units.kcal_mol_per_meV, energies.iloc[0], energies.iloc[row]])
         figure.add_bar(
             x=terms, y=change, name=name, marker_color=colour, customdata=extra, texttemplate="%{y:+.3f}",
             textposition="outside", cliponaxis=False, showlegend=len(table) > 2,
@@ -102,7 +101,9 @@ def energy_terms(table: pd.DataFrame) -> go.Figure:
     low, high, margin = heights.min(), heights.max(), 0.12 * float(np.ptp(heights)) or 1.0
     figure.update_yaxes(title_text="change of energy (eV)", range=[low - margin, high + margin])
     total = float(changes["total"].iloc[-1])
-    subtitle = f"from {first} to {table.index[-1]}: {total:+.3f} eV = {1000 * total * KCAL_PER_MEV:+.1f} kcal/mol"
+    subtitle = (
+        f"from {first} to {table.index[-1]}: {total:+.3f} eV = {1000 * total * units.kcal_mol_per_meV:+.1f} kcal/mol"
+    )
     return styled(figure, "Energy by term", subtitle)
 
 

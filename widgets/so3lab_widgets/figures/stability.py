@@ -8,7 +8,6 @@ from so3lab import units
 from so3lab_widgets.figures.motion import time_ps
 from so3lab_widgets.theme import BLUE, INK, PALETTE, VERMILLION, require, styled
 
-KCAL_PER_MEV = 0.001 / units.kcal_per_mol
 UNSTABLE_A = 0.5
 """Change of a bond length beyond which a simulation counts as unstable."""
 _MOST_BINS = 60
@@ -112,7 +111,7 @@ def force_error_histogram(table: pd.DataFrame) -> go.Figure:
     for place, (name, (_, colour)) in enumerate(names.items()):
         counts, _ = np.histogram(values[:, place], edges)
         typical = float(np.median(values[:, place]))
-        words.append(f"{name} {typical:.1f} meV/Å = {typical * KCAL_PER_MEV:.2f} kcal/mol/Å")
+        words.append(f"{name} {typical:.1f} meV/Å = {typical * units.kcal_mol_per_meV:.2f} kcal/mol/Å")
         spans = np.column_stack([edges[:-1], edges[1:]])
         span = "%{customdata[0]:.1f} to %{customdata[1]:.1f} meV/Å"
         words_of_bin = f"{name} {span}<br>%{{y}} structures<extra></extra>"
