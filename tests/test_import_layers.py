@@ -66,6 +66,7 @@ def test_every_way_to_import_is_seen(tmp_path):
     assert set(imported_names(file)) == {"plotly", "IPython", "nglview"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("module", "unwanted"), [("so3lab", UI | COMPUTE), ("so3lab_widgets.figures", COMPUTE | {"nglview"})]
 )
@@ -75,6 +76,7 @@ def test_importing_costs_only_what_is_used(module, unwanted):
     assert run.stdout.strip() == ""
 
 
+@pytest.mark.process
 def test_the_widgets_have_a_name_in_the_library():
     code = "from so3lab.widgets import Viewer; import so3lab, so3lab_widgets; print(so3lab.widgets is so3lab_widgets)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -240,6 +240,7 @@ def test_help_of_every_command(capsys):
         assert "usage" in capsys.readouterr().out
 
 
+@pytest.mark.process
 def test_import_is_light():
     """``import so3lab`` opens no device and loads none of the heavy packages."""
     code = "import so3lab, sys; print([m for m in ('jax', 'flax', 'ase', 'pandas', 'plotly') if m in sys.modules])"

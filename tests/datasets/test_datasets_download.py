@@ -314,6 +314,7 @@ def test_two_at_once_download_once(server):
     assert server.requests == ["whole"]
 
 
+@pytest.mark.process
 def test_a_second_process_waits_for_the_first(server):
     code = "from so3lab import datasets; print('ready', flush=True); print(datasets.fetch('md17-ethanol'))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:

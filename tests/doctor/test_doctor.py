@@ -47,6 +47,7 @@ print(compiler_selftest())
 """
 
 
+@pytest.mark.process
 def test_the_jax_that_is_installed_computes_right_numbers(tmp_path):
     """In a process of its own, as the commands do it: XLA reads its flags once."""
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}

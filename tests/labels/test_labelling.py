@@ -81,6 +81,7 @@ def test_labels_are_the_calculators_numbers(frames, tmp_path):
         assert (forces == atoms.get_forces()).all()
 
 
+@pytest.mark.process
 def test_several_processes_agree_with_one(frames, tmp_path):
     run(frames, EMT, tmp_path / "one")
     run(frames, EMT, tmp_path / "two", processes=2)
@@ -94,6 +95,7 @@ def test_several_processes_agree_with_one(frames, tmp_path):
         assert np.array_equal(parallel.forces, one.forces)
 
 
+@pytest.mark.process
 def test_workers_get_one_thread_and_the_callers_environment_stays(frames, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     run(frames[:2], threads_as_energy, tmp_path / "labels", processes=2)

@@ -28,6 +28,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library must be glibc")
 def test_kept_memory_is_not_faulted_in_again():
     environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}

@@ -10,6 +10,7 @@ import pytest
 from so3lab.machine.processes import SpawnedProcesses, usable_cores
 
 
+@pytest.mark.process
 def test_cores_are_those_that_the_process_may_use():
     assert 1 <= usable_cores() <= (os.cpu_count() or 1)
     if hasattr(os, "sched_setaffinity"):
@@ -26,6 +27,7 @@ def test_no_processes_are_refused():
         SpawnedProcesses(0)
 
 
+@pytest.mark.process
 def test_each_worker_begins_as_told():
     with SpawnedProcesses(1, os.umask, 0o031) as workers:
         assert workers.submit(os.umask, 0).result() == 0o031

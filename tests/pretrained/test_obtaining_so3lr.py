@@ -174,6 +174,7 @@ def test_another_version_of_the_port_is_passed_over(index, tmp_path, monkeypatch
     assert index.asked == 1
 
 
+@pytest.mark.process
 def test_there_is_a_way_to_fetch_here():
     ways = list(download.ways_to_fetch())
     assert ways
@@ -184,6 +185,7 @@ def test_there_is_a_way_to_fetch_here():
         assert subprocess.run(program, capture_output=True).returncode == 0, name
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not os.environ.get("CI"), reason="fetches 3 MB from the package index; set CI=1")
 def test_the_published_wheel_is_obtained_as_users_obtain_it(tmp_path):
     program = (

@@ -51,6 +51,7 @@ def start_writing():
     return start
 
 
+@pytest.mark.process
 def test_a_run_killed_again_and_again_loses_nothing_that_was_flushed(tmp_path, start_writing):
     path, before = tmp_path / "run.h5", 0
     for delay in np.random.default_rng().uniform(0.0, 0.4, size=int(os.environ.get("SO3LAB_KILLS", "4"))):
@@ -77,6 +78,7 @@ def test_a_run_killed_again_and_again_loses_nothing_that_was_flushed(tmp_path, s
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]
 
 
+@pytest.mark.process
 def test_reading_while_another_process_writes(tmp_path, start_writing):
     path = tmp_path / "run.h5"
     process = start_writing(path)
@@ -119,6 +121,7 @@ def test_reading_in_the_process_that_writes(tmp_path):
         assert_frames_are_right(trajectory, 30)
 
 
+@pytest.mark.process
 def test_a_reader_does_not_make_a_resumed_run_lose_frames(tmp_path, start_writing):
     """HDF5 keeps one cache per process and file: what the reader saw early must not be taken for all there is."""
     path = tmp_path / "run.h5"
@@ -244,6 +247,7 @@ with new_writer(Path(sys.argv[1])) as writer:
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file sizes")
 @pytest.mark.parametrize("limit", [333_333])
 def test_a_full_disk_stops_with_a_sentence_and_loses_nothing(tmp_path, limit):
