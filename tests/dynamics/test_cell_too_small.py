@@ -16,8 +16,8 @@ SQUEEZED = {"timestep_fs": 2.0, "pressure_GPa": 50.0, "barostat_fs": 100.0, "com
 
 @pytest.fixture
 def crystal() -> ase.Atoms:
-    """A cube of 10.5 Å, where the cutoff is 9 Å."""
-    return bulk("Ar", "fcc", a=5.26, cubic=True).repeat(2)
+    """A cube of 9.6 Å, where the cutoff is 9 Å."""
+    return bulk("Ar", "fcc", a=4.8, cubic=True).repeat(2)
 
 
 def test_widths_of_a_slanted_cell_are_those_between_its_faces():

@@ -36,43 +36,43 @@ def potential():
     return Potential.initial(preset("tiny", mean_neighbors=7.0), seed=2, dtype="float64")
 
 
+def agree(chunks, expected, atol: float) -> None:
+    """Everything in the frames of some structures."""
+    for chunk, other in zip(chunks, expected, strict=True):
+        for name, values in chunk.columns().items():
+            np.testing.assert_allclose(values, other.columns()[name], atol=atol, err_msg=name)
+
+
 @pytest.mark.parametrize("ensemble", ["nve", "langevin", "nose-hoover", "csvr", "langevin with a network"])
 def test_different_molecules_in_one_batch_move_as_each_alone(potential, ensemble):
-    """Same forces, same random numbers: to rounding, which grows with time."""
+    """Same forces, same random numbers: to rounding, which grows with time; and whatever the others do."""
     ensemble, _, network = ensemble.partition(" ")
     field = potential if network else SPRINGS
     structures = [molecule(name) for name in ("CH3CH2OH", "H2O", "C6H6")]
-    temperatures = (100.0, 200.0, 300.0)
-    together = Replicas(
-        field, structures, ensemble=ensemble, control=Control(temperatures), seeds=[5, 6, 7], limits=FREE
-    )
-    chunks = together.advance(4, 5)
-    for number, atoms in enumerate(structures):
-        alone = Simulation(
-            field,
-            atoms,
-            ensemble=ensemble,
-            control=Control(temperatures[number]),
-            seed=5 + number,
-            limits=FREE,
-        )
-        expected = alone.advance(4, 5)
-        for name, values in chunks[number].columns().items():
-            np.testing.assert_allclose(values, expected.columns()[name], atol=1e-8, err_msg=name)
+
+    def moved(temperatures_K, seeds):
+        control = Control(temperatures_K)
+        return Replicas(field, structures, ensemble=ensemble, control=control, seeds=seeds, limits=FREE).advance(4, 5)
+
+    first, second = moved((100.0, 200.0, 300.0), [5, 6, 7]), moved((150.0, 200.0, 300.0), [8, 6, 7])
+    agree(first[1:], second[1:], 1e-8)
+    assert np.abs(first[0].positions - second[0].positions).max() > 1e-3
+    alone = Simulation(field, structures[0], ensemble=ensemble, control=Control(100.0), seed=5, limits=FREE)
+    agree(first[:1], [alone.advance(4, 5)], 1e-8)
 
 
-def test_cells_of_different_sizes_in_one_batch_move_as_each_alone():
+@pytest.mark.parametrize("ensemble", ["csvr", "npt"])
+def test_cells_of_different_sizes_in_one_batch_move_as_each_alone(ensemble):
     field, _, sigma = truncated_lennard_jones("float64")
-    structures = [ase.build.bulk("Ar", "fcc", a=a * sigma, cubic=True).repeat(n) for a, n in ((1.6, 4), (1.7, 3))]
-    for ensemble in ("csvr", "npt"):
+    structures = [ase.build.bulk("Ar", "fcc", a=a * sigma, cubic=True).repeat(n) for a, n in ((1.6, 3), (1.7, 2))]
+
+    def moved(structures, seeds):
         control = Control(80.0, timestep_fs=10.0, pressure_GPa=0.1)
-        together = Replicas(field, structures, ensemble=ensemble, control=control, limits=FREE)
-        chunks = together.advance(4, 10)
-        for number, atoms in enumerate(structures):
-            alone = Simulation(field, atoms, ensemble=ensemble, control=control, seed=number, limits=FREE)
-            expected = alone.advance(4, 10)
-            for name, values in chunks[number].columns().items():
-                np.testing.assert_allclose(values, expected.columns()[name], atol=1e-6, err_msg=name)
+        return Replicas(field, structures, ensemble=ensemble, control=control, seeds=seeds, limits=FREE).advance(4, 10)
+
+    together = moved(structures, [0, 1])
+    agree(together[1:], moved(structures[1:], [1]), 1e-6)
+    agree(together[:1], moved(structures, [0, 5])[:1], 1e-6)
 
 
 def cliff(parameters, graph, strain=None):

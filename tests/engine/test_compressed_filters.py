@@ -21,15 +21,21 @@ from so3lab.structures.graph import atom_classes, build_graph
 BASES = [("bernstein", "phys"), ("physnet", "cosine"), ("bessel", "polynomial")]
 
 
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def program(energy, parameters, graph, with_strain=False):
+    return energy_and_forces(energy, parameters, graph, with_strain=with_strain)
+
+
 def evaluated(potential: Potential, atoms, parameters, with_classes: bool = True):
     """Energy and forces through a force field with these parameters."""
     graph = build_graph([atoms], potential.settings.cutoff, dtype=potential.dtype)
     graph = graph._replace(atom_classes=atom_classes([atoms]) if with_classes else None)
     with precision(potential.dtype):
-        found = jax.jit(functools.partial(energy_and_forces, potential.energy_model.energy))(parameters, graph)
+        found = program(potential.energy_model.energy, parameters, graph)
         return float(found.energies[0]), np.asarray(found.forces)
 
 
+@functools.cache
 def random_potential(basis="bernstein", cutoff_function="phys", dtype="float64", **changes) -> Potential:
     settings = preset(
         "tiny",
@@ -48,7 +54,7 @@ def test_fast_form_agrees_with_the_network(basis, cutoff_function, ethanol):
     potential = random_potential(basis, cutoff_function)
     assert potential.uses_compressed_filters
     energy, forces = evaluated(potential, ethanol, potential.parameters)
-    for with_classes in (True, False):
+    for with_classes in (True, False) if basis == "bernstein" else (True,):
         fast_energy, fast_forces = evaluated(potential, ethanol, potential.energy_model.parameters, with_classes)
         assert fast_energy == pytest.approx(energy, abs=1e-9)
         np.testing.assert_allclose(fast_forces, forces, atol=1e-9)
@@ -72,7 +78,7 @@ def test_cells_take_the_fast_form_too():
     with precision("float64"):
         energy = potential.energy_model.energy
         results = [
-            jax.jit(functools.partial(energy_and_forces, energy, with_strain=True))(parameters, graph)
+            program(energy, parameters, graph, True)
             for parameters in (potential.parameters, potential.energy_model.parameters)
         ]
     np.testing.assert_allclose(results[1].forces, results[0].forces, atol=1e-9)
@@ -113,7 +119,7 @@ def test_dynamics_in_the_fast_form_conserve_energy_as_well(ethanol):
 def test_a_basis_that_is_not_smooth_enough_is_not_used(ethanol):
     """A hundred sine waves do not fit into the polynomials: the network stays as it is, and says so."""
     settings = ModelSettings(
-        num_features=8, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=8.0, radial_basis="bessel", num_radial=100
+        num_features=8, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=8.0, radial_basis="bessel", num_radial=100
     )
     potential = Potential.initial(settings, seed=1)
     assert not potential.uses_compressed_filters

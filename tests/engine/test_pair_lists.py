@@ -1,6 +1,7 @@
 """Pair lists of moving atoms are complete at every step, whatever the atoms do, and come back exactly."""
 
 import ase
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -27,10 +28,13 @@ def gas(count: int, *, periodic: bool) -> ase.Atoms:
     return ase.Atoms(f"Ar{count}", positions=positions, cell=[5.0 * side] * 3, pbc=periodic)
 
 
+pairs_of = jax.jit(pairs_at, static_argnums=(1, 5))
+
+
 def found_at(lists: PairLists, positions: np.ndarray):
     index = jnp.zeros(len(positions), jnp.int32)
     cells = None if lists.cells is None else jnp.asarray(lists.cells)
-    return pairs_at(lists.candidates, lists.spec, jnp.asarray(positions), cells, index, 1)
+    return pairs_of(lists.candidates, lists.spec, jnp.asarray(positions), cells, index, 1)
 
 
 def distances_of(positions, i, j, images, cell) -> np.ndarray:

@@ -27,14 +27,15 @@ def test_all_properties(potential64, ethanol):
 
 
 def test_nothing_is_compiled_while_atoms_move(potential64):
-    for atoms in (molecule("C6H6"), bulk("Si").repeat((2, 2, 2))):
+    for atoms in (molecule("CH3CH2OH"), bulk("Si", cubic=True)):
         atoms.calc = potential64.calculator()
         atoms.get_forces()
         compiled = programs_so_far()
         for seed in range(5):
             atoms.rattle(0.05, seed=seed)
             atoms.get_forces()
-        assert programs_so_far() == compiled > 0
+        assert programs_so_far() == compiled
+    assert compiled > 0
 
 
 def test_room_grows_when_atoms_come_together(potential64):
@@ -56,38 +57,44 @@ def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
     potential = Potential.initial(settings, seed=4, dtype="float64")
     calculator, random = potential.calculator(), np.random.default_rng(5)
 
-    def agree(atoms):
-        expected = potential(atoms)
+    seen, found = [], []
+
+    def look(atoms):
+        """What the calculator says now, to be compared with what the potential says of all in one batch."""
         atoms.calc = calculator
-        assert atoms.get_potential_energy() == pytest.approx(expected.energy, abs=1e-8)
-        np.testing.assert_allclose(atoms.get_forces(), expected.forces, atol=1e-8)
-        np.testing.assert_allclose(atoms.get_charges(), expected.partial_charges, atol=1e-9)
-        if atoms.pbc.any():
-            np.testing.assert_allclose(atoms.get_stress(), expected.stress, atol=1e-8)
+        stress = atoms.get_stress() if atoms.pbc.any() else None
+        found.append((atoms.get_potential_energy(), atoms.get_forces(), atoms.get_charges(), stress))
+        seen.append(atoms.copy())
 
     cell = ase.Atoms(
         "CONHFH", random.uniform(0, 5, (6, 3)), cell=[[5.4, 0, 0], [0.5, 5.1, 0], [-0.3, 0.4, 5.7]], pbc=True
     )
     ethanol = molecule("CH3CH2OH")
     for atoms in (cell, ethanol):
-        for shake in (0.02, 0.5):
+        for shake in (0.02, 0.5) if mode == "exact" or atoms is cell else (0.02,):
             atoms.positions += random.normal(0, shake, atoms.positions.shape)
-            agree(atoms)
+            look(atoms)
         atoms.positions[0] += [40.0, 0.0, 0.0] if atoms is cell else [0.1, 0.0, 0.0]
-        agree(atoms)
+        look(atoms)
     cell.set_cell(cell.cell.array * 1.03, scale_atoms=True)
-    agree(cell)
+    look(cell)
     cell.set_cell(cell.cell.array @ np.diag([0.7, 1.0, 1.0 / 0.7]), scale_atoms=True)  # of the same volume
-    agree(cell)
+    look(cell)
     ethanol.info["charge"] = 1.0
-    agree(ethanol)
-    agree(molecule("CH3OH"))
+    look(ethanol)
+    look(molecule("CH3OCH3"))
+    for expected, (energy, forces, charges, stress) in zip(potential.predict(seen), found, strict=True):
+        assert energy == pytest.approx(expected.energy, abs=1e-8)
+        np.testing.assert_allclose(forces, expected.forces, atol=1e-8)
+        np.testing.assert_allclose(charges, expected.partial_charges, atol=1e-9)
+        if stress is not None:
+            np.testing.assert_allclose(stress, expected.stress, atol=1e-8)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pair_lists_last_while_atoms_move_little(potential64, dtype, monkeypatch):
     potential = potential64.astype(dtype)
-    atoms = bulk("Si", cubic=True).repeat((2, 2, 2))
+    atoms = bulk("Si", cubic=True)
     atoms.calc = potential.calculator()
     atoms.get_forces()
     random, rebuild = np.random.default_rng(0), PairLists.rebuild
@@ -98,10 +105,12 @@ def test_pair_lists_last_while_atoms_move_little(potential64, dtype, monkeypatch
         atoms.get_forces()
     assert made == []
     atoms.positions[0] += 1.0
-    np.testing.assert_allclose(atoms.get_forces(), potential(atoms).forces, rtol=1e-5, atol=1e-4)
+    forces, fresh = atoms.get_forces(), atoms.copy()
     atoms.positions += 0.01
     atoms.get_forces()
     assert made == [1]
+    fresh.calc = potential.calculator()  # lists that are made for these positions
+    np.testing.assert_allclose(forces, fresh.get_forces(), rtol=1e-5, atol=1e-4)
 
 
 def test_lists_whose_making_was_interrupted_are_made_at_the_next_call(potential64, monkeypatch):

@@ -81,15 +81,27 @@ def test_order_and_direction_of_pairs_change_nothing(potential64, ethanol):
 
 
 def test_a_batch_of_different_structures_gives_each_its_own_result(potential64, ethanol):
+    """As alone, whoever the others are."""
     structures = [ethanol, molecule("H2O"), crystal(), molecule("C6H6"), ase.Atoms("H")]
-    for alone, together in zip(
-        [potential64(atoms) for atoms in structures], potential64.predict(structures), strict=True
-    ):
+    first = potential64.predict(structures)
+
+    def same(together, alone):
         close(together.energy, alone.energy)
         close(together.forces, alone.forces)
         close(together.atomic_energies, alone.atomic_energies)
         if alone.stress is not None:
             close(together.stress, alone.stress)
+
+    for number in (0, 2):
+        same(first[number], potential64(structures[number]))
+        structures[number] = structures[number].copy()
+        structures[number].positions[0] += 0.05
+    second = potential64.predict(structures)
+    for number in range(5):
+        if number in (0, 2):
+            assert abs(second[number].energy - first[number].energy) > 1e-5
+        else:
+            same(second[number], first[number])
 
 
 @pytest.mark.parametrize("name", ["molecule", "crystal"])

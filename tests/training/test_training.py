@@ -73,11 +73,6 @@ def test_at_most_so_many_frames_are_evaluated(run, data):
         evaluate(run[-1].best, data[1], at_most=0)
 
 
-def test_same_seed_same_weights(run, data):
-    again = list(train(*data, TINY, TrainingSettings(epochs=40, batch_size=4, learning_rate=5e-3)))[-1]
-    same_weights(again.best, run[-1].best)
-
-
 def same_weights(a: Potential, b: Potential) -> None:
     a, b = flat_parameters(a.parameters), flat_parameters(b.parameters)
     for name in a:
@@ -99,7 +94,8 @@ def test_runs_of_the_same_sizes_compile_once(data, caplog):
 
 
 def test_stopped_and_resumed_run_ends_with_the_same_weights(run, data, tmp_path, monkeypatch):
-    """Stopped after a third and continued from its checkpoint, a run agrees bit by bit with an uninterrupted one."""
+    """Stopped after a third and continued from its checkpoint, a run agrees bit by bit with an uninterrupted one, as
+    runs of one seed do."""
     monkeypatch.setattr("so3lab.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     settings = TrainingSettings(epochs=40, batch_size=4, learning_rate=5e-3)
     reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
@@ -131,8 +127,8 @@ LONG_RANGE = replace(
 )
 
 
-def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
-    """Batches of padded molecules hold the same far pairs as single structures."""
+def test_mixed_sizes_train_and_evaluate_as_the_potential_predicts(data):
+    """Batches of padded molecules hold the same far pairs as single structures, and as batches of equal ones."""
     small = labelled(8, "H2O")
     mixed = datasets.Dataset(
         "mixed",
@@ -142,16 +138,18 @@ def test_long_range_terms_train_and_evaluate_as_the_potential_predicts(data):
         small.forces + data[1].forces,
     )
     last = list(train(mixed, mixed, LONG_RANGE, TrainingSettings(epochs=2, batch_size=4)))[-1]
-    tables = evaluate(last.best, mixed)
-    for frame in (0, len(mixed) - 1):
-        (atoms,) = mixed.select([frame]).to_atoms()
-        assert tables.structures["predicted_energy"][frame] == pytest.approx(last.best(atoms).energy, abs=1e-4)
+    together = evaluate(last.best, mixed).structures["predicted_energy"]
+    alone = evaluate(last.best, small).structures["predicted_energy"]
+    np.testing.assert_allclose(alone, together[:8], atol=1e-5)
+    frames = [0, len(mixed) - 1]
+    for frame, result in zip(frames, last.best.predict(mixed.select(frames).to_atoms()), strict=True):
+        assert together[frame] == pytest.approx(result.energy, abs=1e-4)
 
 
-@pytest.mark.parametrize("count", [2, 5])
-def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predicts(count):
-    """Far pairs across faces and waves, in batches of cells and molecules."""
-    generator = np.random.default_rng(3)
+@pytest.mark.parametrize("with_a_molecule", [False, True])
+def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predicts(with_a_molecule):
+    """Far pairs across faces and waves, in batches of cells, and of cells and molecules."""
+    generator, count = np.random.default_rng(3), 5
     numbers, positions, cells, periodic = [], [], [], []
     for number in range(count):
         atoms = molecule("H2O")
@@ -160,7 +158,7 @@ def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predict
         numbers.append(atoms.numbers)
         positions.append(atoms.positions + 4.0)
         cells.append(np.array(atoms.cell))
-        periodic.append([number != 2] * 3)
+        periodic.append([number != 2 or not with_a_molecule] * 3)
     data = datasets.Dataset(
         "cells",
         tuple(numbers),
@@ -171,38 +169,34 @@ def test_cells_with_long_range_terms_train_and_evaluate_as_the_potential_predict
         pbc=np.array(periodic),
     )
     settings = TrainingSettings(epochs=2, batch_size=2)
-    last = list(train(data, data.select([0]), LONG_RANGE, settings, dtype="float64"))[-1]
+    last = list(train(data, data, replace(LONG_RANGE, mean_neighbors=3.0), settings, dtype="float64"))[-1]
     found = evaluate(last.best, data)
-    single = [last.best(atoms) for atoms in data.to_atoms()]
+    single = last.best.predict(data.to_atoms())
     np.testing.assert_allclose(found.structures["predicted_energy"], [r.energy for r in single], atol=1e-9)
     np.testing.assert_allclose(found.forces["predicted"], np.concatenate([r.forces.ravel() for r in single]), atol=1e-9)
-    if count == 5:
+    if with_a_molecule:
         with pytest.raises(ValueError, match="batch_size must be at least 2 where some frames are molecules"):
             next(train(data, data, LONG_RANGE, replace(settings, batch_size=1)))
 
 
-def test_frames_of_several_charges_bring_a_charge_embedding(data):
-    small = labelled(8, "H2O")
-    ions = replace(small, total_charges=np.repeat([0.0, 2.0], 4))
+def test_frames_of_several_charges_bring_a_charge_embedding(run, data):
+    """And a network for spins tells that no frame had any."""
+    ions = replace(data[0], total_charges=np.repeat([0.0, 2.0], 24))
     settings = TrainingSettings(epochs=1, batch_size=4)
-    blind, seeing = (list(train(d, d, TINY, settings))[-1].best for d in (small, ions))
+    blind = run[-1].best
+    seeing = next(train(ions, data[1], replace(TINY, spin_embedding=True), settings)).best
     assert not blind.settings.charge_embedding
     assert seeing.settings.charge_embedding
     assert seeing.metadata["total_charges"] == [0.0, 2.0]
-    water = molecule("H2O")
-    water.info["charge"] = 2
-    assert seeing(water).energy != seeing(molecule("H2O")).energy
-    with pytest.raises(ValueError, match=r"charge must be \+0, that of the training data"):
-        blind(water)
-
-
-def test_spin_that_no_frame_has_is_refused(data):
-    settings = replace(TINY, spin_embedding=True)
-    best = next(train(*data, settings, TrainingSettings(epochs=1, batch_size=4))).best
     ethanol = molecule("CH3CH2OH")
+    neutral = seeing(ethanol).energy
+    ethanol.info["charge"] = 2
+    assert seeing(ethanol).energy != neutral
+    with pytest.raises(ValueError, match=r"charge must be \+0, that of the training data"):
+        blind(ethanol)
     ethanol.info["spin"] = 2
     with pytest.raises(ValueError, match="spin must be 0"):
-        best(ethanol)
+        seeing(ethanol)
 
 
 def test_readout_alone_learns_when_asked(run, data):
@@ -215,19 +209,14 @@ def test_readout_alone_learns_when_asked(run, data):
     assert {name.split(".")[0] for name in changed} == {"energy"}
 
 
-def test_checkpoint_of_another_run_is_refused(data, tmp_path):
-    settings = TrainingSettings(epochs=1, batch_size=4)
-    list(train(*data, TINY, settings, checkpoint=tmp_path / "c"))
-    with pytest.raises(ValueError, match="belongs to a run with other training settings"):
-        list(train(*data, TINY, replace(settings, seed=1), checkpoint=tmp_path / "c"))
-
-
 def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
     settings = TrainingSettings(epochs=10_000, batch_size=4)
     reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
     seen = [next(reports) for _ in range(3)]
     reports.close()
     assert np.isfinite(seen[-1].best(molecule("CH3CH2OH")).energy)
+    with pytest.raises(ValueError, match="belongs to a run with other training settings"):
+        list(train(*data, TINY, replace(settings, seed=1), checkpoint=tmp_path / "c"))
 
 
 def test_patience_stops_a_run_that_does_not_improve(data):
@@ -276,21 +265,6 @@ def test_a_loss_that_is_not_a_number_stops_with_a_sentence(data):
         list(train(*data, TINY, TrainingSettings(epochs=20, batch_size=4, learning_rate=1e30, warmup_steps=0)))
 
 
-def test_mixed_sizes_train_in_one_program():
-    small, large = labelled(12, "H2O"), labelled(12, "CH3CH2OH")
-    mixed = datasets.Dataset(
-        "mixed",
-        small.numbers + large.numbers,
-        small.positions + large.positions,
-        np.concatenate([small.energies, large.energies]),
-        small.forces + large.forces,
-    )
-    last = list(train(mixed, mixed, TINY, TrainingSettings(epochs=3, batch_size=4)))[-1]
-    alone = evaluate(last.best, small).structures["predicted_energy"]
-    together = evaluate(last.best, mixed).structures["predicted_energy"][:12]
-    np.testing.assert_allclose(alone, together, atol=1e-5)
-
-
 def test_learning_rate_warms_up_and_decays():
     settings = TrainingSettings(epochs=10, learning_rate=1e-2, final_learning_rate=1e-4, warmup_steps=50)
     rates = learning_rates(settings, 0.0, 1.0, 0, 1000)
@@ -309,7 +283,7 @@ def test_too_large_batches_and_foreign_elements_are_refused(data):
 def test_evaluation_tables_agree_with_predictions(run, data):
     potential = run[-1].best
     found = evaluate(potential, data[1])
-    forces = np.stack([potential(atoms).forces for atoms in data[1]])
+    forces = np.stack([result.forces for result in potential.predict(data[1].to_atoms())])
     np.testing.assert_allclose(found.forces["predicted"].to_numpy().reshape(forces.shape), forces, atol=2e-4)
     assert set(found.elements["element"]) == {"C", "O", "H"}
     assert len(found.structures) == 12
