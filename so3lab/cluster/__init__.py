@@ -1,4 +1,8 @@
-"""How many independent simulations run on many processes or machines, and survive the death of any worker."""
+"""How many independent simulations run on many processes or machines, and survive the death of any worker.
+
+``one_run`` is a simulation that can be sent elsewhere, ``supervisor`` gets a list of them done, and ``workers`` are
+the processes and machines that do it.
+"""
 
 import lazy_loader
 

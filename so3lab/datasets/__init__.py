@@ -1,4 +1,10 @@
-"""Which structures, energies and forces a model learns from, and how they get here."""
+"""Which structures, energies and forces a model learns from, and how they get here.
+
+``loading`` is the door: sets known by name (``sources``, ``download``) and files (``readers``, ``ase_readers``), with
+what is found in them: ``label_names``, ``file_units``, ``numerals``, ``frame_electrons``, ``empty_boxes``. ``dataset``
+is what they become, ``frames`` whether arrays make one up; ``label_checks`` and ``sanity_checks`` say whether their
+numbers can be right, by ``consistency``. ``splits`` chooses what is held out, ``frame_hashes`` knows a frame again.
+"""
 
 import lazy_loader
 

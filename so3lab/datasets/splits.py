@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.fingerprints import first_copies
+from so3lab.datasets.frame_hashes import first_copies
 
 
 class Split(NamedTuple):

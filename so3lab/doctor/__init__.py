@@ -1,4 +1,8 @@
-"""Is this machine fit: versions, devices, a compiler that computes right, the notebook stack, room."""
+"""Is this machine fit: versions, devices, a compiler that computes right, the notebook stack, free disk?
+
+``checks`` holds one check for each, ``compiler`` the one that matters most, ``finding`` what a check says, and
+``prepare`` makes a process fit before it computes.
+"""
 
 import lazy_loader
 

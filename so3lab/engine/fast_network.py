@@ -40,8 +40,8 @@ def fast_network(
             x, chi, alpha = layer(x, chi, pairs, graph, functools.partial(attend_on_xla, layer.attention, fast))
         attention.append(alpha)
     assert chi is not None
-    far_terms = native_long_range_terms if filters.native else long_range_terms
-    return network.read_out(x, chi, attention, pairs, graph, strain, far_terms)
+    long_range = native_long_range_terms if filters.native else long_range_terms
+    return network.read_out(x, chi, attention, pairs, graph, strain, long_range)
 
 
 def geometry_on_xla(

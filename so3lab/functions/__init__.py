@@ -1,4 +1,7 @@
-"""Mathematics without molecules: functions with finite gradients everywhere, spherical harmonics, radial functions."""
+"""Mathematics without molecules: functions with finite gradients everywhere, spherical harmonics, radial functions.
+
+In ``safe``, ``spherical`` and ``radial``.
+"""
 
 import lazy_loader
 

@@ -46,12 +46,12 @@ _STD_OF_TRUNCATED = np.float32(0.87962566103423978)
 
 @functools.partial(jax.jit, static_argnums=1)
 def _normal(key: jax.Array, count: int) -> jax.Array:
-    return jax.random.normal(key, (count,))
+    return jax.random.normal(key, (count,), jnp.float32)
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def _truncated_normal(key: jax.Array, count: int) -> jax.Array:
-    return jax.random.truncated_normal(key, -2.0, 2.0, (count,))
+    return jax.random.truncated_normal(key, -2.0, 2.0, (count,), jnp.float32)
 
 
 def _drawn(draw: Callable[[jax.Array, int], jax.Array], key: jax.Array, shape: tuple[int, ...]) -> np.ndarray:
@@ -66,7 +66,8 @@ def _unless_in_shapes(initializer: Callable[[jax.Array, tuple[int, ...]], np.nda
     def start(key: jax.Array | AbstractRngs, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Values:
         if isinstance(key, AbstractRngs):
             return jax.ShapeDtypeStruct(shape, dtype)
-        return jax.device_put(initializer(key, shape).astype(dtype))
+        values: jax.Array = jax.device_put(initializer(key, shape).astype(dtype))
+        return values
 
     return start
 
@@ -76,7 +77,7 @@ def _lecun_normal(in_axis: int) -> Initializer:
 
     def values(key: jax.Array, shape: tuple[int, ...]) -> np.ndarray:
         width = np.sqrt(np.float32(1.0 / shape[in_axis])) / _STD_OF_TRUNCATED
-        return _drawn(_truncated_normal, key, shape) * width
+        return np.multiply(_drawn(_truncated_normal, key, shape), width, dtype=np.float32)
 
     return _unless_in_shapes(values)
 

@@ -301,7 +301,7 @@ class So3krates(nnx.Module):
         pairs: PairGeometry,
         graph: Graph,
         strain: Float[Array, "structures 3 3"] | None,
-        far_terms: Callable[..., dict[str, Term]] = long_range_terms,
+        long_range: Callable[..., dict[str, Term]] = long_range_terms,
     ) -> NetworkOutput:
         """What the final features say.
 
@@ -312,14 +312,14 @@ class So3krates(nnx.Module):
             pairs: Geometry of the pairs.
             graph: The structures.
             strain: See :func:`so3lab.structures.graph.displacements`.
-            far_terms: What computes the long-range terms.
+            long_range: What computes the long-range terms.
         """
         charges = None if self.partial_charges is None else self.partial_charges(x, graph)
         ratios = None if self.hirshfeld is None else self.hirshfeld(x, graph)
         terms = {"learned": atomic_term(self.energy(x, graph), graph)}
         if self.repulsion is not None:
             terms["repulsion"] = atomic_term(self.repulsion(pairs.distances, pairs.weights, graph), graph)
-        terms |= far_terms(charges, ratios, graph, strain, self.settings)
+        terms |= long_range(charges, ratios, graph, strain, self.settings)
         stacked = AttentionWeights(*(jnp.stack(parts) for parts in zip(*attention, strict=True)))
         energies, atomic = (sum(parts) for parts in zip(*terms.values(), strict=True))
         by_name = {name: term.energies for name, term in terms.items()}

@@ -1,5 +1,5 @@
 from .accumulator import Stability as Stability
-from .criterion import BondVerdict as BondVerdict
+from .criterion import BondStability as BondStability
 from .criterion import first_unstable_frame as first_unstable_frame
 from .criterion import survival_interval as survival_interval
 from .study import reference_for as reference_for

@@ -143,8 +143,8 @@ class StabilityAccumulator:
         reached = max(record.frames for record in self._records) - 1
         rows, deviations, histograms = [], [], []
         for number, record in enumerate(self._records):
-            verdict = first_unstable_frame(np.concatenate(record.lengths), self._mean_lengths, self._tolerance)
-            stable, judged = verdict.stable_frames, len(verdict.deviations_A)
+            bonds = first_unstable_frame(np.concatenate(record.lengths), self._mean_lengths, self._tolerance)
+            stable, seen = bonds.stable_frames, len(bonds.deviations_A)
             ended = stable < record.frames or record.frames <= reached or self.all_ended
             histogram = record.histogram(stable)
             histograms.append((stable, histogram))
@@ -158,8 +158,8 @@ class StabilityAccumulator:
                     "seed": self._seed + number,
                     "stable_ps": self._spacing * (stable if ended else reached),
                     "unstable_at_ps": self._spacing * stable if ended else np.nan,
-                    "largest_deviation_A": verdict.deviations_A.max(),
-                    "bond": self._names[verdict.worst_bond],
+                    "largest_deviation_A": bonds.deviations_A.max(),
+                    "bond": self._names[bonds.worst_bond],
                     "mean_temperature_K": _mean(np.concatenate(record.temperatures)[:stable]),
                     "h_error": h_error,
                 }
@@ -169,8 +169,8 @@ class StabilityAccumulator:
                     {
                         "replica": number,
                         "temperature_K": self._temperatures[number],
-                        "time_ps": self._spacing * np.arange(judged),
-                        "largest_deviation_A": verdict.deviations_A,
+                        "time_ps": self._spacing * np.arange(seen),
+                        "largest_deviation_A": bonds.deviations_A,
                     }
                 )
             )

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from so3lab.observables import STABILITY_TOLERANCE
 
 
-class BondVerdict(NamedTuple):
+class BondStability(NamedTuple):
     """What the bond criterion says about one trajectory."""
 
     stable_frames: int
     """Frames before the first unstable one."""
-    deviations_A: Float[np.ndarray, " judged"]
+    deviations_A: Float[np.ndarray, " seen"]
     """Largest deviation of any bond in each frame, up to the first unstable one."""
     worst_bond: int
     """Index of the bond that strayed farthest."""
@@ -23,7 +23,7 @@ def first_unstable_frame(
     lengths: Float[np.ndarray, "frames bonds"],
     mean_lengths: Float[np.ndarray, " bonds"] | None = None,
     tolerance: float = STABILITY_TOLERANCE,
-) -> BondVerdict:
+) -> BondStability:
     """Until which frame a trajectory is stable: the first in which a bond strays from its mean by more than 0.5 Å.
 
     Args:
@@ -47,8 +47,8 @@ def first_unstable_frame(
         mean_lengths = lengths[: max(stable, 1)].mean(axis=0)
     deviation = np.abs(lengths[: stable + 1] - mean_lengths)
     if not deviation.size:
-        return BondVerdict(stable, np.zeros(len(deviation)), 0)
-    return BondVerdict(stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1]))
+        return BondStability(stable, np.zeros(len(deviation)), 0)
+    return BondStability(stable, deviation.max(axis=1), int(np.unravel_index(deviation.argmax(), deviation.shape)[1]))
 
 
 def survival_interval(survived: int, replicas: int, sigmas: float = 2.0) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Replicas at several temperatures as one batch, judged while they run."""
+"""Replicas at several temperatures as one batch, each followed until a bond breaks."""
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -67,7 +67,7 @@ def run_stability(
     resume: bool = False,
     meta: dict[str, Any] | None = None,
 ) -> Generator[Stability]:
-    """Run all replicas at all temperatures as one batch, and judge them while they run.
+    """Run all replicas at all temperatures as one batch, each followed until a bond breaks.
 
     Every replica starts from the same structure with its own thermal velocities. One that blows up between two frames
     is unstable at the frame that it did not reach. The study ends early when none is stable any more. Positions are

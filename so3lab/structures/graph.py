@@ -242,5 +242,5 @@ def _capacity(name: str, needed: int, asked: int | None, default: int) -> int:
     if asked is None:
         return default
     if asked < needed:
-        raise ValueError(f"{name} must hold all {needed}, got room for {asked}")
+        raise ValueError(f"{name} must hold all {needed}, got {asked}")
     return asked

@@ -29,22 +29,26 @@ class Checkpoint(NamedTuple):
     progress: TrainingProgress
 
 
+_IDENTITY = "fingerprint"
+"""Its key in checkpoints, as in those of older versions."""
+
+
 class Checkpoints:
     """The newest two checkpoints of a run, in a folder.
 
-    A checkpoint appears complete or not at all; the fingerprint keeps runs with other data or settings
+    A checkpoint appears complete or not at all; the identity keeps runs with other data or settings
     from being continued by mistake.
     """
 
-    def __init__(self, folder: str | Path, fingerprint: dict[str, Any]):
+    def __init__(self, folder: str | Path, identity: dict[str, Any]):
         self.folder = Path(folder).resolve()
-        self._fingerprint = json.loads(json.dumps(fingerprint))
+        self._identity = json.loads(json.dumps(identity))
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write in the background; returns as soon as the arrays are copied."""
-        about = {"fingerprint": self._fingerprint, "progress": checkpoint.progress._asdict()}
+        about = {_IDENTITY: self._identity, "progress": checkpoint.progress._asdict()}
         arrays = {"state": checkpoint.state, "best": checkpoint.best}
         items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), about=ocp.args.JsonSave(about))
         self._manager.save(checkpoint.progress.epoch, args=items)
@@ -62,7 +66,7 @@ class Checkpoints:
         if epoch is None:
             return None
         about = self._manager.restore(epoch, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
-        changed = [key for key in self._fingerprint if about["fingerprint"].get(key) != self._fingerprint[key]]
+        changed = [key for key in self._identity if about[_IDENTITY].get(key) != self._identity[key]]
         if changed:
             raise ValueError(
                 f"{self.folder} belongs to a run with other {', '.join(changed)}; "

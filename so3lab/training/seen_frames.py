@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from so3lab.datasets import Dataset
-from so3lab.datasets.fingerprints import fingerprints, is_among, packed
+from so3lab.datasets.frame_hashes import frame_hashes, is_among, packed
 from so3lab.potential.potential import Potential
 
 KEY = "seen_frames"
-"""Entry of a potential's metadata with the fingerprints of its frames, and whether they are all that it has seen."""
+"""Entry of a potential's metadata with the hashes of its frames, and whether they are all that it has seen."""
 
 
 class Parts(NamedTuple):
@@ -29,7 +29,7 @@ class Parts(NamedTuple):
 
 def record_of_frames(train_data: Dataset, valid_data: Dataset, start: Potential | None) -> dict[str, Any]:
     """For the metadata of a model: the frames that it is trained and validated on, and those of what it began with."""
-    train, valid = fingerprints(train_data), fingerprints(valid_data)
+    train, valid = frame_hashes(train_data), frame_hashes(valid_data)
     if start is None:
         return {"train": packed(train), "valid": packed(valid), "complete": True}
     earlier = start.metadata.get(KEY)
@@ -45,14 +45,14 @@ def record_of_frames(train_data: Dataset, valid_data: Dataset, start: Potential 
 def parts_of(potential: Potential, dataset: Dataset) -> Parts:
     """Tell frames of a set apart that a model was trained on.
 
-    A model file holds fingerprints of its frames (:mod:`so3lab.datasets.fingerprints`), so that they are known again in
+    A model file holds hashes of its frames (:mod:`so3lab.datasets.frame_hashes`), so that they are known again in
     other files and orders. Files of older versions hold numbers of test frames of a set with a name, which is taken for
     the same set when its name is the same and it has room for all parts.
     """
     seen = potential.metadata.get(KEY)
     if seen is None:
         return _by_name(potential.metadata, dataset)
-    marks = fingerprints(dataset)
+    marks = frame_hashes(dataset)
     parts = np.where(is_among(marks, seen["valid"]), "valid", "held out")
     parts = np.where(is_among(marks, seen["train"]), "train", parts)
     if seen["complete"]:

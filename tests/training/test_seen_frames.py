@@ -13,7 +13,7 @@ from labelled_springs import as_dataset, springs
 import so3lab
 from so3lab import datasets
 from so3lab.app import main
-from so3lab.datasets.fingerprints import fingerprints
+from so3lab.datasets.frame_hashes import frame_hashes
 from so3lab.network.settings import ModelSettings
 from so3lab.training import TrainedOnWarning, TrainingSettings, evaluate, train
 from so3lab.training.seen_frames import KEY, parts_of
@@ -68,11 +68,14 @@ def test_frames_are_known_again_in_other_files_orders_and_after_saving(model, wh
 
 
 def test_what_a_model_began_with_counts(model, whole):
-    next_model = next(train(whole.select(slice(20, 24)), whole.select([24]), TINY, ONE_EPOCH, start=model)).best
+    more = whole.select(slice(8, 24)), whole.select(slice(21, 25))
+    next_model = next(train(*more, TINY, ONE_EPOCH, start=model)).best
     np.testing.assert_array_equal(parts_of(next_model, whole).held_out, np.arange(30) >= 25)
     forgetful = replace(model, metadata={k: v for k, v in model.metadata.items() if k != KEY})
-    tuned = next(train(whole.select(slice(20, 24)), whole.select([24]), TINY, ONE_EPOCH, start=forgetful)).best
-    assert "began with another one, whose frames are not known" in evaluate(tuned, whole.select([29])).note
+    tuned = next(train(*more, TINY, ONE_EPOCH, start=forgetful)).best
+    with pytest.warns(TrainedOnWarning, match="5 of the 10 evaluated frames"):
+        found = evaluate(tuned, whole.select(slice(20, 30)), trained_on_too=True)
+    assert "began with another one, whose frames are not known" in found.note
 
 
 def test_models_that_do_not_know_their_frames_say_so(model, whole):
@@ -93,11 +96,11 @@ def test_models_of_older_files_know_their_test_frames_by_name(name, test_frames)
     assert (parts_of(model, replace(data, name="mine")).of_frames == "unknown").all()
 
 
-def test_fingerprints_tell_frames_apart_and_forgive_rounding(whole):
-    marks = fingerprints(whole)
+def test_hashes_tell_frames_apart_and_forgive_rounding(whole):
+    marks = frame_hashes(whole)
     assert len(np.unique(marks)) == 30
     rounded = replace(whole, positions=tuple(np.float32(r) for r in whole.positions))
-    np.testing.assert_array_equal(fingerprints(rounded), marks)
+    np.testing.assert_array_equal(frame_hashes(rounded), marks)
     others = (
         replace(whole, positions=tuple(r + 0.002 for r in whole.positions)),
         replace(whole, total_charges=np.full(30, 2.0)),
@@ -106,7 +109,7 @@ def test_fingerprints_tell_frames_apart_and_forgive_rounding(whole):
         replace(whole, cells=np.tile(9.0 * np.eye(3), (30, 1, 1)), pbc=np.ones((30, 3), bool)),
     )
     for other in others:
-        assert not np.isin(fingerprints(other), marks).any()
+        assert not np.isin(frame_hashes(other), marks).any()
 
 
 def test_the_command_reports_held_out_frames(model, whole, tmp_path, capsys):

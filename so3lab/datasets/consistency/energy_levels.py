@@ -4,7 +4,7 @@ import numpy as np
 
 from so3lab.datasets.consistency.finding import Finding, frames_named
 from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.fingerprints import fingerprints
+from so3lab.datasets.frame_hashes import frame_hashes
 from so3lab.datasets.sanity_checks import ratios_to_atoms
 
 FEWEST_FRAMES = 3
@@ -28,7 +28,7 @@ def _levels_of_molecules(dataset: Dataset) -> list[Finding]:
         levels = len(np.unique(dataset.energies[frames]))
         if len(frames) < FEWEST_FRAMES or levels > len(frames) / 2 or not any(dataset.forces[i].any() for i in frames):
             continue
-        different = len(np.unique(fingerprints(dataset)[frames]))
+        different = len(np.unique(frame_hashes(dataset)[frames]))
         if different < FEWEST_FRAMES:
             continue
         if levels == 1:

@@ -4,7 +4,7 @@ import numpy as np
 
 from so3lab.datasets.consistency.finding import Finding, frames_named
 from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.fingerprints import first_copies
+from so3lab.datasets.frame_hashes import first_copies
 
 LARGEST_ENERGY_DIFFERENCE = 1e-3
 """eV between copies; reference programs repeat themselves to less."""

@@ -86,7 +86,7 @@ def with_long_range(
     count = sum(len(p.receivers) for p in pairs)
     capacity = _far_capacity(structures, needs, count) if num_far_pairs is None else num_far_pairs
     if capacity < count:
-        raise ValueError(f"num_far_pairs must hold all {count} far pairs, got room for {capacity}")
+        raise ValueError(f"num_far_pairs must hold all {count} far pairs, got {capacity}")
     images = np.concatenate([p.images for p in pairs])
 
     def joined(rows: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, " pairs"]:

@@ -11,7 +11,7 @@ RESOLUTION = 1e-3
 """Å below which positions and cells count as the same: more than a file's digits lose, less than a step of dynamics."""
 
 
-def fingerprints(dataset: Dataset) -> UInt64[np.ndarray, " frames"]:
+def frame_hashes(dataset: Dataset) -> UInt64[np.ndarray, " frames"]:
     r"""A number for each frame that tells it from frames with other atoms, places, cell, charge or spin.
 
     .. math:: h = \sum_k m_k \, \mathrm{round}(x_k / \text{resolution}) \mod 2^{64}
@@ -37,12 +37,12 @@ def fingerprints(dataset: Dataset) -> UInt64[np.ndarray, " frames"]:
 
 def first_copies(dataset: Dataset) -> np.ndarray:
     """For each frame the first one that is the same; shape ``(frames,)``, its own number where there is none."""
-    _, first, inverse = np.unique(fingerprints(dataset), return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(frame_hashes(dataset), return_index=True, return_inverse=True)
     return first[inverse.reshape(-1)]
 
 
 def packed(marks: UInt64[np.ndarray, " frames"], earlier: str = "") -> str:
-    """Fingerprints as text for a model file, 11 letters each, with those of an ``earlier`` text."""
+    """Hashes as text for a model file, 11 letters each, with those of an ``earlier`` text."""
     return base64.b64encode(np.union1d(marks, _unpacked(earlier)).astype("<u8").tobytes()).decode("ascii")
 
 
