@@ -15,7 +15,7 @@ from ase.io import read, write
 
 import so3lab
 from so3lab.app import main
-from so3lab.network.settings import preset
+from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.potential.model_file import flat_parameters
 from so3lab.trajectory import Trajectory
@@ -40,7 +40,11 @@ def frames(tmp_path_factory):
 def model(tmp_path_factory):
     """A model file."""
     shifts = {1: 0.0, 6: 0.0, 8: 0.0}
-    potential = Potential.initial(preset("tiny", mean_neighbors=8.0), seed=1, energy_shifts=shifts)
+    settings = ModelSettings(
+        num_features=16, num_layers=1, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=16,
+        mean_neighbors=8.0,
+    )  # fmt: skip
+    potential = Potential.initial(settings, seed=1, energy_shifts=shifts)
     return potential.save(tmp_path_factory.mktemp("model") / "tiny.so3.safetensors")
 
 
@@ -63,8 +67,8 @@ def refused(capsys, *arguments) -> str:
     return " ".join(capsys.readouterr().err.split())
 
 
-def train_arguments(frames, out, *more):
-    sizes = ("--train", 60, "--valid", 10, "--test", 10, "--batch-size", 4)
+def train_arguments(frames, out, *more, train=12):
+    sizes = ("--train", train, "--valid", 4, "--test", 4, "--batch-size", 4)
     return ("train", frames, "--out", out, "--preset", "tiny", *sizes, *more)
 
 
@@ -101,7 +105,7 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
 @pytest.mark.process
 def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
     def command(out, *more):
-        words = train_arguments(frames, tmp_path / out, "--epochs", 80, *more)
+        words = train_arguments(frames, tmp_path / out, "--epochs", 80, *more, train=60)
         return [sys.executable, "-m", "so3lab", *map(str, words)]
 
     environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}
@@ -125,7 +129,7 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
 @pytest.mark.process
 def test_interrupted_training_saves_the_best_model(frames, tmp_path):
     out = tmp_path / "m.so3.safetensors"
-    words = [sys.executable, "-m", "so3lab", *map(str, train_arguments(frames, out, "--minutes", 10))]
+    words = [sys.executable, "-m", "so3lab", *map(str, train_arguments(frames, out, "--minutes", 10, train=60))]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "epoch" in line:

@@ -236,7 +236,7 @@ def test_the_past_can_be_read_while_it_grows(potential):
 
     reader = threading.Thread(target=read)
     reader.start()
-    for chunks in itertools.islice(simulation.run(0.001), 300):
+    for chunks in itertools.islice(simulation.run(0.001), 100):
         every.append(chunks[0].positions)
     stop.set()
     reader.join()

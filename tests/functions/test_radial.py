@@ -9,6 +9,7 @@ from so3lab.functions.radial import cutoff_weight, radial_basis
 from so3lab.functions.safe import switch
 
 CUTOFFS = ("phys", "cosine", "polynomial", "exponential")
+basis_of, weight_of = jax.jit(radial_basis, static_argnums=(1, 2, 3)), jax.jit(cutoff_weight, static_argnums=(1, 2))
 
 
 def test_published_bernstein_values():
@@ -20,7 +21,7 @@ def test_published_bernstein_values():
         4.0: [4.8865496755e-01, 5.7863977864e-04, 1.1617032177e-18, 9.0401023133e-34, 1.3084165968e-51],
     }
     with jax.enable_x64(True):
-        found = np.asarray(radial_basis(jnp.array(list(expected)), "bernstein", 32, 4.5))
+        found = np.asarray(basis_of(jnp.array(list(expected)), "bernstein", 32, 4.5))
     np.testing.assert_allclose(found[:, columns], list(expected.values()), rtol=1e-7)
 
 
@@ -42,7 +43,7 @@ def test_bases_equal_the_reference_code(shared, ours, theirs):
         reference = stored[f"rbf/{theirs}/n{count}_rc{cutoff}"]
         inside = (distances > 0.05) & (distances < cutoff)
         with jax.enable_x64(True):
-            found = np.asarray(radial_basis(jnp.asarray(distances), ours, count, cutoff))
+            found = np.asarray(basis_of(jnp.asarray(distances), ours, count, cutoff))
         np.testing.assert_allclose(found[inside], reference[inside], atol=3e-6)
 
 
@@ -51,25 +52,25 @@ def test_cutoffs_equal_the_reference_code(shared, kind):
     stored = np.load(shared / "reference" / "mlff" / "mlff_v1_basis.npz")
     for cutoff in (5.0, 4.5):
         with jax.enable_x64(True):
-            found = np.asarray(cutoff_weight(jnp.asarray(stored["r"]), kind, cutoff))
+            found = np.asarray(weight_of(jnp.asarray(stored["r"]), kind, cutoff))
         np.testing.assert_allclose(found, stored[f"cutoff/{kind}/rc{cutoff}"], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", CUTOFFS)
 def test_cutoff_and_its_slope_vanish_at_the_radius(kind):
     with jax.enable_x64(True):
-        value = lambda d: cutoff_weight(d[None], kind, 5.0)[0]  # noqa: E731
-        near, beyond = jnp.array(5.0 - 1e-6), jnp.array(5.0)
-        assert abs(float(value(near))) < 1e-10
-        assert abs(float(jax.grad(value)(near))) < 1e-5
-        assert float(value(beyond)) == 0.0
-        assert float(jax.grad(value)(beyond)) == 0.0
+        both = jax.jit(jax.vmap(jax.value_and_grad(lambda d: cutoff_weight(d[None], kind, 5.0)[0])))
+        (near, beyond), (slope_near, slope_beyond) = both(jnp.array([5.0 - 1e-6, 5.0]))
+        assert abs(float(near)) < 1e-10
+        assert abs(float(slope_near)) < 1e-5
+        assert float(beyond) == 0.0
+        assert float(slope_beyond) == 0.0
 
 
 @pytest.mark.parametrize("kind", CUTOFFS)
 def test_cutoff_gradient_is_finite_everywhere(kind):
     distances = jnp.linspace(0.0, 6.0, 601)
-    slopes = jax.grad(lambda d: cutoff_weight(d, kind, 5.0).sum())(distances)
+    slopes = jax.jit(jax.grad(lambda d: cutoff_weight(d, kind, 5.0).sum()))(distances)
     assert np.isfinite(slopes).all()
 
 
