@@ -77,7 +77,7 @@ def _lecun_normal(in_axis: int) -> Initializer:
 
     def values(key: jax.Array, shape: tuple[int, ...]) -> np.ndarray:
         width = np.sqrt(np.float32(1.0 / shape[in_axis])) / _STD_OF_TRUNCATED
-        return np.multiply(_drawn(_truncated_normal, key, shape), width, dtype=np.float32)
+        return np.asarray(_drawn(_truncated_normal, key, shape) * width)
 
     return _unless_in_shapes(values)
 

@@ -43,6 +43,7 @@ _RAN = """() => {
   const failed = (FAILED)().length > 0;
   return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
 }"""
+_TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))"
 # An error has the type of its own or that of stderr, by the version of JupyterLab.
 _FAILED = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
   .filter(output => output.dataset.mimeType === 'application/vnd.jupyter.error'
@@ -108,6 +109,26 @@ class Watched:
                 raise AssertionError(f"not within {seconds} s: {what}")
             self.page.wait_for_timeout(150)
 
+    def rest(self) -> None:
+        """Wait until what the page knows is painted."""
+        self.page.evaluate(_TWO_FRAMES)
+
+    def settled(self, look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+        """What a look sees, once it has seen the same three times in a row.
+
+        Raises:
+            AssertionError: If it goes on changing; ``what`` says what was looked at.
+        """
+        seen: list[Any] = []
+
+        def same() -> bool:
+            self.rest()
+            seen.append(look())
+            return len(seen) > 2 and seen[-1] == seen[-2] == seen[-3]
+
+        self.wait_until(same, f"{what} at rest", seconds)
+        return seen[-1]
+
     def picture(self, name: str, selector: str | None = None) -> Path:
         """Save a picture of the page or of one element, for people to look at."""
         folder = Path(os.environ.get("SO3LAB_PICTURES", ROOT / "out" / "pictures"))
@@ -123,6 +144,12 @@ class Watched:
 
 class Notebook(Watched):
     """A notebook opened in JupyterLab."""
+
+    def rest(self) -> None:
+        """Wait until the kernel has read what the page has sent, and what the page knows by then is painted."""
+        super().rest()
+        self.answer("pass")
+        super().rest()
 
     def run_all(self, seconds: float) -> None:
         """Run every cell and wait until the kernel is idle."""

@@ -86,8 +86,8 @@ def test_pause_step_rewind_and_go_on(opened):
     frames = ask(opened, "panel.live.frames()")
     opened.page.locator("button:has-text('Step')").first.click()
     opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames, "one more chunk")
-    opened.page.wait_for_timeout(1000)
-    assert ask(opened, "panel.run.shown_frame") is None  # the page does not answer with a place of its own
+    shown = opened.settled(lambda: ask(opened, "panel.run.shown_frame"), "the frame")
+    assert shown is None  # the page does not answer with a place of its own
     before = picture(opened)
     drag(opened, "Past", 0.1)
     opened.wait_until(lambda: picture(opened) != before, "a picture of the past")
@@ -100,7 +100,8 @@ def test_pause_step_rewind_and_go_on(opened):
 
 def test_two_picked_atoms_are_pulled_apart(opened):
     opened.run_code("panel.viewers[0].picked = [0, 2]; panel.steering.sliders['temperature_K'].value = 100")
-    opened.page.wait_for_timeout(2000)
+    frames = ask(opened, "panel.live.frames()")
+    opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 200, "frames at 100 K", seconds=60)
     distance = (
         "float(__import__('numpy').linalg.norm(panel.live.positions(0, slice(-200, None))[:, 0]"
         " - panel.live.positions(0, slice(-200, None))[:, 2], axis=1).mean())"
@@ -198,7 +199,8 @@ def test_it_fits_the_page_and_the_keyboard_reaches_everything(opened, width, the
     opened.page.set_viewport_size({"width": width, "height": 1500 if width > 1200 else 1900})
     use_theme(opened, theme)
     opened.run_code("panel.viewers[0].picked = [0, 1, 2, 8]; panel.viewers[0].colour = 'attention'")
-    opened.page.wait_for_timeout(2500)
+    scale = opened.page.locator(".so3-scale").first
+    opened.wait_until(lambda: scale.is_visible() and "attention" in scale.inner_text(), "colours by attention")
     opened.picture(f"dynamics-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
     assert opened.page.evaluate(FITS) == []
     assert opened.page.evaluate(NAMELESS) == []

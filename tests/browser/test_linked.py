@@ -83,9 +83,9 @@ def test_hover_and_click_reach_python(notebook, number):
     def tried(kind: str) -> bool:
         notebook.page.mouse.move(x - 30, y)
         notebook.page.mouse.move(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         notebook.page.mouse.click(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         return kind in asked(notebook, "seen")
 
     notebook.wait_until(lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30)
@@ -135,8 +135,7 @@ def test_a_page_loaded_again_shows_the_newest_curve(notebook):
     notebook.run_code("first.stream(first.data[0].x, {'first': 0.1 * first.data[0].x ** 2}, last=True)")
     notebook.wait_until(lambda: curves(notebook)[0] != now[0], "another curve")
     newest = curves(notebook)
-    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    notebook.page.wait_for_timeout(1000)
+    notebook.save()
     notebook.page.goto(notebook.page.url.replace("?reset", "").replace("&reset", ""))
     notebook.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
     notebook.wait_until(lambda: len(curves(notebook)) == 2, "both figures again", seconds=120)

@@ -63,7 +63,7 @@ def colour_by(notebook, name: str, unit: str) -> float:
     seconds = time.monotonic() - began
     first = shown(notebook)
     notebook.wait_until(lambda: shown(notebook) != first, f"{name} that follows the atoms")
-    notebook.page.wait_for_timeout(400)
+    notebook.rest()
     return seconds
 
 
@@ -163,6 +163,5 @@ def test_colours_of_a_paused_molecule_leave_its_forces_drawn(acetate):
     acetate.wait_until(lambda: "arrows" in ask(acetate, names), "arrows")
     acetate.page.get_by_label("colour by").first.select_option("charge")
     acetate.wait_until(lambda: {"arrows", "values"} <= set(ask(acetate, names)), "arrows and colours")
-    acetate.page.wait_for_timeout(600)
-    assert {"arrows", "values"} <= set(ask(acetate, names))
+    assert {"arrows", "values"} <= set(acetate.settled(lambda: ask(acetate, names), "what is drawn"))
     acetate.picture("colours-paused", ".so3-stage")

@@ -56,8 +56,8 @@ def notebook(lab, browser):
 
 def cylinders(notebook: Notebook, count: int) -> np.ndarray:
     notebook.wait_until(lambda: len(notebook.page.evaluate(CYLINDERS)) == count, f"{count} cylinders")
-    notebook.page.wait_for_timeout(400)
-    return np.array(notebook.page.evaluate(CYLINDERS)).reshape(-1, 2, 3)
+    found = notebook.settled(lambda: notebook.page.evaluate(CYLINDERS), "cylinders")
+    return np.array(found).reshape(-1, 2, 3)
 
 
 def positions(notebook: Notebook) -> np.ndarray:

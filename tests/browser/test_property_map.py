@@ -54,9 +54,9 @@ def test_a_click_among_many_points_gives_the_row_under_it(notebook):
     def clicked() -> bool:
         notebook.page.mouse.move(x - 2, y)
         notebook.page.mouse.move(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         notebook.page.mouse.click(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         return "click" in asked(notebook, "seen")
 
     notebook.wait_until(clicked, "a click in Python")
@@ -80,8 +80,9 @@ def test_dragging_chooses_the_points_that_are_not_drawn_as_well(notebook):
     notebook.page.mouse.down()
     for step in range(1, 9):
         notebook.page.mouse.move(left + step * (right - left) / 8, top + step * (bottom - top) / 8)
-        notebook.page.wait_for_timeout(60)
-    notebook.page.wait_for_timeout(300)
+        notebook.rest()
+    outline = "document.querySelector('.select-outline')?.getAttribute('d')"
+    notebook.settled(lambda: notebook.page.evaluate(outline), "the frame around what is chosen")
     notebook.page.mouse.up()
     notebook.wait_until(lambda: asked(notebook, "len(chosen)") == "1", "a choice")
     share = float(asked(notebook, "len(chosen[0]) / len(made.table)"))

@@ -82,8 +82,7 @@ def test_molecule_and_figures_are_drawn_at_every_width(browser, report_path, wid
 def test_the_slider_moves_the_molecule(report):
     drag_to(report, 0)
     report.wait_until(lambda: stage(report).painted > 2000, "a painted molecule")
-    report.page.wait_for_timeout(500)
-    first = stage(report)
+    first = report.settled(lambda: stage(report), "the molecule")
     drag_to(report, 20)
     report.wait_until(lambda: stage(report).sum != first.sum, "another picture for another frame")
     assert report.page.inner_text(".controls output") == "0.200 ps, frame 20"
@@ -98,14 +97,13 @@ def test_play_moves_on_and_pause_stops(report):
     report.wait_until(lambda: shown_frame(report) > 0, "another frame while playing")
     button.click()
     stopped = shown_frame(report)
-    report.page.wait_for_timeout(400)
-    assert shown_frame(report) == stopped
+    assert report.settled(lambda: shown_frame(report), "the frame") == stopped
     assert button.inner_text() == "Play"
 
 
 def test_a_click_in_a_curve_shows_its_frame(report):
     drag_to(report, 50)
-    report.page.wait_for_timeout(1500)
+    report.settled(lambda: stage(report), "the molecule")
     box = report.page.locator(".js-plotly-plot .draglayer .nsewdrag").first.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
@@ -113,9 +111,9 @@ def test_a_click_in_a_curve_shows_its_frame(report):
     def clicked() -> bool:
         report.page.mouse.move(x - 3, y)
         report.page.mouse.move(x, y)
-        report.page.wait_for_timeout(300)
+        report.rest()
         report.page.mouse.click(x, y)
-        report.page.wait_for_timeout(300)
+        report.rest()
         return 10 <= shown_frame(report) <= 20
 
     report.wait_until(clicked, "the frame at a quarter of the run")

@@ -87,7 +87,7 @@ def test_it_fits_the_page(notebook, width, theme):
     notebook.page.set_viewport_size({"width": width, "height": 1150 if width > 1200 else 1650})
     use_theme(notebook, theme)
     notebook.run_code("panel.viewer.frame = 1200; panel.choose(2000, 3000)")
-    notebook.page.wait_for_timeout(2500)
+    notebook.settled(lambda: (picture_sum(notebook), notebook.page.evaluate(SPARE)), "the panel")
     cell = ".jp-CodeCell >> nth=1"
     notebook.picture(f"trajectory-{theme.lower()}-{width}", cell)
     sideways = "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
@@ -105,8 +105,7 @@ def test_scrubbing_moves_the_molecule_and_the_line(notebook):
     notebook.page.set_viewport_size({"width": 1400, "height": 1150})
     notebook.run_code("panel.viewer.frame = 10")
     notebook.wait_until(lambda: line_at(notebook, 10), "the line at frame 10")
-    notebook.page.wait_for_timeout(500)
-    before = picture_sum(notebook)
+    before = notebook.settled(lambda: picture_sum(notebook), "the molecule")
     slider = notebook.page.locator(".so3-player input[type=range]")
     slider.evaluate(
         "s => { s.value = 4000; s.dispatchEvent(new Event('input')); s.dispatchEvent(new Event('change')); }"
@@ -123,7 +122,7 @@ def test_pointing_at_a_curve_moves_the_frame(notebook):
     def moved() -> bool:
         notebook.page.mouse.move(x - 20, y)
         notebook.page.mouse.move(x, y)
-        notebook.page.wait_for_timeout(400)
+        notebook.rest()
         return abs(int(asked(notebook, "panel.viewer.frame")) - FRAMES / 4) < 40
 
     notebook.wait_until(moved, "a frame at a quarter of the run")
@@ -136,9 +135,9 @@ def test_a_click_says_its_line_of_python(notebook):
 
     def said() -> bool:
         notebook.page.mouse.move(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         notebook.page.mouse.click(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         return "atoms = so3lab.trajectory.Trajectory('run.h5')[2" in notebook.page.inner_text(".so3-code code")
 
     notebook.wait_until(said, "the line that gives this frame")
@@ -188,12 +187,13 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     notebook.page.mouse.down()
     for step in range(1, 11):
         notebook.page.mouse.move(left + step * (right - left) / 10, y)
-        notebook.page.wait_for_timeout(60)
-    notebook.page.wait_for_timeout(300)  # as hands do: Plotly looks at what is chosen ten times a second
+        notebook.rest()  # as hands do: Plotly looks at what is chosen ten times a second
+    outline = "document.querySelector('.select-outline')?.getAttribute('d')"
+    notebook.settled(lambda: notebook.page.evaluate(outline), "the frame around what is chosen")
     notebook.page.mouse.up()
     notebook.wait_until(lambda: asked(notebook, "1900 < panel.choice.chosen.start < 2100") == "True", "the first frame")
     assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"
-    notebook.page.wait_for_timeout(800)
+    notebook.settled(lambda: picture_sum(notebook), "the molecule")
     notebook.picture("trajectory-brushed")
     notebook.page.locator("button.jupyter-button:has-text('Figure')").first.click()
     notebook.page.locator("[role=status]", has_text="Wrote frames.html").wait_for(timeout=60_000)

@@ -82,7 +82,7 @@ def click_atoms(notebook: Notebook, *quarters: int) -> None:
     for quarter in quarters:
         x, y = places[quarter]
         notebook.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        notebook.page.wait_for_timeout(400)
+        notebook.settled(lambda: asked(notebook, "viewer.picked"), "picked atoms")
 
 
 def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
@@ -105,8 +105,7 @@ def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
     becomes(notebook, "viewer.picked", "[0, 2, 3]")
     box = notebook.page.locator(f"{STAGE} canvas").first.bounding_box()
     notebook.page.mouse.click(box["x"] + 8, box["y"] + box["height"] / 2)  # one beside all atoms changes nothing
-    notebook.page.wait_for_timeout(1000)
-    assert asked(notebook, "viewer.picked") == "[0, 2, 3]"
+    assert notebook.settled(lambda: asked(notebook, "viewer.picked"), "picked atoms") == "[0, 2, 3]"
     notebook.page.locator(STAGE).first.press("Escape")
     becomes(notebook, "viewer.picked", "[]")
 
@@ -145,7 +144,7 @@ def test_looks_and_colours_change_the_picture(notebook):
     notebook.wait_until(lambda: "an arrow of 1 Å is 2 eV/Å" in scale.inner_text(), "what arrows mean")
     page.get_by_role("button", name="label the atoms").click()
     becomes(notebook, "viewer.labels", "True")
-    page.wait_for_timeout(600)
+    notebook.settled(lambda: picture(notebook), "labels")
     notebook.picture("viewer-forces", STAGE)
     page.get_by_role("button", name="draw forces as arrows").click()
     page.get_by_role("button", name="label the atoms").click()
@@ -174,7 +173,7 @@ def test_what_is_shown_can_be_saved(notebook):
     assert (np.asarray(shown)[..., 3] > 0).mean() > 0.01
     notebook.run_code("viewer.frame = 20")
     becomes(notebook, "viewer.frame", "20")
-    notebook.page.wait_for_timeout(800)
+    notebook.settled(lambda: picture(notebook), "the frame")
     text = save(notebook, "structure (xyz)").decode()
     lines = [line.split() for line in text.splitlines()[2:]]
     assert [line[0] for line in lines] == ["C", "N", "O", "S"]
@@ -209,7 +208,8 @@ def test_what_is_shown_can_be_recorded(notebook):
     notebook.page.locator(STAGE).first.hover()
     button.click()
     notebook.run_code("viewer.playing = True")
-    notebook.page.wait_for_timeout(1500)
+    seen: set[int] = set()
+    notebook.wait_until(lambda: seen.add(picture(notebook)) or len(seen) > 5, "frames that play")
     notebook.run_code("viewer.playing = False")
     with notebook.page.expect_download(timeout=60_000) as waiting:
         button.click()
@@ -222,8 +222,7 @@ def test_a_cell_is_drawn_and_the_camera_stays_where_somebody_has_turned_it(noteb
         "crystal = bulk('Ar', 'fcc', a=5.3, cubic=True) * 2; free = crystal.copy(); free.pbc = False; viewer.show(free)"
     )
     becomes(notebook, "len(viewer.atoms)", "32")
-    notebook.page.wait_for_timeout(1000)
-    few = painted(notebook)
+    few = notebook.settled(lambda: painted(notebook), "atoms")
     notebook.run_code("viewer.show(crystal)")
     notebook.wait_until(lambda: painted(notebook) != few, "the edges of the cell")
     notebook.picture("viewer-cell", STAGE)
@@ -235,10 +234,10 @@ def test_a_cell_is_drawn_and_the_camera_stays_where_somebody_has_turned_it(noteb
     notebook.page.mouse.move(x + 80, y + 50, steps=5)
     notebook.page.mouse.up()
     notebook.wait_until(lambda: asked(notebook, "viewer.camera") != before, "another camera")
-    notebook.page.wait_for_timeout(1000)
-    turned, camera = pixels(notebook), asked(notebook, "viewer.camera")
+    camera = notebook.settled(lambda: asked(notebook, "viewer.camera"), "the camera")
+    turned = pixels(notebook)
     notebook.run_code("viewer.show(crystal)")
-    notebook.page.wait_for_timeout(1500)
+    notebook.settled(lambda: picture(notebook), "the crystal")
     assert asked(notebook, "viewer.camera") == camera
     differs = np.abs(pixels(notebook) - turned).max(axis=-1) > 60
     assert differs.mean() < 0.005
@@ -247,11 +246,13 @@ def test_a_cell_is_drawn_and_the_camera_stays_where_somebody_has_turned_it(noteb
 @pytest.mark.parametrize(("theme", "bright"), [("Dark", False), ("Light", True)])
 def test_the_view_has_the_colour_of_the_page(notebook, theme, bright):
     use_theme(notebook, theme)
-    notebook.page.wait_for_timeout(800)
     stage = notebook.page.locator(STAGE).first
-    shown = np.asarray(Image.open(BytesIO(stage.screenshot())).convert("L"), int)
-    corner = shown[-30:-10, -60:-10].mean()
-    assert corner > 230 if bright else corner < 40, "no box of another colour"
+
+    def corner() -> float:
+        shown = np.asarray(Image.open(BytesIO(stage.screenshot())).convert("L"), int)
+        return shown[-30:-10, -60:-10].mean()
+
+    notebook.wait_until(lambda: corner() > 230 if bright else corner() < 40, "no box of another colour")
     use_theme(notebook, "Light")
 
 

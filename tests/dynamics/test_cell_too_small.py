@@ -61,8 +61,8 @@ def test_a_cell_that_gets_too_small_under_pressure_ends_the_run_and_keeps_the_fr
 
 def test_a_replica_whose_cell_gets_too_small_stays_behind(crystal):
     larger = crystal.repeat((2, 1, 1))
-    larger.cell *= 1.5  # a gas, which the same pressure cannot make so small in that time
-    larger.positions *= 1.5
+    larger.set_cell(1.5 * larger.cell, scale_atoms=True)  # a gas, which that pressure cannot make so small in that time
+    crystal.set_cell(0.95 * crystal.cell, scale_atoms=True)
     control = Control(60.0, **SQUEEZED)
     chunks = run_replicas(
         ARGON,

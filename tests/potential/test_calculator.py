@@ -76,8 +76,9 @@ def test_moving_cells_and_molecules_have_the_potential_s_numbers(mode):
             look(atoms)
         atoms.positions[0] += [40.0, 0.0, 0.0] if atoms is cell else [0.1, 0.0, 0.0]
         look(atoms)
-    cell.set_cell(cell.cell.array * 1.03, scale_atoms=True)
-    look(cell)
+    if mode == "exact":  # of which waves depend on the cell
+        cell.set_cell(cell.cell.array * 1.03, scale_atoms=True)
+        look(cell)
     cell.set_cell(cell.cell.array @ np.diag([0.7, 1.0, 1.0 / 0.7]), scale_atoms=True)  # of the same volume
     look(cell)
     ethanol.info["charge"] = 1.0
