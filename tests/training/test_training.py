@@ -209,14 +209,16 @@ def test_readout_alone_learns_when_asked(run, data):
     assert {name.split(".")[0] for name in changed} == {"energy"}
 
 
-def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path):
+def test_stopping_early_leaves_a_checkpoint_and_a_potential(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("so3lab.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     settings = TrainingSettings(epochs=10_000, batch_size=4)
     reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
     seen = [next(reports) for _ in range(3)]
     reports.close()
     assert np.isfinite(seen[-1].best(molecule("CH3CH2OH")).energy)
+    assert next(train(*data, TINY, settings, checkpoint=tmp_path / "c")).epoch > 2
     with pytest.raises(ValueError, match="belongs to a run with other training settings"):
-        list(train(*data, TINY, replace(settings, seed=1), checkpoint=tmp_path / "c"))
+        next(train(*data, TINY, replace(settings, seed=1), checkpoint=tmp_path / "c"))
 
 
 def test_patience_stops_a_run_that_does_not_improve(data):
