@@ -21,16 +21,5 @@ def test_attention_is_the_sum_of_the_table(potential64, ethanol):
     )
 
 
-def test_links_are_the_strongest_pairs_both_ways(potential64, ethanol):
-    table = attention_table(potential64, ethanol)
-    matrix = np.zeros((9, 9))
-    np.add.at(matrix, (table["receiver"], table["sender"]), table["weight"].abs())
-    both = np.triu(matrix + matrix.T)
-    pairs, weights = atom_properties.attention_links(potential64, ethanol, most=5)
-    assert (pairs[:, 0] < pairs[:, 1]).all()
-    np.testing.assert_allclose(weights, np.sort(both.ravel())[::-1][:5], rtol=1e-12)
-    np.testing.assert_allclose(both[pairs[:, 0], pairs[:, 1]], weights, rtol=1e-12)
-
-
 def test_only_models_with_charges_colour_by_charge(potential64):
     assert "charge" not in atom_properties.per_atom_functions(potential64)

@@ -2,8 +2,8 @@
 saddles."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import ase
 import jax
@@ -17,6 +17,14 @@ from so3lab.structures.graph import Graph, build_graph
 
 COLUMNS_AT_ONCE = 24
 """Columns of a Hessian that are computed side by side; each takes the memory of an energy with its forces."""
+
+
+class Products(NamedTuple):
+    """How gradients change along directions, and what else the energy function gives."""
+
+    gradients: Float[Array, "columns atoms 3"]  # eV/Å² times the direction
+    more: Any
+    """Changes of what the energy function returns beside the energies, with an axis of columns; None without."""
 
 
 def hessian(model: EnergyModel, atoms: ase.Atoms) -> Float[np.ndarray, "coordinates coordinates"]:
@@ -36,40 +44,63 @@ def hessian(model: EnergyModel, atoms: ase.Atoms) -> Float[np.ndarray, "coordina
         ValueError: If numbers come out that are not finite.
     """
     size = 3 * len(atoms)
-    count = min(COLUMNS_AT_ONCE, size)
-    graph = with_long_range(build_graph([atoms], model.cutoff, dtype=model.dtype), [atoms], model.long_range)
-    columns = []
-    with precision(model.dtype):
-        for start in range(0, size, count):
-            directions = np.zeros((count, size), model.dtype)
-            rows = np.arange(min(count, size - start))
-            directions[rows, start + rows] = 1.0
-            found = _products(model.energy, model.parameters, graph, directions.reshape(count, -1, 3))
-            columns.append(np.asarray(found, np.float64).reshape(count, size)[rows])
-    matrix = np.concatenate(columns)
-    if not np.isfinite(matrix).all():
-        raise ValueError(
-            f"the second derivatives of {atoms.get_chemical_formula()} are not finite numbers; are atoms on top of "
-            "each other?"
-        )
+    found = products(model, [atoms], np.eye(size).reshape(size, -1, 3))
+    matrix = np.asarray(found.gradients).reshape(size, size)
     symmetric: np.ndarray = 0.5 * (matrix + matrix.T)
     return symmetric
 
 
+def products(
+    model: EnergyModel, structures: Sequence[ase.Atoms], directions: Float[np.ndarray, "columns atoms 3"]
+) -> Products:
+    """The Hessian of structures times directions, and the same derivatives of what else the energy function gives.
+
+    Args:
+        model: As for :func:`hessian`; where its energy function returns more than energies, that is differentiated too.
+        structures: One or several, each of which knows nothing of the others.
+        directions: In which the atoms move, those of all structures one after another; Å or any unit of yours.
+
+    Returns:
+        Arrays of NumPy.
+
+    Raises:
+        ValueError: If numbers come out that are not finite.
+    """
+    wanted = len(directions)
+    count = min(COLUMNS_AT_ONCE, wanted)
+    graph = build_graph(structures, model.cutoff, dtype=model.dtype)
+    graph = with_long_range(graph, structures, model.long_range)
+    parts = []
+    with precision(model.dtype):
+        for start in range(0, wanted, count):
+            columns = np.zeros((count, *directions.shape[1:]), model.dtype)
+            here = directions[start : start + count]
+            columns[: len(here)] = here
+            found = _products(model.energy, model.parameters, graph, columns)
+            parts.append(jax.tree.map(functools.partial(_first_rows, len(here)), found))
+    joined: Products = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    if not np.isfinite(joined.gradients).all():
+        raise ValueError(
+            f"the second derivatives of {structures[0].get_chemical_formula()} are not finite numbers; are atoms on "
+            "top of each other?"
+        )
+    return joined
+
+
 @functools.partial(jax.jit, static_argnames="energy")
-def _products(
-    energy: Callable, parameters: Any, graph: Graph, directions: Float[Array, "columns atoms 3"]
-) -> Float[Array, "columns atoms 3"]:
-    """The Hessian times directions."""
-
-    def total(positions: Float[Array, "atoms 3"]) -> Float[Array, ""]:
+def _products(energy: Callable, parameters: Any, graph: Graph, directions: Float[Array, "columns atoms 3"]) -> Products:
+    def total(positions: Float[Array, "atoms 3"]) -> tuple[Float[Array, ""], Any]:
         found = energy(parameters, graph._replace(positions=positions), None)
-        energies: Float[Array, " structures"] = found[0] if isinstance(found, tuple) else found
-        return energies.sum()
+        energies, more = found if isinstance(found, tuple) else (found, None)
+        return energies.sum(), more
 
-    def along(direction: Float[Array, "atoms 3"]) -> Float[Array, "atoms 3"]:
-        change: Float[Array, "atoms 3"] = jax.jvp(jax.grad(total), (jnp.asarray(graph.positions),), (direction,))[1]
-        return change
+    def along(direction: Float[Array, "atoms 3"]) -> Products:
+        change = jax.jvp(jax.grad(total, has_aux=True), (jnp.asarray(graph.positions),), (direction,))[1]
+        return Products(*change)
 
-    columns: Float[Array, "columns atoms 3"] = jax.vmap(along)(directions)
+    columns: Products = jax.vmap(along)(directions)
     return columns
+
+
+def _first_rows(count: int, leaf: Array) -> np.ndarray:
+    return np.asarray(leaf, np.float64)[:count]
