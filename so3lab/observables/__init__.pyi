@@ -19,6 +19,8 @@ from .hydrogen_bonding import hydrogen_bonds as hydrogen_bonds
 from .infrared import infrared_spectrum as infrared_spectrum
 from .internal import dihedral_degrees as dihedral_degrees
 from .internal import internal_coordinates as internal_coordinates
+from .overlaying import Overlaid as Overlaid
+from .overlaying import overlaid as overlaid
 from .pairs import BINS_OF_H as BINS_OF_H
 from .pairs import RANGE_OF_H as RANGE_OF_H
 from .pairs import histogram_error as histogram_error

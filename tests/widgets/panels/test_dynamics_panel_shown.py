@@ -7,6 +7,7 @@ from waiting import wait_for
 
 import so3lab
 from so3lab import atom_properties
+from so3lab.attention import look
 from so3lab.potential import potential
 from so3lab.trajectory import Trajectory
 
@@ -90,7 +91,14 @@ def test_colours_and_links_come_from_the_model_that_moves_the_atoms(physical_pan
     wait_for(lambda: {"links", "values"} <= viewer.latest.keys(), "links between atoms that listen to each other")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
+    attention = panel.views.attention
+    assert attention.layout.display == ""
+    assert viewer.links_legend["label"] == "attention, all layers, heads and degrees"
+    attention.channel = (2, "euclidean", 1)
+    wait_for(lambda: viewer.links_legend.get("label") == "attention, layer 2, degree 1", "links of this layer")
+    wait_for(lambda: "layer 2, degree 1" in viewer.legend["definition"], "colours of this layer")
     viewer.colour = "atomic energy"
+    assert attention.layout.display == "none"
     wait_for(lambda: "links" not in viewer.latest, "links gone")
     energies = atom_properties.per_atom_functions(so3lab.load("ethanol"))["atomic energy"](panel.atoms())
 
@@ -112,12 +120,12 @@ def test_one_small_program_gives_all_colours(physical_panel):
     """People wait for it: a full prediction with forces takes ten times as long to compile."""
     panel = physical_panel
     viewer = runs(panel).viewers[0]
-    predictions, programs = potential.predict_graph._cache_size(), atom_properties._forwards._cache_size()
+    predictions, programs = potential.predict_graph._cache_size(), look._forwards._cache_size()
     for colour in ("attention", "atomic energy"):
         viewer.colour = colour
         wait_for(lambda colour=colour: viewer.legend.get("label", "").startswith(colour), colour)
     assert potential.predict_graph._cache_size() == predictions
-    assert atom_properties._forwards._cache_size() <= programs + 1
+    assert look._forwards._cache_size() <= programs + 1
 
 
 def test_forces_are_drawn_where_they_are_wanted(panel):

@@ -240,6 +240,11 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
         wait_for(lambda: np.allclose(viewer.latest.get("values", 0), expected, atol=1e-4))
         viewer.colour = "attention"
         wait_for(lambda: "links" in viewer.latest)
+        panel.attention.channel = (1, "features", 2)
+        wait_for(lambda: viewer.links_legend.get("label") == "attention, layer 1, head 2")
+        wait_for(lambda: "layer 1, head 2" in viewer.legend.get("definition", ""))
+        panel.attention.threshold.value = 30.0
+        assert viewer.link_threshold == 0.3
         viewer.colour = "element"
         wait_for(lambda: "links" not in viewer.latest)
     finally:

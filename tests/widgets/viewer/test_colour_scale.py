@@ -33,7 +33,15 @@ def test_each_colour_has_a_range_of_its_own_until_all_is_forgotten():
     assert scale.take("force", np.array([1.0]))["high"] == 1.0
 
 
+def test_what_numbers_are_can_be_said_and_begins_a_range():
+    scale = ColourScale()
+    assert "summed over listeners, layers and heads" in scale.take("attention", np.array([70.0]))["definition"]
+    scale.describe("attention", "of layer 1, head 2")
+    legend = scale.take("attention", np.array([-0.5, 0.2]))
+    assert (legend["low"], legend["high"], legend["definition"]) == (-0.5, 0.5, "of layer 1, head 2")
+
+
 def test_what_is_no_number_widens_nothing_and_labels_have_units():
     legend = ColourScale().take("force", np.array([np.nan, np.inf, 2.0]))
     assert (legend["low"], legend["high"], legend["label"]) == (0.0, 2.0, "force (eV/Å)")
-    assert ColourScale().take("attention", np.array([np.nan]))["label"] == "attention"
+    assert ColourScale().take("attention", np.array([np.nan]))["label"] == "attention (no unit)"

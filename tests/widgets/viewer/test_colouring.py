@@ -18,12 +18,12 @@ class View:
     """What a colouring uses of a viewer."""
 
     def __init__(self, colour: str):
-        self.colour, self.recoloured, self.links = colour, [], []
+        self.colour, self.recoloured, self.links, self.atoms = colour, [], [], molecule("H2O")
 
     def recolour(self, values) -> None:
         self.recoloured.append(values)
 
-    def link(self, pairs, weights) -> None:
+    def link(self, pairs, weights, label="", definition="") -> None:
         self.links.append(len(pairs))
 
 
@@ -75,6 +75,14 @@ def test_links_are_there_while_their_colour_is_chosen(make):
     view.colour = "element"
     colouring.ask([(view, water)])
     wait_for(lambda: view.links == [1, 0], "no links")
+
+
+def test_links_of_a_molecule_that_is_shown_no_more_are_not_drawn(make):
+    colouring, view = make(), View("attention")
+    view.atoms = molecule("CH4")
+    colouring.ask([(view, water)], resting=True)
+    wait_for(lambda: colouring._sender.sent == 1, "the answer")
+    assert view.links == []
 
 
 def test_a_model_is_not_asked_for_what_nobody_has_chosen(make):

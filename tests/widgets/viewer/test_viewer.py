@@ -170,11 +170,68 @@ def test_links_and_pushes_come_with_the_next_frame(make):
     wait_for(lambda: "links" not in page.frames[-1], "no links")
     for call, sentence in (
         (lambda: viewer.push(np.zeros((3, 3))), r"positions must have shape \(9, 3\)"),
-        (lambda: viewer.link([[0, 1]], [-1.0]), "weights must be 1 numbers, none negative"),
+        (lambda: viewer.link([[0, 1], [1, 2]], [-1.0]), "weights must be 2 finite numbers"),
+        (lambda: viewer.link([[0, 9]], [1.0]), "pairs must name atoms 0 to 8, got 0 to 9"),
         (lambda: Viewer().push(np.zeros((3, 3))), "push needs a structure"),
     ):
         with pytest.raises(ValueError, match=sentence):
             call()
+
+
+def test_links_have_signs_a_threshold_and_a_legend_whose_range_only_grows(make):
+    viewer, page = make(molecule("CH3CH2OH"))
+    viewer.link([[0, 1], [1, 2]], [0.5, -0.2], "attention, layer 1, head 2", "no unit", threshold=0.5, of_picked=True)
+    wait_for(lambda: page.frames and "links" in page.frames[-1], "links")
+    np.testing.assert_allclose(page.frames[-1]["links"], [0.5, -0.2])
+    assert (viewer.link_threshold, viewer.links_of_picked) == (0.5, True)
+    legend = {"label": "attention, layer 1, head 2", "definition": "no unit", "low": -0.2, "high": 0.5, "most": 0.5}
+    assert viewer.links_legend == viewer.get_state("_links_legend")["_links_legend"] == legend
+    viewer.link([[0, 1]], [-0.7], "attention, layer 1, head 2", "no unit")
+    assert viewer.links_legend == legend | {"low": -0.7, "most": 0.7}
+    viewer.link([[0, 1]], [0.1], "attention, layer 2, head 2", "no unit")
+    assert viewer.links_legend["most"] == 0.1, "of something else"
+    viewer.link([], [])
+    assert viewer.links_legend == {}
+    with pytest.raises(traitlets.TraitError, match="link_threshold"):
+        viewer.link_threshold = 1.5
+
+
+def test_links_are_sent_again_to_a_page_that_is_loaded_again(make):
+    viewer, page = make(molecule("CH3CH2OH"))
+    viewer.link([[0, 1]], [0.5])
+    wait_for(lambda: page.frames and "links" in page.frames[-1], "links")
+    seen = len(page.frames)
+    page.tell({"kind": "hello", "in_software": False})
+    wait_for(lambda: len(page.frames) > seen, "everything again")
+    assert page.frames[-1]["message"]["pairs"] == [0, 1]
+
+
+def test_overlays_lie_upon_what_is_shown_whatever_their_numbering(make):
+    viewer, page = make(molecule("CH3CH2OH"))
+    wait_for(lambda: page.frames, "a frame")
+    other = molecule("CH3CH2OH")
+    other.rattle(0.03, seed=1)
+    turned = other[[0, 1, 2, 3, 4, 5, 8, 6, 7]]  # hydrogens of the methyl group change places
+    turned.rotate(70, (1, 2, 3))
+    turned.translate((5.0, 0.0, 0.0))
+    plain, renumbered = viewer.overlay([other, turned], ["first", "second"])
+    assert plain == pytest.approx(renumbered, abs=1e-6)
+    assert plain < 0.1
+    laid = viewer.get_state("_overlays")["_overlays"]
+    assert [one["name"] for one in laid] == ["first", "second"]
+    assert len({one["colour"] for one in laid}) == 2
+    first, second = ([line for line in one["text"].splitlines() if "HETATM" in line] for one in laid)
+    assert first == second
+    for call, sentence in (
+        (lambda: viewer.overlay([molecule("CH4")]), "must be of the same atoms, got CH4 as number 0"),
+        (lambda: viewer.overlay([other], ["a", "b"]), "names must be 1, one per structure, got 2"),
+        (lambda: viewer.overlay([other] * 21), "at most 20 structures"),
+        (lambda: Viewer().overlay([other]), "needs a structure to lie upon"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            call()
+    viewer.show(molecule("CH4"))
+    assert viewer.get_state("_overlays")["_overlays"] == []
 
 
 def test_the_cell_goes_along_and_a_crystal_stays_where_it_is(make):

@@ -278,6 +278,7 @@ class DynamicsPanel(Panel):
             on_pick=self._on_pick,
             on_looks=self._on_looks,
             on_trouble=self.message.warn,
+            show_code=self._show_code,
         )
         self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
         self._body = ipw.HBox([self.views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))

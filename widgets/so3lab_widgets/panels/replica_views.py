@@ -11,6 +11,8 @@ from so3lab import atom_properties
 from so3lab.dynamics.live import LiveDynamics
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
+from so3lab_widgets.panels.attention_choice import AttentionChoice
+from so3lab_widgets.panels.attention_source import AttentionSource, heard_words
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.viewer.colouring import Colouring
 from so3lab_widgets.viewer.viewer import Viewer
@@ -25,9 +27,11 @@ class ReplicaViews(ipw.HBox):
         on_pick: Called with the atoms that somebody has picked.
         on_looks: Called when somebody wants other colours or arrows.
         on_trouble: Told in a sentence what a model could not say.
+        show_code: Called with a line of Python that does what was clicked in the choice of attention.
 
     Attributes:
         viewers: One for each replica.
+        attention: Which attention links and colours show, in sight while atoms are coloured by it.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class ReplicaViews(ipw.HBox):
         on_pick: Callable[[list[int]], None],
         on_looks: Callable[[], None],
         on_trouble: Callable[[str], None],
+        show_code: Callable[[str], None] = lambda line: None,
     ):
         self.viewers: list[Viewer] = []
         self._height, self._on_viewer, self._on_trouble = height, on_viewer, on_trouble
@@ -45,14 +50,18 @@ class ReplicaViews(ipw.HBox):
         self._colouring = Colouring({})
         self._warned: set[int] = set()
         self._picked_before: list[int] = []
+        self.attention = AttentionChoice(self._on_channel, show_code, "panel.views.attention")
+        self.attention.layout.flex = "1 1 100%"
         super().__init__(layout=ipw.Layout(flex="3 1 480px", min_width="0", flex_flow="row wrap"))
 
     def set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Show so many copies of a structure; viewers that stood there for the same one stay."""
         self._colouring.close()
         if isinstance(potential, Potential):
-            links = functools.partial(atom_properties.attention_links, potential)
-            self._colouring = Colouring(atom_properties.per_atom_functions(potential), links, self._on_trouble)
+            self.attention.offer(potential.settings)
+            source = AttentionSource(potential, lambda: self.attention.channel)
+            values = atom_properties.per_atom_functions(potential) | {"attention": source.received}
+            self._colouring = Colouring(values, source.links, self._on_trouble)
         else:
             self._colouring = Colouring({})
         self._warned.clear()
@@ -65,7 +74,9 @@ class ReplicaViews(ipw.HBox):
         for number, viewer in enumerate(self.viewers):
             viewer.layout.flex = f"1 1 {90 // copies}%"
             viewer.caption = f"replica {number}" if copies > 1 else ""
-        self.children = tuple(self.viewers)
+        self.attention.draw_in(*self.viewers)
+        self.children = (*self.viewers, self.attention)
+        self._describe()
 
     def push(self, live: LiveDynamics, chunks: Sequence[Any]) -> None:
         """Show the last frame of each chunk, where there is one."""
@@ -113,15 +124,30 @@ class ReplicaViews(ipw.HBox):
         self._colouring.close()
         for viewer in self.viewers:
             viewer.close()
+        close_all(self.attention)
         super().close()
 
     def _made(self, structure: Atoms) -> Viewer:
         viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"))
         viewer.show_live(structure, self._colouring.names, forces=True)
         viewer.observe(self._share_picks, "picked")
-        viewer.observe(lambda change: self._on_looks(), ["colour", "forces"])
+        viewer.observe(lambda change: self._look(), ["colour", "forces"])
         self._on_viewer(viewer, len(self.viewers))
         return viewer
+
+    def _look(self) -> None:
+        self._describe()
+        self._on_looks()
+
+    def _on_channel(self) -> None:
+        """Another attention is wanted: a molecule at rest shows it now."""
+        for viewer in self.viewers:
+            viewer.describe("attention", heard_words(self.attention.channel))
+        self._on_looks()
+
+    def _describe(self) -> None:
+        shown = any(viewer.colour == "attention" for viewer in self.viewers)
+        self.attention.layout.display = "" if shown else "none"
 
     def _share_picks(self, change: Any) -> None:
         for viewer in self.viewers:

@@ -1,6 +1,5 @@
 """How somebody looks through a run: the molecule and its numbers over time, linked in both directions."""
 
-import functools
 import html
 import os
 import threading
@@ -16,6 +15,8 @@ import plotly.graph_objects as go
 from so3lab import atom_properties
 from so3lab.potential.potential import Potential
 from so3lab.trajectory import Trajectory, export
+from so3lab_widgets.panels.attention_choice import AttentionChoice
+from so3lab_widgets.panels.attention_source import AttentionSource, heard_words
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.frame_choice import FrameChoice
 from so3lab_widgets.panels.frame_plot import FramePlot
@@ -66,6 +67,7 @@ class TrajectoryPanel(Panel):
         message: What goes on, and what cannot be done.
         readout: The numbers of the shown frame.
         follows: Whether the molecule follows the pointer.
+        attention: Which attention links and colours show, in sight while atoms are coloured by it.
     """
 
     def __init__(
@@ -89,13 +91,15 @@ class TrajectoryPanel(Panel):
         self._lock = threading.RLock()  # callbacks come in several threads
         self._line = LatestValueSender(self._move_line, name="frame line")
         self._text = LatestValueSender(self._describe, _TEXT_HZ, "frame text")
-        links = self._potential and functools.partial(atom_properties.attention_links, self._potential)
-        self._links = Colouring({}, links or None, self.message.warn)
         self._make_controls()
+        self._source = (
+            None if self._potential is None else AttentionSource(self._potential, lambda: self.attention.channel)
+        )
+        self._links = Colouring({}, self._source.links if self._source else None, self.message.warn)
         super().__init__([self._file_row, self.message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
-        self.viewer.observe(lambda change: self._link(), "colour")
+        self.viewer.observe(lambda change: self._on_colour(), "colour")
         self.code_line.follow(self.viewer, "panel.viewer")
         assert self._preview is not None
         self.viewer.observe(self._preview.schedule, "painted")
@@ -192,7 +196,12 @@ class TrajectoryPanel(Panel):
         self.saving = SaveRow(
             _THINGS, self._begin_saving, path="frames", name=f"{self._name} save", on_line=self.code_line.show_code
         )
-        molecule = ipw.VBox([self.viewer], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
+        self.attention = AttentionChoice(self._on_channel, self.code_line.show_code)
+        self.attention.layout.display = "none"
+        self.attention.draw_in(self.viewer)
+        if self._potential is not None:
+            self.attention.offer(self._potential.settings)
+        molecule = ipw.VBox([self.viewer, self.attention], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
         both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         head = ipw.HBox([self.row, self.follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
         self._body = ipw.VBox([head, both, self.readout, self.choice, self.saving, self.code_line])
@@ -286,7 +295,19 @@ class TrajectoryPanel(Panel):
     def _colours(self, trajectory: Trajectory) -> dict[str, Callable[[int], np.ndarray]]:
         """What the model says of the atoms of a frame, by name."""
         found = {} if self._potential is None else atom_properties.per_atom_functions(self._potential)
+        if self._source is not None:
+            found["attention"] = self._source.received
         return {name: lambda frame, of=of: of(trajectory[frame]) for name, of in found.items()}  # type: ignore[misc]
+
+    def _on_colour(self) -> None:
+        self.attention.layout.display = "" if self.viewer.colour == "attention" else "none"
+        self._link()
+
+    def _on_channel(self) -> None:
+        """Another attention is wanted for the shown frame."""
+        self.viewer.describe("attention", heard_words(self.attention.channel))
+        self.viewer.refresh()
+        self._link()
 
     def _link(self) -> None:
         """Draw who listens to whom in the shown frame, where that is the colour."""

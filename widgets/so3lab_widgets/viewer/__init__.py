@@ -2,8 +2,9 @@
 
 ``viewer`` is the widget, with its traits in ``traits``; ``looks`` is the table of styles that all drawings share, and
 ``page`` joins what a page gets: ``geometry.js``, ``scene.js``, ``controls.js`` and ``page.js``, beside ``viewer.css``.
-``frame_source`` puts structures and trajectories behind one interface, ``colouring`` and ``colour_scale`` say what
-atoms and links show, ``player`` plays, ``movie_encoder`` and ``movie_recorder`` make films, ``static_preview`` keeps a
-picture for a page without a kernel, ``view3d`` has the one line that shows things, ``plain_nglview`` shows them with
-nglview alone, and ``ngl`` finds the 3D engine for pages without a kernel.
+``links`` draws weighted links and ``overlays`` other structures. ``frame_source`` puts structures and trajectories
+behind one interface, ``colouring`` and ``colour_scale`` say what atoms and links show, ``player`` plays,
+``movie_encoder`` and ``movie_recorder`` make films, ``static_preview`` keeps a picture for a page without a kernel,
+``view3d`` has the one line that shows things, ``plain_nglview`` shows them with nglview alone, and ``ngl`` finds the 3D
+engine for pages without a kernel.
 """

@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms, units
 
 from so3lab_widgets.running.sender import LatestValueSender
+from so3lab_widgets.viewer.links import NO_LINKS, Links
 from so3lab_widgets.viewer.viewer import Viewer
 
 _ASKED_HZ = 5.0
@@ -25,14 +26,14 @@ class Colouring:
 
     Args:
         values: What a model says of a structure, by name.
-        links: Pairs of atoms and weights, drawn as bonds while the colour is ``"attention"``.
+        links: What is drawn between atoms while the colour is ``"attention"``, as :meth:`Viewer.link` takes it.
         on_trouble: Told in a sentence what could not be computed.
     """
 
     def __init__(
         self,
         values: Mapping[str, Callable[[Atoms], np.ndarray]],
-        links: Callable[[Atoms], tuple[np.ndarray, np.ndarray]] | None = None,
+        links: Callable[[Atoms], Links] | None = None,
         on_trouble: Callable[[str], None] = lambda sentence: None,
     ):
         self.names = [*OF_FRAMES, *values]
@@ -79,7 +80,7 @@ class Colouring:
         name = viewer.colour
         if viewer in self._linked and name != "attention":
             self._linked.discard(viewer)
-            viewer.link(np.empty((0, 2), int), np.empty(0))
+            viewer.link(*NO_LINKS)
         if name not in self._asked_for:
             return
         atoms = structure()
@@ -91,8 +92,8 @@ class Colouring:
             if resting:
                 viewer.recolour({name: values})
         if name == "attention" and self._links is not None:
-            pairs, weights = self._links(atoms)
-            if self._closed:
+            links, shown = self._links(atoms), viewer.atoms
+            if self._closed or shown is None or len(shown) != len(atoms):  # an answer about another molecule
                 return
-            viewer.link(pairs, weights)
+            viewer.link(*links)
             self._linked.add(viewer)

@@ -118,14 +118,35 @@ class Controls {
     if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
-      parts.push(element("div", {}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+      parts.push(element("div", {title: legend.definition}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+      if (legend.definition) parts.push(element("div", {className: "so3-definition", textContent: legend.definition}));
     } else if (model.get("colour") !== "element") {
       parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
     }
     if (model.get("forces") && model.get("has_forces"))
       parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
+    parts.push(...this.explainLinks());
+    for (const {name, colour} of model.get("_overlays")) {
+      const mark = element("span", {className: "so3-mark"});
+      mark.style.background = colour;
+      parts.push(element("div", {}, [mark, name]));
+    }
     this.scale.replaceChildren(...parts);
     this.scale.hidden = !parts.length;
+  }
+
+  // What links are, from where to where, and which of them are drawn.
+  explainLinks() {
+    const {model} = this, {label, definition, low, high, most} = model.get("_links_legend");
+    if (!most) return [];
+    const bar = element("span", {className: "so3-ramp"}), least = model.get("link_threshold") * most;
+    bar.style.background = `linear-gradient(to right, ${[...(low < 0 ? [...NEGATIVE].reverse() : []), ...POSITIVE.slice(low < 0 ? 1 : 0)].join(",")})`;
+    const range = low < 0 ? [-most, most] : [0, high];
+    const which = model.get("links_of_picked") ? (model.get("picked").length ? "of the picked atoms" : "all, until an atom is picked") : "all";
+    return [
+      element("div", {className: "so3-links"}, [`links: ${label}\u2003`, tick(range[0]), bar, tick(range[1])]),
+      element("div", {className: "so3-definition", textContent: `${definition}${definition ? "; " : ""}${which}${least ? `, from ${tick(least)}` : ""}`}),
+    ];
   }
 
   fillSave(moves) {

@@ -105,18 +105,23 @@ def check_size(atoms: Atoms) -> None:
         raise ValueError(f"a view draws at most {MOST_ATOMS} atoms, got {len(atoms)}; show a part of them")
 
 
-def pdb_text(atoms: Atoms) -> str:
+def pdb_text(atoms: Atoms, *, centre: bool = True) -> str:
     """A structure in PDB's columns, with its bonds; positions are rough, exact ones follow.
 
     Each molecule is a residue of its own, as far as its atoms stand together: within a residue NGL compares all atoms
     with all.
+
+    Args:
+        atoms: The structure.
+        centre: Whether a free molecule is moved to the origin, where positions come from frame by frame.
     """
     joined = bonds(atoms) if len(atoms) > 1 else np.zeros((0, 2), int)
     lengths = np.linalg.norm(atoms.positions[joined[:, 0]] - atoms.positions[joined[:, 1]], axis=1)
     joined = joined[lengths < _STRETCHED]
     residues = _molecules(len(atoms), joined)
     # As exact positions come: where a page looks at first.
-    middle = 0.0 if atoms.pbc.any() and np.abs(atoms.positions).max() < _WIDEST else atoms.positions.mean(axis=0)
+    stays = atoms.pbc.any() or not centre
+    middle = 0.0 if stays and np.abs(atoms.positions).max() < _WIDEST else atoms.positions.mean(axis=0)
     lines = [
         f"HETATM{number + 1:5d} {symbol:<4.4s} MOL {chr(65 + residue // 9999 % 26)}{residue % 9999 + 1:4d}    "
         f"{x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00          {symbol:>2s}"

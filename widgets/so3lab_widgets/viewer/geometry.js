@@ -66,6 +66,13 @@ function dihedralArc(at) {
   return arcBetween(middle, across(minus(at[0], at[1])), across(minus(at[3], at[2])));
 }
 
+// How far a point in the plane is from the line between two others.
+function toSegment(point, from, to) {
+  const way = minus(to, from), length = dot(way, way);
+  const share = length ? Math.min(1, Math.max(0, dot(minus(point, from), way) / length)) : 0;
+  return norm(minus(point, from.map((x, k) => x + share * way[k])));
+}
+
 // Colours between the stops of a scale, as numbers.
 function painter(scale) {
   const stops = scale.map(text => [1, 3, 5].map(k => parseInt(text.slice(k, k + 2), 16)));

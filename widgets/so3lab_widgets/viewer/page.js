@@ -55,9 +55,10 @@ export default () => {
       const mark = () => { scene.update(false); controls.measure(); };
       const refresh = () => controls.refresh();
       const rescale = () => { scene.update(false); };
-      const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", mark], ["arrow_scale", rescale],
+      const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", () => { mark(); refresh(); }],
+        ["arrow_scale link_threshold links_of_picked", rescale], ["_overlays", () => scene.overlay()],
         ["camera", () => scene.lookAsTold()],
-        ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure",
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces arrow_scale _legend _structure link_threshold links_of_picked _links_legend _overlays",
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); });
@@ -69,6 +70,7 @@ export default () => {
         ifHeard(() => model.send({kind: "painted", count: painted}));
       }, REPORT_MS);
       await scene.load();
+      await scene.overlay();
       model.send({kind: "hello", in_software: inSoftware()});
       return () => {
         clearInterval(reporting);

@@ -10,6 +10,10 @@ const BODIES = {
   arrows: ["ArrowBuffer", {openEnded: false}],
   halos: ["EllipsoidBuffer", {sphereDetail: 3}],
 };
+const POSITIVE = ["#D5D9DE", "#56B4E9", "#0072B2"], NEGATIVE = ["#D5D9DE", "#E69F00", "#B24A00"];
+const THINNEST = 0.012, THICKEST = 0.12;  // Å
+const LINK_PX = 7;  // how near to a link a click is on it
+const OVERLAY = {opacity: 0.55, radiusSize: 0.12, multipleBond: "off", disablePicking: true};
 const FAR_SIDE = {side: "back", roughness: 1};
 
 // Tell the kernel something on a timer's behalf; where the model is being closed, or its kernel is
@@ -43,7 +47,7 @@ function makeStage(NGL, place, settings) {
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
 class Scene {
   constructor(NGL, model, place, latest) {
-    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false});
+    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false, laid: []});
     // NGL cuts off what is far from the middle; a cell may grow, and atoms may fly apart.
     this.stage = makeStage(NGL, place, {...STAGE, tooltip: false, clipNear: -50, clipFar: 150, fogNear: 150, fogFar: 151});
     this.stage.mouseControls.remove("clickPick-*");
@@ -79,11 +83,23 @@ class Scene {
     if (!text) { this.stage.removeAllComponents(); this.component = this.shape = null; return; }
     const component = await this.stage.loadFile(new Blob([text], {type: "text/plain"}), {ext: "pdb"});
     if (this.loading !== text || this.closed) { this.stage.removeComponent(component); return; }
-    this.stage.eachComponent(other => other !== component && this.stage.removeComponent(other));
+    this.stage.eachComponent(other => other !== component && !this.laid.includes(other) && this.stage.removeComponent(other));
     Object.assign(this, {component, shape: null, buffers: {}, body: null, labels: null});
     this.draw();
     this.update(true);
     if (this.model.get("_structure").fresh || !this.lookAsTold()) this.centre();
+  }
+
+  // Other structures over this one, where Python has laid them.
+  async overlay() {
+    const turn = this.overlaying = {};
+    this.laid.splice(0).forEach(component => this.stage.removeComponent(component));
+    for (const {text, colour} of this.model.get("_overlays")) {
+      const component = await this.stage.loadFile(new Blob([text], {type: "text/plain"}), {ext: "pdb"});
+      if (this.overlaying !== turn || this.closed) { if (!this.closed) this.stage.removeComponent(component); return; }
+      component.addRepresentation("licorice", {...OVERLAY, color: colour});
+      this.laid.push(component);
+    }
   }
 
   // Take the camera of the model, where somebody has moved it.
@@ -238,19 +254,52 @@ class Scene {
     });
   }
 
+  // Links that are drawn: strong enough and, where those of picked atoms alone are wanted, at one of them.
+  get shownLinks() {
+    const {links, pairs} = this.latest;
+    if (!links) return [];
+    const least = this.model.get("link_threshold") * this.strongest, picked = this.model.get("picked");
+    const wanted = this.model.get("links_of_picked") && picked.length ? k => picked.some(atom => pairs[2 * k] === atom || pairs[2 * k + 1] === atom) : () => true;
+    return [...links.keys()].filter(k => Math.abs(links[k]) >= least && wanted(k));
+  }
+
+  get strongest() {
+    return this.model.get("_links_legend").most || this.latest.links.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-12);
+  }
+
+  linkEnds(k) { return chain(this.latest.positions, [this.latest.pairs[2 * k], this.latest.pairs[2 * k + 1]], this.latest.cell); }
+
+  // All of them have their places in one buffer; those that are not drawn are without width.
   linkBodies() {
-    const {links, pairs} = this.latest, paint = painter(["#D5D9DE", "#56B4E9", "#0072B2"]);
-    const most = links.reduce((most, x) => Math.max(most, x), 1e-12);
+    const {links} = this.latest, shown = new Set(this.shownLinks), [above, below] = [painter(POSITIVE), painter(NEGATIVE)];
     return this.cylinders(links.length, k => {
-      const share = links[k] / most;
-      return [this.atom(pairs[2 * k]), this.atom(pairs[2 * k + 1]), paint(share), 0.005 + 0.12 * share];
+      const share = Math.min(1, Math.abs(links[k]) / this.strongest);
+      return [...this.linkEnds(k), (links[k] < 0 ? below : above)(share), shown.has(k) ? THINNEST + (THICKEST - THINNEST) * share : 0];
     });
+  }
+
+  // The two atoms of the link under the pointer, the nearest one of several.
+  linkAtPointer() {
+    const {x, y} = this.stage.mouseObserver.canvasPosition, {viewerControls} = this.stage;
+    const onCanvas = place => { const at = viewerControls.getPositionOnCanvas(new this.NGL.Vector3(...place)); return [at.x, at.y]; };
+    let [nearest, best] = [LINK_PX, []];
+    for (const k of this.shownLinks) {
+      const far = toSegment([x, y], ...this.linkEnds(k).map(onCanvas));
+      if (far < nearest) [nearest, best] = [far, [this.latest.pairs[2 * k], this.latest.pairs[2 * k + 1]]];
+    }
+    return best;
   }
 
   pick(found) {
     const chosen = found?.atom ? [found.atom.index] : found?.bond ? [found.bond.atomIndex1, found.bond.atomIndex2] : [];
     let picked = [...this.model.get("picked")];
-    if (!chosen.length) return;  // a click beside the molecule is easily made; Escape picks nothing
+    if (!chosen.length) {  // a click beside the molecule is easily made; Escape picks nothing
+      const link = this.linkAtPointer();
+      if (!link.length) return;
+      this.model.set("picked", link);
+      this.model.save_changes();
+      return;
+    }
     for (const atom of chosen)
       if (picked.includes(atom)) { if (chosen.length === 1) picked = picked.filter(other => other !== atom); }
       else picked = picked.length >= MOST_PICKED ? [atom] : [...picked, atom];

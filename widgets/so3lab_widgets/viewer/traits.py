@@ -8,8 +8,8 @@ from ase import Atoms
 from so3lab_widgets.viewer.looks import STYLES
 
 SETTABLE = (
-    "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "loop", "notice", "picked",
-    "playing", "smoothing",
+    "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "link_threshold",
+    "links_of_picked", "loop", "notice", "picked", "playing", "smoothing",
 )  # fmt: skip
 """Traits that people set."""
 OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
@@ -23,6 +23,8 @@ class ViewerTraits(traitlets.HasTraits):
     _ngl_version = traitlets.Unicode().tag(sync=True)
     _structure = traitlets.Dict().tag(sync=True)
     _legend = traitlets.Dict().tag(sync=True)
+    _links_legend = traitlets.Dict().tag(sync=True)
+    _overlays = traitlets.List(traitlets.Dict()).tag(sync=True)
     height = traitlets.Int(400, min=50).tag(sync=True)
     representation = traitlets.Enum(tuple(STYLES), "ball+stick").tag(sync=True)
     colour = traitlets.Unicode("element").tag(sync=True)
@@ -31,6 +33,8 @@ class ViewerTraits(traitlets.HasTraits):
     forces = traitlets.Bool(False).tag(sync=True)
     has_forces = traitlets.Bool(False, read_only=True).tag(sync=True)
     arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)
+    link_threshold = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
+    links_of_picked = traitlets.Bool(False).tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
     frame = traitlets.Int(0, min=0).tag(sync=True)

@@ -17,7 +17,9 @@ from ase import Atoms
 from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, LatestValueSender
 from so3lab_widgets.viewer.colour_scale import ColourScale
 from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
+from so3lab_widgets.viewer.links import LinksMixin
 from so3lab_widgets.viewer.movie_recorder import MovieRecorder
+from so3lab_widgets.viewer.overlays import OverlaysMixin
 from so3lab_widgets.viewer.page import page_module
 from so3lab_widgets.viewer.plain_nglview import in_nglview
 from so3lab_widgets.viewer.player import Player
@@ -25,7 +27,7 @@ from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
 
 
-class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
+class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.AnyWidget):
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
@@ -37,8 +39,9 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
     Traits to set and to observe: ``frame`` (shown), ``frames`` (how many there are), ``playing``, ``fps``, ``loop``,
     ``smoothing`` (average over so many frames before and after), ``representation``, ``colour`` (one of ``colours``),
     ``labels``, ``forces`` (whether to draw them as arrows, where there are any), ``arrow_scale`` (Å of an arrow per
-    eV/Å), ``picked`` (up to four atoms in order), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner),
-    ``notice`` (a sentence shown over the molecule).
+    eV/Å), ``picked`` (up to four atoms in order), ``link_threshold`` (share of the strongest link, 0 to 1, below which
+    links are not drawn), ``links_of_picked`` (whether only links of picked atoms are, as long as there are some),
+    ``camera`` (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
@@ -61,7 +64,6 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         self._atoms: Atoms | None = None
         self.latest: dict[str, np.ndarray] = {}  # arrays of what is shown, by name, as they go to the page
         self._sent_names: set[str] = set()
-        self._pairs: list[int] = []
         self._values_of = ""
         self._scale = ColourScale()
         self._player = Player(self)
@@ -109,7 +111,8 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
 
     @property
     def legend(self) -> dict[str, Any]:
-        """What the colours of the atoms mean: ``label``, ``low``, ``high``, ``scale``; empty before any were sent."""
+        """What the colours of the atoms mean: ``label`` with unit, ``definition``, ``low``, ``high``, ``scale``; empty
+        before any were sent."""
         return dict(self._legend)
 
     @property
@@ -184,23 +187,15 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
             raise ValueError(f"positions must have shape {(len(self._atoms), 3)}, got {positions.shape}")
         self._sender.put(("push", (positions, cell, values or {}, arrows)))
 
-    def link(self, pairs: np.ndarray, weights: np.ndarray) -> None:
-        """Draw weighted bonds between pairs of atoms, such as attention; none at all removes them.
-
-        Args:
-            pairs: Two atoms per row.
-            weights: Not negative; the largest one is drawn thickest.
-        """
-        pairs, weights = np.asarray(pairs, int).reshape(-1, 2), np.asarray(weights, float)
-        if len(pairs) != len(weights) or (len(weights) and weights.min() < 0):
-            raise ValueError(f"weights must be {len(pairs)} numbers, none negative, got {len(weights)}")
+    def describe(self, colour: str, definition: str) -> None:
+        """Say what the numbers of a colour are from now on, for the legend, whose range begins anew."""
         with self._lock:
-            self._pairs = pairs.ravel().tolist()
-            if len(pairs):
-                self.latest["links"] = weights
-            else:
-                self.latest.pop("links", None)
-        self._sender.put_if_empty(("again", None))  # a frame that waits brings the links along
+            self._scale.describe(colour, definition)
+
+    def refresh(self) -> None:
+        """Read the shown frame once more, where what it is coloured by has changed."""
+        if self._content is not None:
+            self._sender.put(("frame", self.frame))
 
     def recolour(self, values: Mapping[str, np.ndarray]) -> None:
         """Colour what is shown by numbers per atom that come later than its positions.
@@ -273,7 +268,7 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
         )
         self._atoms = atoms.copy()
         self.latest.clear()
-        self._pairs = []
+        self._forget_links()
         with self.hold_trait_notifications():
             if not same:
                 self.picked = []
@@ -284,6 +279,7 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
             self.set_trait("frames", frames)
             self.frame = 0
             self.notice = ""
+            self._overlays = []
             self._structure = {
                 "text": pdb_text(atoms),
                 "symbols": atoms.get_chemical_symbols(),
@@ -362,7 +358,7 @@ class Viewer(SnapshotMixin, ViewerTraits, anywidget.AnyWidget):
             "gone": sorted(self._sent_names - arrays.keys()),
         }
         if "links" in arrays:
-            message["pairs"] = self._pairs
+            message["pairs"] = self.linked.ravel().tolist()
         if "values" in arrays:
             legend = self._scale.take(self._values_of, arrays["values"])
             if legend != self._legend:
