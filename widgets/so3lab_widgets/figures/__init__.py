@@ -10,6 +10,7 @@ from so3lab_widgets.figures.inside import (
     electrostatics_modes,
     energy_terms,
     partial_charges,
+    torsion_reach,
 )
 from so3lab_widgets.figures.landscape import (
     conformation_map,
@@ -44,5 +45,6 @@ __all__ = [
     "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates",
     "largest_deviation", "learning_curves", "mean_squared_displacement", "pair_distance_histogram", "parity",
     "partial_charges", "populations", "radial_distribution", "ramachandran", "rmsd", "rmsf", "saturation_curve",
-    "survival", "time_series", "total_energy", "training_curves", "velocity_autocorrelation", "vibrational_spectrum",
+    "survival", "time_series", "torsion_reach", "total_energy", "training_curves", "velocity_autocorrelation",
+    "vibrational_spectrum",
 ]  # fmt: skip

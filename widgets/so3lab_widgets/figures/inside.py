@@ -176,3 +176,39 @@ def electrostatics_modes(table: pd.DataFrame) -> go.Figure:
     highest = max(float(table[largest].max()), 2 * units.kcal_per_mol)
     figure.update_yaxes(title_text="largest force error (eV/Å)", range=[-0.03 * highest, 1.08 * highest])
     return styled(figure, "Truncated electrostatics", "difference to the forces of exact electrostatics")
+
+
+_LEAST_SPAN = 1e-12
+"""eV below which an energy in double precision does not change."""
+
+
+def torsion_reach(scan: pd.DataFrame) -> go.Figure:
+    """Show how much the energy of cumulenes depends on their torsion, against their length.
+
+    Args:
+        scan: ``carbons``, ``torsion_deg``, ``energy`` and ``learned`` (eV), such as
+            :func:`so3lab.attention.torsion_scan` gives.
+    """
+    require(scan, ["carbons", "torsion_deg", "energy", "learned"])
+    spans = scan.groupby("carbons")[["energy", "learned"]].agg(lambda column: float(column.max() - column.min()))
+    figure = go.Figure()
+    for column, words, colour, symbol in (
+        ("energy", "whole energy", VERMILLION, "square"),
+        ("learned", "what the network says by itself", BLUE, "circle"),
+    ):
+        span = spans[column].to_numpy()
+        figure.add_scatter(
+            x=spans.index,
+            y=np.maximum(span, _LEAST_SPAN),
+            text=["does not change" if one < _LEAST_SPAN else f"{one:.3g} eV" for one in span],
+            mode="lines+markers",
+            name=words,
+            line={"color": colour, "width": 2},
+            marker={
+                "symbol": [f"{symbol}-open" if one < _LEAST_SPAN else symbol for one in span], "size": 9,
+            },
+            hovertemplate="C<sub>%{x}</sub>H<sub>4</sub>, " + words + ": %{text}<extra></extra>",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="carbons", dtick=1)
+    figure.update_yaxes(title_text="span over the torsion (eV)", type="log", exponentformat="power")
+    return styled(figure, "How far a torsion is seen", "open marks: not at all").update_layout(showlegend=True)
