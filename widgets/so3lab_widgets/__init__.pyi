@@ -2,6 +2,7 @@ from . import figures as figures
 from . import report as report
 from . import theme as theme
 from . import viewer as viewer
+from .panels.attention_panel import AttentionPanel as AttentionPanel
 from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
 from .panels.train_panel import TrainPanel as TrainPanel
 from .panels.trajectory_panel import TrajectoryPanel as TrajectoryPanel

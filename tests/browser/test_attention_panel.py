@@ -1,0 +1,179 @@
+"""Attention in a real JupyterLab: links with a threshold that can be clicked, overlays, and the panel around them."""
+
+import json
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytest.importorskip("playwright")
+from tests.browser.jupyter import Notebook
+from tests.browser.test_linked import use_theme
+
+LINKS = """import numpy as np
+from ase.build import molecule
+from so3lab_widgets import Viewer
+ethanol, other = molecule("CH3CH2OH"), molecule("CH3CH2OH")
+other.set_dihedral(0, 1, 2, 3, 100, mask=[0, 0, 0, 1, 0, 0, 0, 0, 0])
+viewer = Viewer(ethanol, height=360)
+viewer.link([[0, 2], [3, 6], [1, 3]], [1.0, -0.6, 0.1], "attention, layer 1, head 2", "attention weight α, no unit")
+viewer"""
+STAGE = ".so3-stage"
+SHOWN = "() => document.querySelector('.so3-stage').scene.shownLinks.length"
+MIDDLE = """number => {
+  const {scene} = document.querySelector('.so3-stage'), [one, other] = scene.linkEnds(number);
+  const place = new scene.NGL.Vector3(...one.map((x, k) => 0.35 * x + 0.65 * other[k]));
+  const at = scene.stage.viewerControls.getPositionOnCanvas(place);
+  const box = document.querySelector('.so3-stage canvas').getBoundingClientRect();
+  return [box.left + at.x, box.top + box.height - at.y];
+}"""
+
+
+def ask(notebook: Notebook, expression: str):
+    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
+
+
+def shown_links(notebook: Notebook) -> int:
+    return notebook.page.evaluate(SHOWN)
+
+
+@pytest.fixture(scope="module")
+def links(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(LINKS)]), "links") as notebook:
+        notebook.run_all(seconds=180)
+        notebook.molecules(1, selector=STAGE)
+        notebook.wait_until(lambda: shown_links(notebook) == 3, "three links")
+        yield notebook
+        assert notebook.failures() == []
+        assert notebook.errors == []
+
+
+def test_links_vanish_below_the_threshold_and_stay_after_loading_again(links):
+    def pixels() -> int:
+        return links.canvases(STAGE)[0].painted
+
+    links.page.wait_for_timeout(500)
+    links.picture("links-signed", STAGE)
+    legend = links.page.locator(".so3-scale").first
+    assert "attention, layer 1, head 2" in legend.inner_text()
+    assert "no unit" in legend.inner_text()
+    many = pixels()
+    links.run_code("viewer.link_threshold = 0.5")
+    links.wait_until(lambda: shown_links(links) == 2 and pixels() < many, "the weakest link gone")
+    assert "from 0.5" in legend.inner_text()
+    links.run_code("viewer.link_threshold = 0.9")
+    links.wait_until(lambda: shown_links(links) == 1, "the negative link gone")
+    links.run_code("viewer.link_threshold = 0.0; viewer.links_of_picked = True; viewer.picked = [6]")
+    links.wait_until(lambda: shown_links(links) == 1, "links of the picked atom")
+    links.run_code("viewer.links_of_picked = False; viewer.picked = []")
+    links.save()
+    links.page.reload()
+    links.wait_for_kernel()
+    links.wait_until(
+        lambda: (
+            links.page.locator(STAGE).count() == 1 and links.molecules(1, selector=STAGE) and shown_links(links) == 3
+        ),
+        "the links again",
+        60,
+    )
+
+
+def test_a_click_on_a_link_picks_its_atoms(links):
+    x, y = links.page.evaluate(MIDDLE, 0)
+    links.page.mouse.click(x, y)
+    links.wait_until(lambda: ask(links, "viewer.picked") == [0, 2], "the pair of the link")
+    links.run_code("viewer.picked = []")
+
+
+def test_overlays_are_drawn_in_their_colours(links):
+    links.run_code("distances = viewer.overlay([other], ['turned'])")
+    links.wait_until(lambda: "turned" in links.page.locator(".so3-scale").first.inner_text(), "its name")
+    count = "() => document.querySelector('.so3-stage').scene.stage.compList.length"
+    links.wait_until(lambda: links.page.evaluate(count) >= 3, "another molecule")
+    links.page.wait_for_timeout(800)
+    links.picture("links-overlay", STAGE)
+    use_theme(links, "Dark")
+    links.page.wait_for_timeout(800)
+    links.picture("links-overlay-dark", STAGE)
+    use_theme(links, "Light")
+    assert ask(links, "0 < float(distances[0]) < 1.5")
+    links.run_code("viewer.overlay([])")
+    links.wait_until(lambda: links.page.evaluate(count) == 2, "it alone")
+
+
+PANEL = """import so3lab
+panel = so3lab.widgets.AttentionPanel("ethanol", "ethanol", height=330)
+panel"""
+PLOT = ".js-plotly-plot"
+SHAPES = "() => (document.querySelector('.js-plotly-plot')?.layout?.shapes ?? []).map(one => one.y0 + 0.5)"
+ATOM = """number => {
+  const {scene} = document.querySelector('.so3-stage');
+  const at = scene.stage.viewerControls.getPositionOnCanvas(new scene.NGL.Vector3(...scene.atom(number)));
+  const box = document.querySelector('.so3-stage canvas').getBoundingClientRect();
+  return [box.left + at.x, box.top + box.height - at.y];
+}"""
+
+
+@pytest.fixture(scope="module")
+def panel(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(PANEL)]), "attention") as notebook:
+        notebook.run_all(seconds=180)
+        notebook.molecules(1, selector=STAGE)
+        notebook.wait_until(lambda: shown_links(notebook) > 10, "links", 90)
+        notebook.page.wait_for_selector(f"{PLOT} .main-svg", timeout=90_000)
+        yield notebook
+        assert notebook.failures() == []
+        assert notebook.errors == []
+
+
+def test_thumbnails_are_drawn_and_a_click_opens_one(panel):
+    panel.page.wait_for_timeout(1500)
+    panel.picture("attention-overview", ".jp-CodeCell")
+    thumbnail = panel.page.locator(f"{PLOT} .draglayer .nsewdrag").nth(1)
+    thumbnail.scroll_into_view_if_needed()
+
+    def opened() -> bool:
+        if thumbnail.count():
+            thumbnail.click(position={"x": 20, "y": 20})
+        panel.page.wait_for_timeout(800)
+        return ask(panel, "panel.views.value") == "matrix"
+
+    panel.wait_until(opened, "the matrix of a head")
+    channel = ask(panel, "list(panel.attention.channel)")
+    assert channel == [1, "features", 2]
+    legend = panel.page.locator(".so3-scale").first
+    panel.wait_until(lambda: "layer 1, head 2" in legend.inner_text(), "a legend that says which")
+
+
+def test_the_threshold_slider_makes_links_vanish(panel):
+    before = shown_links(panel)
+    handle = panel.page.get_by_role("slider").first
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    panel.page.keyboard.press("End")
+    panel.wait_until(lambda: shown_links(panel) == 1, "the strongest link alone")
+    assert ask(panel, "panel.viewer.link_threshold") == 1.0
+    panel.page.keyboard.press("Home")
+    panel.wait_until(lambda: shown_links(panel) == before, "all links")
+
+
+def test_a_picked_atom_has_its_row_and_both_themes_are_legible(panel):
+    panel.page.locator(STAGE).first.scroll_into_view_if_needed()
+    x, y = panel.page.evaluate(ATOM, 2)
+    panel.page.mouse.click(x, y)
+    panel.wait_until(lambda: ask(panel, "panel.viewer.picked") == [2], "the oxygen")
+    panel.wait_until(lambda: panel.page.evaluate(SHAPES) == [2], "its row")
+    panel.picture("attention-light", ".jp-CodeCell")
+    use_theme(panel, "Dark")
+    panel.page.wait_for_timeout(1000)
+    panel.picture("attention-dark", ".jp-CodeCell")
+    use_theme(panel, "Light")
+
+
+def test_what_follows_is_computed_and_drawn_beside_attention(panel):
+    panel.page.get_by_role("button", name="cause", exact=True).click()
+    panel.page.get_by_role("button", name="Move picked atoms").click()
+    panel.wait_until(lambda: ask(panel, "len(panel.cause.table)") == 8, "responses to the oxygen", 120)
+    panel.wait_until(lambda: panel.page.get_by_text("rank correlation").count() > 0, "what that says")
+    panel.page.wait_for_timeout(1000)
+    panel.picture("attention-cause", ".jp-CodeCell")
+    assert ask(panel, "panel.message.sentence") == ""

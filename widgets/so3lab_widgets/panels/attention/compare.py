@@ -1,0 +1,69 @@
+"""What attention is compared with: the same structure by another model, or another frame by the same model."""
+
+from collections.abc import Callable
+
+import ipywidgets as ipw
+
+from so3lab.pretrained.loading import bundled_models
+from so3lab_widgets.panels.message_line import MessageLine
+
+NOTHING, FRAME, MODEL = "nothing", "another frame", "another model"
+_STYLE = {"description_width": "auto"}
+
+
+class CompareRow(ipw.HBox):
+    """A menu, and a field for the frame or the model.
+
+    Args:
+        on_change: Called when something else is to be compared with; may raise what stands against it.
+        message: Says that.
+        show_code: Called with a line of Python that does the same.
+
+    Attributes:
+        what: The menu.
+        frame: Field for the number of a frame.
+        model: Field for a name or file.
+    """
+
+    def __init__(
+        self, on_change: Callable[[], None], message: MessageLine, show_code: Callable[[str], None] = lambda line: None
+    ):
+        self._on_change, self._message, self._show_code = on_change, message, show_code
+        self.what = ipw.Dropdown(options=(NOTHING, FRAME, MODEL), description="Compare with", style=_STYLE)
+        self.what.layout.width = "230px"
+        self.frame = ipw.BoundedIntText(0, min=0, max=0, description="Frame", style=_STYLE)
+        self.frame.layout.width = "150px"
+        self.model = ipw.Combobox(
+            placeholder="name or file", options=[*sorted(bundled_models()), "so3lr"], description="Model", style=_STYLE
+        )
+        self.model.layout.width = "230px"
+        self.model.continuous_update = False
+        for field in (self.what, self.frame, self.model):
+            field.observe(self._changed, "value")
+        super().__init__(
+            [self.what, self.frame, self.model], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
+        )
+        self._show_fields()
+
+    @property
+    def words(self) -> str:
+        """What is compared with what; empty where nothing is."""
+        if self.what.value == FRAME:
+            return f"frame {self.frame.value} less the shown one"
+        return f"{self.model.value} less the panel's model" if self.what.value == MODEL and self.model.value else ""
+
+    def offer(self, frames: int) -> None:
+        """There are so many frames to compare with."""
+        self.frame.max = max(frames - 1, 0)
+
+    def _changed(self, change: object) -> None:
+        owner = next(
+            name for name in ("what", "frame", "model") if getattr(self, name) is getattr(change, "owner", None)
+        )
+        self._show_fields()
+        self._show_code(f"panel.compare.{owner}.value = {getattr(self, owner).value!r}")
+        self._message.try_to(self._on_change)
+
+    def _show_fields(self) -> None:
+        self.frame.layout.display = "" if self.what.value == FRAME else "none"
+        self.model.layout.display = "" if self.what.value == MODEL else "none"
