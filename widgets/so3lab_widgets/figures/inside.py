@@ -190,7 +190,8 @@ def torsion_reach(scan: pd.DataFrame) -> go.Figure:
             :func:`so3lab.attention.torsion_scan` gives.
     """
     require(scan, ["carbons", "torsion_deg", "energy", "learned"])
-    spans = scan.groupby("carbons")[["energy", "learned"]].agg(lambda column: float(column.max() - column.min()))
+    molecules = scan.groupby("carbons")[["energy", "learned"]]
+    spans = molecules.max() - molecules.min()
     figure = go.Figure()
     for column, words, colour, symbol in (
         ("energy", "whole energy", VERMILLION, "square"),

@@ -13,6 +13,7 @@ from ase import Atoms
 from so3lab.attention import (
     Channel,
     Inside,
+    channels,
     displacement_table,
     look_inside,
     pair_series,
@@ -28,6 +29,7 @@ from so3lab_widgets.panels.attention.distance import DistanceView
 from so3lab_widgets.panels.attention.matrix import MatrixView
 from so3lab_widgets.panels.attention.overview import Overview
 from so3lab_widgets.panels.attention.pair_list import PairList
+from so3lab_widgets.panels.attention.reach_line import ReachLine
 from so3lab_widgets.panels.attention.saving import AttentionSaving
 from so3lab_widgets.panels.attention.shown import Shown
 from so3lab_widgets.panels.attention.source_row import SourceRow
@@ -72,6 +74,7 @@ class AttentionPanel(Panel):
         compare: What is compared with.
         overview, matrix, distance, along, cause: The views.
         pairs: The strongest pairs.
+        reach: Whether the network can see from the first to the last picked atom.
         shown: What is drawn; None before the model has answered.
         message: What goes on, and what cannot be done.
     """
@@ -175,7 +178,7 @@ class AttentionPanel(Panel):
         self.attention = AttentionChoice(self._on_channel, show_code)
         self.attention.draw_in(self.viewer)
         self.compare = CompareRow(self._on_compare, self.message, show_code)
-        self.pairs = PairList(self._pick)
+        self.pairs, self.reach = PairList(self._pick), ReachLine()
         self.overview = Overview(self._open)
         self.matrix, self.distance = MatrixView(self._point), DistanceView(self._point)
         self.along = AlongView(
@@ -205,7 +208,7 @@ class AttentionPanel(Panel):
         self._place = ipw.VBox()
         self.saving = AttentionSaving(self, on_line=self.code_line.show_code, name=f"{self._name} save")
         wrap = {"flex_flow": "row wrap", "grid_gap": "0 12px"}
-        left = ipw.VBox([self.viewer, self.pairs], layout=ipw.Layout(flex="2 1 400px", min_width="0"))
+        left = ipw.VBox([self.viewer, self.reach, self.pairs], layout=ipw.Layout(flex="2 1 400px", min_width="0"))
         head = ipw.HBox([self.views, self.follows], layout=ipw.Layout(align_items="center", **wrap))
         right = ipw.VBox([head, self._place], layout=ipw.Layout(flex="3 1 520px", min_width="0"))
         both = ipw.HBox([left, right], layout=ipw.Layout(**wrap))
@@ -242,7 +245,7 @@ class AttentionPanel(Panel):
         colours = colours_of(chosen.settings, look, lambda: self.attention.channel)
         units = {name: unit for name, (_, unit) in definitions_of(chosen.settings).items()}
         self.viewer.show(frames if len(frames) > 1 else frames[0], colours, units)
-        for name, (definition, _) in definitions_of(chosen.settings).items():
+        for name, (definition, _) in definitions_of(chosen.settings, self.attention.channel).items():
             self.viewer.describe(name, definition)
         if before is not frames:
             let_go(before)
@@ -339,8 +342,8 @@ class AttentionPanel(Panel):
         self._other = None
         if wanted:
             other = self.shared.load(wanted)
-            if other.settings.degrees != self._model().settings.degrees:
-                raise ValueError("the other model has other degrees than this one; only models of one make compare")
+            if channels(other.settings) != channels(self._model().settings):
+                raise ValueError(f"{wanted} has other layers, heads or degrees than this model: they do not compare")
             self._other = other
         self._ask()
 
@@ -357,6 +360,8 @@ class AttentionPanel(Panel):
 
     def _mark(self, picked: Sequence[int]) -> None:
         self.pairs.mark(picked)
+        if self.shown is not None:
+            self.reach.tell(self.shown, picked)
         for view in (self.matrix, self.distance, self.cause):
             view.mark(picked[:2])
 

@@ -63,7 +63,8 @@ class CauseView(ipw.VBox):
         self._of: Atoms | None = None
         self._task: tuple[str, tuple[int, ...], float] = ("respond", (), 0.0)
         self.table = pd.DataFrame()
-        self.bar = JobBar(lambda: self.move(), self._words)
+        self._done = 0
+        self.bar = JobBar(lambda: self.bar.message.try_to(self._start), self._words)
         self.attempts = Attempts(
             self._make,
             lambda: self._task,
@@ -136,6 +137,13 @@ class CauseView(ipw.VBox):
         close_all(*self.children)
         super().close()
 
+    def _start(self) -> None:
+        """Go on, or begin: with the picked atoms, or with all."""
+        if self.attempts.goes_on:
+            self.attempts.start()
+        else:
+            self.move()
+
     def _structure(self) -> Shown:
         if self._shown is None:
             raise ValueError("there is no structure yet; open one above")
@@ -201,7 +209,7 @@ class CauseView(ipw.VBox):
         )
 
     def _words(self) -> str:
-        return f"{getattr(self, '_done', 0)} of {len(self._task[1])} atoms moved"
+        return f"{self._done} of {len(self._task[1])} atoms moved"
 
     def _on_state(self, job: Job) -> None:
         self.bar.refresh()

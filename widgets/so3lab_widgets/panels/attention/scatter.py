@@ -76,6 +76,7 @@ class PairScatter:
         """Put rings around the points of a picked atom, or of a picked pair."""
         self._picked = tuple(picked)
         chosen = set(self._picked)
+        rows: np.ndarray
         if not chosen:
             rows = np.zeros(0, int)
         elif len(chosen) == 1:

@@ -33,7 +33,7 @@ def opened(thing: Any) -> Sequence[Atoms]:
             raise ValueError("the molecule must be a bundled name (ethanol), a file, or smiles:CCO; the field is empty")
         if Path(thing).suffix in (".h5", ".h5md"):
             return _with_frames(Trajectory(thing))
-        return [understand(thing).atoms]
+        return [understand(thing if isinstance(thing, str) else Path(thing)).atoms]
     if isinstance(thing, Sequence) and len(thing) and isinstance(thing[0], Atoms):
         return thing
     raise TypeError(f"structure must be Atoms, a sequence of them, a trajectory, a name or a file, got {thing!r}"[:200])
