@@ -38,8 +38,9 @@ class AttentionChoice(ipw.HBox):
         self.layer = ipw.Dropdown(description="Layer", layout=ipw.Layout(width="130px"), style=_STYLE)
         self.head = ipw.Dropdown(description="Head or degree", layout=ipw.Layout(width="250px"), style=_STYLE)
         self.threshold = ipw.FloatSlider(
-            0.0, min=0.0, max=100.0, step=1.0, description="Links from (% of the strongest)", readout_format=".0f",
-            layout=ipw.Layout(width="380px"), style=_STYLE,
+            0.0, min=0.0, max=100.0, step=1.0, description="Links from (%)", readout_format=".0f",
+            tooltip="percent of the strongest link, below which links are not drawn",
+            layout=ipw.Layout(width="290px"), style=_STYLE,
         )  # fmt: skip
         self.of_picked = ipw.Checkbox(
             False, description="only links of picked atoms", indent=False, layout=ipw.Layout(width="220px")

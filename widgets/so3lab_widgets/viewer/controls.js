@@ -66,7 +66,8 @@ class Controls {
     this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
-    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption, this.scale]), this.notice, this.picked);
+    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption]),
+      element("div", {className: "so3-bottom"}, [this.notice, this.picked, this.scale]));
     root.parentElement.append(this.player);
     root.tabIndex = 0;
     root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
@@ -118,7 +119,7 @@ class Controls {
     if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
-      parts.push(element("div", {title: legend.definition}, [`${legend.label} `, tick(legend.low), bar, tick(legend.high)]));
+      parts.push(element("div", {title: legend.definition}, [`${legend.label}\u2003`, this.ramp(bar, legend.low, legend.high)]));
       if (legend.definition) parts.push(element("div", {className: "so3-definition", textContent: legend.definition}));
     } else if (model.get("colour") !== "element") {
       parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
@@ -135,6 +136,8 @@ class Controls {
     this.scale.hidden = !parts.length;
   }
 
+  ramp(bar, low, high) { return element("span", {className: "so3-range"}, [tick(low), bar, tick(high)]); }
+
   // What links are, from where to where, and which of them are drawn.
   explainLinks() {
     const {model} = this, {label, definition, low, high, most} = model.get("_links_legend");
@@ -144,7 +147,7 @@ class Controls {
     const range = low < 0 ? [-most, most] : [0, high];
     const which = model.get("links_of_picked") ? (model.get("picked").length ? "of the picked atoms" : "all, until an atom is picked") : "all";
     return [
-      element("div", {className: "so3-links"}, [`links: ${label}\u2003`, tick(range[0]), bar, tick(range[1])]),
+      element("div", {className: "so3-links"}, [`links: ${label}\u2003`, this.ramp(bar, ...range)]),
       element("div", {className: "so3-definition", textContent: `${definition}${definition ? "; " : ""}${which}${least ? `, from ${tick(least)}` : ""}`}),
     ];
   }

@@ -15,11 +15,11 @@ from so3lab_widgets.theme import SIGNED_SCALE, styled
 
 MOST_ROWS = 60
 """A thumbnail has no more pixels: larger molecules are shown by heavy atoms with their hydrogens."""
-_HEIGHT = 120
+_HEIGHT = 130
 
 
 class Overview:
-    """A thumbnail of the matrix of every head and degree in every layer, all of them on one scale.
+    """A thumbnail of the matrix of every head and degree in every layer; below each stands how far its colours go.
 
     Args:
         on_channel: Called with the channel that somebody has clicked.
@@ -42,11 +42,11 @@ class Overview:
             for trace, channel in zip(self.figure.data, channels(settings), strict=True):
                 trace.on_click(self._clicked(channel))
         matrices = [_small(shown, channel) for channel in channels(settings)]
-        largest = max((float(np.abs(matrix).max(initial=0.0)) for matrix in matrices), default=0.0) or 1.0
         with self.figure.edits, self.figure.batch_update():
-            for trace, matrix in zip(self.figure.data, matrices, strict=True):
-                trace.z = matrix
-            self.figure.layout.coloraxis.cmin, self.figure.layout.coloraxis.cmax = -largest, largest
+            for number, (trace, matrix) in enumerate(zip(self.figure.data, matrices, strict=True)):
+                largest = float(np.abs(matrix).max(initial=0.0))
+                trace.z = matrix / (largest or 1.0)
+                self.figure.layout[f"xaxis{number + 1 if number else ''}"].title.text = f"±{largest:.2g}"
 
     def picture(self) -> go.Figure:
         """The same as a plain figure."""
@@ -83,7 +83,7 @@ def _thumbnails(settings: ModelSettings) -> go.Figure:
         column_titles=[one.words.partition(", ")[2] for one in members[:columns]],
         row_titles=[f"layer {layer + 1}" for layer in range(settings.num_layers)],
         horizontal_spacing=0.012,
-        vertical_spacing=0.05,
+        vertical_spacing=0.11,
     )
     for number, one in enumerate(members):
         figure.add_heatmap(
@@ -94,12 +94,12 @@ def _thumbnails(settings: ModelSettings) -> go.Figure:
             col=number % columns + 1,
         )
     figure.update_xaxes(showticklabels=False, ticks="", showgrid=False, showline=True, mirror=True)
+    figure.update_xaxes(title={"text": " ", "font": {"size": 10.5}, "standoff": 2})
     figure.update_yaxes(
         showticklabels=False, ticks="", showgrid=False, showline=True, mirror=True, autorange="reversed"
     )
     styled(figure, height=90 + _HEIGHT * settings.num_layers)
     figure.update_annotations(font_size=11)
-    bar = {"title": {"text": "α (no unit)", "side": "right"}, "thickness": 10}
-    return figure.update_layout(
-        coloraxis={"colorscale": SIGNED_SCALE, "colorbar": bar}, margin={"l": 16, "r": 30, "t": 36, "b": 12}
-    )
+    bar = {"title": {"text": "α, share of each one's largest (±, no unit)", "side": "right"}, "thickness": 10}
+    axis = {"colorscale": SIGNED_SCALE, "colorbar": bar, "cmin": -1, "cmax": 1}
+    return figure.update_layout(coloraxis=axis, margin={"l": 16, "r": 30, "t": 36, "b": 24})

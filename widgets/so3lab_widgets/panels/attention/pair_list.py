@@ -24,7 +24,7 @@ class PairList(ipw.VBox):
         self._telling = True
         self._pairs: list[tuple[int, int]] = []
         self.heading = ipw.HTML()
-        self.menu = ipw.Select(rows=9, layout=ipw.Layout(width="100%"))
+        self.menu = ipw.Select(rows=9, layout=ipw.Layout(width="calc(100% - 4px)"))
         self.menu.observe(self._on_choice, "index")
         super().__init__([self.heading, self.menu])
 
@@ -45,7 +45,7 @@ class PairList(ipw.VBox):
             self.menu.index = self._pairs.index(chosen) if chosen in self._pairs else None
         finally:
             self._telling = True
-        self.heading.value = f"<b>Strongest pairs</b>, {shown.words}: distance, both directions, each (no unit)"
+        self.heading.value = "<b>Strongest pairs</b>: distance, sum of both directions, each direction"
 
     def mark(self, picked: Sequence[int]) -> None:
         """Choose the picked pair, where it is among these."""

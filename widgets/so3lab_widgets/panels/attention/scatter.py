@@ -60,27 +60,27 @@ class PairScatter:
             kept = (x > 0) & (y > 0)
             pairs, x, y = pairs[kept], x[kept], y[kept]
         self.pairs = np.asarray(pairs, int).reshape(-1, 2)
-        figure, kind = self.figure, "log" if logarithmic else "linear"
+        figure, kind = self.figure, {"type": "log", "dtick": 1} if logarithmic else {"type": "linear", "dtick": None}
         words = [f"{names[one]} listens to {names[other]}" for one, other in self.pairs]
         with figure.edits, figure.batch_update():
             points = figure.data[0]
             points.x, points.y, points.text = x.astype(np.float32), y.astype(np.float32), words
             points.marker.color = np.where(y < 0, VERMILLION, BLUE).tolist()
             points.hovertemplate = f"%{{text}}<br>{titles[0]}: %{{x:.4g}}<br>{titles[1]}: %{{y:.4g}}<extra></extra>"
-            figure.layout.xaxis.update(title={"text": titles[0]}, type=kind)
-            figure.layout.yaxis.update(title={"text": titles[1]}, type=kind)
+            figure.layout.xaxis.update(title={"text": titles[0]}, **kind)
+            figure.layout.yaxis.update(title={"text": titles[1]}, **kind)
             figure.layout.title.text, figure.layout.title.subtitle.text = heading
         self.mark(self._picked)
 
     def mark(self, picked: Sequence[int]) -> None:
-        """Put rings around the points of a picked atom, or of a picked pair."""
+        """Put rings around the points of a picked atom, as listener and as speaker, or of a picked pair."""
         self._picked = tuple(picked)
         chosen = set(self._picked)
         rows: np.ndarray
         if not chosen:
             rows = np.zeros(0, int)
         elif len(chosen) == 1:
-            rows = np.flatnonzero(self.pairs[:, 0] == self._picked[0])
+            rows = np.flatnonzero((self.pairs == self._picked[0]).any(axis=1))
         else:
             rows = np.flatnonzero([set(pair) <= chosen for pair in self.pairs.tolist()])
         figure = self.figure
