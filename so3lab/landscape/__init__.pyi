@@ -14,6 +14,7 @@ from .network import Landscape as Landscape
 from .novelty import Novelty as Novelty
 from .novelty import TrainingConformations as TrainingConformations
 from .states import TransitionState as TransitionState
+from .superposing import laid_upon_the_first as laid_upon_the_first
 from .thermodynamics import free_energies as free_energies
 from .thermodynamics import populations as populations
 from .thermodynamics import rates as rates

@@ -21,6 +21,11 @@ class ConformationMap(Protocol):
     """Two coordinates of any structure of a compound."""
 
     @property
+    def name(self) -> str:
+        """What it shows."""
+        ...
+
+    @property
     def axes(self) -> tuple[str, str]:
         """Names with units."""
         ...
@@ -44,6 +49,7 @@ class TorsionMap:
     second: Dihedral
     """Atoms of the vertical one."""
     axes: tuple[str, str] = ("first torsion (°)", "second torsion (°)")
+    name: str = "Two torsions"
     periodic: bool = True
 
     def place(self, structures: Sequence[ase.Atoms]) -> Float[np.ndarray, "structures 2"]:
@@ -72,9 +78,12 @@ def ramachandran_maps(atoms: ase.Atoms) -> list[TorsionMap]:
     marks = [""] if len(residues) == 1 else [str(number) for number in range(1, len(residues) + 1)]
     subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     return [
-        TorsionMap(one.phi, one.psi, (f"φ{mark.translate(subscripts)} (°)", f"ψ{mark.translate(subscripts)} (°)"))
+        TorsionMap(
+            one.phi, one.psi, (f"φ{mark.translate(subscripts)} (°)", f"ψ{mark.translate(subscripts)} (°)"),
+            f"Ramachandran map of residue {mark}" if mark else "Ramachandran map",
+        )
         for one, mark in zip(residues, marks, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 class PrincipalMap:
@@ -95,6 +104,7 @@ class PrincipalMap:
     Source: Y. Mu, P. H. Nguyen and G. Stock, Proteins 58, 45 (2005), for torsions.
     """
 
+    name = "Principal components"
     periodic = False
 
     def __init__(self, structures: Sequence[ase.Atoms], *, of: Literal["fingerprint", "positions"] = "fingerprint"):
@@ -150,6 +160,7 @@ class NeighbourMap:
     Source: L. McInnes, J. Healy and J. Melville, arXiv:1802.03426 (2018).
     """
 
+    name = "Neighbours, by UMAP"
     periodic = False
     axes = ("UMAP 1", "UMAP 2")
 

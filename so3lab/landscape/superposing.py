@@ -16,6 +16,26 @@ WIDTH = 16
 at, and what lies far apart is no worse for a little more."""
 
 
+def laid_upon_the_first(structures: Sequence[ase.Atoms]) -> list[ase.Atoms]:
+    """Copies in the numbering of the first, turned to lie upon it, for people to look at one after another.
+
+    Molecules keep their hands, and each atom its number; atoms of clusters, which look alike, trade places.
+
+    Args:
+        structures: Of one compound, in any numbering.
+
+    Raises:
+        ValueError: If there is none, or they are not of one compound.
+    """
+    together = Superposition(structures, mirror_images=False)
+    first = structures[0]
+    if together.bonded:
+        positions = superpose(together.positions, first.positions, first.get_masses())
+    else:
+        positions = together.aligned()
+    return [ase.Atoms(first.numbers, one) for one in positions]
+
+
 class Superposition:
     """Structures in the numbering of the first.
 
@@ -31,6 +51,8 @@ class Superposition:
         if not structures:
             raise ValueError("structures must hold at least one, got none")
         self._graph = molecular_graph(structures[0])
+        self.bonded = bool(len(self._graph.bonds))
+        """Whether it is made of molecules."""
         self._mirror_images = mirror_images
         self._matching = Matching(self._graph, structures[0].positions)
         self.positions: Float[np.ndarray, "structures atoms 3"] = np.stack(
@@ -57,7 +79,7 @@ class Superposition:
         return superpose(matched, self.positions[0])
 
     def _found(self, one: np.ndarray, others: np.ndarray) -> Superposed:
-        if len(self._graph.bonds):
+        if self.bonded:
             return self._matching.superpose(one, others, mirror_images=self._mirror_images, width=WIDTH)
         numbers = self._graph.numbers
         return superpose_unbonded(numbers, one, others, limit=np.inf, mirror_images=self._mirror_images)

@@ -2,6 +2,7 @@ from . import figures as figures
 from . import report as report
 from . import theme as theme
 from . import viewer as viewer
+from .landscape_page import write_landscape_page as write_landscape_page
 from .panels.attention_panel import AttentionPanel as AttentionPanel
 from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
 from .panels.train_panel import TrainPanel as TrainPanel

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 from ase import Atoms
 from plotly.offline import get_plotlyjs
 
-from so3lab_widgets.viewer.looks import looks_script
+from so3lab_widgets.viewer.looks import Style, looks_script
 from so3lab_widgets.viewer.ngl import ngl_script
 
 MAX_FRAMES = 1000
@@ -39,12 +39,19 @@ class Movie:
     times_ps: Sequence[float] | np.ndarray | None = None
     """Time of each frame. Figures over time in the same section then follow the player, and it them."""
     caption: str = ""
+    names: Sequence[str] | None = None
+    """What each frame is, where they are no moments of one run; they are then gone through one by one, not played."""
+    keys: Sequence[int | str] | None = None
+    """By which figures (``customdata[0]``) and tables (first column) know each frame, for :func:`build_report`."""
+    style: Style = "ball+stick"
 
     def __post_init__(self) -> None:
         if len(self.frames) == 0:
             raise ValueError("frames is empty: a movie needs at least one structure")
-        if self.times_ps is not None and len(self.times_ps) != len(self.frames):
-            raise ValueError(f"times_ps has {len(self.times_ps)} values for {len(self.frames)} frames")
+        for name in ("times_ps", "names", "keys"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.frames):
+                raise ValueError(f"{name} has {len(values)} values for {len(self.frames)} frames")
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def build_report(
     title: str = "so3lab report",
     subtitle: str = "",
     numbers: Mapping[str, str] | None = None,
+    aside: Movie | None = None,
 ) -> Path:
     """Write one self-contained HTML file.
 
@@ -74,16 +82,20 @@ def build_report(
         title: Headline of the page.
         subtitle: One line below it.
         numbers: The results in a nutshell, drawn large at the top: what it is, and its value with unit.
+        aside: Stays in sight beside the sections. A click on what has one of its keys, a point of a figure whose layout
+            has ``meta["select"]`` or a row of a table, shows that frame.
 
     Returns:
         The path of the file.
     """
-    shown = [item for section in sections for item in section.items]
+    shown = [item for section in sections for item in section.items] + ([aside] if aside else [])
     page = Template(_static("report.html")).substitute(
         title=html.escape(title),
         subtitle=html.escape(subtitle),
         numbers="".join(_number(name, value) for name, value in (numbers or {}).items()),
         sections="\n".join(map(_section, sections)),
+        arrangement="beside" if aside else "",
+        aside=f"<aside>{_item(aside)}</aside>" if aside else "",
         style=_static("report.css"),
         plotly=get_plotlyjs() if any(isinstance(item, go.Figure) for item in shown) else "",
         ngl=ngl_script() if any(isinstance(item, Movie) for item in shown) else "",
@@ -137,7 +149,7 @@ def _movie_data(movie: Movie) -> dict[str, Any]:
     first = movie.frames[0]
     if not len(first):
         raise ValueError("frame 0 has no atoms: there is nothing to show")
-    budget = max(1, min(MAX_FRAMES, MAX_COORDINATES // (3 * len(first))))
+    budget = most_frames(len(first))
     step = -(-len(movie.frames) // budget)
     chosen = range(0, len(movie.frames), step)
     positions = np.stack([_shown_positions(movie.frames[index], first, index) for index in chosen])
@@ -157,7 +169,15 @@ def _movie_data(movie: Movie) -> dict[str, Any]:
         "offset": float(low) + 32768 * scale,
         "frames": list(chosen),
         "times": None if movie.times_ps is None else [float(movie.times_ps[index]) for index in chosen],
+        "words": None if movie.names is None else [movie.names[index] for index in chosen],
+        "keys": None if movie.keys is None else [movie.keys[index] for index in chosen],
+        "style": movie.style,
     }
+
+
+def most_frames(atoms: int) -> int:
+    """How many frames of so many atoms a movie has at most; of more, every second, third, ... is left."""
+    return max(1, min(MAX_FRAMES, MAX_COORDINATES // (3 * atoms)))
 
 
 def _shown_positions(atoms: Atoms, first: Atoms, index: int) -> np.ndarray:

@@ -12,7 +12,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from so3lab import units
-from so3lab_widgets.theme import BLUE, DENSITY_SCALE, FAINT, GREY, INK, ORANGE, VERMILLION, cycle, require, styled
+from so3lab_widgets.theme import (
+    BLUE,
+    DENSITY_SCALE,
+    FAINT,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    cycle,
+    require,
+    styled,
+)
 
 EnergyUnit = Literal["kcal/mol", "kJ/mol", "eV", "ε"]
 """What energies are shown in; ε is that of a Lennard-Jones cluster, whose energies are in reduced units already."""
@@ -22,6 +34,8 @@ _ANGLES = {"range": [-180, 180], "tickvals": list(range(-180, 181, 60)), "constr
 _RUNGS = 120
 _NAMED_LEAVES = 60
 _NAMED_POINTS = 6
+_COLOURED_PERCENT = 90
+"""Share of the minima over which colours spread; a few high ones would leave one colour for all others."""
 _SHOULDER = 0.025
 """Share of the height within which a branch of a tree goes to its place."""
 
@@ -134,7 +148,8 @@ def conformation_map(
         x=table["x"], y=table["y"], mode="markers+text", name="minima", showlegend=False, cliponaxis=False,
         text=_lowest_named(table), textposition="top center", textfont={"size": 11},
         marker={
-            "size": _sizes(table), "color": heights, "opacity": 0.9, "colorscale": DENSITY_SCALE, "cmin": 0.0,
+            "size": _sizes(table), "color": heights, "opacity": 0.9, "colorscale": DENSITY_SCALE,
+            "cmin": 0.0, "cmax": max(float(np.percentile(heights, _COLOURED_PERCENT)), 1e-9),
             "line": {"color": np.where(beyond, VERMILLION, "white"), "width": np.where(beyond, 2.0, 0.6)},
             "colorbar": {
                 "title": {"text": f"above the lowest ({unit})", "side": "bottom"}, "orientation": "h", "thickness": 12,
@@ -215,11 +230,20 @@ _WINDOW: dict[str, float] = {"kcal/mol": 3.0, "kJ/mol": 12.0, "eV": 0.13, "ε": 
 _HOVER = "%{customdata[1]}<extra></extra>"
 
 
-def _above(energies: pd.Series, all_of_them: pd.DataFrame, unit: str) -> np.ndarray:
-    """Above the lowest, in the unit."""
+def per_unit(unit: str) -> float:
+    """eV in one unit of energy; ε counts as one, since energies of such clusters are in ε.
+
+    Raises:
+        ValueError: If there is no such unit.
+    """
     if unit not in _IN_EV:
         raise ValueError(f"unit must be one of {', '.join(_IN_EV)}, got {unit!r}")
-    return (energies.to_numpy(float) - float(all_of_them["energy_eV"].min())) / _IN_EV[unit]
+    return _IN_EV[unit]
+
+
+def _above(energies: pd.Series, all_of_them: pd.DataFrame, unit: str) -> np.ndarray:
+    """Above the lowest, in the unit."""
+    return (energies.to_numpy(float) - float(all_of_them["energy_eV"].min())) / per_unit(unit)
 
 
 def _told(minima: pd.DataFrame, heights: np.ndarray, unit: str) -> list[list[Any]]:
@@ -253,7 +277,7 @@ def _selectable(figure: go.Figure) -> go.Figure:
     """With a ring, empty as yet, about the minimum that is looked at."""
     figure.add_scatter(
         x=[], y=[], mode="markers", name="shown", showlegend=False, hoverinfo="skip", cliponaxis=False,
-        marker={"symbol": "circle-open", "size": 18, "color": VERMILLION, "line": {"width": 3}},
+        marker={"symbol": "circle-open", "size": 20, "color": PURPLE, "line": {"width": 3.5}},
     )  # fmt: skip
     named = {trace.name for trace in figure.data} >= {"within the training data", "beyond the training data"}
     return figure.update_layout(showlegend=named, meta=_SELECT)

@@ -4,13 +4,23 @@ const DARK = matchMedia('(prefers-color-scheme: dark)');
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 const embedded = element => JSON.parse(element.querySelector('script').textContent);
 
+const NARROW = 480;  // pixels
+
 function drawFigure(element) {
   const {data, layout} = embedded(element);
   const plot = element.appendChild(document.createElement('div'));
   layout.font = {...layout.font, color: colour('ink')};
+  if (element.clientWidth < NARROW) onNarrowPage(layout);
   Plotly.newPlot(plot, data, layout, {responsive: true, displaylogo: false});
   DARK.addEventListener('change', () => Plotly.relayout(plot, {'font.color': colour('ink')}));
   return plot;
+}
+
+// On a telephone the legend goes below the axes, where its lines have room, and long words are set smaller.
+function onNarrowPage(layout) {
+  const bottom = layout.margin?.b ?? 56, legend = {orientation: 'h', x: 0, xanchor: 'left', y: -0.22, yanchor: 'top'};
+  if (layout.showlegend) Object.assign(layout, {legend, height: layout.height + 70, margin: {...layout.margin, b: bottom + 70}});
+  if (layout.title?.subtitle) layout.title.subtitle.font = {size: 10};
 }
 
 const HINT = 'drag to rotate, scroll to zoom';
@@ -28,12 +38,14 @@ const CONTROLS = `
     <option value="spacefill">space filling</option>
   </select>
   <button class="reset">Reset view</button>`;
-const CLOSER = 0.85;  // NGL leaves a wide margin around small molecules
+// NGL leaves a wide margin around small molecules, and none for the outer halves of large spheres.
+const CLOSER = 0.85, FARTHER = 1.5;
 
 class Player {
   constructor(element) {
     const data = embedded(element);
-    Object.assign(this, {element, times: data.times, names: data.names, labels: data.frames, periodic: data.periodic, frame: 0});
+    const {times, names, words, keys, style, periodic} = data;
+    Object.assign(this, {element, times, names, words, keys, style, periodic, labels: data.frames, frame: 0});
     const bytes = Uint8Array.from(atob(data.coordinates), character => character.charCodeAt(0));
     this.coordinates = Float32Array.from(new Int16Array(bytes.buffer), q => data.offset + data.scale * q);
     this.size = 3 * data.names.length;
@@ -61,10 +73,12 @@ class Player {
     [this.button, this.slider, this.output] = ['.play', 'input', 'output'].map(find);
     this.slider.max = this.count - 1;
     controls.classList.toggle('still', this.count < 2);
+    controls.classList.toggle('named', !!this.words);
     this.button.onclick = () => this.play(!this.playing);
     this.slider.oninput = () => { this.play(false); this.show(+this.slider.value); };
     this.rate = 30;
     find('.speed').onchange = event => { this.rate = +event.target.value; };
+    find('.style').value = this.style;
     find('.style').onchange = event => this.represent(event.target.value);
     find('.reset').onclick = () => this.lookFromTheFront();
     this.say();
@@ -78,7 +92,7 @@ class Player {
     new ResizeObserver(() => this.stage.handleResize()).observe(this.div);
     const file = new Blob([data.pdb], {type: 'text/plain'});
     this.component = await this.stage.loadFile(file, {ext: 'pdb', defaultRepresentation: false});
-    this.represent('ball+stick');
+    this.represent(this.style);
     if (this.periodic) this.component.addRepresentation('unitcell');
     this.lookFromTheFront();
   }
@@ -89,7 +103,7 @@ class Player {
     this.stage.viewerControls.spin(new NGL.Vector3(0, 0, 1), Math.PI / 2);  // the long axis lies
     this.stage.viewerControls.spin(new NGL.Vector3(1, 0.6, 0), 0.35);
     this.component.autoView();
-    this.stage.viewerControls.distance((this.periodic ? 1.6 : CLOSER) * this.stage.viewer.camera.position.z);
+    this.stage.viewerControls.distance((this.periodic ? 1.6 : this.style === 'spacefill' ? FARTHER : CLOSER) * this.stage.viewer.camera.position.z);
     this.stage.viewer.requestRender();
   }
 
@@ -102,15 +116,20 @@ class Player {
     this.frame = Math.max(0, Math.min(this.count - 1, frame));
     this.slider.value = this.frame;
     this.say();
-    if (!this.component) return;
-    const positions = this.coordinates.subarray(this.frame * this.size, (this.frame + 1) * this.size);
-    this.component.structure.updatePosition(positions, false);
-    this.component.updateRepresentations({position: true});
-    this.stage.viewer.requestRender();
+    if (this.component) {
+      const positions = this.coordinates.subarray(this.frame * this.size, (this.frame + 1) * this.size);
+      this.component.structure.updatePosition(positions, false);
+      this.component.updateRepresentations({position: true});
+      this.stage.viewer.requestRender();
+    }
     this.listeners.forEach(listener => listener(this.frame));
   }
 
   say() {
+    if (this.words) {
+      this.output.textContent = this.words[this.frame];
+      return;
+    }
     const time = this.times ? `${this.times[this.frame].toFixed(3)} ps, ` : '';
     this.output.textContent = `${time}frame ${this.labels[this.frame]}`;
   }
@@ -150,6 +169,47 @@ function link(player, plot) {
   });
 }
 
+// A click on a point or a row shows the frame that has its key; points and row of the frame are marked.
+function choose(player, plots, tables) {
+  const listed = key => player.keys.findIndex(one => String(one) === String(key));
+  const show = key => {
+    if (listed(key) >= 0) player.show(listed(key));
+    else player.hint.textContent = `${key} is not among the ${player.count} structures in this page`;
+  };
+  const rows = tables.flatMap(table => [...table.querySelectorAll('tbody tr')])
+    .filter(row => listed(row.cells[0].textContent) >= 0);
+  for (const row of rows) {
+    row.classList.add('choice');
+    row.tabIndex = 0;
+    row.onclick = () => show(row.cells[0].textContent);
+    row.onkeydown = event => { if (event.key === 'Enter') row.onclick(); };
+  }
+  for (const plot of plots) {
+    plot.on('plotly_click', event => {
+      const key = event.points[0].customdata?.[0];
+      if (key !== undefined) show(key);
+    });
+    const {xaxis, yaxis} = plot._fullLayout;  // what marks a point must not move the axes
+    Plotly.relayout(plot, {'xaxis.range': [...xaxis.range], 'yaxis.range': [...yaxis.range]});
+  }
+  player.listeners.push(frame => {
+    const key = player.keys[frame];
+    rows.forEach(row => row.classList.toggle('shown', row.cells[0].textContent === String(key)));
+    plots.forEach(plot => ring(plot, key));
+  });
+  player.ready.then(() => player.show(0));
+}
+
+function ring(plot, key) {
+  const x = [], y = [];
+  for (const trace of plot._fullData.filter(one => one.customdata && one.mode !== 'lines'))
+    trace.customdata.forEach((row, index) => {
+      if (row[0] === key) { x.push(trace.x[index]); y.push(trace.y[index]); }
+    });
+  const number = plot.data.findIndex(trace => trace.name === 'shown');
+  if (number >= 0) Plotly.restyle(plot, {x: [x], y: [y]}, [number]);
+}
+
 const players = [];
 for (const section of document.querySelectorAll('section')) {
   const movies = [...section.querySelectorAll('.movie')].map(element => new Player(element));
@@ -157,4 +217,10 @@ for (const section of document.querySelectorAll('section')) {
   for (const player of movies.filter(movie => movie.times))
     for (const plot of plots.filter(plot => plot.layout.meta?.x === 'time_ps')) link(player, plot);
   players.push(...movies);
+}
+const beside = document.querySelector('aside .movie');
+if (beside) {
+  players.push(new Player(beside));
+  const plots = [...document.querySelectorAll('.js-plotly-plot')].filter(plot => plot.layout.meta?.select);
+  choose(players.at(-1), plots, [...document.querySelectorAll('.table')]);
 }
