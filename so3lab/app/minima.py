@@ -8,6 +8,7 @@ from so3lab import units
 from so3lab.app import minima_check, minima_search
 from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_choice, gathered, require_file, within
+from so3lab.minima.connecting import without_password
 
 if TYPE_CHECKING:
     from so3lab.minima import Minimum
@@ -80,9 +81,9 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
     if shown:
         table = pd.DataFrame(shown)
         table["energy_eV"] = [f"{row['energy_eV']:.6f}" for row in shown]
-        console.table(table, f"{options.file}: {len(chosen)} of {len(every)} minima")
+        console.table(table, f"{without_password(options.file)}: {len(chosen)} of {len(every)} minima")
     console.line(f"{len(every)} minima, about {left:.0f} more are expected")
-    console.result({"file": options.file, "found": len(every), "unseen": left, "minima": rows})
+    console.result({"file": without_password(options.file), "found": len(every), "unseen": left, "minima": rows})
     return 0
 
 
@@ -112,14 +113,14 @@ def run_merge(options: argparse.Namespace, console: Console) -> int:
     for name in options.files:
         require_file(name)
     merged = MinimaDatabase(options.out)
-    taken = {name: merged.take_from(MinimaDatabase(name)) for name in options.files}
+    taken = {without_password(name): merged.take_from(MinimaDatabase(name)) for name in options.files}
     for name, count in taken.items():
         console.line(f"{name}: {count} minima")
     total = len(merged.table())
     console.line(
-        f"{options.out}: {total} minima of {len(merged.searches())} searches, those that are the same included"
+        f"{merged.name}: {total} minima of {len(merged.searches())} searches, those that are the same included"
     )
-    console.result({"out": options.out, "taken": taken, "stored": total, "searches": merged.searches()})
+    console.result({"out": merged.name, "taken": taken, "stored": total, "searches": merged.searches()})
     return 0
 
 
@@ -131,7 +132,7 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
     chosen = within(gathered(options), options)
     if not chosen:
-        raise ValueError(f"{options.file} holds no minima to be exported")
+        raise ValueError(f"{without_password(options.file)} holds no minima to be exported")
     frames = []
     for one in chosen:
         atoms = one.atoms.copy()

@@ -5,14 +5,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.minima_choice import add_choice, gathered, within
 from so3lab.machine.files import check_writable
+from so3lab.minima.connecting import without_password
 
 if TYPE_CHECKING:
     import pandas
 
-    from so3lab.minima import Agreement
+    from so3lab.minima import Agreement, Minimum
 
 
 def add_command(inner, common: argparse.ArgumentParser) -> None:
@@ -34,6 +37,14 @@ def add_command(inner, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--lowest", type=int, default=10, help="how many of the lowest minima (default: 10)")
     parser.add_argument("--random", type=int, default=10, help="how many of the others, at random (default: 10)")
     parser.add_argument("--seed", type=int, default=0, help="of that choice (default: 0)")
+    parser.add_argument(
+        "--training",
+        metavar="DATA",
+        help="what the model was trained on, a file or a name from 'so3lab data list': minima beyond it are told apart",
+    )
+    parser.add_argument(
+        "--beyond", type=int, default=5, help="how many of those, the farthest ones, are checked too (default: 5)"
+    )
     parser.add_argument(
         "--single-points", action="store_true", help="energies at the minima of the model, without relaxing them"
     )
@@ -60,8 +71,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     _check_outputs(options)
     every = within(gathered(options), options)
     if not every:
-        raise ValueError(f"{options.file} holds no minima to be checked")
-    chosen = choose(every, lowest=options.lowest, at_random=options.random, seed=options.seed)
+        raise ValueError(f"{without_password(options.file)} holds no minima to be checked")
+    beyond = None if options.training is None else _beyond(options, every)
+    also = (beyond or [])[: options.beyond]
+    chosen = choose(every, lowest=options.lowest, at_random=options.random, also=also, seed=options.seed)
     relaxation = None if options.single_points else ReferenceRelaxation(options.fmax, max_steps=options.max_steps)
     journal = options.journal or _journal(options)
     reports = check_minima(
@@ -79,10 +92,22 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         reports.close()
         raise Interrupted(f"interrupted after {done} of {len(chosen)} minima; the same command goes on") from None
-    found = compare_with_reference(chosen, read_check(chosen, journal), lowest=options.lowest)
+    found = compare_with_reference(chosen, read_check(chosen, journal), lowest=options.lowest, beyond=beyond)
     _write(options, found)
     _tell(options, console, found, journal)
     return 0
+
+
+def _beyond(options: argparse.Namespace, minima: "list[Minimum]") -> list[int]:
+    """Numbers of the minima beyond the training data, the farthest first."""
+    from so3lab import datasets
+    from so3lab.landscape import TrainingConformations
+
+    if options.beyond < 0:
+        raise ValueError(f"--beyond must not be negative, got {options.beyond}")
+    known = TrainingConformations(datasets.load(options.training, check=False), minima[0].atoms)
+    ratios = known.novelty([one.atoms for one in minima]).ratios
+    return [minima[row].number for row in np.argsort(-ratios).tolist() if ratios[row] > 1.0]
 
 
 def _journal(options: argparse.Namespace) -> Path:
@@ -115,12 +140,13 @@ def _write(options: argparse.Namespace, found: "Agreement") -> None:
 
 
 def _tell(options: argparse.Namespace, console: Console, found: "Agreement", journal: Path) -> None:
-    console.table(found.table.dropna(axis="columns", how="all"), f"{options.file} beside {options.calculator}")
+    file = without_password(options.file)
+    console.table(found.table.dropna(axis="columns", how="all"), f"{file} beside {options.calculator}")
     console.table(_turned(found.summary), "agreement, energies in kcal/mol with a common zero")
     console.line(f"kept in {journal}")
     console.result(
         {
-            "file": options.file, "calculator": options.calculator, "journal": str(journal), "minima": found.table,
+            "file": file, "calculator": options.calculator, "journal": str(journal), "minima": found.table,
             "summary": found.summary,
         }
     )  # fmt: skip

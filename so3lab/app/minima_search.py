@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from so3lab import units
+from so3lab.app import minima_spread
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.doctor.prepare import prepare_process
+from so3lab.minima.connecting import without_password
 from so3lab.minima.proposals.names import NAMES
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from so3lab.engine.energy_model import EnergyModel
+    from so3lab.machine.executors import Workers
     from so3lab.minima import Search
     from so3lab.potential import Potential
 
@@ -46,6 +49,7 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the same search, if OUT holds it")
     parser.add_argument("--seed", type=int, default=0, help="the same seed finds the same minima (default: 0)")
+    minima_spread.add_arguments(parser)
     parser.add_argument(
         "--proposals", nargs="+", choices=NAMES, default=[], help="where to look (default: what suits the structure)"
     )
@@ -79,8 +83,13 @@ def rule_arguments(options: argparse.Namespace) -> dict[str, Any]:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Search with progress, then say what came out."""
+    minima_spread.take_place(options)
     prepare_process()
-    search = _search(options, console)
+    with minima_spread.executor(options) as executor:
+        return _run(options, console, _search(options, console, executor))
+
+
+def _run(options: argparse.Namespace, console: Console, search: "Search") -> int:
     known = len(search.minima)
     budget = {name: getattr(options, name) for name in ("minutes", "minima", "saturation")}
     if all(value is None for value in budget.values()):
@@ -98,13 +107,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     except KeyboardInterrupt:
         accounts.close()
         raise Interrupted(
-            f"interrupted with {len(search.minima)} minima in {options.out}; the same command with --resume goes on"
+            f"interrupted with {len(search.minima)} minima in {without_password(options.out)}; the same command with "
+            "--resume goes on"
         ) from None
     _tell(options, console, search, (time.monotonic() - started) / 60.0, known)
     return 0
 
 
-def _search(options: argparse.Namespace, console: Console) -> "Search":
+def _search(options: argparse.Namespace, console: Console, executor: "Workers | None") -> "Search":
     """The search that the options describe."""
     from so3lab.minima import DuplicateRule, Search
 
@@ -114,6 +124,7 @@ def _search(options: argparse.Namespace, console: Console) -> "Search":
         model, atoms, proposals=options.proposals, smiles=smiles, given=_given(options.given),
         rule=DuplicateRule(**rule_arguments(options)), out=options.out, resume=options.resume, seed=options.seed,
         max_force=options.fmax if options.fmax is not None else 1e-4 if reduced else 0.01,
+        executor=executor, **({} if options.round_size is None else {"round_size": options.round_size}),
     )  # fmt: skip
 
 
@@ -174,10 +185,11 @@ def _tell(options: argparse.Namespace, console: Console, search: "Search", minut
         near = sum(one.energy - lowest <= 3 * units.kcal_per_mol for one in search.minima)
         within = "" if options.model == LENNARD_JONES else f", {near} within 3 kcal/mol"
         console.line(f"lowest: {lowest:.6f} {'ε' if options.model == LENNARD_JONES else 'eV'}{within}")
-    console.line(f"{options.out}: {_note(search, known, minutes)}")
+    out = without_password(options.out)
+    console.line(f"{out}: {_note(search, known, minutes)}")
     console.result(
         {
-            "out": options.out, "search": search.name, "minima": len(search.minima), "lowest_energy_eV": lowest,
+            "out": out, "search": search.name, "minima": len(search.minima), "lowest_energy_eV": lowest,
             "proposals": search.ledger.proposals, "unseen": search.unseen, "saturation": search.saturation,
             "minutes": minutes, "ledger": search.ledger.rows(),
         }

@@ -5,7 +5,6 @@ JAX is imported when a simulation runs, not before: the process that hands out w
 
 import functools
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from so3lab.doctor.prepare import be_quiet, prepare_process
+from so3lab.doctor.prepare import be_quiet, prepare_worker
 from so3lab.structures.constraints import held_atoms
 from so3lab.structures.electrons import total_charge
 from so3lab.structures.reading import read_structure
@@ -201,7 +200,7 @@ def _advance(run: RunSpec) -> str | None:
     resume = is_resumable(run)
     if resume and _is_complete(run):
         return None
-    _prepare_worker()
+    prepare_worker()
     from so3lab import dynamics
 
     potential = _potential(run.model, run.dtype, _modified(run.model))
@@ -286,14 +285,6 @@ def _is_complete(run: RunSpec) -> bool:
 def _last_step(path: Path) -> int:
     with Trajectory(path) as trajectory:
         return int(trajectory[-1:].steps[0]) if len(trajectory) else -1
-
-
-@functools.cache
-def _prepare_worker() -> None:
-    """Make this process fit to compute, as the commands do; once."""
-    # Several processes may share one accelerator: none may take its memory for itself.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    prepare_process(compile_loops=False)
 
 
 @functools.lru_cache(maxsize=2)

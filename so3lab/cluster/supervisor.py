@@ -1,12 +1,12 @@
 """How a list of runs gets done although workers die."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 
 from so3lab.cluster.one_run import RunSpec, Summary, frames_in, simulate, summarise
+from so3lab.machine.executors import CANNOT_MEND, LastingExecutor, Workers, worker_was_lost
 
 SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -25,37 +25,8 @@ class _Job:
     frames: int = 0
 
 
-class _Executors:
-    """An executor, made anew when it breaks and we know how."""
-
-    def __init__(self, given: Executor | Callable[[], Executor]):
-        self._make = None if isinstance(given, Executor) else given
-        self._present = given if isinstance(given, Executor) else given()
-
-    def submit(self, job: _Job) -> None:
-        """Hand a job in.
-
-        Raises:
-            BrokenExecutor: If the executor is broken and was given as it is.
-        """
-        try:
-            job.future = self._present.submit(simulate, job.run)
-        except BrokenExecutor:
-            if self._make is None:
-                raise
-            self._present.shutdown()
-            self._present = self._make()
-            job.future = self._present.submit(simulate, job.run)
-        job.executor, job.running, job.started = self._present, False, time.monotonic()
-
-    def close(self) -> None:
-        """Shut down what was made here."""
-        if self._make is not None:
-            self._present.shutdown()
-
-
 def run_all(
-    executor: Executor | Callable[[], Executor],
+    executor: Workers,
     runs: Sequence[RunSpec],
     *,
     retries: int = 3,
@@ -98,18 +69,18 @@ def run_all(
 
 
 def _supervise(
-    executor: Executor | Callable[[], Executor],
+    executor: Workers,
     jobs: list[_Job],
     retries: int,
     on_wait: Callable[[], None] | None,
 ) -> Iterator[Summary]:
-    executors = _Executors(executor)
+    executors = LastingExecutor(executor)
     to_submit, pending = list(jobs), list[_Job]()
     try:
         while to_submit or pending:
             for job in to_submit:
                 try:
-                    executors.submit(job)
+                    _submit(executors, job)
                     pending.append(job)
                 except BrokenExecutor:
                     yield _given_up(job, _CANNOT_MEND)
@@ -123,7 +94,7 @@ def _supervise(
                 if error is None:
                     assert job.future is not None
                     yield job.future.result()._replace(run=job.run)  # the caller's own, not the copy sent
-                elif not _worker_was_lost(error):
+                elif not worker_was_lost(error):
                     yield _given_up(job, f"{type(error).__name__}: {error}")
                 elif _count_loss(job, error, jobs) > retries:
                     yield _given_up(job, _too_many(job, error))
@@ -137,9 +108,13 @@ def _supervise(
 
 
 _CANNOT_MEND = (
-    "a worker of the executor died, and that broke the executor; give run_all a function that makes one instead "
-    "(so3lab.cluster.OwnProcesses), or call it again with a new one: runs go on from their files"
+    f"{CANNOT_MEND} (so3lab.cluster.OwnProcesses), or call run_all again with a new one: runs go on from their files"
 )
+
+
+def _submit(executors: LastingExecutor, job: _Job) -> None:
+    job.future, job.executor = executors.submit(simulate, job.run)
+    job.running, job.started = False, time.monotonic()
 
 
 def _look(pending: list[_Job]) -> list[_Job]:
@@ -157,14 +132,6 @@ def _error_of(job: _Job) -> BaseException | None:
         return job.future.exception()
     except CancelledError as error:
         return error
-
-
-def _worker_was_lost(error: BaseException) -> bool:
-    """Whether the worker died, in the words of the standard library or of Dask."""
-    if isinstance(error, BrokenExecutor | CancelledError):
-        return True
-    distributed = sys.modules.get("distributed")
-    return distributed is not None and isinstance(error, distributed.KilledWorker | distributed.comm.CommClosedError)
 
 
 def _count_loss(job: _Job, error: BaseException, jobs: list[_Job]) -> int:

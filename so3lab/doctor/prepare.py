@@ -1,5 +1,6 @@
 """Making a process fit to compute: one way for commands, workers and notebooks, before JAX computes anything."""
 
+import functools
 import os
 
 
@@ -34,3 +35,12 @@ def prepare_process(keep_programs: bool = True, *, compile_loops: bool = True) -
     if keep_programs:
         enable_compilation_cache()
     require_sound_compiler()
+
+
+@functools.cache
+def prepare_worker() -> None:
+    """Make a worker process fit to compute, as the commands do; once."""
+    # Several processes may share one accelerator: none may take its memory for itself.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    be_quiet()
+    prepare_process(compile_loops=False)

@@ -7,8 +7,6 @@ locks of SQLite, which die with their process, unlike lock files. SQLite is unsa
 process its own file and merge, or use a server (any URL that :func:`ase.db.connect` takes).
 """
 
-import sqlite3
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +15,14 @@ import ase
 import numpy as np
 import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.db import connect
 
 from so3lab.minima.accounts import Minimum
+from so3lab.minima.connecting import connected, without_password
 from so3lab.minima.torsions import rotatable_dihedrals
 from so3lab.observables.internal import Dihedral, dihedral_degrees
 
 _NOBODY = -1
 """Number of a parent that there is not."""
-_ATTEMPTS, _WAIT_S = 50, 0.1
 _KEPT_INFO = (str, int, float, bool)
 
 
@@ -53,34 +50,21 @@ class MinimaDatabase:
             ``postgresql://user:password@host/name`` with ``ase-db-backends`` installed.
 
     Raises:
-        ValueError: If the name is none of a database, or the file is none.
+        ValueError: If the name is none of a database, the file is none, or no server answers.
+        ImportError: If the package for servers is missing.
     """
 
     def __init__(self, where: str | Path):
         self.where = str(where)
-        if "://" not in self.where and not self.where.endswith(".db"):
-            raise ValueError(
-                f"a database of minima must be a file whose name ends in .db, or a URL, got {self.where!r}"
-            )
-        self._database = connect(self.where, use_lock_file=False)
-        # a database of minima has no tables of its own; asking for their names would cost a query for each row
-        self._database._get_external_table_names = lambda db_con=None: []
+        self._database = connected(self.where)
         self._rows: dict[tuple[str, int], int] = {}
         self._starts: dict[str, int] = {}
         self._dihedrals: dict[str, list[Dihedral]] = {}
-        self._make_tables()
 
-    def _make_tables(self) -> None:
-        """Make them; when another process is just doing so, wait for it."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._database.count()
-                return
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError) and attempt < _ATTEMPTS - 1:
-                    time.sleep(_WAIT_S)
-                    continue
-                raise ValueError(f"{self.where} cannot be used as a database of minima: {error}") from error
+    @property
+    def name(self) -> str:
+        """Where it is, in words that may be shown: without a password."""
+        return without_password(self.where)
 
     def begin(self, search: str, start: ase.Atoms, settings: Mapping[str, Any]) -> None:
         """Note a new search.
@@ -165,7 +149,7 @@ class MinimaDatabase:
             if search in here:
                 if len(self.table(search)) != len(other.table(search)):
                     raise ValueError(
-                        f"search {search} is in {self.where} and has other minima in {other.where}: one of them has "
+                        f"search {search} is in {self.name} and has other minima in {other.name}: one of them has "
                         "gone on; merge the newest files into a new one"
                     )
                 continue
@@ -182,7 +166,7 @@ class MinimaDatabase:
         """Energies of different models say nothing about each other."""
         for row in self._database.select(kind="start", limit=1):
             if row.data["settings"]["model"] != model:
-                raise ValueError(f"{other.where} holds minima of another model than {self.where}; keep them apart")
+                raise ValueError(f"{other.name} holds minima of another model than {self.name}; keep them apart")
 
     def _write(self, search: str, minimum: Minimum) -> int:
         atoms = minimum.atoms

@@ -93,7 +93,7 @@ def common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:
         assert stored is not None
         found.append((stored.settings["model"], DuplicateRule(**stored.settings["rule"])))
     if len({model for model, _ in found}) > 1:
-        raise ValueError(f"searches must be of one model to be compared, and those in {database.where} are of several")
+        raise ValueError(f"searches must be of one model to be compared, and those in {database.name} are of several")
     if len({rule for _, rule in found}) > 1:
-        raise ValueError(f"searches in {database.where} had different rules for duplicates; say which holds")
+        raise ValueError(f"searches in {database.name} had different rules for duplicates; say which holds")
     return found[0][1]

@@ -19,12 +19,14 @@ import numpy as np
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.machine.checksum import checksum
+from so3lab.machine.executors import Workers
 from so3lab.minima.accounts import Account, Ledger, Minimum, Proposal, unseen
 from so3lab.minima.confirming import shaken
 from so3lab.minima.database import MinimaDatabase
 from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.judging import Compound, Verdict, judge
 from so3lab.minima.proposals import Given, Proposer, proposers_for
+from so3lab.minima.spreading import SpreadRelaxation
 from so3lab.minimize import Relaxed, minimize
 from so3lab.potential.potential import Potential
 
@@ -56,6 +58,8 @@ class Search:
         round_size: Proposals that are relaxed together.
         confirm: Whether what seems to be a new minimum is shaken and relaxed again, which finds out saddles.
         relax: Relaxes structures in place of :func:`so3lab.minimize.minimize`.
+        executor: Relaxes them in pieces on other processes or machines, see
+            :class:`~so3lab.minima.spreading.SpreadRelaxation`.
 
     Raises:
         ValueError: If an argument is not acceptable, or the database holds the same search and ``resume`` is false.
@@ -78,6 +82,7 @@ class Search:
         round_size: int = ROUND,
         confirm: bool = True,
         relax: Relax | None = None,
+        executor: Workers | None = None,
     ):
         _check(atoms, seed, round_size)
         self.rule = rule or DuplicateRule()
@@ -91,6 +96,7 @@ class Search:
         self._relax: Relax = relax or functools.partial(
             minimize, potential, max_force=max_force, max_gain_meV=max_gain_meV
         )
+        self._spread = None if executor is None else SpreadRelaxation(executor, self._relax)
         self._proposers = _proposers(potential, atoms, proposals, smiles, given)
         self.settings: dict[str, Any] = {
             "model": checksum_of(potential),
@@ -118,7 +124,7 @@ class Search:
             return
         if not resume:
             raise ValueError(
-                f"{database.where} already holds this search, of the same model, start, settings and seed; go on with "
+                f"{database.name} already holds this search, of the same model, start, settings and seed; go on with "
                 "resume=True, or take another seed or another file"
             )
         for _, minimum, _ in database.minima(self.name):
@@ -170,16 +176,20 @@ class Search:
         if saturation is not None and not 0 < saturation < 1:
             raise ValueError(f"saturation must lie between 0 and 1, got {saturation}")
         end = np.inf if minutes is None else time.monotonic() + 60.0 * minutes
-        while not (
-            time.monotonic() >= end
-            or (minima is not None and len(self.minima) >= minima)
-            or (proposals is not None and self.ledger.proposals >= proposals)
-            or (saturation is not None and self.saturation >= saturation)
-        ):
-            accounts = self._next_round()
-            if not accounts:
-                return
-            yield from accounts
+        try:
+            while not (
+                time.monotonic() >= end
+                or (minima is not None and len(self.minima) >= minima)
+                or (proposals is not None and self.ledger.proposals >= proposals)
+                or (saturation is not None and self.saturation >= saturation)
+            ):
+                accounts = self._next_round()
+                if not accounts:
+                    return
+                yield from accounts
+        finally:
+            if self._spread is not None:
+                self._spread.close()
 
     def _next_round(self) -> list[Account]:
         """Propose, relax, judge, store."""
@@ -216,7 +226,7 @@ class Search:
         usable = [n for n, atoms in enumerate(structures) if compound is None or compound.same_atoms(atoms)]
         result: list[Relaxed | None] = [None] * len(structures)
         if usable:
-            for one in self._relax([structures[number] for number in usable]):
+            for one in (self._spread or self._relax)([structures[number] for number in usable]):
                 result[usable[one.number]] = one
         return result
 

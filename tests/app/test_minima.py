@@ -1,12 +1,17 @@
 """The commands about minima, on the smallest Lennard-Jones clusters, whose minima are known."""
 
 import json
+from pathlib import Path
 
 import ase.db
+import numpy as np
 import pytest
-from ase.io import read
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+from molecule_search import search
 
 from so3lab.app import main
+from so3lab.minima import MinimaDatabase, gather
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +114,56 @@ def test_minima_are_checked_with_a_reference(databases, capsys, tmp_path):
     ):
         assert main([*map(str, arguments), *extra]) == 1
         assert said in capsys.readouterr().err
+
+
+def test_minima_beyond_the_training_data_are_told_apart(capsys, tmp_path):
+    """A model that has seen the lowest conformers only."""
+    minima = search("CCCO", str(tmp_path / "a.db"))
+    for _ in minima.run(proposals=40):
+        pass
+    found = gather(MinimaDatabase(tmp_path / "a.db"))
+    known = [one.atoms.copy() for one in found[:3] for _ in range(4)]
+    for number, atoms in enumerate(known):
+        atoms.rattle(0.01, seed=number)
+        atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((len(atoms), 3)))
+    write(tmp_path / "seen.xyz", known)
+    told = output(
+        capsys, "minima", "check", tmp_path / "a.db", "--calculator", "mmff:propanol", "--processes", "1", "--lowest",
+        "3", "--random", "0", "--training", tmp_path / "seen.xyz", "--beyond", "2", "--single-points",
+    )  # fmt: skip
+    assert [one["beyond_training"] for one in told["minima"]] == [False] * 3 + [True] * 2
+    groups = {row["group"]: row["minima"] for row in told["summary"]}
+    assert groups["beyond the training data"] == 2
+    assert told["summary"][0]["mae_there_kcal_mol"] < 1e-4
+
+
+def test_jobs_of_an_array_have_seeds_and_files_of_their_own(capsys, tmp_path):
+    common = ["minima", "search", "lj", "lj:6", "--out", tmp_path / "all.db", "--minima", "1", "--seed", "5"]
+    told = [output(capsys, *common, "--array", f"{index}/12") for index in (0, 10)]
+    assert [Path(one["out"]).name for one in told] == ["all-00.db", "all-10.db"]
+    assert told[0]["search"] != told[1]["search"]
+    same = output(capsys, "minima", "search", "lj", "lj:6", "--out", tmp_path / "b.db", "--minima", "1", "--seed", "15")
+    assert same["search"] == told[1]["search"]
+    assert same["lowest_energy_eV"] == told[1]["lowest_energy_eV"]
+    assert output(capsys, *common, "--array", "10/12", "--resume")["proposals"] == told[1]["proposals"]
+    for wrong in ("12/12", "3", "a/b", "-1/4"):
+        assert main([*map(str, common), f"--array={wrong}"]) == 1
+        assert "from 0 to COUNT-1" in capsys.readouterr().err
+    url = ["minima", "search", "lj", "lj:6", "--out", "postgresql://me:secret@nowhere/x", "--array", "0/2"]
+    assert main(url) == 1
+    said = capsys.readouterr().err
+    assert "--seed" in said
+    assert "secret" not in said
+
+
+@pytest.mark.process
+def test_processes_find_what_one_finds(databases, capsys, tmp_path):
+    shared = tmp_path / "shared.db"
+    told = output(
+        capsys, "minima", "search", "lj", "lj:6", "--out", shared, "--minima", "2", "--cluster", "local:2"
+    )  # fmt: skip
+    found, alone = (output(capsys, "minima", "list", file)["minima"] for file in (shared, databases[0]))
+    assert told["minima"] == 2
+    for one, other in zip(found, alone, strict=True):
+        assert one["energy_eV"] == pytest.approx(other["energy_eV"], abs=1e-6)
+        assert one["visits"] == other["visits"]

@@ -214,7 +214,7 @@ def test_a_broken_pool_that_cannot_be_made_again_is_explained(tmp_path):
             raise BrokenProcessPool("a process died")
 
     runs = runs_in(tmp_path, "ethanol")
-    assert ["give run_all a function" in summary.failure for summary in run_all(Broken(), runs)] == [True] * 3
+    assert ["give a function" in summary.failure for summary in run_all(Broken(), runs)] == [True] * 3
 
 
 def test_closing_cancels_what_has_not_started(tmp_path):

@@ -13,27 +13,11 @@ from waiting import wait_for
 from so3lab.minima import MinimaDatabase, Minimum, gather
 
 pytestmark = pytest.mark.process
-SUPPORT = Path(__file__).parents[1] / "support"
-SEARCH = """
-import sys
-sys.path.insert(0, sys.argv[4])
-from mmff import relax_by_mmff
-from so3lab.minima import Search
-from so3lab.pretrained import lennard_jones
-from so3lab.structures import from_smiles
-
-smiles = "CCCCCO"
-search = Search(
-    lennard_jones(), from_smiles(smiles), proposals=["torsions"], relax=relax_by_mmff(smiles), out=sys.argv[1],
-    seed=int(sys.argv[2]), resume=True, round_size=8,
-)
-for account in search.run(proposals=int(sys.argv[3])):
-    pass
-"""
+PROGRAM = Path(__file__).parents[1] / "support" / "molecule_search.py"
 
 
-def search(file, seed, proposals=200):
-    return subprocess.Popen([sys.executable, "-c", SEARCH, str(file), str(seed), str(proposals), str(SUPPORT)])
+def search(file, seed, proposals=120):
+    return subprocess.Popen([sys.executable, str(PROGRAM), "CCCCCO", str(file), str(seed), str(proposals)])
 
 
 def finished(process):

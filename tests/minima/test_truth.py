@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from mmff import relax_by_mmff
 
 import so3lab
+from so3lab import units
 from so3lab.minima import DuplicateRule, Search
 from so3lab.pretrained import lennard_jones, random_cluster
-from so3lab.structures import read_structure
+from so3lab.structures import from_smiles, read_structure
 
 pytestmark = pytest.mark.study
 
@@ -47,3 +49,17 @@ def test_ethanol_is_trans_or_gauche_of_two_hands():
         assert len(energies(search, proposals=64)) == count
     (image,) = (one for one in search.minima if one.mirror_image_of is not None)
     assert image.energy == pytest.approx(search.minima[image.mirror_image_of].energy, abs=1e-6)
+
+
+def test_three_seeds_agree_on_the_low_minima_of_a_chain():
+    """All minima of hexanol within 1.5 kcal/mol of the lowest: the same ones, whichever seed looked for them."""
+    found = []
+    for seed in (0, 1, 2):
+        search = Search(
+            lennard_jones(), from_smiles("CCCCCCO"), proposals=["torsions"], relax=relax_by_mmff("CCCCCCO"), seed=seed
+        )
+        every = np.array(energies(search, saturation=0.95))
+        found.append(every[every <= every[0] + 1.5 * units.kcal_per_mol])
+    assert len(found[0]) >= 8
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], atol=1e-4)

@@ -1,5 +1,6 @@
 """MMFF94 of RDKit in place of a potential: a molecule in milliseconds, and nothing is compiled."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -39,22 +40,22 @@ class Field:
 
 
 def relax_by_mmff(smiles: str) -> Callable[[Sequence[ase.Atoms]], Iterator[Relaxed]]:
-    """A function that relaxes structures in the numbering of a SMILES."""
+    """A function that relaxes structures in the numbering of a SMILES; it can be sent to other processes."""
+    return functools.partial(_relaxed, smiles)
+
+
+def _relaxed(smiles: str, structures: Sequence[ase.Atoms]) -> Iterator[Relaxed]:
     made = Field(smiles)
-
-    def relax(structures: Sequence[ase.Atoms]) -> Iterator[Relaxed]:
-        for number, atoms in enumerate(structures):
-            field = made.at(atoms.positions)
-            left = field.Minimize(maxIts=5000, forceTol=1e-6, energyTol=1e-10)
-            relaxed = atoms.copy()
-            relaxed.positions = made.molecule.GetConformer().GetPositions()
-            energy, forces = energy_and_forces(field)
-            relaxed.calc = SinglePointCalculator(relaxed, energy=energy, forces=forces)
-            largest = float(np.linalg.norm(forces, axis=1).max())
-            why = "out of steps" if left or largest > 0.01 else "converged"
-            yield Relaxed(number, relaxed, energy, largest, 0.0, 1, "internal", why)
-
-    return relax
+    for number, atoms in enumerate(structures):
+        field = made.at(atoms.positions)
+        left = field.Minimize(maxIts=5000, forceTol=1e-6, energyTol=1e-10)
+        relaxed = atoms.copy()
+        relaxed.positions = made.molecule.GetConformer().GetPositions()
+        energy, forces = energy_and_forces(field)
+        relaxed.calc = SinglePointCalculator(relaxed, energy=energy, forces=forces)
+        largest = float(np.linalg.norm(forces, axis=1).max())
+        why = "out of steps" if left or largest > 0.01 else "converged"
+        yield Relaxed(number, relaxed, energy, largest, 0.0, 1, "internal", why)
 
 
 def energy_and_forces(field: Any) -> tuple[float, np.ndarray]:
@@ -84,3 +85,8 @@ class MMFF(Calculator):
         forces[j] -= pull
         energy += 0.5 * self._stiffness * (distance - self._length) ** 2
         self.results = {"energy": energy, "forces": forces}
+
+
+def propanol() -> MMFF:
+    """The calculator of one molecule, which commands take by the name of this function."""
+    return MMFF("CCCO")
