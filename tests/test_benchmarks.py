@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.benchmarks import electrostatics, engine, relaxation, replicas, trajectory_writing
+from tests.benchmarks import electrostatics, engine, minima, relaxation, replicas, trajectory_writing
 
 pytestmark = pytest.mark.process
 
@@ -39,6 +39,15 @@ def test_relaxations_are_compared_with_ase(monkeypatch):
     assert (table["unconverged"] == 0).all()
     assert table["mean"][0] < table["mean"][1]
     assert table["overhead"].between(0, 1).all()
+
+
+def test_searches_are_compared_with_hopping_and_with_the_recipe():
+    found = {row["method"]: row for row in minima.measure("ethanol", list(minima.METHODS), 0.1, 0)}
+    assert 1 <= found["so3lab"]["minima"] <= 2  # trans and gauche, mirror images merged
+    assert found["recipe"]["minima"] <= 2
+    assert found["hopping"]["minima"] <= 2
+    assert all(row["evaluations"] > 0 for name, row in found.items() if name != "so3lab")
+    assert (minima.database_times(50)["seconds"] > 0).all()
 
 
 def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):
