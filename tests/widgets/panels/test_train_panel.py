@@ -186,6 +186,21 @@ def test_runs_get_names_of_their_own_and_are_compared(panel):
     assert panel.runs().set_index("run").loc["run-3", "network"].startswith("from ")
 
 
+def test_a_run_that_is_opened_while_another_one_trains_stays_in_hand(panel):
+    trained(panel)
+    length(panel, 100_000)
+    panel.start()
+    panel.wait(3)
+    wait_for(lambda: "best of run-2 so far" in panel.hand.words.value)
+    panel.open_run("run-1")
+    opened, epoch = panel.hand.potential, panel.run.report.epoch
+    panel.wait(epoch + 3)
+    assert panel.hand.potential is opened
+    panel.stop()
+    assert "best of run-1" in panel.hand.words.value
+    assert len(panel.curve()) == panel.run.report.epoch, "the curves are those of the run that trains"
+
+
 def test_points_of_parity_plots_open_their_structures(panel):
     evaluated(trained(panel))
     assert "30 of 60 frames had a part in training and are left out" in panel.parity.about.value
@@ -208,7 +223,7 @@ def test_points_of_parity_plots_open_their_structures(panel):
     np.testing.assert_allclose(off + panel.data.dataset.forces[FRAMES - 1], _predicted(panel, FRAMES - 1))
     assert f"frame {FRAMES - 1}" in panel.view.viewer.caption
     panel.show_frame(3)
-    assert "not evaluated" in panel.view.viewer.caption
+    assert "not evaluated" in panel.view.readout.value
 
 
 def _predicted(panel: TrainPanel, frame: int) -> np.ndarray:

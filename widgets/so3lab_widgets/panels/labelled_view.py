@@ -36,6 +36,7 @@ class LabelledView(ipw.VBox):
         viewer: The molecule.
         arrows: The field that says what arrows are.
         frame: The field that says which frame is shown.
+        readout: How far the model is off in this frame.
         dataset: What is shown; None before there is one.
     """
 
@@ -62,7 +63,8 @@ class LabelledView(ipw.VBox):
         self.arrows.observe(lambda change: self._draw(), "value")
         self.viewer.observe(lambda change: self._on_player(change.new), "frame")
         row = ipw.HBox([self.frame, self.arrows], layout=ipw.Layout(flex_flow="row wrap"))
-        super().__init__([self.viewer, row], layout=ipw.Layout(flex="2 1 360px", min_width="0"))
+        self.readout = ipw.HTML()
+        super().__init__([self.viewer, row, self.readout], layout=ipw.Layout(flex="2 1 360px", min_width="0"))
 
     @property
     def shown(self) -> int:
@@ -146,14 +148,14 @@ class LabelledView(ipw.VBox):
         self._describe()
 
     def _describe(self) -> None:
-        words = [f"frame {self._shown}"]
+        kind = self.arrows.value
+        self.viewer.caption = f"frame {self._shown}" + ("" if kind == "none" else f" · {_WORDS[kind]}")
+        words = ""
         if self._shown in self._errors:
-            words.append("energy {:+.1f} meV, forces {:.1f} meV/Å off".format(*self._errors[self._shown]))
-        elif self.arrows.value in ("predicted", "error"):
-            words.append("not evaluated: no arrows")
-        if self.arrows.value == "error":
-            words.append(f"arrows {self._error_scale / _LENGTH:.0f} times as long as those of forces")
-        self.viewer.caption = " · ".join(words)
+            words = "Energy {:+.1f} meV, forces {:.1f} meV/Å off on average.".format(*self._errors[self._shown])
+        elif kind in ("predicted", "error"):
+            words = "This frame was not evaluated: there are no arrows."
+        self.readout.value = f'<span role="status">{words}</span>' if words else ""
 
     def _on_player(self, frame: int) -> None:
         if self.dataset is not None and not self._drawing and self.viewer.frames > 1:

@@ -19,6 +19,7 @@ from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.kernel import prepare_kernel
 
 PICTURES = ("forces", "energies", "frames", "elements")
 _USUAL_MOST = 500
@@ -139,6 +140,7 @@ class ParityPart(ipw.VBox):
         super().close()
 
     def _evaluated(self, potential: Potential, dataset: Dataset, options: dict[str, Any]) -> Iterator[Evaluation]:
+        prepare_kernel()
         with warnings.catch_warnings():
             for kind in (TrainedOnWarning, LabelWarning):  # said by the part itself
                 warnings.simplefilter("ignore", kind)
@@ -212,4 +214,5 @@ def _summary(found: Evaluation) -> str:
     counted = found.structures["part"].value_counts()
     frames = ", ".join(f"{count} {part}" for part, count in counted.items())
     note = f"<br>{html.escape(found.note)}" if found.note else ""
-    return f'<span role="status">MAE: {"; ".join(parts)}<br>on {len(found.structures)} frames ({frames}){note}</span>'
+    words = f"Mean absolute errors on {len(found.structures)} frames ({frames}):<br>{'<br>'.join(parts)}{note}"
+    return f'<div role="status" style="line-height: 1.4">{words}</div>'

@@ -1,6 +1,5 @@
 """What a live simulation is made from: fields for model, molecule, charge, ensemble and number of replicas."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures.reading import understand
+from so3lab_widgets.running.kernel import prepare_kernel
 
 MOST_REPLICAS = 4
 
@@ -92,10 +92,7 @@ class RunForm(ipw.HBox):
             ValueError: If a field says nothing that can be read.
             OSError: If a file cannot be read.
         """
-        from so3lab.doctor.prepare import prepare_process
-
-        # Where XLA may not be told to be quiet, reading programs from disk is loud.
-        prepare_process(keep_programs=os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") > "1")
+        prepare_kernel()
         model, structure = self.model.value.strip(), self.structure.value.strip()
         given_model = not isinstance(self._model, str) and model == _name_of(self._model)
         given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)

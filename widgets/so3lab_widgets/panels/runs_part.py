@@ -1,5 +1,6 @@
 """Which runs there are, and how they compare: a table, their curves in one picture, and what can be done with one."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,9 @@ from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.tables.linked_table import LinkedTable
 
 _SHOWN = {
-    "run": "run", "data": "data", "network": "network", "train": "train", "valid": "valid", "epochs": "epochs",
-    "minutes": "minutes", "done": "done (%)", "train_energy_mae_meV": "energy MAE, train_meV",
-    "valid_energy_mae_meV": "energy MAE, valid_meV", "train_force_mae_meV_A": "force MAE, train_meV_A",
-    "valid_force_mae_meV_A": "force MAE, valid_meV_A",
+    "run": "run", "valid_force_mae_meV_A": "F valid_meV_A", "train_force_mae_meV_A": "F train_meV_A",
+    "valid_energy_mae_meV": "E valid_meV", "train_energy_mae_meV": "E train_meV", "network": "network",
+    "train": "train", "valid": "valid", "epochs": "epochs", "minutes": "minutes", "done": "done (%)", "data": "data",
 }  # fmt: skip
 """Columns of the table of runs, as they are shown."""
 
@@ -47,6 +47,7 @@ class RunsPart(ipw.VBox):
         on_line: Callable[[str], None],
     ):
         self.folder, self._on_line = folder, on_line
+        self._lock = threading.RLock()  # a run that ends looks again from its own thread
         self.figure: LinkedFigure | None = None
         self.message = MessageLine()
         self.table = LinkedTable("run", height=190)
@@ -83,7 +84,7 @@ class RunsPart(ipw.VBox):
             if run not in known:
                 raise ValueError(f"run must be one of {', '.join(known) or 'none yet'}, got {run!r}")
         rows = [known.index(run) for run in runs]
-        with self.table.hold_trait_notifications():
+        with self._lock, self.table.hold_trait_notifications():
             self.table.selected = rows if len(rows) > 1 else []
             self.table.current = rows[0] if rows else -1
 
@@ -99,7 +100,8 @@ class RunsPart(ipw.VBox):
 
     def refresh(self) -> None:
         """Read the folder anew."""
-        self.message.try_to(self._read)
+        with self._lock:
+            self.message.try_to(self._read)
 
     def picture(self) -> go.Figure:
         """Curves of the chosen runs, or of all where none is chosen, as a plain figure.
@@ -127,12 +129,13 @@ class RunsPart(ipw.VBox):
             self.message.say(f"no runs in {self.folder} yet")
 
     def _compare(self) -> None:
-        before, self.figure = self.figure, None
-        chosen = self.chosen
-        if chosen:
-            self._on_line(f"panel.runs_part.choose({', '.join(map(repr, chosen))})")
-            if any(len(read_curve(self.folder / run)) for run in chosen):
-                self.figure = LinkedFigure(self.picture())
-        self._plot.children = () if self.figure is None else (self.figure,)
+        with self._lock:
+            before, self.figure = self.figure, None
+            chosen = self.chosen
+            if chosen:
+                self._on_line(f"panel.runs_part.choose({', '.join(map(repr, chosen))})")
+                if any(len(read_curve(self.folder / run)) for run in chosen):
+                    self.figure = LinkedFigure(self.picture())
+            self._plot.children = () if self.figure is None else (self.figure,)
         if before is not None:
             close_all(before)

@@ -80,6 +80,7 @@ class TrainPanel(Panel):
         self.shared, self._folder = session or Session(), Path(runs)
         self.form = TrainingForm(self._folder, preset)
         self._take_place("training")
+        self._follows_run = True  # with the model in hand
         self._make_parts(height, train, evaluate)
         self._lay_out()
         self._stop_sharing = self.shared.share_picks(self.view.viewer)
@@ -177,7 +178,9 @@ class TrainPanel(Panel):
         """
         folder = self._folder / run
         plan = read_plan(folder)
-        self.hand.take(self.shared.load(folder / MODEL), f"best of {run}")
+        model = self.shared.load(folder / MODEL)
+        self._follows_run = False
+        self.hand.take(model, f"best of {run}")
         self._show_code(f"panel.open_run({run!r})")
         if self.job is None or self.job.ended:
             self.form.take(run, plan)
@@ -299,7 +302,7 @@ class TrainPanel(Panel):
             load=self.shared.load,
             bar=self.bar,
             name=self._name,
-            on_begin=self.curves.begin,
+            on_begin=self._on_begin,
             on_report=self._on_report,
             on_state=self._on_state,
         )
@@ -341,11 +344,16 @@ class TrainPanel(Panel):
         self.parity.forget()
         self.form.set_frames(len(dataset))
 
+    def _on_begin(self, earlier: pd.DataFrame) -> None:
+        """Another run comes, whose best model is in hand until somebody takes another one."""
+        self._follows_run = True
+        self.curves.begin(earlier)
+
     def _on_report(self, report: EpochReport) -> None:
         """In the job's thread."""
         self.curves.add(report)
-        assert self.run.folder is not None
-        self.hand.take(report.best, f"best of {self.run.folder.name} so far")
+        if self._follows_run and self.run.folder is not None:
+            self.hand.take(report.best, f"best of {self.run.folder.name} so far")
 
     def _on_state(self, job: Job) -> None:
         folder = self.run.folder
@@ -353,7 +361,7 @@ class TrainPanel(Panel):
             self.curves.redraw()
         if not job.ended:
             return
-        if folder is not None and self.run.report is not None:
+        if self._follows_run and folder is not None and self.run.report is not None:
             self.hand.take(self.run.report.best, f"best of {folder.name}")
         if job.state == "finished":
             if folder is not None and self.run.report is None:
@@ -372,6 +380,7 @@ class TrainPanel(Panel):
     def _on_session(self, change: Any) -> None:
         """Somebody else has set another potential."""
         if isinstance(change.new, Potential) and change.new is not self.hand.potential:
+            self._follows_run = False
             self.hand.take(change.new, "that of the session")
 
     def _show(self, frame: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as ipw
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -37,8 +38,7 @@ class TrainingCurves(ipw.VBox):
 
     def __init__(self, on_trouble: Callable[[str], None], on_line: Callable[[str], None]):
         self._on_trouble = on_trouble
-        self._rows: list[dict[str, Any]] = []
-        self._earlier = pd.DataFrame()
+        self._rows: list[dict[Any, Any]] = []
         self.figure: LinkedFigure | None = None
         self.quantity = ipw.Dropdown(
             options=QUANTITIES, description="Errors of", layout=ipw.Layout(width="230px"),
@@ -60,21 +60,17 @@ class TrainingCurves(ipw.VBox):
     @property
     def table(self) -> pd.DataFrame:
         """All epochs so far, one per row."""
-        rows = list(self._rows)
-        if not rows:
-            return self._earlier
-        newer = pd.DataFrame(rows)
-        if self._earlier.empty:
-            return newer
-        return pd.concat([self._earlier[self._earlier["epoch"] < newer["epoch"].iloc[0]], newer], ignore_index=True)
+        return pd.DataFrame(list(self._rows))
 
     def begin(self, earlier: pd.DataFrame) -> None:
         """Another run comes, of which these epochs are known already."""
-        self._earlier, self._rows = earlier, []
+        self._rows = earlier.to_dict("records")
         self.redraw()
 
     def add(self, report: EpochReport) -> None:
         """An epoch has ended; drawn when it is time, and never waits."""
+        while self._rows and self._rows[-1]["epoch"] >= report.epoch:  # after the checkpoint that a run goes on from
+            self._rows.pop()
         self._rows.append(report.row())
         self._updates.put(("update",))
 
@@ -107,44 +103,42 @@ class TrainingCurves(ipw.VBox):
     def _update(self, item: tuple[str]) -> None:
         """In the sender's thread; what fails is said, and the next one may do."""
         try:
-            table = self.table
+            rows = list(self._rows)
+            places = np.union1d(strided(0, len(rows), _POINTS), np.arange(len(rows))[-1:])
+            few = pd.DataFrame([rows[place] for place in places])
             if item[0] == "redraw" or self.figure is None:
-                self._make(table)
-            elif len(table):
-                part = table.iloc[strided(0, len(table), _POINTS)]
-                if part["epoch"].iloc[-1] != table["epoch"].iloc[-1]:
-                    part = pd.concat([part, table.tail(1)])
-                curves = curves_of(table, self.quantity.value)
-                self.figure.stream(part["epoch"], {one.name: part[one.column] for one in curves}, last=True)
-            self.words.value = _words(table)
+                self._make(few)
+            elif len(few):
+                curves = curves_of(few, self.quantity.value)
+                self.figure.stream(few["epoch"], {one.name: few[one.column] for one in curves}, last=True)
+            self.words.value = _words(rows)
         except Exception as error:
             self._on_trouble(f"the curves could not be drawn: {' '.join(str(error).split())}")
         self._updates.report(1)
 
-    def _make(self, table: pd.DataFrame) -> None:
+    def _make(self, few: pd.DataFrame) -> None:
         before = self.figure
-        if table.empty:
+        if few.empty:
             self.figure, self._plot.children = None, ()
         else:
-            part = table.iloc[strided(0, len(table), _POINTS)]
-            self.figure = LinkedFigure(training_curves(part, self.quantity.value, self.logarithmic.value))
+            self.figure = LinkedFigure(training_curves(few, self.quantity.value, self.logarithmic.value))
             self._plot.children = (self.figure,)
         if before is not None:
             close_all(before)
 
 
-def _words(table: pd.DataFrame) -> str:
+def _words(rows: list[dict[Any, Any]]) -> str:
     """How good the best weights are, and whether they know training frames better than others."""
-    if table.empty:
+    if not rows:
         return ""
-    best = table.iloc[int(table["valid_loss"].argmin())]
+    best = min(rows, key=lambda row: row["valid_loss"])
     force = best["valid_force_mae_meV_A"]
     ratio = force / max(best["train_force_mae_meV_A"], 1e-9)
     words = (
-        f"best epoch {best['epoch']:.0f} of {table['epoch'].iloc[-1]:.0f}: forces {force:.1f} meV/Å = "
+        f"best epoch {best['epoch']:.0f} of {rows[-1]['epoch']:.0f}: forces {force:.1f} meV/Å = "
         f"{force * units.kcal_mol_per_meV:.2f} kcal/mol/Å, energies {best['valid_energy_mae_meV']:.1f} meV on "
         f"validation frames, {ratio:.1f} times the error of forces on training frames"
     )
     if ratio > _FAR_APART:
         words += ": it knows those by heart; more frames, or a smaller network, would help"
-    return f'<span role="status">{words}</span>'
+    return f'<div role="status" style="line-height: 1.4">{words}</div>'

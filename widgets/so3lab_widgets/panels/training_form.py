@@ -17,14 +17,14 @@ _FEWEST_VALID, _SHARE_VALID, _SHARE_TEST = 20, 0.05, 0.1
 _FIELDS = {
     "run": ("Run", 170, 30, "a folder of this name keeps the run: its checkpoints, curve and best model"),
     "preset": ("Network", 160, 58, "tiny learns in seconds, small in minutes, paper is for a graphics card"),
-    "start": ("Begin with", 200, 68, "empty for random weights; a model to fine-tune: so3lr, a bundled name, a file"),
+    "start": ("Begin with", 215, 84, "empty for random weights; a model to fine-tune: so3lr, a bundled name, a file"),
     "trainable": ("Learns", 170, 50, "all weights, or only those that turn features into energies"),
-    "train": ("Training frames", 190, 100, "frames to learn from"),
-    "valid": ("Validation frames", 200, 110, "frames that decide which weights are best; not learned from"),
+    "train": ("Training frames", 205, 118, "frames to learn from"),
+    "valid": ("Validation frames", 215, 130, "frames that decide which weights are best; not learned from"),
     "length": ("Length", 130, 48, "how long to train: wall-clock time without pauses, or passes over the frames"),
     "batch_size": ("Batch", 120, 42, "structures per step; fewer give more steps, and more noise"),
     "learning_rate": ("Learning rate", 180, 88, "highest step length; 3e-4 is good for a model that has learned"),
-    "energy_weight": ("Energy weight", 180, 90, "share of energies in the loss, 0 to 1; forces have the rest"),
+    "energy_weight": ("Energy weight", 190, 104, "share of energies in the loss, 0 to 1; forces have the rest"),
     "seed": ("Seed", 110, 36, "of the choice of frames, the first weights and the order of frames"),
 }
 """Name, width, width of the name, and what it means."""

@@ -14,6 +14,7 @@ from so3lab_widgets.panels.data_part import DataPart
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.training_form import TrainingForm
 from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.kernel import prepare_kernel
 
 
 class TrainingRun:
@@ -120,6 +121,7 @@ class TrainingRun:
         return self._reports(attempt, folder, plan)
 
     def _reports(self, attempt: Attempt, folder: Path, plan: TrainingPlan) -> Iterator[EpochReport]:
+        prepare_kernel()
         start = self._load(plan.start) if plan.start else None
         if not attempt.change(lambda: self._become(folder)):
             return iter(())

@@ -1,1 +1,2 @@
-"""How long tasks run beside the kernel, and how what they find reaches a browser: jobs and throttled sending."""
+"""How long tasks run beside the kernel, and how what they find reaches a browser: jobs, throttled sending, and
+a kernel that is made fit for both."""

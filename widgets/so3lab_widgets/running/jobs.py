@@ -64,6 +64,7 @@ class Job(Generic[Item]):
         self._single_steps = 0
         self._idle = True  # nothing is in the making, and all listeners have been told
         self._active_s, self._active_since = 0.0, 0.0
+        self._first: tuple[float, float] | None = None  # elapsed time and progress at the first item
         self._thread: threading.Thread | None = None
         self._before: Job[Any] | None = None
 
@@ -80,10 +81,14 @@ class Job(Generic[Item]):
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the end at the pace so far; None where nobody can tell."""
-        if not 0 < self.progress <= 1:
+        """Seconds until the end at the pace since the first item, before which there was no work that an item tells of;
+        None where nobody can tell."""
+        if self.progress == 1.0:
+            return 0.0
+        if self._first is None or not self._first[1] < self.progress:
             return None
-        return self.elapsed_s * (1.0 - self.progress) / self.progress
+        since_s, share = self.elapsed_s - self._first[0], self.progress - self._first[1]
+        return since_s * (1.0 - self.progress) / share
 
     def subscribe(self, listener: Callable[["Job[Item]"], None]) -> Callable[[], None]:
         """Call ``listener(job)`` when the state changes, from whatever thread; returns how to end that."""
@@ -203,6 +208,7 @@ class Job(Generic[Item]):
             share = self._progress(item)
             if share is not None:
                 self.progress = min(1.0, max(0.0, share))
+                self._first = self._first or (self.elapsed_s, self.progress)
             self._on_item(item)
         return "stopped"
 
