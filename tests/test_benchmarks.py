@@ -42,7 +42,7 @@ def test_relaxations_are_compared_with_ase(monkeypatch):
 
 
 def test_searches_are_compared_with_hopping_and_with_the_recipe():
-    found = {row["method"]: row for row in minima.measure("ethanol", list(minima.METHODS), 0.1, 0)}
+    found = {row["method"]: row for row in minima.measure("ethanol", list(minima.METHODS), 0.05, 0)}
     assert 1 <= found["so3lab"]["minima"] <= 2  # trans and gauche, mirror images merged
     assert found["recipe"]["minima"] <= 2
     assert found["hopping"]["minima"] <= 2

@@ -105,6 +105,7 @@ class ProgressLine:
         self._task = bar.add_task(what, total=1.0, note="")
         self._first: tuple[float, float] | None = None
         self._next_line = 0.0
+        self._ended = False
 
     def update(self, share: float, note: str = "") -> None:
         """Tell which share is done, 0 to 1, and a word about it."""
@@ -112,7 +113,8 @@ class ProgressLine:
         now = time.monotonic()
         if share > 0 and self._first is None:  # a resumed task begins where it stood, and compilation is over
             self._first = (now, share)
-        if not self.live and (now >= self._next_line or share >= 1.0):
+        ended, self._ended = share >= 1.0 and not self._ended, share >= 1.0
+        if not self.live and (now >= self._next_line or ended):
             began, before = self._first or (now, share)
             remaining = f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
             self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
     from so3lab.minima import Agreement, Minimum
 
+SHORT = {
+    "number": "minimum", "chosen": "chosen", "beyond_training": "beyond", "model_kcal_mol": "model",
+    "there_kcal_mol": "there", "relaxed_kcal_mol": "relaxed", "force_eV_per_A": "force", "rmsd_A": "RMSD",
+    "turn_degrees": "turn", "fate": "fate", "why": "why",
+}  # fmt: skip
+"""Columns that the table on the screen has, and what they are called there."""
+
 
 def add_command(inner, common: argparse.ArgumentParser) -> None:
     """Add the command to its group."""
@@ -39,8 +46,8 @@ def add_command(inner, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of that choice (default: 0)")
     parser.add_argument(
         "--training",
-        metavar="DATA",
-        help="what the model was trained on, a file or a name from 'so3lab data list': minima beyond it are told apart",
+        metavar="SET",
+        help="frames that the model has learnt from, a name or a file: minima beyond them are told apart",
     )
     parser.add_argument(
         "--beyond", type=int, default=5, help="how many of those, the farthest ones, are checked too (default: 5)"
@@ -106,8 +113,8 @@ def _beyond(options: argparse.Namespace, minima: "list[Minimum]") -> list[int]:
     if options.beyond < 0:
         raise ValueError(f"--beyond must not be negative, got {options.beyond}")
     known = TrainingConformations(datasets.load(options.training, check=False), minima[0].atoms)
-    ratios = known.novelty([one.atoms for one in minima]).ratios
-    return [minima[row].number for row in np.argsort(-ratios).tolist() if ratios[row] > 1.0]
+    found = known.novelty([one.atoms for one in minima])
+    return [minima[row].number for row in np.argsort(-found.ratios).tolist() if found.beyond[row]]
 
 
 def _journal(options: argparse.Namespace) -> Path:
@@ -141,7 +148,9 @@ def _write(options: argparse.Namespace, found: "Agreement") -> None:
 
 def _tell(options: argparse.Namespace, console: Console, found: "Agreement", journal: Path) -> None:
     file = without_password(options.file)
-    console.table(found.table.dropna(axis="columns", how="all"), f"{file} beside {options.calculator}")
+    console.table(
+        _short(found.table), f"{file} beside {options.calculator}: kcal/mol above the lowest, eV/Å, Å, degrees"
+    )
     console.table(_turned(found.summary), "agreement, energies in kcal/mol with a common zero")
     console.line(f"kept in {journal}")
     console.result(
@@ -150,6 +159,12 @@ def _tell(options: argparse.Namespace, console: Console, found: "Agreement", jou
             "summary": found.summary,
         }
     )  # fmt: skip
+
+
+def _short(table: "pandas.DataFrame") -> "pandas.DataFrame":
+    """What fits on a screen, without columns that say nothing."""
+    shown = table[[name for name in SHORT if name in table]].rename(columns=SHORT)
+    return shown.dropna(axis="columns", how="all").round(2)
 
 
 def _turned(summary: "pandas.DataFrame") -> "pandas.DataFrame":

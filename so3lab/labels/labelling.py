@@ -184,14 +184,17 @@ def _problem(atoms: Atoms, energy: float, forces: Float[np.ndarray, "atoms 3"]) 
 
 
 def bare(atoms: Atoms) -> Atoms:
-    """What a method needs to know of a structure, charge and spin included."""
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=_state(atoms))
-
-
-def _state(atoms: Atoms) -> dict[str, Any]:
-    """Charge and spin, the only entries of ``info`` that change an energy, under the names that methods read."""
-    stated = {"charge": stated_charge(atoms), "spin": stated_spin(atoms)}
-    return {name: number.value for name, number in stated.items() if number.source}
+    """What a method needs to know of a structure. Charge and spin stand in ``info`` under the names that some methods
+    read, and as charges and magnetic moments of atoms, whose sums others take."""
+    charge, spin = stated_charge(atoms), stated_spin(atoms)
+    info = {name: number.value for name, number in (("charge", charge), ("spin", spin)) if number.source}
+    result = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=info)
+    first = np.arange(len(result)) == 0
+    if charge.value:
+        result.set_initial_charges(np.where(first, charge.value, 0.0))
+    if spin.value:
+        result.set_initial_magnetic_moments(np.where(first, spin.value, 0.0))
+    return result
 
 
 # --- the journal -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.calculator import CalculationFailed, Calculator, all_changes, get_calculator_class, names
 
 from so3lab import units
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 
 _INSTALL = "install it with: pip install 'so3lab[labels]'"
 
@@ -73,10 +74,19 @@ class PySCFDensityFunctional(Calculator):
         """Fill ``results`` with energy (eV) and forces (eV/Å).
 
         Raises:
-            CalculationFailed: If the self-consistent field does not converge.
+            CalculationFailed: If the molecule has a charge or unpaired electrons, or the self-consistent field does
+                not converge.
         """
         super().calculate(atoms, properties or ["energy"], system_changes)
-        field = self._converged_field(self.atoms)  # type: ignore[arg-type]
+        molecule = self.atoms
+        assert molecule is not None
+        charge, unpaired = total_charge(molecule), unpaired_electrons(molecule)
+        if charge or unpaired:
+            raise CalculationFailed(
+                f"{self._functional}/{self._basis} must be given neutral molecules with closed shells, got charge "
+                f"{charge:g} and {unpaired:g} unpaired electrons"
+            )
+        field = self._converged_field(molecule)
         gradient = field.nuc_grad_method()
         gradient.grid_response = True
         self.results = {

@@ -31,3 +31,10 @@ def test_a_resumed_task_tells_the_time_of_what_is_left(capsys, monkeypatch):
             now[0] += 1000.0 * 0.1 if share == 0.5 else 1000.0 * 0.15
     seconds = [float(found) for found in re.findall(r"(\d+) s left", capsys.readouterr().err)]
     assert seconds == pytest.approx([400.0, 250.0])
+
+
+def test_the_end_of_a_task_is_told_once(capsys):
+    with Console().progress("searching") as line:
+        for share in (0.5, 1.0, 1.0, 1.0):
+            line.update(share)
+    assert capsys.readouterr().err.count("100 %") == 1

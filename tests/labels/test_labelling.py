@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import molecule
 from ase.calculators.calculator import CalculationFailed
 from ase.calculators.emt import EMT
 from ase.io import read, write
 
 from so3lab import labels
+from so3lab.structures import with_electrons
 
 
 @pytest.fixture
@@ -253,6 +255,18 @@ def test_named_levels_have_forces_that_are_the_slope_of_the_energy(tmp_path, lev
     slope = -(read_back.energies[1] - read_back.energies[2]) / (2 * step)
     assert read_back.failures == {}
     assert read_back.forces[0][1, 2] == pytest.approx(slope, abs=2e-4)
+
+
+@pytest.mark.parametrize(("formula", "charge", "multiplicity"), [("OH", -1, 1), ("OH", 0, 2), ("NH4", 1, 1)])
+def test_ions_and_radicals_are_what_they_say(tmp_path, formula, charge, multiplicity):
+    tblite = pytest.importorskip("tblite.ase", reason="needs the extra 'labels'")
+    atoms = molecule("CH4" if formula == "NH4" else formula)
+    atoms.numbers[0] = 7 if formula == "NH4" else 8
+    run([with_electrons(atoms, charge=charge, multiplicity=multiplicity)], "gfn2", tmp_path / "labels")
+    (energy,) = labels.read_labels(tmp_path / "labels").energies
+    plain = Atoms(atoms.numbers, atoms.positions)
+    plain.calc = tblite.TBLite(charge=charge, multiplicity=multiplicity, verbosity=0)
+    assert energy == pytest.approx(plain.get_potential_energy(), abs=1e-4)
 
 
 def test_an_unconverged_density_functional_calculation_is_no_label(tmp_path):

@@ -15,7 +15,7 @@ from so3lab.minima import MinimaDatabase, gather
 
 pytestmark = pytest.mark.process
 PROGRAM = Path(__file__).parents[1] / "support" / "molecule_search.py"
-SMILES, PROPOSALS = "CCCCCO", 100
+SMILES, PROPOSALS = "CCCCCO", 60
 
 
 @pytest.fixture

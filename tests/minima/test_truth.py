@@ -52,14 +52,14 @@ def test_ethanol_is_trans_or_gauche_of_two_hands():
 
 
 def test_three_seeds_agree_on_the_low_minima_of_a_chain():
-    """All minima of hexanol within 1.5 kcal/mol of the lowest: the same ones, whichever seed looked for them."""
+    """All minima of pentanol within 1.5 kcal/mol of the lowest: the same ones, whichever seed looked for them."""
     found = []
     for seed in (0, 1, 2):
         search = Search(
-            lennard_jones(), from_smiles("CCCCCCO"), proposals=["torsions"], relax=relax_by_mmff("CCCCCCO"), seed=seed
+            lennard_jones(), from_smiles("CCCCCO"), proposals=["torsions"], relax=relax_by_mmff("CCCCCO"), seed=seed
         )
         every = np.array(energies(search, saturation=0.95))
         found.append(every[every <= every[0] + 1.5 * units.kcal_per_mol])
-    assert len(found[0]) >= 8
+    assert len(found[0]) >= 5
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], atol=1e-4)
