@@ -128,18 +128,14 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
     """Write structures."""
     import ase.io
 
+    from so3lab.minima import frames
+
     if options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
     chosen = within(gathered(options), options)
     if not chosen:
         raise ValueError(f"{without_password(options.file)} holds no minima to be exported")
-    frames = []
-    for one in chosen:
-        atoms = one.atoms.copy()
-        atoms.calc = one.atoms.calc
-        atoms.info |= {"number": one.number, "visits": one.visits, "origin": one.origin}
-        frames.append(atoms)
-    ase.io.write(options.out, frames)
-    console.line(f"{options.out}: {len(frames)} minima")
-    console.result({"out": str(options.out), "minima": len(frames)})
+    ase.io.write(options.out, frames(chosen))
+    console.line(f"{options.out}: {len(chosen)} minima")
+    console.result({"out": str(options.out), "minima": len(chosen)})
     return 0

@@ -3,9 +3,9 @@
 ``search`` goes in rounds: ``proposals`` say where to look, ``so3lab.minimize`` relaxes, ``judging`` says what came out
 (with ``identity``: is it a duplicate? and ``confirming``: is it a minimum?), ``accounts`` hold what is told of each
 proposal and what the visits say about the unseen, ``database`` keeps the minima, ``gathering`` is what several searches
-found together. ``torsions`` are the bonds that a molecule turns about, ``properties`` what a table says of minima, and
-``comparing`` why two are two. ``reference_check`` asks a reference method about minima, ``agreement`` says whether it
-agrees.
+found together. ``torsions`` are the bonds that a molecule turns about, ``properties`` what a table says of minima,
+``exporting`` is what goes to files, and ``comparing`` says why two are two. ``reference_check`` asks a reference method
+about minima, ``agreement`` says whether it agrees.
 """
 
 import lazy_loader

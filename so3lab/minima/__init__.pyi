@@ -8,6 +8,7 @@ from .agreement import compare_with_reference as compare_with_reference
 from .comparing import Comparison as Comparison
 from .comparing import compare as compare
 from .database import MinimaDatabase as MinimaDatabase
+from .exporting import frames as frames
 from .gathering import gather as gather
 from .gathering import merge as merge
 from .identity import DuplicateRule as DuplicateRule

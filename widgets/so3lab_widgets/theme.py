@@ -71,6 +71,7 @@ _UNITS = {
     "ps": "ps",
     "fs": "fs",
     "K": "K",
+    "percent": "%",
     "A": "Å",
 }
 

@@ -6,5 +6,7 @@ meanwhile. The dynamics panel is made of ``run_form``, ``live_run``, ``replica_v
 ``history_slider``, ``plot_area`` with its ``live_plots``, ``run_saving`` and ``constructor_line``; the trajectory panel
 of ``frame_plot``, ``frame_choice``, ``series_row`` and ``picked_series``; the training panel of ``labelled_view``,
 ``data_part``, ``training_form``, ``training_run``, ``training_curves``, ``parity_part``, ``runs_part``,
-``model_in_hand`` and ``training_saving``.
+``model_in_hand`` and ``training_saving``; the minima panel of ``search_form``, ``search_run``, ``minima_views``,
+``minima_figures``, ``minima_table``, ``minima_knobs``, ``minima_comparison``, ``minima_reading``, ``minima_saving``
+and ``later``. Forms of molecules share ``system_form``.
 """

@@ -20,7 +20,7 @@ from so3lab_widgets.panels.history_slider import HistorySlider
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.live_plots import LivePlots
 from so3lab_widgets.panels.live_run import LiveRun
-from so3lab_widgets.panels.panel import Panel, close_all
+from so3lab_widgets.panels.panel import Panel, close_all, first_of
 from so3lab_widgets.panels.plot_area import PlotArea
 from so3lab_widgets.panels.replica_views import ReplicaViews
 from so3lab_widgets.panels.run_form import RunForm
@@ -82,8 +82,8 @@ class DynamicsPanel(Panel):
         simulate: Callable[..., LiveDynamics] = LiveDynamics,
     ):
         self.shared = session or Session()
-        model = _first_of(model, self.shared.potential, "ala3")
-        structure = _first_of(structure, self.shared.structure, "ala3")
+        model = first_of(model, self.shared.potential, "ala3")
+        structure = first_of(structure, self.shared.structure, "ala3")
         self.form = RunForm(model, structure, ensemble, replicas, charge, self.shared.load)
         self._take_place("dynamics")
         self.control, self.seed, self._height = control or Control(), seed, height
@@ -392,8 +392,3 @@ class DynamicsPanel(Panel):
 
     def _show_code(self, line: str) -> None:
         self.code_line.show_code(line, self.live.replicas.step if self.live is not None else 0)
-
-
-def _first_of(*given: Any) -> Any:
-    """The first that is not None."""
-    return next(one for one in given if one is not None)

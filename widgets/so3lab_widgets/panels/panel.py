@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import ipywidgets as ipw
 from IPython.display import display
@@ -66,6 +67,11 @@ class Panel(ipw.VBox):
             display({"text/plain": self.ended}, raw=True)
         else:
             self._preview.show()
+
+
+def first_of(*given: Any) -> Any:
+    """The first that is not None: what was given, what the session has, what is usual."""
+    return next(one for one in given if one is not None)
 
 
 def close_all(*widgets: ipw.Widget) -> None:

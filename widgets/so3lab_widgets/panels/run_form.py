@@ -1,7 +1,6 @@
 """What a live simulation is made from: fields for model, molecule, charge, ensemble and number of replicas."""
 
 from collections.abc import Callable
-from typing import Any
 
 import ipywidgets as ipw
 from ase import Atoms
@@ -10,26 +9,18 @@ import so3lab
 from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
-from so3lab.pretrained.loading import bundled_models
-from so3lab.structures.reading import understand
-from so3lab_widgets.running.kernel import prepare_kernel
+from so3lab_widgets.panels.system_form import SystemForm, field
 
 MOST_REPLICAS = 4
 
 
-class RunForm(ipw.HBox):
+class RunForm(SystemForm):
     """Fields that say what is to move, and how.
 
     Args:
-        model: A bundled name, a file, ``"so3lr"``, or a potential, which the field then only names.
-        structure: A bundled name, a file, ``smiles:`` and a SMILES, or ``Atoms``, which the field then only names.
+        model, structure, charge, load: As of :class:`~so3lab_widgets.panels.system_form.SystemForm`.
         ensemble: One of ``ENSEMBLES``.
         replicas: 1 to ``MOST_REPLICAS``.
-        charge: Total charge in e; None for what the molecule says.
-        load: Gives the potential of a name or a file.
-
-    Attributes:
-        notes: What was decided when the molecule was read last, a sentence each.
 
     Raises:
         ValueError: If the ensemble is none of these, or there are too many replicas.
@@ -48,85 +39,16 @@ class RunForm(ipw.HBox):
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
-        self._model, self._structure, self._load = model, structure, load
-        self.notes: tuple[str, ...] = ()
-        names = sorted(bundled_models())
-        self.model = _field(ipw.Combobox, "Model", 230, 60, value=_name_of(model), options=[*names, "so3lr"],
-                            placeholder="name or file", tooltip="a bundled name, a model file, or so3lr")  # fmt: skip
-        self.structure = _field(ipw.Combobox, "Molecule", 260, 68, value=_name_of(structure),
-                                options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
-                                tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
-        self.charge = _field(ipw.Text, "Charge (e)", 150, 68, value="" if charge is None else f"{charge:g}",
-                             placeholder="as given", tooltip="empty for what the molecule says")  # fmt: skip
         usual = [(facts.usual, name) for name, facts in ENSEMBLES.items()]
-        self.ensemble = _field(ipw.Dropdown, "Ensemble", 240, 68, value=ensemble, options=usual)
-        self.replicas = _field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
-        super().__init__(
-            [self.model, self.structure, self.charge, self.ensemble, self.replicas],
-            layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
-        )
+        self.ensemble = field(ipw.Dropdown, "Ensemble", 240, 68, value=ensemble, options=usual)
+        self.replicas = field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
+        super().__init__(model, structure, charge, load, (self.ensemble, self.replicas))
 
     @property
     def values(self) -> tuple[str, str, str, int, str]:
         """What stands in the fields: model, molecule, ensemble, replicas, charge."""
         return self.model.value, self.structure.value, self.ensemble.value, self.replicas.value, self.charge.value
 
-    def take(self, model: Any = None, structure: Atoms | None = None) -> None:
-        """Let the fields stand for another potential or structure from now on."""
-        for field, name, given in ((self.model, "_model", model), (self.structure, "_structure", structure)):
-            if given is not None:
-                setattr(self, name, given)
-                field.value = _name_of(given)
-
     def arguments(self) -> str:
         """What was given, as arguments in Python; of objects, which have no such form, the name of the argument."""
-        model = repr(self._model) if isinstance(self._model, str) else "model"
-        structure = repr(self._structure) if isinstance(self._structure, str) else "structure"
-        charge = f", charge={self._charge():g}" if self.charge.value.strip() else ""
-        return f"{model}, {structure}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}{charge}"
-
-    def load(self) -> tuple[Any, Atoms]:
-        """Model and structure, as the fields say or as they were given.
-
-        Raises:
-            ValueError: If a field says nothing that can be read.
-            OSError: If a file cannot be read.
-        """
-        prepare_kernel()
-        model, structure = self.model.value.strip(), self.structure.value.strip()
-        given_model = not isinstance(self._model, str) and model == _name_of(self._model)
-        given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)
-        for words, given, text, example in (
-            ("model", given_model, model, "a bundled name (ethanol), a file, or so3lr"),
-            ("molecule", given_structure, structure, "a bundled name (ethanol), a file, or smiles:CCO"),
-        ):
-            if not (given or text):
-                raise ValueError(f"the {words} must be {example}; the field is empty")
-        found = understand(self._structure if given_structure else structure, charge=self._charge())
-        self.notes = found.notes
-        return self._model if given_model else self._load(model), found.atoms
-
-    def _charge(self) -> float | None:
-        """What stands in its field; None where nothing does."""
-        text = self.charge.value.strip()
-        try:
-            return float(text) if text else None
-        except ValueError:
-            raise ValueError(f"the charge must be a number of elementary charges such as -1, got {text!r}") from None
-
-
-def _field(kind: Any, words: str, width: int, words_width: int, **options: Any) -> Any:
-    """A field with its name on the left; widths in pixels."""
-    return kind(
-        description=words,
-        layout=ipw.Layout(width=f"{width}px"),
-        style={"description_width": f"{words_width}px"},
-        **options,
-    )
-
-
-def _name_of(thing: Any) -> str:
-    """What a field shows for an object that was given."""
-    if isinstance(thing, str):
-        return thing
-    return thing.get_chemical_formula() if isinstance(thing, Atoms) else f"({type(thing).__name__})"
+        return f"{super().arguments()}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}"

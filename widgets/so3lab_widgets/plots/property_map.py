@@ -32,14 +32,15 @@ class PropertyMap(ipw.VBox):
         on_point: Called with the row that somebody points at or clicks, and ``"hover"`` or ``"click"``.
         on_choice: Called with the rows that somebody drags over, ascending; None when all are chosen again.
         on_axes: Called with ``"x"``, ``"y"`` or ``"colour"`` and the column that somebody has chosen for it.
-        prefer: Columns of the axes and of the colour to begin with, those that there are; for each, the first that a
-            table has is taken.
+        prefer: Columns of the axes and of the colour to begin with; of each, the first that a table has is taken.
         height: Of the figure in pixels.
 
     Attributes:
         table: What is drawn.
+        prefer: Columns to begin with, by ``"x"``, ``"y"`` and ``"colour"``; they may be set before a table is shown.
         x, y, colour: The menus; their values are columns, and None is no colour.
         figure: What is shown.
+        box: Columns and ranges of what somebody has dragged over last; empty when all are chosen again.
     """
 
     def __init__(
@@ -53,7 +54,9 @@ class PropertyMap(ipw.VBox):
         height: int = 400,
     ):
         self.table = pd.DataFrame()
-        self._noun, self._prefer = noun, dict(zip(_AXES, prefer, strict=True))
+        self.box: dict[str, tuple[float, float]] = {}
+        self._noun = noun
+        self.prefer: dict[str, Sequence[str]] = dict(zip(_AXES, prefer, strict=True))
         self._on_point, self._on_choice, self._on_axes = on_point, on_choice, on_axes
         self._drawn = np.zeros(0, int)
         self._chosen: np.ndarray | None = None
@@ -143,7 +146,7 @@ class PropertyMap(ipw.VBox):
         options = none + [(label(column), column) for column in columns]
         if tuple(options) == tuple(menu.options):
             return
-        preferred = [column for column in self._prefer[axis] if column in columns]
+        preferred = [column for column in self.prefer[axis] if column in columns]
         rest = [None] if none else [columns[min(number, len(columns) - 1)]]
         before = menu.value
         menu.options = options
@@ -202,7 +205,7 @@ class PropertyMap(ipw.VBox):
         trace.on_click(lambda trace, points, state: self._pointed(points, "click"))
         trace.on_hover(lambda trace, points, state: self._pointed(points, "hover"))
         trace.on_selection(lambda trace, points, selector: self._dragged(selector))
-        trace.on_deselect(lambda trace, points: self._on_choice(None))
+        trace.on_deselect(lambda trace, points: self._freed())
 
     def _pointed(self, points: Any, how: str) -> None:
         if points.point_inds and points.point_inds[0] < len(self._drawn):
@@ -212,14 +215,19 @@ class PropertyMap(ipw.VBox):
         """All rows within a box, drawn or not."""
         if selector is None:
             return
-        inside = np.ones(len(self.table), bool)
+        inside, box = np.ones(len(self.table), bool), {}
         for menu, limits in ((self.x, selector.xrange), (self.y, selector.yrange)):
             low, high = sorted(map(float, limits))
             values = self.table[menu.value].to_numpy(float)
             inside &= (values >= low) & (values <= high)
+            box[menu.value] = (low, high)
         if inside.any():
-            self._chosen = np.flatnonzero(inside)
+            self._chosen, self.box = np.flatnonzero(inside), box
             self._on_choice(self._chosen)
+
+    def _freed(self) -> None:
+        self.box = {}
+        self._on_choice(None)
 
     def _on_menu(self, axis: str, column: str | None) -> None:
         if self._quiet:

@@ -1,6 +1,6 @@
 """A table that talks with Python: sorted by a click on a column, filtered by what is typed below it, linked by rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,6 @@ class LinkedTable(anywidget.AnyWidget):
     def __init__(self, noun: str = "row", *, height: int = 260):
         self.table = pd.DataFrame()
         self.rows: np.ndarray = np.zeros(0, np.int32)
-        self._only: np.ndarray | None = None
         self._listeners: list[Callable[[], None]] = []
         super().__init__(noun=noun, height=height)
         self.observe(lambda change: self._arrange(), ["sorted_by", "descending", "filters"])
@@ -65,7 +64,6 @@ class LinkedTable(anywidget.AnyWidget):
         others = [name for name in table.columns if name not in numbers]
         with self.hold_sync():
             if fewer:
-                self._only = None
                 self.current, self.pointed_at = -1, -1
                 self.selected = [row for row in self.selected if row < len(table)]
             self._columns = [self._described(str(name), name in numbers) for name in table.columns]
@@ -75,11 +73,6 @@ class LinkedTable(anywidget.AnyWidget):
             if self.sorted_by not in table.columns:
                 self.sorted_by = ""
             self._arrange()
-
-    def restrict(self, rows: Sequence[int] | np.ndarray | None) -> None:
-        """Show these rows only, those of them that pass the filters; None for all."""
-        self._only = None if rows is None else np.asarray(rows, int)
-        self._arrange()
 
     def on_rows(self, act: Callable[[], None]) -> None:
         """Call ``act()`` when other rows are shown."""
@@ -107,9 +100,6 @@ class LinkedTable(anywidget.AnyWidget):
     def _arrange(self) -> None:
         """Filter and sort anew."""
         keep, trouble = np.ones(len(self.table), bool), ""
-        if self._only is not None:
-            keep = np.zeros(len(self.table), bool)
-            keep[self._only[self._only < len(keep)]] = True
         for name, wanted in self.filters.items():
             try:
                 keep &= matching(self.table[name], wanted)

@@ -1,0 +1,130 @@
+"""The minima browser in a real JupyterLab: a search brings minima, a click shows one, heat moves populations."""
+
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+pytest.importorskip("playwright")
+from tests.browser.jupyter import Notebook
+from tests.browser.test_linked import asked, use_theme
+
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
+MAKE = f"""import functools, sys
+sys.path.insert(0, {str(SUPPORT)!r})
+from mmff import relax_by_mmff
+from so3lab.minima import Search
+from so3lab.pretrained import lennard_jones
+from so3lab.structures import from_smiles
+from so3lab_widgets import MinimaPanel
+smiles = "CC(=O)N[C@@H](C)C(=O)NC"
+search = functools.partial(Search, relax=relax_by_mmff(smiles), round_size=8)
+panel = MinimaPanel(lennard_jones(), from_smiles(smiles), reduced=False, database="ala2.db", search=search)
+panel.form.proposals["torsions"].value = True
+panel"""
+PLOT = ".js-plotly-plot .draglayer .nsewdrag"
+ROW = ".so3-table-row"
+START, OPEN = (f"button.jupyter-button:has-text('{word}')" for word in ("Start", "Open"))
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, browser):
+    with lab.open(browser, new_notebook(cells=[new_code_cell(MAKE)]), "minima", width=1400) as opened:
+        opened.run_all(seconds=180)
+        opened.page.locator(START).wait_for(timeout=60_000)
+        yield opened
+        assert opened.failures() == []
+        assert opened.errors == []
+        opened.run_code("panel.close()")
+
+
+def drawn_points(notebook: Notebook) -> int:
+    return notebook.page.locator(".js-plotly-plot").first.locator(".scatterlayer .point").count()
+
+
+def test_minima_arrive_while_the_search_runs(notebook):
+    notebook.page.locator(START).click()
+    notebook.wait_until(lambda: drawn_points(notebook) >= 2, "two minima on the map", seconds=120)
+    notebook.wait_until(lambda: asked(notebook, "panel.run.job.ended") == "True", "the end of the search", seconds=120)
+    found = int(asked(notebook, "len(panel.minima)"))
+    notebook.wait_until(lambda: drawn_points(notebook) == found, "all of them on the map")
+    notebook.wait_until(lambda: f"{found} shown" in notebook.page.inner_text(".so3-table-foot"), "all in the table")
+    notebook.molecules(1, selector=".so3-stage", seconds=60)
+    assert found >= 4
+
+
+def test_a_click_on_the_map_shows_that_structure(notebook):
+    other = asked(notebook, "int(panel.table().above_lowest_kcal_mol.idxmax())")
+    before = notebook.canvases(".so3-stage")[0].sum
+    place = notebook.page.locator(PLOT).first
+    place.scroll_into_view_if_needed()
+    box, values = (
+        place.bounding_box(),
+        f"panel.table().loc[{other}, [panel.views.map.x.value, panel.views.map.y.value]]",
+    )
+    phi, psi = (float(asked(notebook, f"float({values}.iloc[{number}])")) for number in (0, 1))
+    x, y = box["x"] + (phi + 185) / 370 * box["width"], box["y"] + (185 - psi) / 370 * box["height"]
+
+    def clicked() -> bool:
+        notebook.page.mouse.move(x - 40, y)
+        notebook.page.mouse.move(x, y)
+        notebook.page.wait_for_timeout(300)
+        notebook.page.mouse.click(x, y)
+        notebook.page.wait_for_timeout(300)
+        return asked(notebook, "panel.current") == other
+
+    notebook.wait_until(clicked, "the minimum that was clicked")
+    notebook.wait_until(lambda: notebook.canvases(".so3-stage")[0].sum != before, "another picture of the molecule")
+    notebook.wait_until(lambda: f"minimum {other} " in notebook.page.inner_text(".so3-caption"), "its caption")
+    same = f"abs(panel.viewer.latest['positions'] - panel.views.positions({other})).max() < 1e-3"
+    notebook.wait_until(lambda: asked(notebook, f"bool({same})") == "True", "its positions")
+    assert notebook.page.locator(".so3-mark-current").count() == 2, "on the map and on the ladder"
+    assert notebook.page.locator(f"{ROW}.so3-current").get_attribute("data-row") == other
+
+
+def test_heat_moves_the_populations(notebook):
+    lowest = "panel.table().population_percent.max()"
+    cold = float(asked(notebook, f"float({lowest})"))
+    slider = notebook.page.locator(".widget-slider .noUi-handle").first
+    slider.focus()
+    slider.press("End")
+    notebook.wait_until(lambda: float(asked(notebook, f"float({lowest})")) < cold - 5, "less of the lowest")
+    notebook.wait_until(lambda: "1500" in notebook.page.inner_text(".so3-code code"), "its line of Python")
+    notebook.run_code("panel.temperature.value = 298")
+
+
+def test_words_below_a_column_leave_some_and_two_are_compared(notebook):
+    page = notebook.page
+    page.get_by_label("filter above lowest (kcal/mol)").fill("< 1.5")
+    few = asked(notebook, "int((panel.table().above_lowest_kcal_mol < 1.5).sum())")
+    notebook.wait_until(lambda: f"{few} of" in page.inner_text(".so3-table-foot"), "the low ones")
+    for number in (0, 1):
+        page.locator(f"{ROW} input").nth(number).click()
+    page.get_by_text("are two: ").wait_for(timeout=20_000)
+    page.get_by_label("filter above lowest (kcal/mol)").fill("")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1900, "Light"), (1400, "Dark"), (1000, "Light")])
+def test_it_fits_the_page(notebook, width, theme):
+    notebook.page.set_viewport_size({"width": width, "height": 1600})
+    use_theme(notebook, theme)
+    notebook.page.wait_for_timeout(2500)
+    notebook.picture(f"minima-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
+    sideways = "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
+    assert notebook.page.evaluate(sideways) <= 1
+    use_theme(notebook, "Light")
+
+
+def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
+    page = notebook.page
+    field = page.get_by_placeholder("memory, or minima.db")
+    field.fill("nowhere.db")
+    field.press("Tab")
+    page.locator(OPEN).click()
+    page.locator("[role=alert]", has_text="there is no database nowhere.db").wait_for(timeout=30_000)
+    found = asked(notebook, "len(panel.minima)")
+    field.fill("ala2.db")
+    field.press("Tab")
+    page.locator(OPEN).click()
+    notebook.wait_until(lambda: "panel.load('ala2.db')" in page.inner_text(".so3-code code"), "the line that opens it")
+    assert asked(notebook, "len(panel.minima)") == found
