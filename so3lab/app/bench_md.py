@@ -21,13 +21,15 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="how fast molecular dynamics will be here",
         description="Time one simulation and batches of 2, 4, 8, ... replicas of it, until more replicas do no more "
         "work per second, memory would get scarce, or the time is spent. Nothing is written.",
+        examples=["so3lab bench-md ethanol ethanol", "so3lab bench-md so3lr smiles:CCO --seconds 30"],
     )
     add_system_arguments(parser)
     parser.add_argument(
         "--seconds",
         type=float,
         default=60.0,
-        help="time budget; the first row comes in any case (default: 60)",
+        metavar="S",
+        help="budget of time; the first row comes in any case",
     )
     parser.set_defaults(run=run)
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich import box
 from rich.console import Console as RichConsole
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     Progress,
@@ -20,14 +22,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from so3lab.app.tables import EnergyUnit, for_people, number
+
 if TYPE_CHECKING:
     import pandas
 
 SECONDS_BETWEEN_LINES = 10.0
 """Where the output is not a terminal, progress is a line now and then instead of a bar."""
 
-COLUMNS_OF_A_FILE = 160
-"""Width of tables where the output is not a terminal, whose width would be a guess."""
+COLUMNS = 80
+"""Width of tables where the output is not a terminal."""
 
 
 class Interrupted(Exception):
@@ -35,13 +39,18 @@ class Interrupted(Exception):
 
 
 class Console:
-    """Standard error for people, standard output for results."""
+    """Standard error for people, standard output for results.
 
-    def __init__(self, json: bool = False):
-        self.json = json
+    Args:
+        json: Print results as JSON instead of tables and lines.
+        unit: Of energies in tables and lines; JSON has them all.
+    """
+
+    def __init__(self, json: bool = False, unit: EnergyUnit = "meV"):
+        self.json, self.unit = json, unit
         self._remarks = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         screen = sys.stdout.isatty()
-        self._results = RichConsole(highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS_OF_A_FILE)
+        self._results = RichConsole(highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS)
 
     def say(self, text: str) -> None:
         """A remark."""
@@ -59,21 +68,30 @@ class Console:
     def line(self, text: str, style: str = "") -> None:
         """A line of results; silent with ``--json``."""
         if not self.json:
-            self._results.print(text, style=style, markup=False)
+            self._results.print(text, style=style, markup=False, overflow="ignore", crop=False)
 
     def table(self, table: "pandas.DataFrame", title: str = "") -> None:
-        """A table of results; silent with ``--json``."""
+        """A table of results under headings for people; silent with ``--json``.
+
+        Sentences fold at blanks; what has none, such as a name that will be copied, never does.
+        """
         if self.json:
             return
         from pandas.api.types import is_numeric_dtype
 
-        drawn = Table(title=title or None, title_justify="left")
-        for name in table.columns:
-            numeric = is_numeric_dtype(table[name])
-            drawn.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
-        for row in table.itertuples(index=False):
-            drawn.add_row(*(_shown(value) for value in row))
-        self._results.print(drawn)
+        shown = for_people(table, self.unit)
+        drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for name in shown.columns:
+            cells = [number(value) for value in shown[name]]
+            longest_word = max((len(word) for text in [name, *cells] for word in text.split()), default=1)
+            numeric = is_numeric_dtype(shown[name])
+            drawn.add_column(name, justify="right" if numeric else "left", min_width=longest_word)
+        for row in shown.itertuples(index=False):
+            drawn.add_row(*(number(value) for value in row))
+        least = Measurement.get(self._results, self._results.options.update(width=1000), drawn).minimum
+        if title:
+            self.line(title, "bold")
+        self._results.print(drawn, width=max(self._results.width, least), crop=False)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result as JSON, when that was asked for."""
@@ -119,13 +137,6 @@ class ProgressLine:
             remaining = f", {(now - began) * (1.0 - share) / (share - before):.0f} s left" if share > before else ""
             self._console.say(f"{self._what}: {100 * share:.0f} %{remaining}  {note}")
             self._next_line = now + SECONDS_BETWEEN_LINES
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        return "" if np.isnan(number) else f"{number:.4g}" if abs(number) < 1e4 else f"{number:.1f}"
-    return "" if value is None else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="read a network of mlff (SO3LR) or so3krates-torch",
         description="Write a model file with the same numbers from an mlff checkpoint folder, a parameter file with "
         "hyperparameters.json beside it, or a model saved by so3krates-torch. Nothing in these files is executed.",
+        examples=["so3lab convert checkpoint/ --energy-unit eV --out mine.so3.safetensors"],
     )
     parser.add_argument("path", metavar="PATH", type=Path, help="checkpoint folder, parameter file or model file")
     parser.add_argument(
@@ -23,7 +24,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="model file to write (default: PATH's name with .so3.safetensors)",
     )
     parser.add_argument(
-        "--energy-unit", help="energies of an mlff v0.3 network: eV, kcal/mol, ... (other files say theirs)"
+        "--energy-unit",
+        metavar="UNIT",
+        help="energies of an mlff v0.3 network: eV, kcal/mol, ... (default: what other files say)",
     )
     parser.set_defaults(run=run)
 

@@ -9,15 +9,41 @@ from so3lab.app.inputs import add_data_arguments
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the group of commands to the parser."""
-    group = commands.add_parser("data", help="reference data: list, fetch, info")
-    inner = group.add_subparsers(dest="data_command", required=True, metavar="list|fetch|info")
-    parser = inner.add_parser("list", parents=[common], help="sets that so3lab knows by name")
+    group = commands.add_parser(
+        "data",
+        help="reference data; what was understood of any file",
+        description="Reference data, and what was understood of any file.",
+    )
+    inner = group.add_subparsers(
+        dest="data_command", required=True, metavar="list|fetch|info", help="each has its own --help"
+    )
+    parser = inner.add_parser(
+        "list",
+        parents=[common],
+        help="sets that so3lab knows by name",
+        description="Sets that so3lab knows by name: bundled ones, and public ones that it can fetch.",
+    )
     parser.set_defaults(run=run_list)
-    parser = inner.add_parser("fetch", parents=[common], help="download a public set")
-    parser.add_argument("name", metavar="NAME")
+    parser = inner.add_parser(
+        "fetch",
+        parents=[common],
+        help="download a public set",
+        description="Download a public set, check it and keep it.",
+        examples=["so3lab data fetch rmd17-aspirin"],
+    )
+    parser.add_argument("name", metavar="NAME", help="of 'so3lab data list'")
     parser.set_defaults(run=run_fetch)
     parser = inner.add_parser(
-        "info", parents=[common], help="what was understood of a set, a structure or a trajectory"
+        "info",
+        parents=[common],
+        help="what was understood of a set, a structure or a trajectory",
+        description="What was understood of a data set, a structure, a SMILES or a trajectory.",
+        examples=[
+            "so3lab data info frames.extxyz",
+            "so3lab data info mine.npz --energy-unit kcal/mol --keys forces=minus_grad",
+            "so3lab data info smiles:CC(=O)[O-]",
+            "so3lab data info run.h5",
+        ],
     )
     add_data_arguments(parser)
     parser.set_defaults(run=run_info)
@@ -28,9 +54,11 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
     from so3lab import datasets
 
     table = datasets.catalogue()
-    shown = [name for name in table.columns if name not in ("citation", "licence")]
-    console.table(table.reset_index() if table.index.name else table[shown], "reference data")
-    console.result({"sets": table.reset_index() if table.index.name else table})
+    shown = table.drop(columns=["citation", "licence"])
+    shown["level_of_theory"] = shown["level_of_theory"].str.partition(",")[0]
+    console.table(shown, "reference data")
+    console.line("so3lab data fetch NAME downloads a set, with its licence and citation")
+    console.result({"sets": table})
     return 0
 
 

@@ -33,11 +33,12 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="train, evaluate, simulate, and look: ethanol in three minutes",
         description="Trains a small model of ethanol on bundled DFT frames, tests it, runs molecular dynamics and "
         "writes report.html, model and trajectory to a folder.",
+        examples=["so3lab demo", "so3lab demo --minutes 5 --out my-demo"],
     )
-    parser.add_argument("--out", type=Path, default=Path("so3lab-demo"), help="folder (default: so3lab-demo)")
-    parser.add_argument("--minutes", type=float, default=TRAINING_MINUTES, help="of training (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=STEPS, help="of molecular dynamics (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("so3lab-demo"), metavar="FOLDER", help="where everything goes")
+    parser.add_argument("--minutes", type=float, default=TRAINING_MINUTES, help="of training")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of molecular dynamics")
+    parser.add_argument("--seed", type=int, default=0, help="of split, weights and velocities")
     parser.set_defaults(run=run)
 
 
@@ -49,9 +50,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     potential, curve, test, data = _train(options, console)
     potential.save(folder / "ethanol.so3.safetensors")
     force = force_error(test)
-    console.line(
-        f"trained: force MAE {force['mae_kcal_mol']:.2f} kcal/mol/Å ({force['mae_meV']:.0f} meV/Å) on held-out frames"
-    )
+    console.line(f"trained: force MAE {force['mae_kcal_mol']:.2f} kcal/mol/Å on {TEST_FRAMES} frames kept aside")
     trajectory, table = _simulate(potential, options, folder, console)
     results = DemoResults(potential, curve, test, data, trajectory, table, TEMPERATURE_K, TIMESTEP_FS)
     page, numbers = write_report(results, folder)

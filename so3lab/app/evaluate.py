@@ -6,6 +6,7 @@ from pathlib import Path
 
 from so3lab.app.console import Console
 from so3lab.app.inputs import add_data_arguments, add_model_argument, load_data
+from so3lab.app.tables import add_unit_argument
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_folder
 
@@ -18,10 +19,17 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="errors of a model on labelled frames",
         description="Energy and force MAE and RMSE in total, per element and per structure, on frames that the model "
         "was not trained on.",
+        examples=[
+            "so3lab evaluate ethanol ethanol",
+            "so3lab evaluate my.so3.safetensors test.extxyz --unit kcal/mol --out errors",
+        ],
     )
     add_model_argument(parser)
     add_data_arguments(parser)
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder for the CSV files (default: here)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("."), metavar="FOLDER", help="for the CSV files (default: here)"
+    )
+    add_unit_argument(parser)
     parser.add_argument(
         "--trained-on-too",
         action="store_true",

@@ -8,8 +8,18 @@ from so3lab.app.console import Console
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("export", parents=[common], help="trajectory to extxyz, traj, pdb, dcd or h5")
-    parser.add_argument("trajectory", type=Path, metavar="RUN.h5")
+    parser = commands.add_parser(
+        "export",
+        parents=[common],
+        help="trajectory to extxyz, traj, pdb, dcd or h5",
+        description="Write frames of a trajectory of so3lab in a format that other programs read.",
+        examples=[
+            "so3lab export run.h5 run.extxyz",
+            "so3lab export run.h5 run.pdb --frames 0:1000:10 --atoms heavy",
+            "so3lab export damaged.h5 saved.h5 --salvage",
+        ],
+    )
+    parser.add_argument("trajectory", type=Path, metavar="RUN.h5", help="trajectory of so3lab md or of a panel")
     parser.add_argument("out", type=Path, metavar="OUT", help="the ending says which format")
     parser.add_argument("--frames", default=":", help="which frames, as start:stop:step (default: all)")
     parser.add_argument("--atoms", help="which atoms: heavy, or ranges and indices such as 0:10,12 (default: all)")

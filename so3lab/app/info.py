@@ -8,8 +8,16 @@ import numpy as np
 
 from so3lab.app.console import Console
 from so3lab.app.inputs import load_data
+from so3lab.app.md_results import summary_lines, summary_of
+from so3lab.app.tables import heading
 from so3lab.structures.reading import SMILES_PREFIX, understand
 from so3lab.structures.understood import Understood
+
+_STATISTICS = {
+    "largest_frame": "most in a frame", "force_rms": "force RMS (eV/Å)", "force_max": "largest force (eV/Å)",
+    "energy_mean": "mean energy (eV)", "energy_std": "its deviation (eV)", "energy_shift": "fitted energy (eV)",
+}  # fmt: skip
+"""Columns of :func:`so3lab.datasets.statistics` whose names say no unit, and what people read."""
 
 
 def run_info(options: argparse.Namespace, console: Console) -> int:
@@ -58,13 +66,15 @@ def _about_trajectory(path: Path, console: Console) -> None:
     with Trajectory(path) as trajectory:
         meta, frames = dict(trajectory.meta), len(trajectory)
         time_ps = float(trajectory.times_fs[-1]) / 1000.0 if frames else 0.0
-        observables = list(trajectory.observables)
+        every = ["positions", "velocities", "forces", *trajectory.observables]
     wanted = ("model", "structure", "ensemble", "temperature_K", "timestep_fs", "interval", "seed", "dtype")
     about = {name: meta[name] for name in wanted if name in meta}
     console.line(f"{path}: a trajectory of so3lab, {frames} frames, {time_ps:.4g} ps")
     for name, value in about.items():
-        console.line(f"  {name}: {value}")
-    console.line(f"  each frame has: {', '.join(['positions', 'velocities', 'forces', *observables])}")
+        console.line(f"  {heading(name)}: {value}")
+    for line in summary_lines(summary_of(path))[1:]:
+        console.line(f"  {line}")
+    console.line(f"  each frame has: {', '.join(heading(name) for name in every)}")
     facts: dict[str, Any] = {"kind": "trajectory", "frames": frames, "time_ps": time_ps, "run": about}
     if frames:
         found = understand(path)
@@ -86,7 +96,7 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
     console.line(str(data))
     for key, value in data.meta.items():
         if isinstance(value, str | int | float):
-            console.line(f"  {key}: {value}")
+            console.line(f"  {key.replace('_', ' ')}: {value}")
     console.line(
         "  total charge: " + ", ".join(f"{charge:+g} e in {count} frames" for charge, count in charges.items())
     )
@@ -94,7 +104,7 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
     console.line(f"  frames in a cell: {periodic or 'none'}")
     if data.labels:
         console.line(f"  further labels: {', '.join(sorted(data.labels))}")
-    console.table(statistics)
+    console.table(statistics.rename(columns=_STATISTICS))
     console.result(
         {
             "kind": "data set",

@@ -25,9 +25,11 @@ def add_structure_arguments(parser: argparse.ArgumentParser, words: str = "") ->
         help=f"{words}any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
     parser.add_argument(
-        "--charge", type=float, help="total charge in e (default: what the file says, and 0 without it)"
+        "--charge", type=float, metavar="E", help="total charge in e (default: what the file says, else 0)"
     )
-    parser.add_argument("--multiplicity", type=int, help="2S + 1: 1 for a closed shell (default: what the file says)")
+    parser.add_argument(
+        "--multiplicity", type=int, metavar="M", help="2S + 1: 1 for a closed shell (default: what the file says)"
+    )
 
 
 def load_structure(options: argparse.Namespace, console: Console, *, cell: bool) -> "Atoms":
@@ -45,14 +47,21 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="DATA", help="a file (extxyz, npz, ASE db, ...) or a name from 'so3lab data list'"
     )
-    parser.add_argument("--energy-unit", help="unit of energies in a file that does not say: eV, kcal/mol, ...")
-    parser.add_argument("--length-unit", help="unit of lengths in a file that does not say: angstrom, bohr")
-    parser.add_argument(
+    group = parser.add_argument_group("how the data are read")
+    group.add_argument(
+        "--energy-unit",
+        metavar="UNIT",
+        help="of energies: eV, kcal/mol, kJ/mol, hartree, meV (default: what the file or its format says)",
+    )
+    group.add_argument(
+        "--length-unit", metavar="UNIT", help="angstrom or bohr (default: what the file or its format says)"
+    )
+    group.add_argument(
         "--keys",
         metavar="WHAT=NAME,...",
-        help="names that a file uses, where they are none of the usual ones: energies=my_energy,forces=my_forces",
+        help="names that a file uses: energies=my_energy,forces=my_forces (default: the usual names)",
     )
-    parser.add_argument("--no-checks", action="store_true", help="take structures and labels as they are")
+    group.add_argument("--no-checks", action="store_true", help="take structures and labels as they are")
 
 
 def load_data(options: argparse.Namespace, console: Console) -> "Dataset":

@@ -7,7 +7,7 @@ import numpy as np
 from so3lab.app import replicas
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.md_arguments import add_arguments, check_timestep_of, run_of
-from so3lab.app.md_results import SpeedMeter, summary_of, summary_text
+from so3lab.app.md_results import SpeedMeter, summary_lines, summary_of
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import is_resumable, provenance
 from so3lab.doctor.prepare import prepare_process
@@ -22,6 +22,14 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="molecular dynamics",
         description="Run molecular dynamics and write an H5MD trajectory. After a crash or Ctrl-C, the same command "
         "with --resume goes on exactly where it was.",
+        examples=[
+            "so3lab md ethanol ethanol --steps 20000 --out run.h5",
+            "so3lab md so3lr smiles:CCO --steps 20000 --temperature-K 350 --out run.h5",
+            "so3lab md so3lr oh.xyz --charge -1 --steps 20000 --out oh.h5",
+            "so3lab md MODEL box.cif --ensemble npt --steps 100000 --out npt.h5",
+            "so3lab md MODEL ala2 --replicas 8 --steps 100000 --out eight",
+            "so3lab md MODEL ala2 --hold 0,1 --restrain 1,2,3,4=180:0.5 ...",
+        ],
     )
     add_arguments(parser)
     replicas.add_arguments(parser)
@@ -50,7 +58,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         chunks.close()
         raise Interrupted(f"interrupted at step {meter.step}; the same command with --resume goes on") from None
     summary = summary_of(one.path) | meter.ns_per_day(options.timestep_fs)
-    console.line(f"{options.out}: {summary_text(summary)}")
+    first, *rest = summary_lines(summary)
+    console.line("\n  ".join([f"{options.out}: {first}", *rest]))
     console.result({"trajectory": str(options.out), "first_frame_s": meter.first_frame_s, **summary})
     return 0
 

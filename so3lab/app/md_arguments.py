@@ -26,20 +26,22 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
         "--ensemble",
         default="langevin",
         choices=tuple(ENSEMBLES),
-        help="constant energy, a thermostat, or a thermostat with a barostat for cells (default: langevin)",
+        help="constant energy; thermostats of Langevin, Nosé and Hoover, Bussi (csvr); barostats, for cells",
     )
-    parser.add_argument("--temperature-K", type=float, dest="temperature_K", help="default: 300")
-    parser.add_argument("--timestep-fs", type=float, default=0.5)
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument("--temperature-K", type=float, dest="temperature_K", metavar="K", help="(default: 300)")
+    parser.add_argument("--timestep-fs", type=float, default=0.5, metavar="FS", help="time step")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="precision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """All arguments of ``md`` about the simulation itself."""
     add_system_arguments(parser)
-    parser.add_argument("--out", required=True, type=Path, help="H5MD file to write; a folder for replicas")
-    parser.add_argument("--steps", required=True, type=int)
-    parser.add_argument("--interval", type=int, default=20, help="steps between frames (default: 20)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="H5MD file to write; a folder for replicas"
+    )
+    parser.add_argument("--steps", required=True, type=int, metavar="N", help="how many time steps")
+    parser.add_argument("--interval", type=int, default=20, metavar="N", help="steps between frames")
+    parser.add_argument("--seed", type=int, default=0, help="of velocities and thermostat")
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT, if there is one")
     _add_bath(parser.add_argument_group("thermostat and barostat"))
     _add_forces(
@@ -49,14 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_bath(group: Any) -> None:
-    group.add_argument("--friction-per-ps", type=float, help="of langevin (default: 2)")
-    group.add_argument("--thermostat-fs", type=float, help="relaxation time of the other thermostats (default: 100)")
-    group.add_argument("--pressure-GPa", type=float, dest="pressure_GPa", help="default: one atmosphere")
-    group.add_argument("--barostat-fs", type=float, help="relaxation time of the barostat (default: 1000)")
+    group.add_argument("--friction-per-ps", type=float, metavar="RATE", help="of langevin (default: 2)")
+    group.add_argument("--thermostat-fs", type=float, metavar="FS", help="relaxation time of the others (default: 100)")
+    group.add_argument("--pressure-GPa", type=float, dest="pressure_GPa", metavar="P", help="(default: one atmosphere)")
+    group.add_argument(
+        "--barostat-fs", type=float, metavar="FS", help="relaxation time of the barostat (default: 1000)"
+    )
     group.add_argument(
         "--compressibility-per-GPa",
         type=float,
         dest="compressibility_per_GPa",
+        metavar="X",
         help="an estimate; a wrong one makes the barostat slower or faster, not wrong (default: 0.45, water)",
     )
     group.add_argument(

@@ -8,6 +8,7 @@ from so3lab import units
 from so3lab.app import minima_check, minima_search
 from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_choice, gathered, require_file, within
+from so3lab.app.tables import add_unit_argument
 from so3lab.minima.connecting import without_password
 
 if TYPE_CHECKING:
@@ -19,8 +20,14 @@ ROWS_SHOWN = 40
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the group of commands to the parser."""
-    group = commands.add_parser("minima", help="minima of a compound: search, list, check, merge, export")
-    inner = group.add_subparsers(dest="minima_command", required=True, metavar="search|list|check|merge|export")
+    group = commands.add_parser(
+        "minima",
+        help="minima of a compound: search, list, check, merge, export",
+        description="Search for the minima of a compound; list, check, merge and export what has been found.",
+    )
+    inner = group.add_subparsers(
+        dest="minima_command", required=True, metavar="search|list|check|merge|export", help="each has its own --help"
+    )
     minima_search.add_command(inner, common)
     parser = inner.add_parser(
         "list",
@@ -28,12 +35,14 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="what has been found, the lowest first",
         description="Minima of all searches in a database, the lowest first. Rules for duplicates may be others than "
         "those of the search: they are applied to what is stored.",
+        examples=["so3lab minima list alanine.db --window-kcal-mol 3", "so3lab minima list lj13.db"],
     )
     add_choice(parser)
     parser.add_argument(
         "--training", metavar="SET", help="frames that the model has learnt from, a name or a file: how far minima are "
         "from the nearest, and which lie beyond them all",
     )  # fmt: skip
+    add_unit_argument(parser)
     parser.set_defaults(run=run_list)
     minima_check.add_command(inner, common)
     parser = inner.add_parser(
@@ -42,11 +51,20 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="searches of several databases in one",
         description="Copy searches from several databases, such as one for each job of an array, into one. A search "
         "that is there already is left as it is.",
+        examples=["so3lab minima merge job1.db job2.db job3.db --out all.db"],
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="databases (.db files or URLs)")
-    parser.add_argument("--out", required=True, help="the database that they go to, which may have searches already")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the database that they go to, which may have searches already"
+    )
     parser.set_defaults(run=run_merge)
-    parser = inner.add_parser("export", parents=[common], help="structures as a file that other programs read")
+    parser = inner.add_parser(
+        "export",
+        parents=[common],
+        help="structures as a file that other programs read",
+        description="Write minima, the lowest first, to a file that other programs read.",
+        examples=["so3lab minima export alanine.db minima.xyz --window-kcal-mol 3"],
+    )
     add_choice(parser)
     parser.add_argument("out", metavar="OUT", type=Path, help="such as minima.xyz; its ending says the format")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
@@ -66,6 +84,7 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
         {
             "number": one.number,
             "energy_eV": one.energy,
+            "above_lowest_meV": 1e3 * (one.energy - lowest),
             "above_lowest_kcal_mol": (one.energy - lowest) / units.kcal_per_mol,
             "visits": one.visits,
             "origin": one.origin,

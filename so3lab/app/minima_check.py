@@ -34,11 +34,16 @@ def add_command(inner, common: argparse.ArgumentParser) -> None:
         description="Relax the lowest minima and some others with a reference method, and say how far energies and "
         "structures agree, which minima fall into one and which are lost. What has been computed is kept: the same "
         "command goes on after a kill, and with larger numbers computes what is new.",
+        examples=[
+            "so3lab minima check alanine.db --calculator gfn2 --lowest 20",
+            "so3lab minima check alanine.db --calculator tblite.ase:TBLite --single-points",
+        ],
     )
     add_choice(parser)
     parser.add_argument(
         "--calculator",
         required=True,
+        metavar="METHOD",
         help="gfn2, pbe, a calculator of ASE by its name (emt), or a module and what makes one (tblite.ase:TBLite)",
     )
     parser.add_argument("--lowest", type=int, default=10, help="how many of the lowest minima (default: 10)")
@@ -65,10 +70,10 @@ def add_command(inner, common: argparse.ArgumentParser) -> None:
         type=Path,
         help="where what is computed is kept (default: beside the database, named after it and the method)",
     )
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the table as a .csv file")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="the table as a .csv file (default: none)")
     parser.add_argument("--structures", metavar="FILE", type=Path, help="the relaxed structures, such as gfn2.extxyz")
     parser.add_argument("--overwrite", action="store_true", help="replace FILEs that exist")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, unit="kcal/mol")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:

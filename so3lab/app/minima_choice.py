@@ -15,9 +15,13 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
     """Arguments that say which minima."""
     parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
     parser.add_argument(
-        "--window-kcal-mol", type=float, dest="window_kcal_mol", help="only minima so little above the lowest"
+        "--window-kcal-mol",
+        type=float,
+        dest="window_kcal_mol",
+        metavar="E",
+        help="only minima so little above the lowest (default: all)",
     )
-    minima_search.add_rule(parser, "as the search had it")
+    minima_search.add_rule(parser, *["as searched"] * 3)
 
 
 def gathered(options: argparse.Namespace) -> "list[Minimum]":

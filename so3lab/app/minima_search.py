@@ -35,39 +35,70 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         "search",
         parents=[common],
         help="find minima and keep them in a database",
-        description="Search for minima until a budget is used up; without one, until about 95 %% of the minima are "
+        description="Search for minima until a budget is used up; without one, until about 95 % of the minima are "
         "estimated to have been found. The same command with --resume goes on where it was, after a kill, too. MODEL "
         "lj with STRUCTURE lj:13 is a Lennard-Jones cluster in reduced units.",
+        examples=[
+            "so3lab minima search lj lj:13 --minima 100 --out lj13.db",
+            "so3lab minima search so3lr smiles:CC(O)CN --minutes 10 --out minima.db",
+        ],
     )
     add_model_argument(parser)
     add_structure_arguments(parser)
-    parser.add_argument("--out", required=True, help="database of minima: a .db file, or a URL that ase.db takes")
-    parser.add_argument("--minutes", type=float, help="budget of time")
-    parser.add_argument("--minima", type=int, help="budget of minima, found in all")
     parser.add_argument(
-        "--saturation", type=float, help="share of the minima estimated to have been found, such as 0.9"
+        "--out", required=True, metavar="FILE", help="database of minima: a .db file, or a URL that ase.db takes"
+    )
+    parser.add_argument("--minutes", type=float, metavar="T", help="budget of time")
+    parser.add_argument("--minima", type=int, metavar="N", help="budget of minima, found in all")
+    parser.add_argument(
+        "--saturation",
+        type=float,
+        metavar="SHARE",
+        help="share of the minima estimated to have been found (default: 0.95 without another budget)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the same search, if OUT holds it")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed finds the same minima (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed finds the same minima")
     minima_spread.add_arguments(parser)
     parser.add_argument(
-        "--proposals", nargs="+", choices=NAMES, default=[], help="where to look (default: what suits the structure)"
+        "--proposals",
+        nargs="+",
+        choices=NAMES,
+        default=[],
+        metavar="WHERE",
+        help=f"where to look: {', '.join(NAMES)} (default: what suits the structure)",
     )
     parser.add_argument(
         "--given", nargs="+", metavar="FILE", default=[], help="more structures of the compound, all frames of files"
     )
-    parser.add_argument("--fmax", type=float, help="largest force of a minimum, eV/Å (default: 0.01; 1e-4 for lj)")
-    parser.add_argument("--dtype", choices=["float32", "float64"], help="(default: float32; float64 for lj)")
-    add_rule(parser, "0.05 kcal/mol = 2.17 meV, 0.125 Å, merged")
+    parser.add_argument(
+        "--fmax", type=float, metavar="F", help="largest force of a minimum, eV/Å (default: 0.01; 1e-4 for lj)"
+    )
+    parser.add_argument("--dtype", choices=["float32", "float64"], help="precision (default: float32; float64 for lj)")
+    add_rule(parser, "2.17, which is 0.05 kcal/mol", "0.125", "merged")
     parser.set_defaults(run=run)
 
 
-def add_rule(parser: argparse.ArgumentParser, default: str) -> None:
-    """Arguments that say when two minima are the same."""
-    group = parser.add_argument_group("when two minima are the same", f"default: {default}")
-    group.add_argument("--max-difference-meV", type=float, dest="max_difference_meV", help="of their energies")
-    group.add_argument("--max-rmsd", type=float, help="Å, of all atoms, whatever the numbers of equivalent ones")
-    group.add_argument("--mirror-images", choices=["merged", "kept"], help="whether mirror images are the same")
+def add_rule(parser: argparse.ArgumentParser, energy: str, rmsd: str, mirror_images: str) -> None:
+    """Arguments that say when two minima are the same, with their defaults in words."""
+    group = parser.add_argument_group("when two minima are the same")
+    group.add_argument(
+        "--max-difference-meV",
+        type=float,
+        dest="max_difference_meV",
+        metavar="E",
+        help=f"of their energies (default: {energy})",
+    )
+    group.add_argument(
+        "--max-rmsd",
+        type=float,
+        metavar="A",
+        help=f"Å, of all atoms, whatever the numbers of equivalent ones (default: {rmsd})",
+    )
+    group.add_argument(
+        "--mirror-images",
+        choices=["merged", "kept"],
+        help=f"whether mirror images are one minimum (default: {mirror_images})",
+    )
 
 
 def rule_arguments(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_model_argument
 from so3lab.app.md_values import with_held_atoms
+from so3lab.app.tables import add_unit_argument
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
 
@@ -28,6 +29,12 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="relax structures to minima, many at once",
         description="Relax every structure until its largest force and the energy still to be gained are small. "
         "Molecules are relaxed in internal coordinates, clusters and cells in Cartesian ones.",
+        examples=[
+            "so3lab relax ethanol ethanol",
+            "so3lab relax so3lr frames.extxyz smiles:CCO --out relaxed.extxyz",
+            "so3lab relax MODEL crystal.cif --cell --pressure-GPa 1 --out relaxed.cif",
+            "so3lab relax MODEL ala2 --keep 4,6,8,14=180 --out rotated.xyz",
+        ],
     )
     add_model_argument(parser)
     parser.add_argument(
@@ -36,10 +43,12 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         nargs="+",
         help="files, each with all of its frames, bundled names (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
-    parser.add_argument("--fmax", type=float, default=0.01, help="largest force, eV/Å (default: 0.01)")
-    parser.add_argument("--gain-meV", type=float, default=0.03, help="energy still to be gained (default: 0.03)")
-    parser.add_argument("--max-steps", type=int, default=500, help="evaluations for each (default: 500)")
-    parser.add_argument("--method", default="auto", choices=["auto", "internal", "cartesian", "fire"])
+    parser.add_argument("--fmax", type=float, default=0.01, metavar="F", help="largest force, eV/Å")
+    parser.add_argument("--gain-meV", type=float, default=0.03, metavar="E", help="energy still to be gained, meV")
+    parser.add_argument("--max-steps", type=int, default=500, metavar="N", help="evaluations for each")
+    parser.add_argument(
+        "--method", default="auto", choices=["auto", "internal", "cartesian", "fire"], help="coordinates"
+    )
     parser.add_argument("--hold", metavar="ATOMS", help="atoms that stay where they are: heavy, or 0:10,12")
     parser.add_argument(
         "--keep",
@@ -49,14 +58,19 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="a distance, angle or dihedral that keeps its value, such as 1,2,3,4, or gets one: 1,2,3,4=180",
     )
     parser.add_argument("--cell", action="store_true", help="relax the vectors of cells, too")
-    parser.add_argument("--pressure-GPa", type=float, default=0.0, help="at which cells are relaxed (default: 0)")
+    parser.add_argument("--pressure-GPa", type=float, default=0.0, metavar="P", help="at which cells are relaxed")
     parser.add_argument(
         "--confirm", action="store_true", help="by the Hessian of each; saddles and shoulders go on downhill"
     )
-    parser.add_argument("--charge", type=float, help="total charge of each in e (default: what the file says)")
-    parser.add_argument("--multiplicity", type=int, help="2S + 1 of each (default: what the file says)")
-    parser.add_argument("--batch", type=int, help="structures at once (default: what the machine computes well)")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
+    parser.add_argument(
+        "--charge", type=float, metavar="E", help="total charge of each in e (default: what the file says)"
+    )
+    parser.add_argument("--multiplicity", type=int, metavar="M", help="2S + 1 of each (default: what the file says)")
+    parser.add_argument(
+        "--batch", type=int, metavar="N", help="structures at once (default: what the machine computes well)"
+    )
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="precision")
+    add_unit_argument(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="relaxed structures, such as relaxed.extxyz")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
     parser.set_defaults(run=run)
@@ -155,7 +169,7 @@ def _tell(options: argparse.Namespace, console: Console, found: "list[Relaxed]")
             "formula": [one.atoms.get_chemical_formula() for one in found],
             "energy_eV": [f"{one.energy:.4f}" for one in found],
             "above_lowest_meV": [1e3 * (one.energy - lowest) for one in found],
-            "max_force": [one.max_force for one in found],
+            "largest_force_eV_A": [one.max_force for one in found],
             "gain_meV": [one.gain_meV for one in found],
             "evaluations": [one.evaluations for one in found],
             "result": [one.sentence for one in found],

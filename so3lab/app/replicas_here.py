@@ -7,7 +7,7 @@ import numpy as np
 
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.md_arguments import check_timestep_of
-from so3lab.app.md_results import SpeedMeter, replica_of, replica_table, summary_of, with_cli_options
+from so3lab.app.md_results import SpeedMeter, replica_of, summary_of, tell_replicas, with_cli_options
 from so3lab.cluster import RunSpec
 from so3lab.cluster.one_run import frames_in, is_resumable, provenance
 from so3lab.doctor.prepare import prepare_process
@@ -96,14 +96,13 @@ def _tell(
         {**replica_of(run), **summary_of(run.path), "result": failures.get(number, "complete")}
         for number, run in enumerate(runs)
     ]
-    table, speed = replica_table(rows), meter.ns_per_day(options.timestep_fs)
+    table, speed = tell_replicas(console, rows), meter.ns_per_day(options.timestep_fs)
     result: dict[str, Any] = {
         "folder": str(options.out),
         "first_frame_s": meter.first_frame_s,
         "replicas": table,
         **speed,
     }
-    console.table(table)
     if exchange is not None:
         result["exchange"] = exchange.report()
         console.table(result["exchange"], "replica exchange")

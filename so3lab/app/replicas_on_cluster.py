@@ -2,15 +2,12 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.md_results import replica_of, replica_table, summary_of, with_cli_options
+from so3lab.app.md_results import replica_of, summary_of, tell_replicas, with_cli_options
 from so3lab.cluster import RunSpec, Summary, executor_at, run_all
 from so3lab.cluster.one_run import frames_in
-
-if TYPE_CHECKING:
-    import pandas
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -33,8 +30,7 @@ def run(options: argparse.Namespace, runs: list[RunSpec], console: Console) -> i
         raise Interrupted(
             f"interrupted with {len(done)} of {len(runs)} replicas done{remark}; the same command with --resume goes on"
         ) from None
-    table = _table(runs, done)
-    console.table(table)
+    table = tell_replicas(console, _rows(runs, done))
     console.result({"folder": str(options.out), "replicas": table})
     return int(any(summary.failure for summary in done))
 
@@ -59,9 +55,9 @@ class _Progress:
         self._next_look = time.monotonic() + SECONDS_BETWEEN_LOOKS
 
 
-def _table(runs: list[RunSpec], done: list[Summary]) -> "pandas.DataFrame":
+def _rows(runs: list[RunSpec], done: list[Summary]) -> list[dict[str, Any]]:
     order = {run: number for number, run in enumerate(runs)}
-    rows = [
+    return [
         {
             **replica_of(summary.run),
             **summary_of(summary.run.path),
@@ -70,4 +66,3 @@ def _table(runs: list[RunSpec], done: list[Summary]) -> "pandas.DataFrame":
         }
         for summary in sorted(done, key=lambda summary: order[summary.run])
     ]
-    return replica_table(rows)

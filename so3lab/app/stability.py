@@ -5,9 +5,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from so3lab import units
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.app.stability_report import force_mae, temperature_table, write_report
+from so3lab.app.tables import add_unit_argument, force_error
 from so3lab.doctor.prepare import prepare_process
 from so3lab.dynamics.ensembles import EXCHANGING
 from so3lab.machine.files import check_folder
@@ -32,6 +34,10 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "when a bond strays by more than 0.5 Å from its mean length; fraction survived with a 2-sigma interval, error "
         "of the distribution of interatomic distances h(r), force errors on labelled frames. With --out, tables "
         "(CSV), trajectories and report.html go to a folder, and the same command with --resume goes on.",
+        examples=[
+            "so3lab stability ethanol ethanol --ps 10 --out study",
+            "so3lab stability MODEL start.xyz --reference set.extxyz --ps 300 --out study",
+        ],
     )
     add_model_argument(parser)
     add_structure_arguments(parser, "a molecule: ")
@@ -41,8 +47,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="frames of the same atoms, a file or a name from 'so3lab data list' (default for bundled models: their "
         "own set, forces on the frames kept aside)",
     )
-    parser.add_argument("--energy-unit", help="of DATA, where it does not say: eV, kcal/mol, ...")
-    parser.add_argument("--length-unit", help="of DATA, where it does not say: angstrom, bohr")
+    parser.add_argument("--energy-unit", metavar="UNIT", help="of DATA: eV, kcal/mol, ... (default: what DATA says)")
+    parser.add_argument("--length-unit", metavar="UNIT", help="of DATA: angstrom, bohr (default: what DATA says)")
     parser.add_argument(
         "--temperatures-K",
         type=float,
@@ -52,15 +58,18 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         dest="temperatures_K",
         help="(default: 300 500)",
     )
-    parser.add_argument("--replicas", type=int, default=6, metavar="N", help="at each temperature (default: 6)")
-    parser.add_argument("--ps", type=float, default=300.0, help="length of each run (default: 300)")
-    parser.add_argument("--ensemble", default="nose-hoover", choices=EXCHANGING)
-    parser.add_argument("--timestep-fs", type=float, default=0.5)
-    parser.add_argument("--friction-per-ps", type=float, default=2.0, help="of the Langevin thermostat")
-    parser.add_argument("--interval", type=int, default=100, help="steps between frames (default: 100)")
+    parser.add_argument("--replicas", type=int, default=6, metavar="N", help="at each temperature")
+    parser.add_argument("--ps", type=float, default=300.0, metavar="PS", help="length of each run")
+    parser.add_argument("--ensemble", default="nose-hoover", choices=EXCHANGING, help="thermostat")
+    parser.add_argument("--timestep-fs", type=float, default=0.5, metavar="FS", help="time step")
+    parser.add_argument("--friction-per-ps", type=float, default=2.0, metavar="RATE", help="of the Langevin thermostat")
+    parser.add_argument("--interval", type=int, default=100, metavar="N", help="steps between frames")
     parser.add_argument("--seed", type=int, default=0, help="of the first replica; others count on")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where tables, runs and the report go")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="precision")
+    add_unit_argument(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where tables, runs and the report go (default: nowhere)"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
@@ -156,7 +165,8 @@ def _reference(
 def _print(state: "Stability", console: Console) -> None:
     console.table(temperature_table(state.temperatures), f"runs of {state.time_ps:.4g} ps")
     if state.forces is not None:
-        console.line(f"force MAE {force_mae(state):.3f} kcal/mol/Å on {len(state.forces)} labelled frames")
+        error = force_error((force_mae(state) or 0.0) / units.kcal_mol_per_meV, console.unit)
+        console.line(f"force MAE {error} on {len(state.forces)} labelled frames")
 
 
 def _write(state: "Stability", reference_frames: int, options: argparse.Namespace, console: Console) -> dict[str, Path]:

@@ -31,7 +31,7 @@ def temperature_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table of temperatures as people read it; where runs survived, times are lower bounds."""
     shown = pd.DataFrame(
         {
-            "temperature (K)": table["temperature_K"],
+            "T (K)": table["temperature_K"],
             "survived": [f"{row.survived} of {row.replicas}" for row in table.itertuples()],
             "fraction, 2σ": [
                 f"{row.fraction_survived:.2f} ({row.fraction_low:.2f} to {row.fraction_high:.2f})"
@@ -41,7 +41,7 @@ def temperature_table(table: pd.DataFrame) -> pd.DataFrame:
                 ("≥ " if survived else "") + shown
                 for survived, shown in zip(table["survived"], _with_errors(table, "stable_ps", 1), strict=True)
             ],
-            "largest change of a bond (Å)": table["largest_deviation_A"],
+            "bond change (Å)": table["largest_deviation_A"],
         }
     )
     if table["h_error"].notna().any():

@@ -5,9 +5,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from so3lab import units
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.app.tables import add_unit_argument, force_error
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
 
@@ -31,42 +31,69 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         help="train a model",
         description="Train a SO3krates model. Checkpoints go to OUT.training; after a crash or Ctrl-C, the same "
         "command with --resume goes on where it was.",
+        examples=[
+            "so3lab train ethanol --out my.so3.safetensors --minutes 5",
+            "so3lab train frames.extxyz --out my.so3.safetensors --train 900 --valid 50",
+            "so3lab train mine.npz --energy-unit kcal/mol --out my.so3.safetensors",
+            "so3lab train few.extxyz --start-from so3lr --batch-size 5 --epochs 40 \\",
+            "       --out tuned.so3.safetensors",
+        ],
     )
     add_data_arguments(parser)
-    parser.add_argument("--out", required=True, type=Path, help="model file to write, NAME.so3.safetensors")
-    parser.add_argument("--train", type=int, metavar="N", help="training frames (default: what the others leave)")
-    parser.add_argument("--valid", type=int, metavar="N", help="validation frames (default: 5 %%, at least 20)")
     parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="model file to write, NAME.so3.safetensors"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
+    add_unit_argument(parser)
+    _add_split(parser.add_argument_group("split"))
+    _add_network(parser.add_argument_group("network"))
+    _add_length(parser.add_argument_group("training"))
+    parser.set_defaults(run=run)
+
+
+def _add_split(group: Any) -> None:
+    group.add_argument("--train", type=int, metavar="N", help="training frames (default: what the others leave)")
+    group.add_argument("--valid", type=int, metavar="N", help="validation frames (default: 5 %%, at least 20)")
+    group.add_argument(
         "--test", type=int, metavar="N", help="test frames (default: 10 %%, or all the rest with --train)"
     )
-    parser.add_argument("--preset", choices=["tiny", "small", "paper"], help="size of the network (default: small)")
-    parser.add_argument(
-        "--start-from",
-        metavar="MODEL",
-        help="begin with this model's weights and settings: a file, a bundled name, or so3lr; the learning rate "
-        f"is then {GENTLE_LEARNING_RATE:g} unless given, and --batch-size 5 is good for few frames",
-    )
-    parser.add_argument(
-        "--trainable",
-        choices=["all", "readout"],
-        help="which weights learn: all (default) or the readout alone",
-    )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help=f"how long to train (default: {DEFAULT_MINUTES:g})")
-    length.add_argument("--epochs", type=int, help="how many passes over the data; reproducible bit for bit")
-    parser.add_argument("--batch-size", type=int, help="structures per step")
-    parser.add_argument("--learning-rate", type=float, help="peak learning rate")
-    parser.add_argument("--patience-epochs", type=int, help="stop early without improvement for so many epochs")
-    parser.add_argument("--cutoff", type=float, help="radius in Å within which atoms see each other")
-    parser.add_argument("--seed", type=int, default=0, help="of split, weights and order (default: 0)")
-    parser.add_argument(
+    group.add_argument(
         "--groups",
         metavar="LABEL",
         help="keep frames with the same LABEL, such as trajectory, in one part of the split",
     )
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
-    parser.set_defaults(run=run)
+
+
+def _add_network(group: Any) -> None:
+    group.add_argument("--preset", choices=["tiny", "small", "paper"], help="size of the network (default: small)")
+    group.add_argument("--cutoff", type=float, metavar="A", help="Å within which atoms see each other (default: 5)")
+    group.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with this model's weights and settings: a file, a bundled name, or so3lr; the learning rate "
+        f"is then {GENTLE_LEARNING_RATE:g} unless given, and --batch-size 5 is good for few frames (default: random "
+        "weights)",
+    )
+    group.add_argument(
+        "--trainable",
+        choices=["all", "readout"],
+        help="which weights learn: all (default) or the readout alone",
+    )
+    group.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="precision")
+
+
+def _add_length(group: Any) -> None:
+    length = group.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help=f"how long to train (default: {DEFAULT_MINUTES:g})")
+    length.add_argument(
+        "--epochs", type=int, metavar="N", help="passes over the data instead; reproducible bit for bit"
+    )
+    group.add_argument("--batch-size", type=int, metavar="N", help="structures per step (default: 10)")
+    group.add_argument("--learning-rate", type=float, metavar="RATE", help="at its peak (default: 0.004)")
+    group.add_argument(
+        "--patience-epochs", type=int, metavar="N", help="stop without improvement for so many (default: never)"
+    )
+    group.add_argument("--seed", type=int, default=0, help="of split, weights and order")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -145,7 +172,7 @@ def _follow(
             progress.update(0.0, "compiling")
             for last in reports:
                 curve.append(last.row())
-                progress.update(last.progress, _note(last))
+                progress.update(last.progress, _note(last, console))
     except KeyboardInterrupt:
         reports.close()
         _save(last, how, out, console)
@@ -194,10 +221,8 @@ def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | N
     return frames - valid - test, valid, test
 
 
-def _note(report: "EpochReport") -> str:
-    force = report.valid_force_mae_meV_A
-    kcal = force * units.kcal_mol_per_meV
-    return f"epoch {report.epoch}  validation force MAE {force:.1f} meV/Å ({kcal:.3f} kcal/mol/Å)"
+def _note(report: "EpochReport", console: Console) -> str:
+    return f"epoch {report.epoch}  validation force MAE {force_error(report.valid_force_mae_meV_A, console.unit)}"
 
 
 def _save(report: "EpochReport | None", how: dict[str, Any], path: Path, console: Console) -> None:

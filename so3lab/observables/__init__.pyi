@@ -7,6 +7,7 @@ from .backbone import ramachandran as ramachandran
 from .blocking import Estimate as Estimate
 from .blocking import block_average as block_average
 from .blocking import mean_and_error as mean_and_error
+from .blocking import slope_and_error as slope_and_error
 from .bonding import STABILITY_TOLERANCE as STABILITY_TOLERANCE
 from .bonding import bond_lengths as bond_lengths
 from .bonding import bonds as bonds

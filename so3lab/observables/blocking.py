@@ -54,6 +54,39 @@ def block_average(series: Float[np.ndarray, " frames"]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["block_size", "blocks", "error", "error_of_error"])
 
 
+def slope_and_error(times: Float[np.ndarray, " frames"], series: Float[np.ndarray, " frames"]) -> tuple[float, float]:
+    r"""Slope of the straight line that fits a series best, and its standard error.
+
+    With residuals :math:`r` around the line, of n frames at times :math:`t`
+
+    .. math:: \sigma^2 = \frac{\sum r^2}{(n - 2) \sum (t - \bar t)^2} \left(\frac{\epsilon_B}{\epsilon_1}\right)^2
+
+    where the last factor, from :func:`mean_and_error` of the residuals, says how long they remember one another.
+
+    Args:
+        times: Any unit; equally spaced.
+        series: Any unit.
+
+    Returns:
+        Both in the unit of the series over that of the times.
+
+    Raises:
+        ValueError: If there are fewer than four values, or one is not finite.
+    """
+    values, times = np.asarray(series, np.float64), np.asarray(times, np.float64)
+    if len(values) < 4:
+        raise ValueError(f"series must hold at least 4 values for a slope with an error, got {len(values)}")
+    require_finite("series", values)
+    away = times - times.mean()
+    slope = float(away @ values / (away @ away))
+    residuals = values - values.mean() - slope * away
+    alone = np.sqrt(residuals @ residuals / ((len(values) - 2) * (away @ away)))
+    single = residuals.std() / np.sqrt(len(values) - 1)
+    if single == 0.0:
+        return slope, 0.0
+    return slope, float(alone * max(1.0, mean_and_error(residuals).error / single))
+
+
 def mean_and_error(series: Float[np.ndarray, " frames"]) -> Estimate:
     r"""Mean of a series and the error at the plateau of :func:`block_average`.
 

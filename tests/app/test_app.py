@@ -213,6 +213,21 @@ def test_lab_copies_notebooks_and_never_overwrites(capsys, tmp_path):
     assert "kept your" in capsys.readouterr().err
 
 
+def test_lab_passes_on_what_jupyterlab_knows(tmp_path, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(os, "execv", lambda _, words: called.append(words[1:]))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    main(["lab", "--port", "9999", "--no-browser"])
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)
+    main(["lab", "mine", "--ServerApp.token="])
+    assert called == [
+        ["-m", "jupyterlab", "so3lab-notebooks", "--port", "9999", "--no-browser"],
+        ["-m", "jupyterlab", "mine", "--ServerApp.token=", "--allow-root"],
+    ]
+    assert "you are root" in capsys.readouterr().err
+
+
 def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     taken = tmp_path / "taken.so3.safetensors"
     taken.write_text("")

@@ -8,13 +8,41 @@ import pytest
 
 from so3lab.app.console import Console
 
+SENTENCE = "the bond O2-H4 changed by more than 1.0 Å; the model does not know this geometry"
 
-def test_tables_in_a_file_are_not_folded(capsys):
-    row = {f"a column with a long name {number}": "some words" for number in range(4)}
-    Console().table(pd.DataFrame([row]))
-    lines = capsys.readouterr().out.splitlines()
-    assert all(name in lines[1] for name in row)
-    assert lines[3].count("some words") == 4
+
+def lines_of(capsys, table, **options) -> list[str]:
+    Console(**options).table(table)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_tables_fit_eighty_columns_and_fold_sentences_at_blanks(capsys):
+    rows = [{"replica": f"replica_{n:04d}.h5", "seed": n, "frames": 50_001, "result": SENTENCE} for n in range(2)]
+    lines = lines_of(capsys, pd.DataFrame(rows))
+    assert max(map(len, lines)) <= 80
+    for row in rows:
+        assert sum(row["replica"] in line for line in lines) == 1
+    assert " ".join(" ".join(lines).split()).count("O2-H4") == 2
+
+
+def test_a_name_is_never_broken_even_where_nothing_fits(capsys):
+    path = "/a/very/long/path" * 8
+    lines = lines_of(capsys, pd.DataFrame([{"file": path, "result": SENTENCE}]))
+    assert any(path in line for line in lines)
+
+
+def test_names_of_rows_are_kept(capsys):
+    table = pd.DataFrame({"frames": [3, 2]}, index=["all", "C"])
+    words = [line.split() for line in lines_of(capsys, table)]
+    assert words[0] == ["frames"]
+    assert words[2:] == [["all", "3"], ["C", "2"]]
+
+
+def test_a_finished_task_says_so_once(capsys):
+    with Console().progress("searching") as line:
+        for _ in range(5):
+            line.update(1.0, "all")
+    assert capsys.readouterr().err.count("100 %") == 1
 
 
 def test_errors_are_words_without_the_number_of_the_system(capsys):

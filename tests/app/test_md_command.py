@@ -166,7 +166,7 @@ def test_replica_exchange_goes_on_exactly(simulated, tmp_path):
     straight = simulated(*words, steps=200, out="b")
     assert again["replicas"] == straight["replicas"]
     assert again["exchange"] == straight["exchange"]
-    assert [row["T (K)"] for row in again["replicas"]] == pytest.approx([250, 300, 360])
+    assert [row["temperature_K"] for row in again["replicas"]] == pytest.approx([250, 300, 360])
     assert [row["result"] for row in again["replicas"]] == ["complete"] * 3
     assert sum(row["attempts"] for row in again["exchange"]) == 10
     accepted = sum(row["accepted"] for row in again["exchange"])

@@ -7,7 +7,7 @@ import pytest
 from known_frames import write
 
 from so3lab.app.console import Console
-from so3lab.app.md_results import SpeedMeter, summary_of, summary_text, with_cli_options
+from so3lab.app.md_results import SpeedMeter, summary_lines, summary_of, with_cli_options, with_error
 
 
 def test_speed_is_that_after_the_chunk_in_which_programs_were_compiled(monkeypatch, capsys):
@@ -26,10 +26,33 @@ def test_speed_is_that_after_the_chunk_in_which_programs_were_compiled(monkeypat
 def test_a_summary_holds_what_the_file_holds(tmp_path):
     summary = summary_of(write(tmp_path / "run.h5", 11))
     assert (summary["frames"], summary["steps"], summary["mean_temperature_K"]) == (11, 200, 305.0)
-    assert summary_text(summary | {"ns_per_day": 12.345}) == "11 frames, mean temperature 305 K, 12.3 ns/day"
+    first, temperature, *_, speed = summary_lines(summary | {"ns_per_day": 12.345})
+    assert first == "11 frames"
+    assert temperature.split()[:3] == ["mean", "temperature", "305.0"]
+    assert speed.split() == ["speed", "12.3", "ns/day"]
     nothing = summary_of(tmp_path / "not-there.h5")
     assert nothing["frames"] == nothing["steps"] == 0
     assert np.isnan(nothing["mean_temperature_K"])
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [(301.234, 4.2, "301.2 ± 4.2"), (301.234, 42.0, "301 ± 42"), (-0.01234, 0.00056, "-0.01234 ± 0.00056"),
+     (301.234, float("nan"), "301"), (float("nan"), float("nan"), "")],
+)  # fmt: skip
+def test_numbers_have_the_digits_that_their_error_leaves(value, error, words):
+    assert with_error(value, error, 3) == words
+
+
+def test_a_drift_is_told_per_atom():
+    summary = {
+        "frames": 9,
+        "atoms": 4,
+        "mean_temperature_K": 300.0,
+        "conserved_energy_drift_eV_per_ps": 0.008,
+        "conserved_energy_drift_error_eV_per_ps": 0.0004,
+    }
+    assert summary_lines(summary)[-1].endswith("drifts by 2.00 ± 0.10 meV/ps per atom")
 
 
 def test_the_way_out_is_told_in_words_of_the_command_line():

@@ -277,7 +277,7 @@ def test_replicas_on_the_command_line(model, capsys, tmp_path):
     assert main([*command, "--steps", "100", "--resume"]) == 0
     output = capsys.readouterr()
     rows = json.loads(output.out)["replicas"]
-    assert [(row["replica"], row["seed"], row["T (K)"], row["frames"]) for row in rows] == [
+    assert [(row["replica"], row["seed"], row["temperature_K"], row["frames"]) for row in rows] == [
         ("replica_0000.h5", 5, 200.0, 11),
         ("replica_0001.h5", 6, 300.0, 11),
     ]

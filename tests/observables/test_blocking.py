@@ -58,3 +58,19 @@ def test_blocks_refuse_too_little_and_nan():
         observables.block_average(np.zeros(3))
     with pytest.raises(ValueError, match="series must be finite, frame 2 is not"):
         observables.mean_and_error(np.array([1.0, 2.0, np.nan, 3.0, 4.0]))
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.9])
+def test_the_error_of_a_slope_is_its_spread_over_many_series(memory):
+    times = np.linspace(0.0, 20.0, 2000)
+    found = [observables.slope_and_error(times, 0.3 * times + remembering(memory, 2000, seed)) for seed in range(60)]
+    slopes, errors = np.transpose(found)
+    assert slopes.mean() == pytest.approx(0.3, abs=4 * slopes.std() / np.sqrt(60))
+    assert np.mean(errors) == pytest.approx(slopes.std(), rel=0.35)
+
+
+def test_a_straight_line_has_a_slope_without_error():
+    slope, error = observables.slope_and_error(np.arange(8.0), 1.0 - 2.0 * np.arange(8.0))
+    assert (slope, error) == (pytest.approx(-2.0), pytest.approx(0.0, abs=1e-12))
+    with pytest.raises(ValueError, match="at least 4 values for a slope with an error, got 3"):
+        observables.slope_and_error(np.arange(3.0), np.zeros(3))
