@@ -1,17 +1,18 @@
-"""Notebooks run from top to bottom in their fast mode, and are stored without outputs."""
+"""Notebooks run from top to bottom with the sizes of tests, lead to each other, and are stored without outputs."""
 
 import os
-from pathlib import Path
+import re
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebook_sizes import NOTEBOOKS as FOLDER
+from notebook_sizes import SIZES, quick_notebook
 
 from tests.browser.conftest import chromium
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SECONDS_PER_CELL = 600
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -47,13 +48,28 @@ def test_notebook_tells_what_it_teaches_and_ends_with_an_exercise(path):
     assert "## Exercise" in cells[-1].source
 
 
+@every_notebook
+def test_notebook_leads_to_another_one_and_has_no_switches_for_tests(path):
+    cells = nbformat.read(path, as_version=4).cells
+    linked = re.findall(r"\]\(([^)#]+\.ipynb)\)", cells[-1].source)
+    assert linked
+    assert all((FOLDER / name).is_file() for name in linked)
+    assert not any(word in cell.source for cell in cells for word in ("FAST", "environ"))
+    assert quick_notebook(path.stem).cells
+
+
+def test_parameters_that_the_tests_do_not_know_are_noticed(monkeypatch):
+    monkeypatch.setitem(SIZES, "02_pretrained_so3lr", "steps, epochs = 1, 2")
+    with pytest.raises(ValueError, match=r"one cell tagged parameters that assigns \['epochs', 'steps'\], and got"):
+        quick_notebook("02_pretrained_so3lr")
+
+
 @pytest.mark.notebook
 @every_notebook
-def test_notebook_runs(path, tmp_path, monkeypatch, request):
+def test_notebook_runs(path, tmp_path, request):
     if chromium() and path.stem in shown_in_a_browser(request.session.items):
         pytest.skip(f"{path.name} runs in JupyterLab in tests/browser/test_notebook_renders.py")
-    monkeypatch.setenv("SO3LAB_FAST", "1")
-    notebook = nbformat.read(path, as_version=4)
+    notebook = quick_notebook(path.stem)
     client = NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,

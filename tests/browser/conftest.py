@@ -49,8 +49,8 @@ def browser():
 
 @pytest.fixture(scope="session")
 def lab(browser, tmp_path_factory):
-    """One JupyterLab for all tests; notebooks run in their fast mode."""
+    """One JupyterLab for all tests."""
     from tests.browser.jupyter import start_lab
 
-    with start_lab(tmp_path_factory.mktemp("lab"), {"SO3LAB_FAST": "1"}) as running:
+    with start_lab(tmp_path_factory.mktemp("lab"), {}) as running:
         yield running

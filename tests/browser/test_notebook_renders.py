@@ -1,20 +1,16 @@
 """Notebooks in a real JupyterLab: every cell runs, and the 3D views show molecules."""
 
-from pathlib import Path
-
-import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
+from notebook_sizes import quick_notebook
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import NGLVIEW, VIEWER
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.mark.parametrize(("name", "views"), [("01_train_and_run", 2), ("02_pretrained_so3lr", 3)])
 def test_notebook_shows_its_molecules(lab, browser, name, views):
-    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook = quick_notebook(name)
     with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=900)
         assert opened.failures() == []
@@ -28,7 +24,7 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
 
 @pytest.mark.parametrize("name", ["04_watch_and_steer_md"])
 def test_the_notebook_of_live_panels_shows_both(lab, browser, name):
-    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook = quick_notebook(name)
     with lab.open(browser, notebook, name) as opened:
         opened.run_all(seconds=300)
         assert opened.failures() == []

@@ -15,6 +15,7 @@ from .report import Movie as Movie
 from .report import Section as Section
 from .report import build_report as build_report
 from .running.jobs import Job as Job
+from .running.progress import progress as progress
 from .running.sender import LatestValueSender as LatestValueSender
 from .session import Session as Session
 from .tables.linked_table import LinkedTable as LinkedTable

@@ -7,6 +7,7 @@ import ipywidgets as ipw
 
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.progress import duration
 
 _WORDS = {"failed": "stopped by an error"}
 """States that are said in other words."""
@@ -84,7 +85,7 @@ class JobBar(ipw.VBox):
         if job is not None and job.progress:
             self.bar.layout.display, self.bar.value = "", job.progress
             if job.remaining_s is not None and not job.ended:
-                words.append(f"{_duration(job.remaining_s)} left")
+                words.append(f"{duration(job.remaining_s)} left")
         self.status.value = f'<span role="status">{html.escape(" · ".join(filter(None, words)))}</span>'
         if job is not None and job.error:  # what somebody else has told stays until the next click
             self.message.warn(job.error)
@@ -112,11 +113,3 @@ def button(words: str, icon: str, tip: str, act: Callable[[], None]) -> ipw.Butt
     made = ipw.Button(description=words, icon=icon, tooltip=tip, layout=ipw.Layout(width="auto"))
     made.on_click(lambda _: act())
     return made
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as people say them: 45 s, 3 min, 2 h 10 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
