@@ -5,6 +5,7 @@ from . import viewer as viewer
 from .landscape_page import write_landscape_page as write_landscape_page
 from .panels.attention_panel import AttentionPanel as AttentionPanel
 from .panels.dynamics_panel import DynamicsPanel as DynamicsPanel
+from .panels.lab import Lab as Lab
 from .panels.minima_panel import MinimaPanel as MinimaPanel
 from .panels.train_panel import TrainPanel as TrainPanel
 from .panels.trajectory_panel import TrajectoryPanel as TrajectoryPanel

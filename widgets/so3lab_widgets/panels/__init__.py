@@ -8,5 +8,6 @@ of ``frame_plot``, ``frame_choice``, ``series_row`` and ``picked_series``; the t
 ``data_part``, ``training_form``, ``training_run``, ``training_curves``, ``parity_part``, ``runs_part``,
 ``model_in_hand`` and ``training_saving``; the minima panel of ``search_form``, ``search_run``, ``minima_views``,
 ``minima_figures``, ``minima_table``, ``minima_knobs``, ``minima_comparison``, ``minima_reading``, ``minima_saving``
-and ``later``. Forms of molecules share ``system_form``.
+and ``later``. Forms of molecules share ``system_form``; ``lab`` has all panels as tabs of one
+session.
 """

@@ -1,0 +1,104 @@
+"""The lab without a browser: panels are made when they are opened, and what one shows goes to the others."""
+
+import functools
+import threading
+
+import numpy as np
+import pytest
+from fake_inside import fake_look
+from fake_simulation import FakeSimulation
+from mmff import relax_by_mmff
+from so3lab_widgets import AttentionPanel, DynamicsPanel, Lab, MinimaPanel
+from waiting import wait_for
+
+from so3lab.minima import Search
+from so3lab.structures import from_smiles
+
+SMILES = "CCO"
+ETHANOL = from_smiles(SMILES)
+
+
+def dynamics(model, structure, session):
+    return DynamicsPanel(model, session.structure or structure, session=session, simulate=FakeSimulation)
+
+
+def minima(model, structure, session):
+    search = functools.partial(Search, relax=relax_by_mmff(SMILES))
+    return MinimaPanel(model, session.structure or structure, session=session, search=search)
+
+
+def attention(model, structure, session):
+    return AttentionPanel(model, session.structure or structure, session=session, look=fake_look)
+
+
+MADE = {"dynamics": dynamics, "minima": minima, "attention": attention}
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(threading.enumerate())
+    made = Lab("ethanol", ETHANOL, panels=["dynamics", "minima", "attention"], make=MADE)
+    wait_for(lambda: made.panel("dynamics").live is not None, "the first simulation")
+    yield made
+    made.close()
+    wait_for(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("so3lab")], "no threads")
+
+
+def moved(lab) -> np.ndarray:
+    """Positions of a frame of dynamics that was paused."""
+    panel = lab.panel("dynamics")
+    panel.start()
+    wait_for(lambda: panel.live.frames() > 4, "some frames")
+    panel.run.job.pause_and_wait()
+    return panel.atoms().positions
+
+
+def test_a_panel_is_made_when_its_tab_is_opened(lab):
+    assert [len(place.children) for place in lab.tabs.children] == [1, 0, 0]
+    lab.tabs.selected_index = 1
+    assert [len(place.children) for place in lab.tabs.children] == [1, 1, 0]
+    assert lab.code_line.code == "lab.turn_to('minima')"
+    assert lab.panel("minima").shared is lab.panel("dynamics").shared is lab.shared
+
+
+def test_a_frame_of_dynamics_is_relaxed_and_kept_among_the_minima(lab):
+    moved(lab)
+    lab.doors["relax"].click()
+    panel = lab.panel("minima")
+    wait_for(lambda: len(panel.minima) == 1, "a minimum")
+    assert lab.shown == "minima"
+    wait_for(lambda: "relaxed to minimum 0" in panel.message.sentence)
+    assert lab.code_line.code == "lab.send('relax')"
+
+
+def test_a_frame_of_dynamics_goes_to_attention_and_a_minimum_to_dynamics(lab):
+    frame = moved(lab)
+    lab.doors["attention"].click()
+    np.testing.assert_allclose(lab.shared.structure.positions, frame)
+    panel = lab.panel("attention")
+    wait_for(lambda: panel.viewer.atoms is not None and len(panel.viewer.atoms) == 9, "the frame")
+    assert lab.shown == "attention"
+    lab.turn_to("minima")
+    lab.panel("minima").relax(lab.shared.structure)
+    lab.send("dynamics")
+    np.testing.assert_allclose(lab.shared.structure.positions, lab.panel("minima").minima[0].atoms.positions)
+    assert lab.shown == "dynamics"
+    assert lab.panel("dynamics").form.load()[1].positions == pytest.approx(lab.shared.structure.positions)
+
+
+def test_what_shows_nothing_and_doors_that_are_not_there_are_said(lab):
+    lab.turn_to("minima")
+    lab.doors["attention"].click()
+    assert "there is no minimum to begin with" in lab.message.sentence
+    with pytest.raises(ValueError, match="can be sent to dynamics, attention, minima, relax, got 'paper'"):
+        lab.send("paper")
+    with pytest.raises(ValueError, match="this lab has dynamics, minima, attention, got 'training'"):
+        lab.panel("training")
+
+
+def test_panels_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match=r"panels must be some of dynamics, .*, got 'kitchen'"):
+        Lab(panels=["kitchen"])
+    with pytest.raises(ValueError, match="panels must name at least one"):
+        Lab(panels=[])
