@@ -22,7 +22,8 @@ def add_structure_arguments(parser: argparse.ArgumentParser, words: str = "") ->
     parser.add_argument(
         "structure",
         metavar="STRUCTURE",
-        help=f"{words}any file that ASE reads, a bundled name (ethanol), or smiles: and a SMILES (smiles:CCO)",
+        help=f"{words}any file that ASE reads (FILE:0 is the first of several structures, FILE the last), a bundled "
+        "name (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
     parser.add_argument(
         "--charge", type=float, metavar="E", help="total charge in e (default: what the file says, else 0)"

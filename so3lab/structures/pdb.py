@@ -14,7 +14,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.geometry import cellpar_to_cell
 
-from so3lab.structures.understood import Content
+from so3lab.structures.understood import Content, which_of
 from so3lab.structures.xyz import ISOTOPES
 
 PLACEHOLDER = 2.0
@@ -41,11 +41,12 @@ class _Row(NamedTuple):
     charge: int | None
 
 
-def read_pdb(path: Path) -> Content:
-    """The last model of a PDB file.
+def read_pdb(path: Path, which: int = -1) -> Content:
+    """A model of a PDB file, by default the last.
 
     Args:
         path: The file. ``CRYST1`` belongs to all of its models.
+        which: Index of the model, from 0, or from the end where negative.
 
     Returns:
         Atoms with names and residues of the file, in its cell if it has one; of alternate locations the most occupied.
@@ -64,8 +65,8 @@ def read_pdb(path: Path) -> Content:
     models = [model for model in models if model]
     if not models:
         raise ValueError(f"{path} holds no atoms: no line begins with ATOM or HETATM")
-    notes = [f"the last of {len(models)} models"] if len(models) > 1 else []
-    rows, alternates = _one_location(models[-1])
+    notes = which_of(len(models), which, "models", path)
+    rows, alternates = _one_location(models[which])
     cell, about_cell = _cell(lines, path)
     notes += [*alternates, *about_cell, *_guessed(lines, rows)]
     return Content(_atoms(rows, cell), "PDB", notes)

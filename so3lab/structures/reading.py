@@ -18,7 +18,7 @@ from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.sdf import read_sdf
 from so3lab.structures.smiles import from_smiles
-from so3lab.structures.understood import Content, Understood
+from so3lab.structures.understood import Content, Understood, which_of
 from so3lab.structures.xyz import read_all_xyz, read_last_xyz
 
 SMILES_PREFIX = "smiles:"
@@ -40,7 +40,8 @@ def read_structure(source: str | Path, *, charge: float | None = None, multiplic
     What was decided and left out on the way is said in a Python warning; :func:`understand` returns it.
 
     Args:
-        source: Such as ``"run.xyz"``, ``"ethanol"`` or ``"smiles:CCO"``; a file goes before a bundled name.
+        source: Such as ``"run.xyz"``, ``"ethanol"`` or ``"smiles:CCO"``; a file goes before a bundled name. Of several
+            frames, models or molecules ``"models.pdb:0"`` is the first.
         charge: Total charge in e, in place of what the file says.
         multiplicity: 2S + 1, likewise.
 
@@ -130,6 +131,9 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
     if text.startswith(SMILES_PREFIX):
         return Content(from_smiles(text.removeprefix(SMILES_PREFIX)), "SMILES"), text
     path = Path(text).expanduser()
+    stem, colon, number = text.rpartition(":")
+    if colon and not path.is_file() and number.removeprefix("-").isdecimal() and Path(stem).expanduser().is_file():
+        return _one_of_file(Path(stem).expanduser(), int(number)), text
     bundled = paths.bundled("data") / f"{text}.xyz"
     if not path.is_file() and bundled.is_file():
         path = bundled
@@ -140,6 +144,18 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
             f"{SMILES_PREFIX}CCO, got {text!r}"
         )
     return _of_file(path), text
+
+
+def _one_of_file(path: Path, which: int) -> Content:
+    """The structure with this index."""
+    kind = path.suffix.lower()
+    if kind in (".pdb", ".ent"):
+        return read_pdb(path, which)
+    if kind in (".sdf", ".mol", ".sd"):
+        return read_sdf(path, which)
+    frames = read_frames(path)
+    about = which_of(len(frames), which, "frames", path)
+    return Content(frames[which], f"{kind.removeprefix('.')} file", about)
 
 
 def _of_file(path: Path) -> Content:

@@ -8,16 +8,17 @@ import numpy as np
 
 from so3lab.structures.electrons import is_charge_key
 from so3lab.structures.smiles import atoms_of, embedded
-from so3lab.structures.understood import Content
+from so3lab.structures.understood import Content, which_of
 
 _SEPARATOR = "$$$$"
 
 
-def read_sdf(path: Path, seed: int = 0) -> Content:
-    """The last molecule of a MOL or SDF file.
+def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
+    """A molecule of a MOL or SDF file, by default the last.
 
     Args:
         path: The file, with molecules of version V2000 or V3000.
+        which: Index of the molecule, from 0, or from the end where negative.
         seed: Of the embedding of a drawing.
 
     Returns:
@@ -33,16 +34,17 @@ def read_sdf(path: Path, seed: int = 0) -> Content:
     entries = [entry for entry in text.split(_SEPARATOR) if entry.strip()]
     if not entries:
         raise ValueError(f"{path} holds no molecule")
-    entry = entries[-1] if len(entries) == 1 else entries[-1].removeprefix("\n")
-    first_line = 1 + text[: text.rindex(entry)].count("\n")
+    about = which_of(len(entries), which, "molecules", path)
+    number = which % len(entries)
+    entry = entries[number] if number == 0 else entries[number].removeprefix("\n")
+    first_line = 1 + "".join(entries[:number]).count("\n") + (number > 0)
     with rdBase.BlockLogs():
         molecule = Chem.MolFromMolBlock(entry, sanitize=False, removeHs=False, strictParsing=False)
         if molecule is None or not molecule.GetNumAtoms():
             raise ValueError(f"{path}: {_what_is_wrong(entry, first_line)}")
         _check_atoms(molecule, path, first_line)
         molecule, notes = _in_space(molecule, entry, path, seed)
-    if len(entries) > 1:
-        notes.insert(0, f"the last of {len(entries)} molecules")
+    notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
     charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
     if any(charges):

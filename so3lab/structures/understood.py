@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import ase
@@ -27,6 +28,21 @@ class Content(NamedTuple):
     format: str
     notes: Sequence[str] = ()
     """Decisions of the reader, a sentence each."""
+
+
+def which_of(count: int, which: int, words: str, path: Path) -> list[str]:
+    """What there is to say of taking one of several structures of a file.
+
+    Raises:
+        ValueError: If there are not so many.
+    """
+    if not -count <= which < count:
+        raise ValueError(f"{path} holds {count} {words}, counted from 0, so there is no {path.name}:{which}")
+    if count == 1:
+        return []
+    if which == -1:
+        return [f"the last of {count} {words}"]
+    return [f"number {which % count} of {count} {words}, counted from 0"]
 
 
 @dataclass(frozen=True, eq=False)

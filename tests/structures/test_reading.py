@@ -6,9 +6,11 @@ from ase import Atoms
 from ase.build import molecule
 from ase.data import covalent_radii
 from ase.io import write
+from rdkit import Chem
 
 from so3lab.machine.paths import bundled
 from so3lab.structures import from_smiles, read_structure
+from so3lab.structures.reading import understand
 
 FORMULAS = {
     "CCO": ("C2H6O", 0),
@@ -144,3 +146,26 @@ def test_what_is_no_structure_is_refused(tmp_path):
     (tmp_path / "broken.xyz").write_text("3\n\nO 0 0 0\n")
     with pytest.raises(ValueError, match=r"broken.xyz, line 1: the frame must have 3 atoms, but only 1"):
         read_structure(str(tmp_path / "broken.xyz"))
+
+
+@pytest.mark.parametrize("name", ["three.pdb", "three.sdf", "three.xyz"])
+def test_one_of_several_structures_is_taken_by_its_number(tmp_path, name):
+    frames = [molecule(formula) for formula in ("H2O", "NH3", "CH4")]
+    path = tmp_path / name
+    if path.suffix == ".sdf":
+        hydrides = (Chem.AddHs(Chem.MolFromSmiles(smiles)) for smiles in ("O", "N", "C"))
+        path.write_text("".join(f"{Chem.MolToMolBlock(one)}$$$$\n" for one in hydrides))
+    elif path.suffix == ".pdb":
+        text = ""
+        for number, atoms in enumerate(frames, start=1):
+            write(tmp_path / "one.pdb", atoms)
+            rows = [line for line in (tmp_path / "one.pdb").read_text().splitlines() if line.startswith("ATOM")]
+            text += "\n".join([f"MODEL {number:8d}", *rows, "ENDMDL", ""])
+        path.write_text(text)
+    else:
+        write(path, frames)
+    sizes = [len(understand(f"{path}{which}").atoms) for which in (":0", ":1", ":2", ":-1", ":-3", "")]
+    assert sizes == [3, 4, 5, 5, 3, 5]
+    assert understand(f"{path}:1").notes[0].startswith("number 1 of 3")
+    with pytest.raises(ValueError, match=rf"holds 3 \w+, counted from 0, so there is no {name}:3"):
+        understand(f"{path}:3")

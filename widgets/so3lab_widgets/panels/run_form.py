@@ -41,7 +41,7 @@ class RunForm(SystemForm):
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
         usual = [(facts.usual, name) for name, facts in ENSEMBLES.items()]
         self.ensemble = field(ipw.Dropdown, "Ensemble", 240, 68, value=ensemble, options=usual)
-        self.replicas = field(ipw.BoundedIntText, "Replicas", 130, 68, value=replicas, min=1, max=MOST_REPLICAS)
+        self.replicas = field(ipw.BoundedIntText, "Replicas", 140, 76, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(model, structure, charge, load, (self.ensemble, self.replicas))
 
     @property
