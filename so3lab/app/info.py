@@ -10,7 +10,7 @@ from so3lab.app.console import Console
 from so3lab.app.inputs import load_data
 from so3lab.app.md_results import summary_lines, summary_of
 from so3lab.app.tables import heading
-from so3lab.structures.reading import SMILES_PREFIX, understand
+from so3lab.structures.reading import SMILES_PREFIX, file_and_number, understand
 from so3lab.structures.understood import Understood
 
 _STATISTICS = {
@@ -35,11 +35,11 @@ def run_info(options: argparse.Namespace, console: Console) -> int:
 
 
 def _is_structure(source: str) -> bool:
-    """Whether there is nothing to learn from: a SMILES, or a file without energies and forces."""
+    """Whether there is nothing to learn from: a SMILES, one of the frames of a file, or a file without energies and forces."""
     from so3lab.datasets import has_labels
     from so3lab.datasets.sources import canonical
 
-    if source.startswith(SMILES_PREFIX):
+    if source.startswith(SMILES_PREFIX) or file_and_number(source) is not None:
         return True
     path = Path(source).expanduser()
     if canonical(source) is not None or not path.is_file():

@@ -131,9 +131,9 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
     if text.startswith(SMILES_PREFIX):
         return Content(from_smiles(text.removeprefix(SMILES_PREFIX)), "SMILES"), text
     path = Path(text).expanduser()
-    stem, colon, number = text.rpartition(":")
-    if colon and not path.is_file() and number.removeprefix("-").isdecimal() and Path(stem).expanduser().is_file():
-        return _one_of_file(Path(stem).expanduser(), int(number)), text
+    numbered = file_and_number(text)
+    if numbered is not None:
+        return _one_of_file(*numbered), text
     bundled = paths.bundled("data") / f"{text}.xyz"
     if not path.is_file() and bundled.is_file():
         path = bundled
@@ -144,6 +144,15 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
             f"{SMILES_PREFIX}CCO, got {text!r}"
         )
     return _of_file(path), text
+
+
+def file_and_number(text: str) -> tuple[Path, int] | None:
+    """What ``models.pdb:0`` names, where there is such a file and none of the whole name."""
+    stem, _, number = text.rpartition(":")
+    path = Path(stem).expanduser()
+    if not number.removeprefix("-").isdecimal() or Path(text).expanduser().is_file() or not path.is_file():
+        return None
+    return path, int(number)
 
 
 def _one_of_file(path: Path, which: int) -> Content:

@@ -42,6 +42,13 @@ def test_a_smiles_is_a_structure_and_a_name_a_data_set(info):
     assert info("ethanol")["kind"] == "data set"
 
 
+def test_one_frame_of_a_file_is_a_structure(info, tmp_path):
+    write(tmp_path / "two.xyz", [molecule("H2O"), molecule("NH3")])
+    found = info(f"{tmp_path / 'two.xyz'}:0")
+    assert (found["kind"], found["formula"]) == ("structure", "H2O")
+    assert found["notes"] == ["number 0 of 2 frames, counted from 0"]
+
+
 def test_a_data_set_tells_its_charges_and_cells(info, tmp_path):
     frames = []
     for charge in (-1, -1, 0):
