@@ -1,11 +1,11 @@
-"""``so3lab minima``: search for the minima of a compound; list, check, merge and export what has been found."""
+"""``so3lab minima``: search for the minima of a compound and what lies between them; list, check, merge, export."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from so3lab import units
-from so3lab.app import minima_check, minima_search
+from so3lab.app import minima_check, minima_landscape, minima_search
 from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_choice, gathered, require_file, within
 from so3lab.app.tables import add_unit_argument
@@ -22,13 +22,17 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     """Add the group of commands to the parser."""
     group = commands.add_parser(
         "minima",
-        help="minima of a compound: search, list, check, merge, export",
-        description="Search for the minima of a compound; list, check, merge and export what has been found.",
+        help="minima of a compound: search, landscape, list, check, merge, export",
+        description="Search for the minima of a compound and what lies between them; list, check, merge and export.",
     )
     inner = group.add_subparsers(
-        dest="minima_command", required=True, metavar="search|list|check|merge|export", help="each has its own --help"
+        dest="minima_command",
+        required=True,
+        metavar="search|landscape|list|check|merge|export",
+        help="each has its own --help",
     )
     minima_search.add_command(inner, common)
+    minima_landscape.add_command(inner, common)
     parser = inner.add_parser(
         "list",
         parents=[common],
@@ -127,12 +131,12 @@ def _add_novelty(rows: list[dict[str, Any]], minima: "list[Minimum]", training: 
 
 def run_merge(options: argparse.Namespace, console: Console) -> int:
     """Copy searches into one database."""
-    from so3lab.minima import MinimaDatabase
+    from so3lab.landscape import LandscapeDatabase
 
     for name in options.files:
         require_file(name)
-    merged = MinimaDatabase(options.out)
-    taken = {without_password(name): merged.take_from(MinimaDatabase(name)) for name in options.files}
+    merged = LandscapeDatabase(options.out)
+    taken = {without_password(name): merged.take_from(LandscapeDatabase(name)) for name in options.files}
     for name, count in taken.items():
         console.line(f"{name}: {count} minima")
     total = len(merged.table())

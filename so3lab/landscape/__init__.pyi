@@ -3,6 +3,7 @@ from .clusters import families as families
 from .database import LandscapeDatabase as LandscapeDatabase
 from .disconnectivity import DisconnectivityTree as DisconnectivityTree
 from .disconnectivity import disconnectivity_tree as disconnectivity_tree
+from .exploring import Exploration as Exploration
 from .fingerprints import Fingerprints as Fingerprints
 from .maps import ConformationMap as ConformationMap
 from .maps import NeighbourMap as NeighbourMap
@@ -13,6 +14,14 @@ from .maps import ramachandran_maps as ramachandran_maps
 from .network import Landscape as Landscape
 from .novelty import Novelty as Novelty
 from .novelty import TrainingConformations as TrainingConformations
+from .paths import Band as Band
+from .paths import nudged_elastic_band as nudged_elastic_band
+from .saddles import Climbed as Climbed
+from .saddles import Start as Start
+from .saddles import climb as climb
+from .sliding import Crest as Crest
+from .sliding import slide as slide
+from .states import Finding as Finding
 from .states import TransitionState as TransitionState
 from .superposing import laid_upon_the_first as laid_upon_the_first
 from .thermodynamics import free_energies as free_energies

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from so3lab.landscape.vibrations import Vibrations
 
 Origin = Literal["mode", "random", "path"]
+Outcome = Literal["new", "known", "reacted", "no saddle"]
 
 
 @dataclass(frozen=True)
@@ -45,3 +46,32 @@ class TransitionState:
     def degenerate(self) -> bool:
         """Whether both sides are the same minimum."""
         return self.minima[0] == self.minima[1]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one search for a saddle."""
+
+    number: int
+    """Of the search in its landscape, from 0."""
+    origin: Origin
+    outcome: Outcome
+    saddle: int | None = None
+    """Number of the saddle that is new or known, in the order in which they were found."""
+    energy: float = np.nan
+    """eV, of the saddle."""
+    minima: tuple[int, int] | None = None
+    """That a new one joins, in the order in which they are known."""
+    why: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The outcome in words."""
+        if self.outcome == "new":
+            assert self.minima is not None
+            first, second = self.minima
+            joined = f"minima {first} and {second}" if first != second else f"copies of minimum {first}"
+            return f"new transition state {self.saddle} at {self.energy:.6f} eV between {joined}"
+        if self.outcome == "known":
+            return f"same as transition state {self.saddle}"
+        return f"{self.outcome}: {self.why}" if self.why else self.outcome

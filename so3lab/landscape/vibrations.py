@@ -10,9 +10,11 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
+from so3lab import units
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.hessians import hessian
 from so3lab.observables.vibrations import normal_modes
+from so3lab.structures.constraints import held_atoms
 
 SYMMETRIC = 0.05
 """Å (or the unit of the positions) within which atoms must fall upon equal ones for an operation to count."""
@@ -48,7 +50,16 @@ def vibrations(model: EnergyModel, atoms: ase.Atoms) -> Vibrations:
 
 
 def vibrations_from(matrix: Float[np.ndarray, "coordinates coordinates"], atoms: ase.Atoms) -> Vibrations:
-    """The same, from a Hessian in eV/Å² that is known."""
+    """The same, from a Hessian in eV/Å² that is known.
+
+    Atoms under ASE's ``FixAtoms`` stay: then nothing turns as a whole, and no operation but the identity is counted.
+    """
+    if (held := held_atoms(atoms)).any():
+        moves = np.repeat(~held, 3)
+        roots = np.sqrt(np.repeat(atoms.get_masses(), 3)[moves])
+        squares = np.linalg.eigvalsh(matrix[np.ix_(moves, moves)] / np.outer(roots, roots))
+        wavenumbers = np.sign(squares) * np.sqrt(np.abs(squares)) / (2.0 * np.pi * units.per_cm)
+        return Vibrations(wavenumbers, 1, np.zeros(3))
     modes = normal_modes(matrix, atoms.get_masses(), atoms.positions)
     return Vibrations(
         modes.wavenumbers_per_cm,

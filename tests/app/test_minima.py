@@ -167,3 +167,28 @@ def test_processes_find_what_one_finds(databases, capsys, tmp_path):
     for one, other in zip(found, alone, strict=True):
         assert one["energy_eV"] == pytest.approx(other["energy_eV"], abs=1e-6)
         assert one["visits"] == other["visits"]
+
+
+@pytest.mark.study
+def test_four_atoms_have_one_minimum_and_one_saddle(capsys, tmp_path):
+    """J. P. K. Doye and D. J. Wales, J. Chem. Phys. 116, 3777 (2002)."""
+    file, merged = tmp_path / "lj4.db", tmp_path / "merged.db"
+    output(capsys, "minima", "search", "lj", "lj:4", "--out", file, "--minima", "1")
+    found = output(capsys, "minima", "landscape", file, "--saddles", "1")
+    assert (found["minima"], found["transition_states"], found["connected"]) == (1, 1, True)
+    assert found["lowest_energy_eV"] == pytest.approx(-6.0, abs=1e-6)
+    assert found["minima_table"][0]["population"] == 1.0
+    assert found["minima_table"][0]["symmetry_order"] == 24
+    assert found["transition_states_table"][0]["energy_eV"] == pytest.approx(-5.073421, abs=1e-5)
+    assert main(["minima", "landscape", str(file), "--saddles", "1"]) == 0
+    assert "1 minima, 1 transition states" in capsys.readouterr().out
+    assert output(capsys, "minima", "list", file)["found"] == 1
+    output(capsys, "minima", "merge", file, "--out", merged)
+    assert output(capsys, "minima", "landscape", merged, "--saddles", "1")["searches"] == found["searches"]
+
+
+def test_a_landscape_needs_minima_and_their_model(databases, capsys, tmp_path):
+    assert main(["minima", "landscape", str(tmp_path / "none.db")]) == 1
+    assert "there is no database" in capsys.readouterr().err
+    assert main(["minima", "landscape", str(databases[0]), "--model", "ethanol"]) == 1
+    assert "another model" in capsys.readouterr().err

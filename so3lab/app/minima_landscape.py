@@ -1,0 +1,226 @@
+"""``so3lab minima landscape``: how the minima of a database hang together."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from so3lab.app.console import Console, Interrupted
+from so3lab.app.minima_choice import require_file
+from so3lab.doctor.prepare import prepare_process
+
+if TYPE_CHECKING:
+    from so3lab.engine.energy_model import EnergyModel
+    from so3lab.landscape import Exploration, Landscape
+    from so3lab.minima.database import StoredSearch
+    from so3lab.potential import Potential
+
+ROWS_SHOWN = 40
+"""Of tables, the lowest."""
+REDUCED = "lj"
+"""Name of the model whose energies are in units of ε, and temperatures in ε/k."""
+
+
+def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
+    """Add the command to its group."""
+    parser = inner.add_parser(
+        "landscape",
+        parents=[common],
+        help="transition states between the minima, barriers, populations and rates",
+        description="Search for transition states beside and between the minima of a database, and keep them there, "
+        "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 %% "
+        "of the transition states are estimated to have been found. The same command goes on where it was.",
+    )
+    parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
+    parser.add_argument(
+        "--model", help="that the minima were searched with (default: lj, or the bundled model that they are of)"
+    )
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="(default: float32)")
+    parser.add_argument("--minutes", type=float, help="budget of time")
+    parser.add_argument("--saddles", type=int, help="budget of transition states, found in all")
+    parser.add_argument("--saturation", type=float, help="share of them estimated to have been found, such as 0.9")
+    parser.add_argument("--seed", type=int, default=0, help="of all chances (default: 0)")
+    parser.add_argument("--fmax", type=float, help="largest force of a saddle (default: as the search had it)")
+    parser.add_argument(
+        "--temperature-K", type=float, default=None, dest="temperature_K",
+        help="of populations and rates (default: 298.15; of lj 0.1, in ε/k)",
+    )  # fmt: skip
+    parser.add_argument("--classical", action="store_true", help="without zero-point energies, as lj is in any case")
+    parser.add_argument("--out", type=Path, help="a page with maps, tree and molecules, one .html file")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Explore with progress, then say what came out."""
+    require_file(options.file)
+    if options.out is not None and options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    prepare_process()
+    from so3lab.landscape import Exploration, LandscapeDatabase
+
+    database = LandscapeDatabase(options.file)
+    searches = database.searches()
+    stored = database.find(searches[0]) if searches else None
+    if stored is None:
+        raise ValueError(f"{options.file} holds no minima; so3lab minima search finds some")
+    name, potential = _model(options, stored)
+    minimiser = stored.settings["minimiser"]
+    exploration = Exploration(
+        potential, database, seed=options.seed, max_force=options.fmax or minimiser["max_force"],
+        max_gain_meV=minimiser["max_gain_meV"], steps_per_hessian=1 if name == REDUCED else None,
+    )  # fmt: skip
+    _explore(options, console, exploration)
+    from so3lab.landscape import Landscape
+
+    landscape = Landscape.read(database, exploration.rule)
+    if options.out is not None:
+        from so3lab_widgets.landscape_page import write_landscape_page
+
+        how: dict[str, Any] = {"energy_unit": "ε"} if name == REDUCED else {"model_name": name}
+        console.say(f"page: {write_landscape_page(landscape, options.out, **how)}")
+    _tell(options, console, exploration, landscape, name == REDUCED)
+    return 0
+
+
+def _model(options: argparse.Namespace, stored: "StoredSearch") -> "tuple[str, Potential | EnergyModel]":
+    """The model whose minima these are, with its name."""
+    import so3lab
+    from so3lab.minima.search import checksum_of
+    from so3lab.pretrained import lennard_jones
+    from so3lab.pretrained.loading import bundled_models
+
+    wanted = stored.settings["model"]
+    if options.model not in (None, REDUCED):
+        return options.model, so3lab.load(options.model, options.dtype)
+    if checksum_of(lennard_jones()) == wanted:
+        return REDUCED, lennard_jones()
+    for name in bundled_models() if options.model is None else ():
+        potential = so3lab.load(name, options.dtype)
+        if potential.checksum == wanted:
+            return name, potential
+    raise ValueError(
+        f"minima in {options.file} are of no model that is known by itself; name the one that they were searched with: "
+        "--model MODEL"
+    )
+
+
+def _explore(options: argparse.Namespace, console: Console, exploration: "Exploration") -> None:
+    budget = {name: getattr(options, name) for name in ("minutes", "saddles", "saturation")}
+    findings = exploration.run(**budget)
+    started = time.monotonic()
+    try:
+        with console.progress("exploring") as progress:
+            progress.update(0.0, "compiling")
+            for finding in findings:
+                if finding.outcome == "new" and progress.live:
+                    console.say(finding.sentence)
+                minutes = (time.monotonic() - started) / 60.0
+                progress.update(_share(exploration, budget, minutes), _note(exploration))
+    except KeyboardInterrupt:
+        findings.close()
+        raise Interrupted(
+            f"interrupted with {len(exploration.saddles)} transition states in {options.file}; the same command goes on"
+        ) from None
+
+
+def _share(exploration: "Exploration", budget: dict[str, Any], minutes: float) -> float:
+    """How much of the budget is used up; without one, of what is to be done."""
+    shares = [minutes / budget["minutes"]] if budget["minutes"] else []
+    shares += [len(exploration.saddles) / budget["saddles"]] if budget["saddles"] else []
+    return min(0.99, max([*shares, exploration.share_done]))
+
+
+def _note(exploration: "Exploration") -> str:
+    return (
+        f"{len(exploration.minima)} minima, {len(exploration.saddles)} transition states, about "
+        f"{exploration.unseen:.0f} unseen"
+    )
+
+
+def _tell(
+    options: argparse.Namespace, console: Console, exploration: "Exploration", landscape: "Landscape", reduced: bool
+) -> None:
+    temperature = options.temperature_K or (0.1 if reduced else 298.15)
+    minima, saddles = _rows(landscape, temperature, reduced, reduced or options.classical)
+    scale = f"{temperature:g} {'ε/k' if reduced else 'K'}"
+    _print(console, minima, f"minima, at {scale}", reduced)
+    _print(console, saddles, f"transition states, at {scale}", reduced)
+    groups = landscape.components
+    state = "connected" if landscape.connected else f"in {len(groups)} groups that are not connected"
+    console.line(f"{options.file}: {_note(exploration)}, {state}")
+    if any(one is None for one in landscape.vibrations):
+        console.warn("populations need vibrations of all minima, which come when each has had its turn")
+    console.result(
+        {
+            "file": options.file,
+            "minima": len(landscape.minima),
+            "transition_states": len(landscape.transition_states),
+            "connected": landscape.connected,
+            "groups": len(groups),
+            "searches": exploration.searches,
+            "unseen": exploration.unseen,
+            "saturation": exploration.saturation,
+            "temperature": temperature,
+            "lowest_energy_eV": landscape.minima[0].energy,
+            "minima_table": minima,
+            "transition_states_table": saddles,
+        }
+    )
+
+
+def _rows(landscape: "Landscape", temperature: float, reduced: bool, classical: bool) -> tuple[list[dict], list[dict]]:
+    """Tables of minima and of transition states."""
+    from so3lab import units
+
+    kelvin = np.array([temperature / units.kB if reduced else temperature])
+    how: dict[str, Any] = {"quantum": not classical} | ({"lowest_cm": 0.0} if reduced else {})
+    known = all(one is not None for one in landscape.vibrations)
+    shares = landscape.populations(kelvin, **how)[0] if known else [None] * len(landscape.minima)
+    rates = landscape.rates(kelvin, **how)[0] if known and landscape.transition_states and not reduced else None
+    lowest = landscape.minima[0].energy
+    minima = [
+        {
+            "number": one.number,
+            "energy_eV": one.energy,
+            "above_lowest_eV": one.energy - lowest,
+            "barrier_from_lowest_eV": _barrier(landscape, 0, one.number),
+            "barrier_back_eV": _barrier(landscape, one.number, 0),
+            "symmetry_order": None if modes is None else modes.symmetry_order,
+            "population": share,
+        }
+        for one, modes, share in zip(landscape.minima, landscape.vibrations, shares, strict=True)
+    ]
+    saddles = [
+        {
+            "number": one.number,
+            "energy_eV": one.energy,
+            "above_lowest_eV": one.energy - lowest,
+            "minima": list(one.minima),
+            "imaginary_frequency_cm": one.imaginary_frequency_cm,
+            "visits": one.visits,
+            "origin": one.origin,
+            "rates_per_s": None if rates is None else rates[one.number].tolist(),
+        }
+        for one in landscape.transition_states
+    ]
+    return minima, saddles
+
+
+def _print(console: Console, rows: list[dict], title: str, reduced: bool) -> None:
+    import pandas as pd
+
+    if rows:
+        shown = pd.DataFrame(rows[:ROWS_SHOWN]).dropna(axis=1, how="all")
+        shown["energy_eV"] = [f"{row['energy_eV']:.6f}" for row in rows[:ROWS_SHOWN]]
+        names = {name: name.replace("_eV", " ε" if reduced else " eV").replace("_", " ") for name in shown.columns}
+        console.table(shown.rename(columns=names), title)
+
+
+def _barrier(landscape: "Landscape", first: int, second: int) -> float | None:
+    """None where there is no way, or none to go."""
+    if first == second or not any({first, second} <= group for group in landscape.components):
+        return None
+    return landscape.barrier(first, second)

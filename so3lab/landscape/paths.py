@@ -1,0 +1,232 @@
+"""Which way leads from one minimum to another: nudged elastic bands, many at once.
+
+The images of all paths are one batch of the engine. A path that has converged leaves, and the next one takes its place.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+from jaxtyping import Float
+
+from so3lab.engine.energy_model import EnergyModel
+from so3lab.landscape.alignment import SAME, align
+from so3lab.landscape.band_steps import BandSteps
+from so3lab.landscape.interpolation import interpolated
+from so3lab.landscape.models import energy_model, shift_of
+from so3lab.landscape.nudging import nudged_forces, tangents
+from so3lab.minimize.evaluators import EngineEvaluator
+from so3lab.minimize.freedom import Freedom, without_rigid_motion
+from so3lab.potential.potential import Potential
+
+IMAGES = 10
+"""Of a path, both ends included."""
+SPRING = 1.0
+"""eV/Å² between images."""
+CLIMBS_BELOW = 0.5
+"""eV/Å of the largest force at which the highest image begins to climb."""
+_ATOMS_AT_ONCE = 1500
+
+Inner = Float[np.ndarray, "inner atoms 3"]
+
+
+@dataclass(frozen=True)
+class Band:
+    """A path between two minima."""
+
+    number: int
+    """Of the pair that it joins, from 0."""
+    images: list[ase.Atoms]
+    """Both ends included, aligned, with energies and forces."""
+    energies: Float[np.ndarray, " images"]
+    """eV."""
+    converged: bool
+    max_force: float
+    """eV/Å, the largest that is left on an image: across the path, and of its springs."""
+    steps: int
+    highest: int
+    """The image that climbed; 0 or the last one where the path only falls or only rises."""
+    tangent: Float[np.ndarray, "atoms 3"]
+    """Direction of the path at the highest image, of length 1."""
+
+    @property
+    def barrier(self) -> float:
+        """eV from the first end to the highest image."""
+        return float(self.energies[self.highest] - self.energies[0])
+
+
+class _Running:
+    """A path on its way."""
+
+    def __init__(self, number: int, atoms: ase.Atoms, positions: np.ndarray):
+        self.number, self.atoms, self.positions = number, atoms, positions
+        self.energies = np.full(len(positions), np.nan)
+        self.gradients = np.zeros(positions.shape)
+        self.freedom = Freedom(atoms)
+        self.stepper = BandSteps(atoms, len(positions) - 2)
+        self.climbing: int | None = None
+        self.steps = 0
+        self.max_force = np.inf
+
+
+def nudged_elastic_band(
+    potential: Potential | EnergyModel,
+    ends: Sequence[Sequence[ase.Atoms]],
+    *,
+    images: int = IMAGES,
+    max_force: float = 0.05,
+    max_steps: int = 500,
+    spring: float = SPRING,
+    climb: bool = True,
+    mirror_images: bool = False,
+    batch: int | None = None,
+) -> Iterator[Band]:
+    """Paths of lowest energy between pairs of minima, and yield each when it has ended.
+
+    The second end is laid upon the first, its equivalent atoms renumbered, in cells by the shortest ways; images are
+    interpolated between them.
+
+    Args:
+        potential: A potential, or an :class:`~so3lab.engine.energy_model.EnergyModel`.
+        ends: Two minima for each path, or more structures for a path that is known, whose ends alone are aligned by
+            whoever gives them. All of the same number of atoms, all molecules or all in cells.
+        images: Of each path, both ends included; of a known path there are those that are given.
+        max_force: eV/Å, the largest on an image of a converged path.
+        max_steps: Evaluations of a path.
+        spring: eV/Å² between images.
+        climb: Whether the highest image climbs to the saddle.
+        mirror_images: Whether the second end may be reflected to come closer to the first.
+        batch: Paths at once; default: as many as the device computes well.
+
+    Yields:
+        In the order in which they end.
+
+    Raises:
+        ValueError: If an argument is not acceptable, or both ends of a path are the same minimum.
+    """
+    _check(images, max_force, max_steps, spring, batch)
+    waiting = iter([_prepared(number, own, images, mirror_images) for number, own in enumerate(ends)])
+    first = next(waiting, None)
+    if first is None:
+        return
+    inner = len(first.positions) - 2
+    most = batch or max(1, _ATOMS_AT_ONCE // (inner * len(first.atoms)))
+    running: list[_Running | None] = [first, *(next(waiting, None) for _ in range(min(most, len(ends)) - 1))]
+    whole = [image for one in running if one is not None for image in _images(one)]
+    _tell_ends(potential, running)
+    evaluator = EngineEvaluator(energy_model(potential), whole)
+    rows = np.concatenate([one.positions[1:-1] for one in running if one is not None])
+    while any(one is not None for one in running):
+        energies, gradients = evaluator(rows)
+        for slot, one in enumerate(running):
+            if one is None:
+                continue
+            own = slice(slot * inner, (slot + 1) * inner)
+            one.energies[1:-1], one.gradients[1:-1] = energies[own], gradients[own]
+            ended = _move(one, spring, climb, max_force, max_steps)
+            if ended is not None:
+                yield _band(potential, one, ended)
+                running[slot] = one = next(waiting, None)
+                if one is None:
+                    continue
+                _tell_ends(potential, [one])
+                for place, atoms in zip(range(own.start, own.stop), _images(one), strict=True):
+                    evaluator.replace(place, atoms)
+            rows[own] = one.positions[1:-1]
+
+
+def _prepared(number: int, ends: Sequence[ase.Atoms], images: int, mirror_images: bool) -> _Running:
+    """A path with images in their first places."""
+    if isinstance(ends, ase.Atoms) or len(ends) < 2:
+        raise ValueError(f"ends of path {number} must be two structures at least")
+    first, last = ends[0].copy(), ends[-1]
+    aligned = align(first, last, mirror_images=mirror_images)
+    if aligned.rmsd < SAME:
+        raise ValueError(
+            f"both ends of path {number} are the same minimum: turned and renumbered they lie within "
+            f"{aligned.rmsd:.3f} Å of each other; a path needs two different ones"
+        )
+    if len(ends) > 2:
+        positions = np.stack([atoms.positions for atoms in ends])
+    else:
+        positions = interpolated(first, aligned.positions, images)
+    if len(positions) < 3:
+        raise ValueError(f"images must be at least 3, got {len(positions)}")
+    return _Running(number, first, positions)
+
+
+def _move(one: _Running, spring: float, climb: bool, max_force: float, max_steps: int) -> bool | None:
+    """Move the images of a path; or say that it has converged (True) or ended otherwise (False)."""
+    one.steps += 1
+    if not np.isfinite(one.energies).all():
+        return False
+    highest = int(np.argmax(one.energies))
+    inside = 0 < highest < len(one.energies) - 1
+    begins = climb and one.climbing is None and one.max_force < max(CLIMBS_BELOW, max_force)
+    if inside and (begins or one.climbing not in (None, highest - 1)):
+        one.climbing = highest - 1
+        one.stepper.forget()
+    forces = nudged_forces(one.positions, one.energies, one.gradients[1:-1], spring, one.climbing)
+    forces = _free(one.freedom, forces, one.positions[1:-1])
+    one.max_force = float(np.linalg.norm(forces, axis=2).max())
+    if one.max_force <= max_force and (one.climbing is not None or not climb or not inside):
+        return True
+    if one.steps >= max_steps:
+        return False
+    one.positions[1:-1] += one.stepper.propose(one.positions[1:-1], forces)
+    return None
+
+
+def _free(freedom: Freedom, forces: Inner, positions: Inner) -> Inner:
+    """Forces without what shifts or turns an image as a whole, and none on atoms that are fixed."""
+    if not freedom.free_to_shift:
+        return np.where(freedom.fixed[:, None], 0.0, forces)
+    images, atoms = forces.shape[:2]
+    turn = np.full(images, freedom.free_to_turn)
+    return without_rigid_motion(forces, positions, np.ones((images, atoms), bool), turn)
+
+
+def _images(one: _Running) -> list[ase.Atoms]:
+    found = []
+    for positions in one.positions[1:-1]:
+        image = one.atoms.copy()
+        image.positions = positions
+        found.append(image)
+    return found
+
+
+def _tell_ends(potential: Potential | EnergyModel, running: Sequence[_Running | None]) -> None:
+    """Energies and gradients of the ends, which do not move."""
+    some = [one for one in running if one is not None]
+    ends = []
+    for one in some:
+        for place in (0, -1):
+            atoms = one.atoms.copy()
+            atoms.positions = one.positions[place]
+            ends.append(atoms)
+    energies, gradients = EngineEvaluator(energy_model(potential), ends)(np.stack([atoms.positions for atoms in ends]))
+    for number, one in enumerate(some):
+        one.energies[[0, -1]] = energies[2 * number : 2 * number + 2]
+        one.gradients[[0, -1]] = gradients[2 * number : 2 * number + 2]
+
+
+def _band(potential: Potential | EnergyModel, one: _Running, converged: bool) -> Band:
+    energies, images = one.energies + shift_of(potential, one.atoms), []
+    for positions, energy, gradient in zip(one.positions, energies, one.gradients, strict=True):
+        image = one.atoms.copy()
+        image.positions = positions
+        image.calc = SinglePointCalculator(image, energy=float(energy), forces=-gradient)
+        images.append(image)
+    highest = int(np.argmax(energies))
+    along = tangents(one.positions, energies)[int(np.clip(highest - 1, 0, len(energies) - 3))]
+    return Band(one.number, images, energies, converged, one.max_force, one.steps, highest, along)
+
+
+def _check(images: int, max_force: float, max_steps: int, spring: float, batch: int | None) -> None:
+    if images < 3:
+        raise ValueError(f"images must be at least 3, both ends included, got {images}")
+    for name, value in (("max_force", max_force), ("max_steps", max_steps), ("spring", spring), ("batch", batch or 1)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")

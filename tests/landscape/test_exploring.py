@@ -1,0 +1,156 @@
+"""Landscapes whose minima and saddles are known are found whole, and explorations go on where they were."""
+
+import shutil
+
+import numpy as np
+import pytest
+from muller_brown import MINIMA, SADDLES, muller_brown, place_of, point
+
+import so3lab
+from so3lab.landscape import Exploration, Landscape, LandscapeDatabase
+from so3lab.minima import Minimum, Search
+from so3lab.minima.search import checksum_of
+from so3lab.minimize import relax
+from so3lab.pretrained import lennard_jones, random_cluster
+from so3lab.structures import read_structure
+
+RULE = {"max_energy_difference": 2e-3, "max_rmsd": 0.125, "mirror_images": "merged"}
+KNOWN = {4: (1, 1), 5: (1, 2), 6: (2, 3), 7: (4, 12), 8: (8, 42)}
+"""Minima and transition states of Lennard-Jones clusters: J. P. K. Doye and D. J. Wales, J. Chem. Phys. 116, 3777
+(2002)."""
+
+
+def begun(file, model, start, max_force=1e-4):
+    """A database with one minimum."""
+    relaxed = relax(model, start, max_force=max_force)
+    database = LandscapeDatabase(file)
+    database.begin("search-one", start, {"model": checksum_of(model), "rule": RULE})
+    database.commit("search-one", [Minimum(0, relaxed.atoms, relaxed.energy, "start", None)], (), {})
+    return database
+
+
+def exploration(database, **options):
+    return Exploration(lennard_jones(), database, max_force=1e-4, max_gain_meV=1e-3, **options)
+
+
+def small(database):
+    """One that goes in small rounds."""
+    return exploration(database, round_size=4)
+
+
+def content(file):
+    landscape = Landscape.read(file)
+    return [(one.energy, one.visits, one.minima, one.origin) for one in landscape.transition_states]
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """Five atoms, until the two saddles about their minimum are found."""
+    file = tmp_path_factory.mktemp("landscape") / "lj5.db"
+    one = small(begun(file, lennard_jones(), random_cluster(5, seed=1)))
+    return file, one, list(one.run(saddles=2))
+
+
+def test_five_atoms_have_one_minimum_and_two_saddles(five):
+    landscape = Landscape.read(five[0])
+    assert (len(landscape.minima), len(landscape.transition_states)) == KNOWN[5]
+    assert landscape.connected
+    assert landscape.minima[0].energy == pytest.approx(-9.103852, abs=1e-6)
+    assert landscape.vibrations[0].imaginary == 0
+    assert landscape.vibrations[0].symmetry_order == 12  # a trigonal bipyramid
+    for state in landscape.transition_states:
+        assert state.degenerate
+        assert state.vibrations.imaginary == 1
+        assert state.curvature < 0
+        assert state.energy > landscape.minima[0].energy
+        assert np.linalg.norm(state.atoms.get_forces(), axis=1).max() <= 1e-4
+    np.testing.assert_allclose(landscape.populations(np.array([300.0])), 1.0)
+
+
+def test_every_search_is_accounted_for(five):
+    _, one, findings = five
+    assert [finding.number for finding in findings] == list(range(one.searches))
+    assert sum(saddle.visits for saddle in one.saddles) == sum(f.outcome in ("new", "known") for f in findings)
+    assert [f.saddle for f in findings if f.outcome == "new"] == list(range(len(one.saddles)))
+    for finding in findings:
+        assert finding.sentence
+        assert (finding.minima is not None) == (finding.outcome == "new")
+
+
+@pytest.mark.study
+def test_one_that_was_stopped_goes_on_as_one_that_was_not(five, tmp_path):
+    """Two rounds more, in one go and with everything read anew between them."""
+    files = [shutil.copy(five[0], tmp_path / f"{name}.db") for name in "ab"]
+    for _ in range(2):
+        running = small(files[1]).run(minutes=60)
+        next(running)
+        running.close()  # amid a round that has been stored
+    whole, count = small(files[0]).run(minutes=60), small(files[1]).searches - five[1].searches
+    for _ in range(count):
+        next(whole)
+    whole.close()
+    assert small(files[0]).searches == small(files[1]).searches > five[1].searches
+    assert content(files[0]) == content(files[1])
+
+
+def test_nonsense_is_refused(five, tmp_path):
+    with pytest.raises(ValueError, match="holds no minima"):
+        Exploration(lennard_jones(), tmp_path / "none.db")
+    with pytest.raises(ValueError, match="of another model"):
+        Exploration(muller_brown(), five[0])
+    for budget, words in (({"minutes": 0}, "minutes must be positive"), ({"saturation": 1.5}, "between 0 and 1")):
+        with pytest.raises(ValueError, match=words):
+            next(exploration(five[0]).run(**budget))
+
+
+@pytest.mark.study
+def test_the_surface_of_muller_and_brown_is_found_from_one_minimum(tmp_path):
+    model = muller_brown()
+    database = begun(tmp_path / "a.db", model, point(-0.5, 1.4), 1e-3)
+    for _ in Exploration(model, database, max_force=1e-3, max_gain_meV=1e-3, round_size=6).run(saddles=2):
+        pass
+    landscape = Landscape.read(tmp_path / "a.db")
+    for states, published in ((landscape.minima, MINIMA), (landscape.transition_states, SADDLES)):
+        expected = sorted(published.items(), key=lambda item: item[1])
+        assert len(states) == len(expected)
+        for state, (place, energy) in zip(states, expected, strict=True):
+            np.testing.assert_allclose(place_of(state.atoms), place, atol=1e-3)
+            assert state.energy == pytest.approx(energy, abs=1e-3)
+    assert [one.minima for one in landscape.transition_states] == [(1, 2), (0, 2)]
+    assert landscape.barrier(0, 1) == pytest.approx(146.700 - 40.665, abs=2e-3)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize(("size", "proposals"), [(6, 60), (7, 200), (8, 800)])
+def test_all_saddles_of_small_clusters_are_found(size, proposals, tmp_path):
+    model, file = lennard_jones(), tmp_path / "lj.db"
+    for _ in Search(model, random_cluster(size), max_force=1e-4, out=file).run(proposals=proposals):
+        pass
+    for _ in exploration(file).run():
+        pass
+    assert exploration(file).saturation > 0.97
+    assert list(exploration(file).run()) == []  # nothing is left to do
+    landscape = Landscape.read(file)
+    assert (len(landscape.minima), len(landscape.transition_states)) == KNOWN[size]
+    assert landscape.connected
+
+
+@pytest.mark.study
+def test_ethanol_turns_over_known_barriers(tmp_path):
+    """Two conformers; between them the hydroxyl group turns, and the methyl group of each turns by itself."""
+    potential, file = so3lab.load("ethanol", "float64"), tmp_path / "ethanol.db"
+    search = Search(potential, read_structure("ethanol"), proposals=["torsions"], max_force=1e-3, out=file)
+    for _ in search.run(proposals=32):
+        pass
+    for _ in Exploration(potential, file, max_force=1e-3).run(saddles=4, minutes=3):
+        pass
+    landscape = Landscape.read(file)
+    assert len(landscape.minima) == 2
+    assert landscape.connected
+    assert all(one.vibrations.imaginary == 1 for one in landscape.transition_states)
+    assert 0.03 < landscape.barrier(0, 1) < 0.09  # eV
+    methyl = [one for one in landscape.transition_states if one.minima == (0, 0)]
+    assert any(0.10 < one.energy - landscape.minima[0].energy < 0.18 for one in methyl)
+    shares = landscape.populations(np.array([10.0, 300.0]))
+    assert shares[0, 0] > 0.99
+    assert shares[1, 1] > 0.3  # gauche, of two hands
