@@ -35,7 +35,7 @@ def run_info(options: argparse.Namespace, console: Console) -> int:
 
 
 def _is_structure(source: str) -> bool:
-    """Whether there is nothing to learn from: a SMILES, one of the frames of a file, or a file without energies and forces."""
+    """Whether there is nothing to learn from: a SMILES, one frame of a file, or a file without energies and forces."""
     from so3lab.datasets import has_labels
     from so3lab.datasets.sources import canonical
 
