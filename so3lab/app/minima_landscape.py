@@ -30,14 +30,16 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="transition states between the minima, barriers, populations and rates",
         description="Search for transition states beside and between the minima of a database, and keep them there, "
-        "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 %% "
+        "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 % "
         "of the transition states are estimated to have been found. The same command goes on where it was.",
     )
     parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
     parser.add_argument(
         "--model", help="that the minima were searched with (default: lj, or the bundled model that they are of)"
     )
-    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="(default: float32)")
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help="precision (default: float32)"
+    )
     parser.add_argument("--minutes", type=float, help="budget of time")
     parser.add_argument("--saddles", type=int, help="budget of transition states, found in all")
     parser.add_argument("--saturation", type=float, help="share of them estimated to have been found, such as 0.9")
