@@ -12,6 +12,7 @@ limits = dynamics.Limits(None, None, None)  # so small a model holds no bonds"""
     "02_pretrained_so3lr": "steps, train_frames, epochs = 400, 20, 4",
     "03_is_it_stable": "ps, cold_steps, peptide_steps = 0.5, 4_800, 400",
     "04_watch_and_steer_md": "first_ps = hot_ps = pulled_ps = recorded_ps = 0.05",
+    "05_minima": "proposals, lowest, strange = 64, 1, 1",
     "06_browse_minima": "minutes = 0.1",
     "08_train_and_compare": """few_frames, many_frames, valid_frames, evaluated_frames = 40, 40, 20, 50
 length, unit = 2, "epochs\"""",
