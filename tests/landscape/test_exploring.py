@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from muller_brown import MINIMA, SADDLES, muller_brown, place_of, point
 
-import so3lab
 from so3lab.landscape import Exploration, Landscape, LandscapeDatabase
 from so3lab.minima import Minimum, Search
 from so3lab.minima.search import checksum_of
 from so3lab.minimize import relax
 from so3lab.pretrained import lennard_jones, random_cluster
-from so3lab.structures import read_structure
 
 RULE = {"max_energy_difference": 2e-3, "max_rmsd": 0.125, "mirror_images": "merged"}
 KNOWN = {4: (1, 1), 5: (1, 2), 6: (2, 3), 7: (4, 12)}
@@ -133,24 +131,3 @@ def test_all_saddles_of_small_clusters_are_found(size, proposals, tmp_path):
     landscape = Landscape.read(file)
     assert (len(landscape.minima), len(landscape.transition_states)) == KNOWN[size]
     assert landscape.connected
-
-
-@pytest.mark.study
-def test_ethanol_turns_over_known_barriers(tmp_path):
-    """Two conformers; between them the hydroxyl group turns, and the methyl group of each turns by itself."""
-    potential, file = so3lab.load("ethanol", "float64"), tmp_path / "ethanol.db"
-    search = Search(potential, read_structure("ethanol"), proposals=["torsions"], max_force=1e-3, out=file)
-    for _ in search.run(proposals=32):
-        pass
-    for _ in Exploration(potential, file, max_force=1e-3).run(saddles=4, minutes=3):
-        pass
-    landscape = Landscape.read(file)
-    assert len(landscape.minima) == 2
-    assert landscape.connected
-    assert all(one.vibrations.imaginary == 1 for one in landscape.transition_states)
-    assert 0.03 < landscape.barrier(0, 1) < 0.09  # eV
-    methyl = [one for one in landscape.transition_states if one.minima == (0, 0)]
-    assert any(0.10 < one.energy - landscape.minima[0].energy < 0.18 for one in methyl)
-    shares = landscape.populations(np.array([10.0, 300.0]))
-    assert shares[0, 0] > 0.99
-    assert shares[1, 1] > 0.3  # gauche, of two hands
