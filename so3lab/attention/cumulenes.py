@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ase
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
@@ -109,19 +110,17 @@ def torsion_coupling(potential: Potential, carbons: Sequence[int], torsion_deg: 
         (eV/rad²), and ``sees_torsion``, what :func:`sees_torsion` says of the network's graph.
     """
     structures = [cumulene(number, torsion_deg) for number in carbons]
-    turning = [[_turning(atoms, end) for atoms in structures] for end in (0, 1)]
-    directions = np.concatenate(turning[1])[None]
-    stops = np.cumsum([len(atoms) for atoms in structures])[:-1]
-    columns = {}
-    for name, learned_alone in (("coupling", False), ("learned_coupling", True)):
-        model = potential.plain_model._replace(energy=_energy(potential.settings, learned_alone))
-        changes = np.split(products(model, structures, directions).gradients[0], stops)
-        columns[name] = [float(np.sum(change * one)) for change, one in zip(changes, turning[0], strict=True)]
+    twice = [*structures, *structures]
+    model = potential.plain_model._replace(energy=_energy_and_learned(potential.settings))
+    changes = products(model, twice, np.concatenate([_turning(atoms, 1) for atoms in twice])[None]).gradients[0]
+    parts = np.split(np.asarray(changes), np.cumsum([len(atoms) for atoms in twice])[:-1])
+    couplings = [float(np.sum(part * _turning(atoms, 0))) for part, atoms in zip(parts, twice, strict=True)]
     return pd.DataFrame(
         {
             "carbons": list(carbons),
             "length": [float(np.ptp(atoms.positions[:, 0])) for atoms in structures],
-            **columns,
+            "coupling": couplings[: len(structures)],
+            "learned_coupling": couplings[len(structures) :],
             "sees_torsion": [sees_torsion(number, potential.settings.cutoff) for number in carbons],
         }
     )
@@ -136,11 +135,13 @@ def _turning(atoms: ase.Atoms, end: int) -> Float[np.ndarray, "atoms 3"]:
 
 
 @functools.lru_cache(maxsize=32)
-def _energy(settings: ModelSettings, learned_alone: bool) -> Callable[..., Float[Array, " structures"]]:
-    """The energy, or what the network says of it by itself; the same function for the same settings."""
+def _energy_and_learned(settings: ModelSettings) -> Callable[..., Float[Array, " structures"]]:
+    """Energies of the first half of the structures, and what the network says by itself of the second half: one program
+    for both. The same function for the same settings."""
 
     def energy(parameters: Any, graph: Graph, strain: Any = None) -> Float[Array, " structures"]:
         output = run_network(settings, parameters, graph, strain)
-        return output.terms["learned"] if learned_alone else output.energies
+        half = graph.num_structures // 2
+        return jnp.concatenate([output.energies[:half], output.terms["learned"][half:]])
 
     return energy

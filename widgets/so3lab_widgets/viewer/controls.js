@@ -119,7 +119,7 @@ class Controls {
     if (model.get("colour") !== "element" && legend.label?.startsWith(model.get("colour"))) {
       const bar = element("span", {className: "so3-ramp"});
       bar.style.background = `linear-gradient(to right, ${legend.scale.join(",")})`;
-      parts.push(element("div", {title: legend.definition}, [`${legend.label}\u2003`, this.ramp(bar, legend.low, legend.high)]));
+      parts.push(element("div", {className: "so3-line"}, [legend.label, this.ramp(bar, legend.low, legend.high)]));
       if (legend.definition) parts.push(element("div", {className: "so3-definition", textContent: legend.definition}));
     } else if (model.get("colour") !== "element") {
       parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
@@ -147,7 +147,7 @@ class Controls {
     const range = low < 0 ? [-most, most] : [0, high];
     const which = model.get("links_of_picked") ? (model.get("picked").length ? "of the picked atoms" : "all, until an atom is picked") : "all";
     return [
-      element("div", {className: "so3-links"}, [`links: ${label}\u2003`, this.ramp(bar, ...range)]),
+      element("div", {className: "so3-line"}, [`links: ${label}`, this.ramp(bar, ...range)]),
       element("div", {className: "so3-definition", textContent: `${definition}${definition ? "; " : ""}${which}${least ? `, from ${tick(least)}` : ""}`}),
     ];
   }
