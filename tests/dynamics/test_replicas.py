@@ -263,7 +263,7 @@ def test_stopped_between_two_files_a_batch_goes_on_exactly(potential, tmp_path, 
 
 def test_constant_pressure_goes_on_exactly_and_keeps_its_cells(tmp_path):
     field, _, sigma = truncated_lennard_jones("float64")
-    atoms = ase.build.bulk("Ar", "fcc", a=1.55 * sigma, cubic=True).repeat(2)  # which expands, and needs no more room
+    atoms = ase.build.bulk("Ar", "fcc", a=1.55 * sigma, cubic=True).repeat(3)  # which expands, and needs no more room
     options = {"steps": 400, "ensemble": "npt-flexible", "interval": 20, "limits": FREE}
     control = {"temperature_K": 60.0, "timestep_fs": 10.0, "barostat_fs": 300.0}
     list(dynamics.run(field, atoms, out=tmp_path / "a.h5", control=Control(**control), **options))
