@@ -280,6 +280,7 @@ def test_a_model_goes_to_the_session_and_comes_from_it(tmp_path, monkeypatch):
         ("train", 1000, "but 'springs' has 60"),
         ("batch_size", 50, "batch_size must not exceed the 39 training frames"),
         ("run", "a/b", "the run must have a name without slashes"),
+        ("run", "..", "the run must have a name without slashes"),
         ("start", "nowhere.so3.safetensors", "nowhere"),
     ],
 )
@@ -289,6 +290,12 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(panel, field, value, sente
     wait_for(lambda: panel.job.ended, "the refusal")
     wait_for(lambda: sentence in panel.message.sentence, "the sentence")
     assert "Traceback" not in panel.message.sentence
+
+
+def test_data_that_were_typed_and_not_loaded_are_not_trained_on(panel):
+    panel.data.source.value = "rmd17-aspirin"
+    panel.bar.start_button.click()
+    wait_for(lambda: "press Load first" in panel.message.sentence, "the refusal")
 
 
 def test_data_that_cannot_be_read_are_said_and_the_set_stays(panel, tmp_path):

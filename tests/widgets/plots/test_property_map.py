@@ -128,6 +128,12 @@ def test_of_many_points_each_place_keeps_one_and_zooming_shows_the_rest():
         linked.map.close()
 
 
+def test_few_points_stay_when_somebody_zooms_and_rows_arrive(linked):
+    linked.map.figure.plotly_relayout({"xaxis.range": [0.0, 20.0]})
+    linked.map.show(table(60))
+    assert len(linked.trace.x) == 60
+
+
 def test_no_lonely_point_is_lost():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 50_000))

@@ -96,3 +96,12 @@ def test_conditions_on_numbers(wanted, rows):
 def test_missing_numbers_fit_no_condition_but_inequality():
     assert matching(pd.Series([np.nan, 1.0]), "> 0").tolist() == [False, True]
     assert matching(pd.Series([np.nan, 1.0]), "!= 1").tolist() == [True, False]
+
+
+def test_a_column_that_goes_takes_its_filter_and_its_order_along(table):
+    whole = table.table
+    name = next(column for column in whole.columns if pd.api.types.is_numeric_dtype(whole[column]))
+    table.filters, table.sorted_by = {name: "> 0"}, name
+    table.show(whole.drop(columns=name))
+    assert (table.filters, table.sorted_by) == ({}, "")
+    assert sorted(order(table)) == list(range(len(whole)))

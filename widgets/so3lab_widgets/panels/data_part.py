@@ -59,6 +59,7 @@ class DataPart(ipw.VBox):
     ):
         self._on_data, self._on_frame, self._on_line, self._name = on_data, on_frame, on_line, name
         self.dataset: Dataset | None = None
+        self.loaded: tuple[str, dict[str, Any]] | None = None  # what the fields said when it was asked for
         self.frames, self.outliers, self._forces = pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
         self.job: Job | None = None
         self.figure: LinkedFigure | None = None
@@ -102,9 +103,13 @@ class DataPart(ipw.VBox):
         source, given = self.source.value.strip(), self._given
         if given is not None and given.name != source:
             given = self._given = None
+        asked = source, self.units()
         self.message.say(f"loading {source} …")
         self.job = Job(
-            lambda: self._loaded(source, given), on_item=self._take, name=self._name, expected=(ValueError, OSError)
+            lambda: self._loaded(source, given),
+            on_item=lambda dataset: self._take(dataset, asked),
+            name=self._name,
+            expected=(ValueError, OSError),
         )
         self.job.subscribe(lambda job: self.message.warn(job.error or "") if job.state == "failed" else None)
         self.job.start()
@@ -153,13 +158,13 @@ class DataPart(ipw.VBox):
         of = f" of {total / 1e6:,.0f}" if total else ""
         self.message.say(f"downloading {done / 1e6:,.1f}{of} MB …")
 
-    def _take(self, dataset: Dataset) -> None:
+    def _take(self, dataset: Dataset, asked: tuple[str, dict[str, Any]]) -> None:
         """Show what is in a set."""
         frames = datasets.frame_table(dataset)
         self.outliers = datasets.outliers(dataset, frames).head(_MOST_OUTLIERS)
         self._forces = datasets.force_distribution(dataset)
         self._energies = datasets.energy_distribution(frames)
-        self.dataset, self.frames, self._clicked = dataset, frames, (None, -1)
+        self.dataset, self.loaded, self.frames, self._clicked = dataset, asked, frames, (None, -1)
         before, self.figure = self.figure, LinkedFigure(data_distributions(self._energies, self._forces))
         for trace in self.figure.data:
             trace.on_click(self._on_click)

@@ -149,6 +149,7 @@ class Lab(Panel):
             raise ValueError(f"what is shown can be sent to {', '.join(self.doors)}, got {door!r}")
         atoms, target, source = self.atoms(), "minima" if door == "relax" else door, TITLES[self.shown]
         if door != "relax":
+            self.shared.structure = None  # an equal structure would be no news, and may have another charge
             self.shared.structure = atoms
         panel = self.panel(target)
         self.turn_to(target)

@@ -267,6 +267,7 @@ class MinimaPanel(Panel):
             ValueError: If there is none.
         """
         at = self.current if number is None else number
+        self.shared.structure = None  # the same minimum once more is news to a panel that has gone on
         self.shared.structure = self.atoms(at)
         self._show_code(f"panel.use({at})")
         self.message.say(f"Minimum {at} is the structure of the session now.")

@@ -88,7 +88,7 @@ class TrainingForm(ipw.VBox):
             ValueError: If the name is none that a folder can have here.
         """
         name = self.fields["run"].value.strip()
-        if not name or Path(name).name != name:
+        if name in ("", "..") or Path(name).name != name:
             raise ValueError(f"the run must have a name without slashes, such as run-1, got {name!r}")
         return self.folder / name
 

@@ -105,12 +105,14 @@ class TrainingRun:
         if self.data.job is not None:
             self.data.job.join()
         self.data.present()
+        if self.data.loaded != (self.data.source.value.strip(), self.data.units()):
+            raise ValueError("the data must be what their fields say, which was changed since; press Load first")
         plan = self.form.plan(self.data.source.value.strip(), **self.data.units())
         return self._reports(attempt, self.form.new_folder(plan), plan)
 
     def _go_on(self, attempt: Attempt, folder: Path, plan: TrainingPlan) -> Iterator[EpochReport]:
         units = {"energy_unit": plan.energy_unit, "length_unit": plan.length_unit}
-        if self.data.dataset is None or (self.data.source.value.strip(), self.data.units()) != (plan.data, units):
+        if self.data.loaded != (plan.data, units):
             self.data.set_units(**units)
             self.data.load(plan.data)
             assert self.data.job is not None

@@ -155,8 +155,9 @@ class PropertyMap(ipw.VBox):
     def _draw(self) -> None:
         """All of it anew: the points in sight, thinned out, and the axes."""
         x, y = (self.table[menu.value].to_numpy(float) for menu in (self.x, self.y))
+        everywhere = (-np.inf, np.inf)
         for axis, values in (("xaxis", x), ("yaxis", y)):
-            low, high = self._sight.get(axis, (-np.inf, np.inf))
+            low, high = self._sight.get(axis, everywhere) if len(self.table) > MOST_POINTS else everywhere
             values = np.where((values >= low) & (values <= high), values, np.nan)
             x, y = (values, y) if axis == "xaxis" else (x, values)
         self._drawn = scattered(x, y, MOST_POINTS)

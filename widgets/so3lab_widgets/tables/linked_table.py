@@ -101,12 +101,14 @@ class LinkedTable(anywidget.AnyWidget):
         """Filter and sort anew."""
         keep, trouble = np.ones(len(self.table), bool), ""
         for name, wanted in self.filters.items():
+            if name not in self.table.columns:  # of a table before, while another one is taken over
+                continue
             try:
                 keep &= matching(self.table[name], wanted)
             except ValueError as error:
                 trouble = f"{label(name)}: {error}"
         rows = np.flatnonzero(keep)
-        if self.sorted_by:
+        if self.sorted_by in self.table.columns:
             column = self.table[self.sorted_by].iloc[rows]
             order = column.reset_index(drop=True).sort_values(ascending=not self.descending, kind="stable")
             rows = rows[order.index.to_numpy()]
