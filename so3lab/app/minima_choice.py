@@ -1,6 +1,7 @@
 """Which minima of a database a command is about: its file, a window of energy, and when two are the same."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from so3lab import units
 from so3lab.app import minima_search
 
 if TYPE_CHECKING:
-    from so3lab.minima import DuplicateRule, Minimum
+    from so3lab.minima import DuplicateRule, MinimaDatabase, Minimum
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -29,17 +30,22 @@ def gathered(options: argparse.Namespace) -> "list[Minimum]":
     from so3lab.minima import MinimaDatabase, gather
 
     require_file(options.file)
-    return gather(MinimaDatabase(options.file), _rule(options))
+    database = MinimaDatabase(options.file)
+    return gather(database, _rule(options, database))
 
 
-def _rule(options: argparse.Namespace) -> "DuplicateRule | None":
-    """The rule that the options describe; None when they say nothing."""
+def _rule(options: argparse.Namespace, database: "MinimaDatabase") -> "DuplicateRule | None":
+    """The rule that the options describe, and where they say nothing the searches; None when options say nothing."""
     given = minima_search.rule_arguments(options)
     if not given:
         return None
     from so3lab.minima import DuplicateRule
+    from so3lab.minima.gathering import common_rule
 
-    return DuplicateRule(**given)
+    searches = database.searches()
+    if len(given) == len(dataclasses.fields(DuplicateRule)) or not searches:
+        return DuplicateRule(**given)
+    return dataclasses.replace(common_rule(database, searches), **given)
 
 
 def within(minima: "list[Minimum]", options: argparse.Namespace) -> "list[Minimum]":

@@ -10,6 +10,7 @@ import numpy as np
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.minima_choice import require_file
 from so3lab.doctor.prepare import prepare_process
+from so3lab.minima.connecting import without_password
 
 if TYPE_CHECKING:
     from so3lab.engine.energy_model import EnergyModel
@@ -60,6 +61,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     require_file(options.file)
     if options.out is not None and options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    for name in ("fmax", "temperature_K"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value:g}")
     prepare_process()
     from so3lab.landscape import Exploration, LandscapeDatabase
 
@@ -67,11 +72,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     searches = database.searches()
     stored = database.find(searches[0]) if searches else None
     if stored is None:
-        raise ValueError(f"{options.file} holds no minima; so3lab minima search finds some")
+        raise ValueError(f"{without_password(options.file)} holds no minima; so3lab minima search finds some")
     name, potential = _model(options, stored)
     minimiser = stored.settings["minimiser"]
     exploration = Exploration(
-        potential, database, seed=options.seed, max_force=options.fmax or minimiser["max_force"],
+        potential, database, seed=options.seed,
+        max_force=minimiser["max_force"] if options.fmax is None else options.fmax,
         max_gain_meV=minimiser["max_gain_meV"], steps_per_hessian=1 if name == REDUCED else None,
     )  # fmt: skip
     _explore(options, console, exploration)
@@ -104,8 +110,8 @@ def _model(options: argparse.Namespace, stored: "StoredSearch") -> "tuple[str, P
         if potential.checksum == wanted:
             return name, potential
     raise ValueError(
-        f"minima in {options.file} are of no model that is known by itself; name the one that they were searched with: "
-        "--model MODEL"
+        f"minima in {without_password(options.file)} are of no model that is known by itself; name the one that they "
+        "were searched with: --model MODEL"
     )
 
 
@@ -124,7 +130,8 @@ def _explore(options: argparse.Namespace, console: Console, exploration: "Explor
     except KeyboardInterrupt:
         findings.close()
         raise Interrupted(
-            f"interrupted with {len(exploration.saddles)} transition states in {options.file}; the same command goes on"
+            f"interrupted with {len(exploration.saddles)} transition states in {without_password(options.file)}; the "
+            "same command goes on"
         ) from None
 
 
@@ -145,19 +152,20 @@ def _note(exploration: "Exploration") -> str:
 def _tell(
     options: argparse.Namespace, console: Console, exploration: "Exploration", landscape: "Landscape", reduced: bool
 ) -> None:
-    temperature = options.temperature_K or (0.1 if reduced else 298.15)
+    given = options.temperature_K
+    temperature = given if given is not None else 0.1 if reduced else 298.15
     minima, saddles = _rows(landscape, temperature, reduced, reduced or options.classical)
     scale = f"{temperature:g} {'ε/k' if reduced else 'K'}"
     _print(console, minima, f"minima, at {scale}", reduced)
     _print(console, saddles, f"transition states, at {scale}", reduced)
     groups = landscape.components
     state = "connected" if landscape.connected else f"in {len(groups)} groups that are not connected"
-    console.line(f"{options.file}: {_note(exploration)}, {state}")
+    console.line(f"{without_password(options.file)}: {_note(exploration)}, {state}")
     if any(one is None for one in landscape.vibrations):
         console.warn("populations need vibrations of all minima, which come when each has had its turn")
     console.result(
         {
-            "file": options.file,
+            "file": without_password(options.file),
             "minima": len(landscape.minima),
             "transition_states": len(landscape.transition_states),
             "connected": landscape.connected,

@@ -19,7 +19,7 @@ import numpy as np
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.hessians import hessian
-from so3lab.landscape.alignment import align
+from so3lab.landscape.alignment import SAME, align
 from so3lab.landscape.database import KIND, LandscapeDatabase, Name, StoredSaddle
 from so3lab.landscape.models import exact_model
 from so3lab.landscape.nudging import tangents
@@ -85,7 +85,8 @@ class Exploration:
         self._potential, self._exact, self._seed = potential, exact_model(potential), seed
         self._round_size = round_size
         self._max_force, self._max_gain_meV, self._every = max_force, max_gain_meV, steps_per_hessian
-        self.rule = rule or self._common_rule(checksum_of(potential))
+        self._require_model(checksum_of(potential))
+        self.rule = rule or common_rule(self._database, self._database.searches())
         self.saddles: list[StoredSaddle] = []
         """In the order in which they were found."""
         self.searches = 0
@@ -113,23 +114,23 @@ class Exploration:
         most = MODES if self._settling.has_bonds else MODES_OF_CLUSTERS
         self._modes = min(most, len(Freedom(first).directions(first.positions)))
 
-    def _common_rule(self, model: str) -> DuplicateRule:
+    def _require_model(self, model: str) -> None:
         searches = self._database.searches()
         if not searches:
-            raise ValueError(f"{self._database.where} holds no minima; so3lab minima search finds some")
-        stored = self._database.find(searches[0])
-        if stored is not None and stored.settings["model"] != model:
-            raise ValueError(
-                f"minima in {self._database.where} are of another model than the one given; name the model that they "
-                "were searched with"
-            )
-        return common_rule(self._database, searches)
+            raise ValueError(f"{self._database.name} holds no minima; so3lab minima search finds some")
+        for search in searches:
+            stored = self._database.find(search)
+            if stored is not None and stored.settings["model"] != model:
+                raise ValueError(
+                    f"minima in {self._database.name} are of another model than the one given; name the model that "
+                    "they were searched with"
+                )
 
     def _open(self) -> None:
         """Take in what the database holds."""
         minima, number_of = gather_with_names(self._database, self.rule)
         if not minima:
-            raise ValueError(f"{self._database.where} holds no minima; so3lab minima search finds some")
+            raise ValueError(f"{self._database.name} holds no minima; so3lab minima search finds some")
         names: dict[int, Name] = {}
         for one in self._database.minima():
             number = number_of[one.search, one.minimum.number]
@@ -354,7 +355,7 @@ class Exploration:
         whole, *others = self._components()
         for group in others:
             ends = [(a, b) for b in sorted(group)[:NEAR] for a in sorted(whole)[:NEAR] if not self._path_tried(a, b)]
-            apart = [(self._rmsd(a, b), a, b) for a, b in ends]
+            apart = [(far, a, b) for a, b in ends if (far := self._rmsd(a, b)) >= SAME]  # nearer ones need no path
             found += [min(apart)] if apart else []
         return [(a, b) for _, a, b in sorted(found)[:count]]
 

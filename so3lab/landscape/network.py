@@ -1,10 +1,12 @@
 """Which minima are joined by which transition states, and what follows from that: barriers, populations, rates."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ase
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +14,7 @@ from jaxtyping import Float
 from so3lab.landscape import thermodynamics
 from so3lab.landscape.database import LandscapeDatabase, StoredSaddle, vibrations_of
 from so3lab.landscape.states import TransitionState
-from so3lab.landscape.vibrations import Vibrations
+from so3lab.landscape.vibrations import Vibrations, symmetry_order
 from so3lab.minima.accounts import Minimum
 from so3lab.minima.gathering import common_rule, gather_with_names
 from so3lab.minima.identity import DuplicateRule, distinct
@@ -32,6 +34,8 @@ class Landscape:
     """Of the minima; None where they have not been computed."""
     model: str = ""
     """Checksum of the model whose energies these are."""
+    mirror_images: str = "merged"
+    """Whether a state stands for its mirror image too (``"merged"``), or each hand for itself (``"kept"``)."""
 
     @classmethod
     def read(cls, database: LandscapeDatabase | str | Path, rule: DuplicateRule | None = None) -> "Landscape":
@@ -60,7 +64,9 @@ class Landscape:
         ]
         searches = stored.searches()
         first = stored.find(searches[0]) if searches else None
-        return cls(minima, found, known, "" if first is None else str(first.settings.get("model", "")))
+        model = "" if first is None else str(first.settings.get("model", ""))
+        held = rule or (common_rule(stored, searches) if searches else DuplicateRule())
+        return cls(minima, found, known, model, held.mirror_images)
 
     @functools.cached_property
     def graph(self) -> nx.MultiGraph:
@@ -125,18 +131,17 @@ class Landscape:
         Raises:
             ValueError: If vibrations of a minimum are not known.
         """
-        minima = self._free(self._known_vibrations(), [one.energy for one in self.minima], temperatures_K, 0, **how)
+        minima = self._free(self._known_vibrations(), self.minima, temperatures_K, 0, **how)
         if not self.transition_states:
             return minima, np.zeros((len(minima), 0))
         saddles = [one.vibrations for one in self.transition_states]
-        energies = [one.energy for one in self.transition_states]
-        return minima, self._free(saddles, energies, temperatures_K, 1, **how)
+        return minima, self._free(saddles, self.transition_states, temperatures_K, 1, **how)
 
     def populations(self, temperatures_K: Temperatures, **how: Any) -> Float[np.ndarray, "temperatures minima"]:
         """Shares of the minima in equilibrium, mirror images and permutations included; arguments as of
         :meth:`free_energies`."""
         known = self._known_vibrations()
-        free = self._free(known, [one.energy for one in self.minima], temperatures_K, 0, **how)
+        free = self._free(known, self.minima, temperatures_K, 0, **how)
         return thermodynamics.populations(free, temperatures_K)
 
     def rates(self, temperatures_K: Temperatures, **how: Any) -> Float[np.ndarray, "temperatures saddles 2"]:
@@ -154,9 +159,13 @@ class Landscape:
             )
         return known
 
-    @staticmethod
     def _free(
-        states: list[Vibrations], energies: list[float], temperatures_K: Temperatures, imaginary: int, **how: Any
+        self,
+        states: list[Vibrations],
+        of: Sequence[Minimum | TransitionState],
+        temperatures_K: Temperatures,
+        imaginary: int,
+        **how: Any,
     ) -> Float[np.ndarray, "temperatures states"]:
         counts = {len(one.wavenumbers_cm) for one in states}
         if len(counts) > 1:
@@ -166,10 +175,20 @@ class Landscape:
             )
         wavenumbers = np.stack([one.wavenumbers_cm[imaginary:] for one in states])
         orders = np.array([one.symmetry_order for one in states])
+        if self.mirror_images == "kept":  # where both hands stand for themselves, either has half the copies
+            hands = [_has_a_hand(one.atoms, state) for one, state in zip(of, states, strict=True)]
+            orders = orders * (1 + np.array(hands, int))
         moments = np.stack([one.moments for one in states])
         return thermodynamics.free_energies(
-            np.array(energies), wavenumbers, orders, temperatures_K, moments=moments, **how
+            np.array([one.energy for one in of]), wavenumbers, orders, temperatures_K, moments=moments, **how
         )
+
+
+def _has_a_hand(atoms: ase.Atoms, state: Vibrations) -> bool:
+    """Whether a structure differs from its mirror image; linear ones do not, and of held ones nothing is counted."""
+    if state.moments[0] < 1e-3:
+        return False
+    return symmetry_order(atoms.numbers, atoms.positions, rotations_only=True) == state.symmetry_order
 
 
 def _merged(saddles: list[StoredSaddle], rule: DuplicateRule) -> list[StoredSaddle]:

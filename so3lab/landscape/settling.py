@@ -88,7 +88,7 @@ class Settling:
             verdicts[number] = self._verdict(side)
             if verdicts[number].outcome == "new":
                 own = Name(self._search, self.stored)
-                self.take_in(Minimum(own.number, side.atoms, side.energy, "saddle", None), own)
+                self.take_in(Minimum(own.number, side.atoms, side.energy, "saddle", None, visits=0), own)
                 self.stored += 1
                 verdicts[number] = self._verdict(side)
         return [_joined(*both) for both in zip(verdicts[::2], verdicts[1::2], strict=True)]

@@ -68,7 +68,13 @@ def vibrations_from(matrix: Float[np.ndarray, "coordinates coordinates"], atoms:
     )
 
 
-def symmetry_order(numbers: np.ndarray, positions: Float[np.ndarray, "atoms 3"], tolerance: float = SYMMETRIC) -> int:
+def symmetry_order(
+    numbers: np.ndarray,
+    positions: Float[np.ndarray, "atoms 3"],
+    tolerance: float = SYMMETRIC,
+    *,
+    rotations_only: bool = False,
+) -> int:
     """Number of rotations and reflections about the centre that bring equal atoms onto equal ones.
 
     Two atoms that do not lie on a line with the centre fix an operation but for its hand; every pair that lies alike is
@@ -79,6 +85,7 @@ def symmetry_order(numbers: np.ndarray, positions: Float[np.ndarray, "atoms 3"],
         numbers: Atomic numbers.
         positions: Å.
         tolerance: Å by which an atom may miss its image.
+        rotations_only: Leave reflections out; of a linear structure, which is its own mirror image, none is left out.
     """
     at = positions - positions.mean(axis=0)
     radii = np.linalg.norm(at, axis=1)
@@ -100,7 +107,7 @@ def symmetry_order(numbers: np.ndarray, positions: Float[np.ndarray, "atoms 3"],
             if i == j or abs(np.linalg.norm(at[i] - at[j]) - apart) > 3 * tolerance:
                 continue
             axes = _axes(at[i], at[j])
-            for hand in (1.0, -1.0):
+            for hand in (1.0,) if rotations_only else (1.0, -1.0):
                 turned = at @ own.T @ (axes * np.array([[1.0], [1.0], [hand]]))
                 count += _matches(numbers, at, turned, tolerance)
     return max(1, count)

@@ -77,6 +77,8 @@ def compare_with_reference(
         ValueError: If the reference says nothing of any of the minima.
     """
     rule = rule or DuplicateRule()
+    if any(one.mirror_image_of is not None for one in minima):
+        rule = replace(rule, mirror_images="kept")
     checked = sorted((one for one in minima if one.number in records), key=lambda one: one.energy)
     if not checked:
         raise ValueError("records must be of these minima, and are of none of them; run check_minima first")

@@ -129,6 +129,15 @@ class Watched:
         self.wait_until(same, f"{what} at rest", seconds)
         return seen[-1]
 
+    def settled_picture(self, name: str, selector: str) -> Path:
+        """The same of an element, once what is drawn on canvases and where things stand no longer change."""
+        outline = """selector => { const {x, y, width, height} = document.querySelector(selector)
+          .getBoundingClientRect(); return [x, y, width, height]; }"""
+        first = selector.split(" >> ")[0]
+        self.page.locator(selector).first.scroll_into_view_if_needed()
+        self.settled(lambda: (self.canvases(first), self.page.evaluate(outline, first)), f"what {name} shows")
+        return self.picture(name, selector)
+
     def picture(self, name: str, selector: str | None = None) -> Path:
         """Save a picture of the page or of one element, for people to look at."""
         folder = Path(os.environ.get("SO3LAB_PICTURES", ROOT / "out" / "pictures"))

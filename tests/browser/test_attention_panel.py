@@ -51,8 +51,7 @@ def test_links_vanish_below_the_threshold_and_stay_after_loading_again(links):
     def pixels() -> int:
         return links.canvases(STAGE)[0].painted
 
-    links.page.wait_for_timeout(500)
-    links.picture("links-signed", STAGE)
+    links.settled_picture("links-signed", STAGE)
     legend = links.page.locator(".so3-scale").first
     assert "attention, layer 1, head 2" in legend.inner_text()
     assert "no unit" in legend.inner_text()
@@ -89,11 +88,9 @@ def test_overlays_are_drawn_in_their_colours(links):
     links.wait_until(lambda: "turned" in links.page.locator(".so3-scale").first.inner_text(), "its name")
     count = "() => document.querySelector('.so3-stage').scene.stage.compList.length"
     links.wait_until(lambda: links.page.evaluate(count) >= 3, "another molecule")
-    links.page.wait_for_timeout(800)
-    links.picture("links-overlay", STAGE)
+    links.settled_picture("links-overlay", STAGE)
     use_theme(links, "Dark")
-    links.page.wait_for_timeout(800)
-    links.picture("links-overlay-dark", STAGE)
+    links.settled_picture("links-overlay-dark", STAGE)
     use_theme(links, "Light")
     assert ask(links, "0 < float(distances[0]) < 1.5")
     links.run_code("viewer.overlay([])")
@@ -126,15 +123,14 @@ def panel(lab, browser):
 
 
 def test_thumbnails_are_drawn_and_a_click_opens_one(panel):
-    panel.page.wait_for_timeout(1500)
-    panel.picture("attention-overview", ".jp-CodeCell")
+    panel.settled_picture("attention-overview", ".jp-CodeCell")
     thumbnail = panel.page.locator(f"{PLOT} .draglayer .nsewdrag").nth(1)
     thumbnail.scroll_into_view_if_needed()
 
     def opened() -> bool:
         if thumbnail.count():
             thumbnail.click(position={"x": 20, "y": 20})
-        panel.page.wait_for_timeout(800)
+        panel.rest()
         return ask(panel, "panel.views.value") == "matrix"
 
     panel.wait_until(opened, "the matrix of a head")
@@ -164,8 +160,7 @@ def test_a_picked_atom_has_its_row_and_both_themes_are_legible(panel):
     panel.wait_until(lambda: panel.page.evaluate(SHAPES) == [2], "its row")
     panel.picture("attention-light", ".jp-CodeCell")
     use_theme(panel, "Dark")
-    panel.page.wait_for_timeout(1000)
-    panel.picture("attention-dark", ".jp-CodeCell")
+    panel.settled_picture("attention-dark", ".jp-CodeCell")
     use_theme(panel, "Light")
 
 
@@ -174,6 +169,5 @@ def test_what_follows_is_computed_and_drawn_beside_attention(panel):
     panel.page.get_by_role("button", name="Move picked atoms").click()
     panel.wait_until(lambda: ask(panel, "len(panel.cause.table)") == 8, "responses to the oxygen", 120)
     panel.wait_until(lambda: panel.page.get_by_text("rank correlation").count() > 0, "what that says")
-    panel.page.wait_for_timeout(1000)
-    panel.picture("attention-cause", ".jp-CodeCell")
+    panel.settled_picture("attention-cause", ".jp-CodeCell")
     assert ask(panel, "panel.message.sentence") == ""

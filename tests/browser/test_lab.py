@@ -40,8 +40,7 @@ def test_a_running_frame_goes_to_attention_and_to_the_relaxer(notebook):
     notebook.wait_until(lambda: asked(notebook, "len(lab.panel('minima').minima)") == "1", "a minimum", seconds=120)
     for theme in ("Dark", "Light"):
         use_theme(notebook, theme)
-        notebook.page.wait_for_timeout(1500)
-        notebook.picture(f"lab-minima-{theme.lower()}", ".jp-CodeCell >> nth=0")
+        notebook.settled_picture(f"lab-minima-{theme.lower()}", ".jp-CodeCell >> nth=0")
 
 
 def test_a_minimum_goes_to_dynamics(notebook):

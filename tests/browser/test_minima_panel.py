@@ -68,9 +68,9 @@ def test_a_click_on_the_map_shows_that_structure(notebook):
     def clicked() -> bool:
         notebook.page.mouse.move(x - 40, y)
         notebook.page.mouse.move(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.settled(lambda: notebook.page.locator(".hoverlayer .hovertext").count(), "what is pointed at")
         notebook.page.mouse.click(x, y)
-        notebook.page.wait_for_timeout(300)
+        notebook.rest()
         return asked(notebook, "panel.current") == other
 
     notebook.wait_until(clicked, "the minimum that was clicked")
@@ -108,8 +108,7 @@ def test_words_below_a_column_leave_some_and_two_are_compared(notebook):
 def test_it_fits_the_page(notebook, width, theme):
     notebook.page.set_viewport_size({"width": width, "height": 1600})
     use_theme(notebook, theme)
-    notebook.page.wait_for_timeout(2500)
-    notebook.picture(f"minima-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
+    notebook.settled_picture(f"minima-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
     sideways = "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
     assert notebook.page.evaluate(sideways) <= 1
     use_theme(notebook, "Light")

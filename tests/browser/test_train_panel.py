@@ -34,9 +34,9 @@ def click(notebook: Notebook, box: dict) -> None:
     x, y = box["x"] + box["width"] / 2, box["y"] + min(box["height"] / 2, 6)  # bars go on below what is in sight
     notebook.page.mouse.move(x - 15, y)
     notebook.page.mouse.move(x, y)
-    notebook.page.wait_for_timeout(300)
+    notebook.settled(lambda: notebook.page.locator(".hoverlayer .hovertext").count(), "what is pointed at")
     notebook.page.mouse.click(x, y)
-    notebook.page.wait_for_timeout(300)
+    notebook.rest()
 
 
 def picture(notebook: Notebook) -> int:
@@ -62,8 +62,7 @@ def fits(notebook: Notebook, name: str) -> None:
         notebook.page.set_viewport_size({"width": width, "height": 1100 if width > 1200 else 1700})
         for theme in ("Dark", "Light"):
             use_theme(notebook, theme)
-            notebook.page.wait_for_timeout(700)
-            notebook.picture(f"training-{name}-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
+            notebook.settled_picture(f"training-{name}-{theme.lower()}-{width}", ".jp-CodeCell >> nth=0")
         assert notebook.page.evaluate(SIDEWAYS) <= 1
     notebook.page.set_viewport_size({"width": 1400, "height": 1100})
 
@@ -124,7 +123,7 @@ def test_curves_grow_and_the_error_falls(notebook):
 def test_a_page_that_is_loaded_again_shows_the_run_that_goes_on(notebook):
     before = ask(notebook, "panel.run.report.epoch")
     notebook.save()
-    notebook.page.wait_for_timeout(1000)
+    notebook.rest()
     notebook.page.goto(notebook.page.url.replace("?reset", "").replace("&reset", ""))
     notebook.wait_for_kernel()
     notebook.wait_until(lambda: notebook.page.locator(CURVES).count() == 2, "both curves again", seconds=120)

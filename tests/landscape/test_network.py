@@ -7,6 +7,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from so3lab.landscape import Landscape, LandscapeDatabase, Vibrations
 from so3lab.landscape.database import Name, StoredSaddle
+from so3lab.landscape.vibrations import symmetry_order
 from so3lab.minima import DuplicateRule, Minimum
 
 ENERGIES = [-3.0, -2.0, -2.5, -1.0]
@@ -124,6 +125,26 @@ def test_populations_and_rates_need_vibrations_and_balance_each_other(database):
     bare = Landscape(landscape.minima, [], [None] * 4)
     with pytest.raises(ValueError, match="vibrations of 4 of 4 minima are not known"):
         bare.populations(temperatures)
+
+
+def test_hands_are_counted_once_whether_they_are_merged_or_kept():
+    """Hydrogen peroxide: twice as much twisted as flat, where energies and modes are equal."""
+    modes = np.full(6, 300.0)
+
+    def peroxide(dihedral):
+        atoms = Atoms("HOOH", [[0.9, 0.5, 0], [0.7, 0, 0], [-0.7, 0, 0], [-0.9, 0.5, 0]])
+        atoms.set_dihedral(0, 1, 2, 3, dihedral, indices=[3])
+        order = symmetry_order(atoms.numbers, atoms.positions)
+        return atoms, Vibrations(modes, order, np.array([1.0, 2.0, 3.0]))
+
+    def shares(dihedrals, mirror_images):
+        states = [peroxide(dihedral) for dihedral in dihedrals]
+        minima = [Minimum(number, atoms, 0.0, "start", None) for number, (atoms, _) in enumerate(states)]
+        landscape = Landscape(minima, [], [one for _, one in states], mirror_images=mirror_images)
+        return landscape.populations(np.array([300.0]))[0]
+
+    np.testing.assert_allclose(shares([180.0, 110.0], "merged"), [1 / 3, 2 / 3], rtol=1e-6)
+    np.testing.assert_allclose(shares([180.0, 110.0, 250.0], "kept"), np.full(3, 1 / 3), rtol=1e-6)
 
 
 def test_a_database_without_saddles_is_a_landscape_of_lone_minima(tmp_path):

@@ -225,6 +225,18 @@ def test_what_follows_when_an_atom_moves_stands_beside_attention(panel):
     assert "force_change" in panel.table()
 
 
+def test_another_model_takes_its_own_responses(panel):
+    panel.views.value = "cause"
+    wait_for(lambda: panel.cause._shown is not None, "attention to stand beside")
+    panel.cause.move(2)
+    wait_for(lambda: not panel.cause.table.empty and panel.cause.attempts.job.ended, "responses")
+    assert "force_response" in panel.table()
+    panel.load(model=Potential.initial(SETTINGS, seed=5, energy_shifts={1: 0.0, 6: 0.0, 8: 0.0}))
+    wait_for(lambda: panel.shown is not None, "its answer")
+    assert panel.cause.table.empty
+    assert "force_response" not in panel.table()
+
+
 def test_an_error_of_the_model_is_a_sentence_in_place(make):
     def broken(potential, atoms):
         raise ValueError("the model is tired")

@@ -157,6 +157,26 @@ def test_another_rule_gathers_them_anew(panel):
     assert "positive difference of RMSD, got -1" in panel.message.sentence
 
 
+def test_numbers_that_mean_something_else_show_something_else(panel):
+    panel.look_at(0)
+    panel.views.select([0, 1])
+    others = [dataclasses.replace(one, number=number) for number, one in enumerate(reversed(panel.minima))]
+    panel.views.show(others, panel.rows.rows(others, 298.15))
+    assert panel.views.selected == []
+    assert panel.current == int(np.argmin([one.energy for one in others]))
+    at = panel.views.positions(panel.current)
+    wait_for(lambda: np.allclose(panel.viewer.latest["positions"], at, atol=1e-4), "the lowest of these")
+
+
+def test_a_training_set_of_another_compound_is_refused_and_forgotten(panel):
+    with pytest.raises(ValueError, match="C5H12"):
+        panel.learn([from_smiles("CCO")] * 3)
+    panel.temperature.value = 400
+    wait_for(lambda: panel.table()["population_percent"].max() < 99.9, "populations")
+    assert "novelty" not in panel.table()
+    assert "could not be drawn" not in panel.message.sentence
+
+
 def test_a_search_goes_on_where_it_was(panel):
     proposals = panel.run.search.ledger.proposals
     search = panel.run.search

@@ -139,6 +139,12 @@ class Attempts:
             if wait:
                 self.job.stop()
 
+    def give_up(self) -> None:
+        """Want none of them any more, without waiting for the end of what runs."""
+        self._newest = None
+        if self.job is not None:
+            self.job.stop(wait=False)
+
     def close(self) -> None:
         """End all; what is still being prepared changes nothing any more."""
         self._newest = None

@@ -135,8 +135,9 @@ class AttentionPanel(Panel):
 
         Responses that were computed stand beside the pairs.
         """
-        found, responses = self._known().table(), self.cause.table
-        if responses.empty:
+        shown = self._known()
+        found, responses = shown.table(), self.cause.table
+        if responses.empty or not self.cause.fits(shown):
             return found
         return found.merge(responses.drop(columns="distance"), on=["receiver", "sender"], how="left")
 
@@ -233,7 +234,10 @@ class AttentionPanel(Panel):
         frames = opened(structure) if structure is not None else self._frames
         chosen = potential if potential is not None else self._model()
         chosen.check_structure(frames[0])
-        before, self._frames, self.potential = self._frames, frames, chosen
+        before, former = self._frames, self.potential
+        self._frames, self.potential = frames, chosen
+        if before is not frames or former is not chosen:
+            self.cause.forget()
         self.shown = None
         self.source.says(model, structure)
         self.attention.offer(chosen.settings)
@@ -241,6 +245,8 @@ class AttentionPanel(Panel):
             self._given = structure
             self.compare.offer(len(frames))
             self.along.load(frames)
+        elif former is not chosen:
+            self.along.again()
         look = functools.partial(self._answers.of, chosen, frames)
         colours = colours_of(chosen.settings, look, lambda: self.attention.channel)
         units = {name: unit for name, (_, unit) in definitions_of(chosen.settings).items()}

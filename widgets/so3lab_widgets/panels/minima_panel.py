@@ -162,6 +162,8 @@ class MinimaPanel(Panel):
         if not is_there(where):
             raise ValueError(f"there is no database {where}; Start makes one when it stands in the field")
         found = gathered(where, (), None)
+        if not found.minima:
+            raise ValueError(f"{where} holds no minima yet; Start searches for some, with {where} in the field")
         self.form.file.value = where
         self._take(found)
         self.shared.minima = where
@@ -203,7 +205,12 @@ class MinimaPanel(Panel):
             ValueError: If there is no such set, or it knows nothing of the compound.
         """
         self.rows.learn(training)
-        self._draw(self.minima)
+        try:
+            self._draw(self.minima)
+        except ValueError:  # it does not know the compound
+            self.rows.learn(None)
+            self._draw(self.minima)
+            raise
         if "novelty" in self.table():
             self.views.map.colour.value = "novelty"
             self.message.say(
@@ -324,6 +331,7 @@ class MinimaPanel(Panel):
         self._body = ipw.VBox(parts)
 
     def _take(self, landscape: Landscape) -> None:
+        self.run.refuse_while_running()  # one that was begun while this was read or relaxed
         self._searching, self.rows.landscape = False, landscape
         self._draw(landscape.minima)
 

@@ -29,6 +29,7 @@ class MinimaTable:
         self.landscape: Landscape | None = None
         self._training: Any = None
         self._known: TrainingConformations | None = None
+        self._known_of = ""
         self._novelty: dict[bytes, float] = {}
 
     @property
@@ -98,8 +99,9 @@ class MinimaTable:
 
     def _novelties(self, minima: Sequence[Minimum]) -> list[float]:
         """Of each; what is known of a structure is not asked again."""
-        if self._known is None:
-            self._known = TrainingConformations(self._training, minima[0].atoms)
+        formula = minima[0].atoms.get_chemical_formula()
+        if self._known is None or self._known_of != formula:
+            self._known, self._known_of = TrainingConformations(self._training, minima[0].atoms), formula
         keys = [one.atoms.positions.tobytes() for one in minima]
         unknown = [one.atoms for key, one in zip(keys, minima, strict=True) if key not in self._novelty]
         if unknown:

@@ -85,9 +85,9 @@ class MinimaViews(ipw.VBox):
             data: A row of properties for each.
         """
         with self._lock:
-            fewer, self.minima = len(minima) < len(self.minima), list(minima)
-            if fewer:
-                self.current = None
+            if not _goes_on(self.minima, minima):
+                self.current, self._reference, self.table.selected = None, None, []
+            self.minima = list(minima)
             self.table.show(data)
             self.map.prefer = _preferred([str(name) for name in data.columns], self._height)
             self.map.show(data)
@@ -217,6 +217,13 @@ def side_by_side(*parts: ipw.Widget) -> ipw.HBox:
     """Parts of the same width beside each other, or below each other on a narrow page."""
     boxes = [ipw.VBox([part], layout=ipw.Layout(flex="1 1 400px", min_width="0")) for part in parts]
     return ipw.HBox(boxes, layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
+
+
+def _goes_on(before: Sequence[Minimum], now: Sequence[Minimum]) -> bool:
+    """Whether every minimum stands where it stood, so that numbers mean what they meant."""
+    return len(now) >= len(before) and all(
+        one.atoms is other.atoms or one.atoms == other.atoms for one, other in zip(before, now, strict=False)
+    )
 
 
 def _preferred(columns: Sequence[str], height: str) -> dict[str, Sequence[str]]:

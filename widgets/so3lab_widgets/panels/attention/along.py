@@ -74,6 +74,7 @@ class AlongView(ipw.VBox):
 
     def load(self, frames: Sequence[Atoms]) -> None:
         """These frames from now on."""
+        self.attempts.give_up()
         self._frames = frames
         times = times_ps(frames)
         every = 1 if times is None else max(1, -(-len(frames) // MOST_FRAMES))

@@ -113,9 +113,18 @@ class CauseView(ipw.VBox):
     def draw(self, shown: Shown) -> None:
         """Attention of this; responses of another structure are of no use."""
         self._shown = shown
-        if self._of is not None and not np.array_equal(self._of.positions, shown.atoms.positions):
+        if self._of is not None and not self.fits(shown):
             self.table, self._of = pd.DataFrame(), None
         self._draw()
+
+    def fits(self, shown: Shown) -> bool:
+        """Whether the responses are those of this structure."""
+        return self._of is not None and np.array_equal(self._of.positions, shown.atoms.positions)
+
+    def forget(self) -> None:
+        """Another model or structure comes: responses of the one before are of no use, those that are computed too."""
+        self.attempts.give_up()
+        self._shown, self.table, self._of = None, pd.DataFrame(), None
 
     def mark(self, picked: Sequence[int]) -> None:
         """Put rings around the points of picked atoms."""
@@ -123,7 +132,7 @@ class CauseView(ipw.VBox):
 
     def beside(self) -> pd.DataFrame:
         """Responses with the attention of the same pairs; empty before any were computed."""
-        if self._shown is None or self.table.empty:
+        if self._shown is None or self.table.empty or not self.fits(self._shown):
             return pd.DataFrame()
         return with_attention(self.table, self._shown.inside, self._shown.channel)
 
