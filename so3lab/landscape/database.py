@@ -5,7 +5,7 @@ first are its own, and the minima that its saddles join are named by their searc
 them. Vibrations of minima stand in the data of their rows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,10 +91,14 @@ class LandscapeDatabase(MinimaDatabase):
             self._store(search, minima, (), progress)
             for saddle in visited:
                 database.update(self._saddle_rows[search, saddle.number], visits=saddle.visits)
-            for saddle in new:
-                self._saddle_rows[search, saddle.number] = self._write_saddle(saddle)
-            for name, found in vibrations.items():
-                database.update(self._rows[name], data={"vibrations": _plain(found)})
+            self._store_saddles(search, new, vibrations)
+
+    def _store_saddles(self, search: str, new: Sequence[StoredSaddle], vibrations: Mapping[Name, Vibrations]) -> None:
+        """Within a transaction."""
+        for saddle in new:
+            self._saddle_rows[search, saddle.number] = self._write_saddle(saddle)
+        for name, found in vibrations.items():
+            self._database.update(self._rows[name], data={"vibrations": _plain(found)})
 
     def saddles(self, search: str | None = None) -> Iterator[StoredSaddle]:
         """Saddles of one landscape, or of all, in the order in which they were found."""
@@ -111,26 +115,28 @@ class LandscapeDatabase(MinimaDatabase):
 
     def take_from(self, other: MinimaDatabase) -> int:
         """Copy the searches of another database that are not here yet, landscapes with their saddles; return how many
-        minima came."""
-        here = set(self.searches())
-        taken = super().take_from(other)
-        theirs = LandscapeDatabase(other.where)
-        for search in theirs.searches():
-            if search not in here:
-                self._take_landscape(theirs, search)
-        return taken
+        minima came.
 
-    def _take_landscape(self, other: "LandscapeDatabase", search: str) -> None:
-        stored = other.find(search)
-        assert stored is not None
+        Raises:
+            ValueError: If a search or a landscape is in both, with other states in each.
+        """
+        theirs = LandscapeDatabase(other.where)
+        for search in sorted(set(self.searches()) & set(theirs.searches())):
+            if _energies(self.saddles(search)) != _energies(theirs.saddles(search)):
+                raise ValueError(
+                    f"landscape {search} is in {self.name} and has other transition states in {other.name}; merge "
+                    "files before their landscapes are explored, and explore that of the merged one"
+                )
+        return super().take_from(theirs)
+
+    def _store_more_of(self, search: str, other: MinimaDatabase) -> None:
+        assert isinstance(other, LandscapeDatabase)
         known = {
             Name(search, one.minimum.number): vibrations_of(one.data["vibrations"])
             for one in other.minima(search)
             if "vibrations" in one.data
         }
-        saddles = list(other.saddles(search))
-        self.find(search)
-        self.commit_saddles(search, minima=(), new=saddles, visited=(), vibrations=known, progress=stored.progress)
+        self._store_saddles(search, list(other.saddles(search)), known)
 
     def _write_saddle(self, saddle: StoredSaddle) -> int:
         pairs = {
@@ -149,6 +155,10 @@ class LandscapeDatabase(MinimaDatabase):
             "info": info_of(saddle.atoms),
         }
         return int(self._database.write(saddle.atoms, key_value_pairs=pairs, data=data))
+
+
+def _energies(saddles: Iterable[StoredSaddle]) -> list[float]:
+    return sorted(one.energy for one in saddles)
 
 
 def vibrations_of(stored: Mapping[str, Any]) -> Vibrations:

@@ -141,6 +141,8 @@ class MinimaDatabase:
     def take_from(self, other: "MinimaDatabase") -> int:
         """Copy the searches of another database that are not here yet; return how many minima came.
 
+        Each search comes whole or, if the process dies, not at all.
+
         Raises:
             ValueError: If a search is in both, with other minima in each: one of them has gone on since.
         """
@@ -156,11 +158,16 @@ class MinimaDatabase:
             stored = other.find(search)
             assert stored is not None
             self._require_model(stored.settings["model"], other)
-            self.begin(search, stored.start, stored.settings)
             minima = [one.minimum for one in other.minima(search)]
-            self.commit(search, minima, (), stored.progress)
+            with self._database:
+                self.begin(search, stored.start, stored.settings)
+                self._store(search, minima, (), stored.progress)
+                self._store_more_of(search, other)
             taken += len(minima)
         return taken
+
+    def _store_more_of(self, search: str, other: "MinimaDatabase") -> None:
+        """What else a search of another database has; within a transaction."""
 
     def _require_model(self, model: str, other: "MinimaDatabase") -> None:
         """Energies of different models say nothing about each other."""

@@ -114,6 +114,33 @@ def test_landscapes_are_merged_with_their_minima(database, tmp_path):
     assert all(one is not None for one in here.vibrations)
 
 
+def test_landscapes_that_grew_apart_are_not_merged_in_silence(database, tmp_path):
+    merged = LandscapeDatabase(tmp_path / "b.db")
+    merged.take_from(database)
+    assert merged.take_from(database) == 0
+    database.commit_saddles(
+        LANDSCAPE, minima=(), new=[saddle(4, 0.7, 1, 3)], visited=(), vibrations={}, progress={"round": 2}
+    )
+    with pytest.raises(ValueError, match="other transition states in"):
+        merged.take_from(database)
+
+
+def test_a_merge_that_dies_leaves_no_half_of_a_search(database, tmp_path, monkeypatch):
+    merged = LandscapeDatabase(tmp_path / "b.db")
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LandscapeDatabase, "_store_more_of", die)
+        with pytest.raises(KeyboardInterrupt):
+            merged.take_from(database)
+    again = LandscapeDatabase(merged.where)
+    assert again.searches() == []
+    again.take_from(database)
+    assert len(Landscape.read(again).transition_states) == 4
+
+
 def test_populations_and_rates_need_vibrations_and_balance_each_other(database):
     landscape = Landscape.read(database)
     temperatures = np.array([300.0, 3000.0])

@@ -63,8 +63,7 @@ def empty(tmp_path, monkeypatch):
     panel = made()
     yield panel
     panel.close()
-    left = {thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("so3lab")}
-    assert left == set()
+    wait_for(lambda: not [one for one in set(threading.enumerate()) - before if one.name.startswith("so3lab")])
 
 
 @pytest.fixture
