@@ -29,6 +29,9 @@ from .pairs import pair_distance_histogram as pair_distance_histogram
 from .pairs import radial_distribution as radial_distribution
 from .periodic import minimum_image as minimum_image
 from .periodic import unwrap as unwrap
+from .placement import Followed as Followed
+from .placement import Molecules as Molecules
+from .placement import followed as followed
 from .power import nyquist_per_cm as nyquist_per_cm
 from .power import power_spectrum as power_spectrum
 from .shape import end_to_end_distance as end_to_end_distance

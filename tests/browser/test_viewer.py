@@ -26,7 +26,7 @@ for step in range(60):
     atoms = Atoms("CNOS", corners + 0.01 * step * np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]]))
     atoms.calc = SinglePointCalculator(atoms, forces=3.0 * rng.normal(size=(4, 3)))
     frames.append(atoms)
-viewer = Viewer(frames, representation="spacefill", height=420)
+viewer = Viewer(frames, representation="spacefill", height=420, follow="off")
 viewer"""
 # The middle of what is painted in each quarter of the canvas, as a share of its width and height: where an atom is.
 QUARTERS = """() => {

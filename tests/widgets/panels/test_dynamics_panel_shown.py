@@ -130,6 +130,7 @@ def test_one_small_program_gives_all_colours(physical_panel):
 
 def test_forces_are_drawn_where_they_are_wanted(panel):
     viewer = runs(panel).viewers[0]
+    viewer.follow = "off"  # which turns forces with the molecule
     assert viewer.has_forces
     assert "arrows" not in viewer.latest
     viewer.forces = True

@@ -17,7 +17,7 @@ from waiting import wait_for
 
 import so3lab
 from so3lab import atom_properties
-from so3lab.observables import internal_coordinates
+from so3lab.observables import internal_coordinates, rmsd
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
 FRAMES = 4500
@@ -201,7 +201,7 @@ def test_the_same_cell_run_again_leaves_nothing_of_the_panel_before(path, tmp_pa
         panels.append(TrajectoryPanel(own))
         panels[-1].viewer.picked = [0, 1]
         panels[-1].viewer.playing = True
-        wait_for(lambda: len(panels[-1].row.children) > 4)
+        wait_for(lambda: len(panels[-1].row.children) > 5)
         if len(panels) == 1:
             of_one = open_widgets() - widgets
     assert panels[1].trajectory is None
@@ -249,3 +249,17 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
         wait_for(lambda: "links" not in viewer.latest)
     finally:
         panel.close()
+
+
+def test_rmsd_from_the_first_frame_is_measured_when_it_is_asked_for(panel, path):
+    assert "RMSD_A" not in panel.row.series
+    panel.row.show("RMSD_A")
+    wait_for(lambda: "RMSD_A" in panel.plot.series)
+    opened = Trajectory(path)
+    right = rmsd(opened.positions(), opened.positions(0), opened.times_fs)["rmsd_A"]
+    np.testing.assert_allclose(panel.row.series["RMSD_A"].values, right)
+    assert panel.plot.series["RMSD_A"].unit == "Å"
+    found = eval(panel.code_line.code, {"so3lab": so3lab})
+    np.testing.assert_allclose(found["rmsd_A"], right)
+    panel.row.show("RMSD_A", False)
+    assert "RMSD_A" not in panel.plot.series

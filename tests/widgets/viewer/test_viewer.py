@@ -103,7 +103,7 @@ def test_a_page_that_draws_on_the_processor_gets_fewer_frames(make):
 
 def test_a_frame_is_sent_when_it_is_shown(make):
     frames = frames_of()
-    viewer, page = make(frames)
+    viewer, page = make(frames, follow="off")
     assert viewer.frames == 40
     viewer.frame = 7
     wait_for(lambda: len(page.positions) and np.allclose(page.positions, centred(frames[7]), atol=1e-5), "frame 7")
@@ -112,7 +112,7 @@ def test_a_frame_is_sent_when_it_is_shown(make):
 
 def test_smoothing_is_the_mean_over_superposed_neighbours(make):
     frames = frames_of()
-    viewer, page = make(frames)
+    viewer, page = make(frames, follow="off")
     viewer.frame, viewer.smoothing = 10, 2
     around = superpose(np.stack([atoms.positions for atoms in frames[8:13]]), centred(frames[10]))
     wait_for(lambda: page.frames and np.allclose(page.positions, around.mean(axis=0), atol=1e-4), "a smooth frame")
@@ -149,7 +149,7 @@ def test_colours_have_a_legend_with_unit_and_range(make):
 
 def test_forces_of_frames_are_arrows(make):
     frames = frames_of(forces=True)
-    viewer, page = make(frames)
+    viewer, page = make(frames, follow="off")
     assert viewer.has_forces
     viewer.forces, viewer.frame = True, 5
     expected = frames[5].get_forces().ravel()
@@ -384,7 +384,7 @@ def test_numbers_of_one_colour_are_never_those_of_another(make):
 
 
 def test_colours_that_come_while_their_frame_waits_are_not_lost(make):
-    viewer, page = make()
+    viewer, page = make(follow="off")
     viewer.show_live(molecule("CH3CH2OH"), ["few"])
     viewer.colour = "few"
     moved = viewer.atoms.positions.copy()
@@ -402,7 +402,7 @@ def test_colours_that_come_while_their_frame_waits_are_not_lost(make):
 
 
 def test_what_is_sent_again_pushes_no_frame_out(make):
-    viewer, page = make()
+    viewer, page = make(follow="off")
     viewer.show_live(molecule("CH3CH2OH"))
     wait_for(lambda: len(page.frames) > 0, "the first frame")
     moved = viewer.atoms.positions.copy()

@@ -8,7 +8,9 @@ import anywidget
 import traitlets
 
 _STATIC = Path(__file__).parent
-_SETTINGS = ["representation", "colour", "labels", "forces", "playing", "fps", "loop", "smoothing"]
+_SETTINGS = [
+    "representation", "colour", "labels", "forces", "follow", "images", "playing", "fps", "loop", "smoothing",
+]  # fmt: skip
 """What people set in a viewer, besides choosing frames and atoms."""
 _NEED_NO_WAIT = ("panel = ", "panel.form.", "panel.start()")
 

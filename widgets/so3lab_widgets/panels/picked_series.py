@@ -1,14 +1,16 @@
-"""What is measured along a trajectory when somebody picks atoms: a distance, an angle or a dihedral per frame."""
+"""What is measured along a trajectory: RMSD, and of picked atoms a distance, an angle or a dihedral per frame."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from so3lab.observables import internal_coordinates
+from so3lab.observables import internal_coordinates, rmsd
 from so3lab.trajectory import Trajectory
 
 _BLOCK = 2000
 """Frames read at a time: a hundredth of a second of work, so that the viewer reads its frame in between."""
+RMSD = "RMSD_A"
+"""Name of the series of distances from the first frame."""
 _KINDS = {2: "distance", 3: "angle", 4: "dihedral"}
 
 
@@ -26,13 +28,31 @@ def column_of(symbols: Sequence[str], atoms: Sequence[int]) -> str:
     return f"{_KINDS[len(atoms)]} {names}_{'A' if len(atoms) == 2 else 'deg'}"
 
 
+def _blocks(trajectory: Trajectory) -> Iterator[slice]:
+    for start in range(0, len(trajectory), _BLOCK):
+        yield slice(start, start + _BLOCK)
+
+
+def rmsd_of(trajectory: Trajectory) -> Iterator[np.ndarray]:
+    """RMSD of all atoms from the first frame, superposed on it, in Å, a block of frames after the other."""
+    first = np.asarray(trajectory.positions(0), np.float64)
+    for frames in _blocks(trajectory):
+        found = trajectory.positions(frames)
+        yield rmsd(found, first, np.arange(float(len(found))))["rmsd_A"].to_numpy()
+
+
 def measured(trajectory: Trajectory, atoms: Sequence[int]) -> Iterator[np.ndarray]:
     """Values in all frames, exact, a block after the other: Å for two atoms, degrees for three and four."""
-    for start in range(0, len(trajectory), _BLOCK):
-        frames = slice(start, start + _BLOCK)
+    for frames in _blocks(trajectory):
         cells = trajectory.cells(frames) if any(trajectory.pbc) else None
         table = internal_coordinates(trajectory.positions(frames), {"picked": tuple(atoms)}, cell=cells)
         yield table.to_numpy()[:, 0]
+
+
+def code_for_rmsd(path: str) -> str:
+    """The line of Python that gives RMSD from the first frame."""
+    opened = f"so3lab.trajectory.Trajectory({path!r})"
+    return f"so3lab.observables.rmsd({opened}.positions(), {opened}.positions(0), {opened}.times_fs)"
 
 
 def code_for(path: str, column: str, atoms: Sequence[int]) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ipywidgets as ipw
 import numpy as np
@@ -12,7 +12,7 @@ from so3lab.trajectory import Trajectory
 from so3lab_widgets.panels.frame_plot import Series
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
-from so3lab_widgets.panels.picked_series import column_of, measured
+from so3lab_widgets.panels.picked_series import RMSD, column_of, measured, rmsd_of
 from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.theme import PALETTE, label
 
@@ -22,7 +22,9 @@ _numbers = itertools.count(1)
 
 
 class SeriesRow(ipw.HBox):
-    """A button for every series of a trajectory; series of picked atoms are measured in a thread.
+    """A button for every series of a trajectory; RMSD and series of picked atoms are measured in a thread.
+
+    RMSD, of molecules that no cell cuts, is measured when its button is pressed for the first time.
 
     Args:
         on_change: Called when other series are to be drawn, from whatever thread.
@@ -49,7 +51,11 @@ class SeriesRow(ipw.HBox):
     def shown(self) -> dict[str, Series]:
         """The series whose buttons are pressed."""
         with self._lock:
-            return {name: self.series[name] for name, button in self._buttons.items() if button.value}
+            return {
+                name: self.series[name]
+                for name, button in self._buttons.items()
+                if button.value and name in self.series
+            }
 
     def load(self, trajectory: Trajectory) -> None:
         """Offer what another trajectory has stored; temperature and energies are shown first."""
@@ -63,6 +69,8 @@ class SeriesRow(ipw.HBox):
             self.series, self._buttons = {}, {}
             for number, name in enumerate(self.stored):
                 self._offer(name, table[name].to_numpy(float), number < max(1, len(first)))
+            if not any(trajectory.pbc) and len(trajectory.atomic_numbers) > 2 and len(trajectory) > 1:
+                self._add_button(RMSD, False, "Draw the RMSD of all atoms from the first frame, superposed on it (Å)")
         close_all(*before)
 
     def show(self, name: str, shown: bool = True) -> None:
@@ -77,11 +85,18 @@ class SeriesRow(ipw.HBox):
         """
         trajectory = self._trajectory
         assert trajectory is not None
-        column, count = self._column(atoms), len(trajectory)
+        column = self._column(atoms)
         if column in self.series:
             self.show(column)
-            return column
+        else:
+            self._measure(column, lambda: measured(trajectory, atoms), circular=len(atoms) == 4)
+        return column
+
+    def _measure(self, column: str, blocks: Callable[[], Iterator[np.ndarray]], circular: bool = False) -> None:
+        """Measure in a thread, and show what was found."""
+        assert self._trajectory is not None
         values: list[np.ndarray] = []
+        count = len(self._trajectory)
 
         def collect(block: np.ndarray) -> None:
             values.append(block)
@@ -92,16 +107,15 @@ class SeriesRow(ipw.HBox):
             if job.state == "finished" and self._jobs.get(column) is job:
                 self._message.clear()
                 with self._lock:
-                    self._offer(column, np.concatenate(values), True, circular=len(atoms) == 4)
+                    self._offer(column, np.concatenate(values), True, circular)
                 self._on_change()
             elif job.state == "failed":
                 self._message.warn(f"{label(column)}: {job.error}")
 
-        job = Job(lambda: measured(trajectory, atoms), on_item=collect, name=f"{self._name} {column}")
+        job = Job(blocks, on_item=collect, name=f"{self._name} {column}")
         job.subscribe(finish)
         self._jobs[column] = job
         job.start()
-        return column
 
     def pick(self, atoms: tuple[int, ...]) -> str | None:
         """Measure what somebody has picked; while they go on picking, the longer chain replaces the shorter one."""
@@ -124,11 +138,23 @@ class SeriesRow(ipw.HBox):
 
     def _offer(self, column: str, values: np.ndarray, shown: bool, circular: bool = False) -> None:
         self.series[column] = Series(column, values, PALETTE[len(self.series) % len(PALETTE)], circular)
-        button = ipw.ToggleButton(shown, description=self.series[column].words, tooltip=f"Draw {label(column)}")
-        button.layout.width = "auto"
-        button.observe(lambda _: self._on_change(), "value")
+        if column not in self._buttons:
+            self._add_button(column, shown, f"Draw {label(column)}")
+
+    def _add_button(self, column: str, shown: bool, tip: str) -> None:
+        words = label(column).partition(" (")[0]
+        button = ipw.ToggleButton(shown, description=words, tooltip=tip, layout=ipw.Layout(width="auto"))
+        button.observe(lambda _: self._on_button(column), "value")
         self._buttons[column] = button
         self.children = list(self._buttons.values())
+
+    def _on_button(self, column: str) -> None:
+        trajectory = self._trajectory
+        if column == RMSD and column not in self.series and trajectory is not None:
+            if column not in self._jobs:
+                self._measure(column, lambda: rmsd_of(trajectory))
+        else:
+            self._on_change()
 
     def _forget(self, column: str) -> None:
         with self._lock:

@@ -22,7 +22,7 @@ from so3lab_widgets.panels.frame_choice import FrameChoice
 from so3lab_widgets.panels.frame_plot import FramePlot
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import Panel
-from so3lab_widgets.panels.picked_series import code_for
+from so3lab_widgets.panels.picked_series import RMSD, code_for, code_for_rmsd
 from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
 from so3lab_widgets.panels.series_row import SeriesRow
 from so3lab_widgets.running.sender import LatestValueSender
@@ -234,10 +234,12 @@ class TrajectoryPanel(Panel):
         with self._lock:
             if self.plot is None:
                 return
-            shown = self.row.shown
+            before, shown = self.plot.series, self.row.shown
             self.plot.draw(shown)
             listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
-            if shown.keys() <= set(self.row.stored):
+            if RMSD in shown and RMSD not in before:
+                self.code_line.show_code(code_for_rmsd(str(self._opened().path)))
+            elif shown.keys() <= set(self.row.stored):
                 self.code_line.show_code(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
         self._follow(self.viewer.frame)
 

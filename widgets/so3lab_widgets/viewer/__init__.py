@@ -1,6 +1,7 @@
 """A molecule that is looked at: the 3D view, what it draws, its colours, its player, movies of it, and a still picture.
 
-``viewer`` is the widget, with its traits in ``traits``; ``looks`` is the table of styles that all drawings share, and
+``viewer`` is the widget, with its traits in ``traits``; ``drawn_frame`` is what goes to the page, and ``placing`` lays
+it upon the first frame. ``looks`` is the table of styles that all drawings share, and
 ``page`` joins what a page gets: ``geometry.js``, ``scene.js``, ``controls.js`` and ``page.js``, beside ``viewer.css``.
 ``links`` draws weighted links and ``overlays`` other structures. ``frame_source`` puts structures and trajectories
 behind one interface, ``colouring`` and ``colour_scale`` say what atoms and links show, ``player`` plays,

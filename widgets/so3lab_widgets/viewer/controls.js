@@ -2,6 +2,9 @@
 
 const EXTENSIONS = {"video/mp4": "mp4", "video/webm": "webm"};
 
+const FOLLOW_WORDS = {molecule: "follow molecule", picked: "follow picked", off: "follow nothing"};
+const IMAGE_WORDS = {stored: "atoms as stored", wrapped: "wrapped atoms", whole: "whole molecules"};
+
 const element = (tag, properties = {}, children = []) => {
   const made = Object.assign(document.createElement(tag), properties);
   if (properties.label) made.setAttribute("aria-label", properties.label);
@@ -25,11 +28,11 @@ function download(name, blob) {
 class Controls {
   constructor(model, scene, root) {
     Object.assign(this, {model, scene, root});
-    const select = (label, trait, options) => {
+    const select = (label, trait, options, words = {}) => {
       const list = element("select", {label, title: label});
       const fill = () => {
-        list.replaceChildren(...options().map(name => element("option", {value: name, textContent: name})));
-        list.value = model.get(trait);
+        list.replaceChildren(...options().map(name => element("option", {value: name, textContent: words[name] ?? name})));
+        list.value = options().includes(model.get(trait)) ? model.get(trait) : options()[0];
         list.hidden = options().length < 2;
       };
       list.onchange = () => this.set(trait, list.value);
@@ -39,13 +42,18 @@ class Controls {
     const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
     [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(STYLES));
     [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
+    const inCell = () => Boolean(model.get("_structure").cell);
+    // One structure alone has nothing that it could follow, and cells are not turned.
+    const followed = () => model.get("frames") === 1 ? [] : inCell() ? ["off", "picked"] : ["molecule", "picked", "off"];
+    [this.follow, this.fillFollow] = select("what stays in place", "follow", followed, FOLLOW_WORDS);
+    [this.images, this.fillImages] = select("atoms of the cell", "images", () => inCell() ? Object.keys(IMAGE_WORDS) : [], IMAGE_WORDS);
     this.film = button("●", "record what is shown as a movie; press again to save it", () => this.record());
     this.labels = button("Aa", "label the atoms", () => this.set("labels", !model.get("labels")));
     this.forces = button("F→", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
     this.save = element("select", {label: "save", title: "save what is shown"});
     this.save.onchange = () => { const [, act] = this.saved[this.save.selectedIndex - 1]; this.save.selectedIndex = 0; act(); };
     this.tools = element("div", {className: "so3-tools"}, [
-      this.representation, this.colour, this.labels, this.forces,
+      this.representation, this.colour, this.follow, this.images, this.labels, this.forces,
       button("⊙", "centre the molecule", () => scene.centre()), this.save, this.film,
     ]);
     this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
@@ -101,6 +109,8 @@ class Controls {
     this.where.textContent = `${model.get("frame")} / ${Math.max(frames - 1, 0)}`;
     this.fillRepresentation();
     this.fillColour();
+    this.fillFollow();
+    this.fillImages();
     this.fillSave(frames > 1);
     press(this.labels, model.get("labels"));
     press(this.forces, model.get("forces"));

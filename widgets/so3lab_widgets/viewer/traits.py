@@ -6,10 +6,11 @@ import traitlets
 from ase import Atoms
 
 from so3lab_widgets.viewer.looks import STYLES
+from so3lab_widgets.viewer.placing import FOLLOW, IMAGES
 
 SETTABLE = (
-    "arrow_scale", "camera", "caption", "colour", "forces", "fps", "frame", "labels", "link_threshold",
-    "links_of_picked", "loop", "notice", "picked", "playing", "smoothing",
+    "arrow_scale", "camera", "caption", "colour", "follow", "forces", "fps", "frame", "images", "labels",
+    "link_threshold", "links_of_picked", "loop", "notice", "picked", "playing", "smoothing",
 )  # fmt: skip
 """Traits that people set."""
 OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
@@ -30,6 +31,8 @@ class ViewerTraits(traitlets.HasTraits):
     colour = traitlets.Unicode("element").tag(sync=True)
     colours = traitlets.List(traitlets.Unicode(), ["element"], read_only=True).tag(sync=True)
     labels = traitlets.Bool(False).tag(sync=True)
+    follow = traitlets.Enum(FOLLOW, "molecule").tag(sync=True)
+    images = traitlets.Enum(IMAGES, "stored").tag(sync=True)
     forces = traitlets.Bool(False).tag(sync=True)
     has_forces = traitlets.Bool(False, read_only=True).tag(sync=True)
     arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)

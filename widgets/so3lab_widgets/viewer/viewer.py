@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, LatestValueSender
-from so3lab_widgets.viewer.colour_scale import ColourScale
+from so3lab_widgets.viewer.drawn_frame import DrawnFrameMixin
 from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
 from so3lab_widgets.viewer.links import LinksMixin
 from so3lab_widgets.viewer.movie_recorder import MovieRecorder
@@ -24,10 +24,10 @@ from so3lab_widgets.viewer.page import page_module
 from so3lab_widgets.viewer.plain_nglview import in_nglview
 from so3lab_widgets.viewer.player import Player
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
-from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE, ViewerTraits
+from so3lab_widgets.viewer.traits import OF_CONTENT, SETTABLE
 
 
-class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.AnyWidget):
+class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidget.AnyWidget):
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
@@ -38,10 +38,13 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
 
     Traits to set and to observe: ``frame`` (shown), ``frames`` (how many there are), ``playing``, ``fps``, ``loop``,
     ``smoothing`` (average over so many frames before and after), ``representation``, ``colour`` (one of ``colours``),
-    ``labels``, ``forces`` (whether to draw them as arrows, where there are any), ``arrow_scale`` (Å of an arrow per
-    eV/Å), ``picked`` (up to four atoms in order), ``link_threshold`` (share of the strongest link, 0 to 1, below which
-    links are not drawn), ``links_of_picked`` (whether only links of picked atoms are, as long as there are some),
-    ``camera`` (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the molecule).
+    ``labels``, ``follow`` (``"molecule"`` lays free molecules upon the first frame, ``"picked"`` keeps the picked atoms
+    where they were there, ``"off"``), ``images`` (of a cell's atoms: as ``"stored"``, each ``"wrapped"`` into it, or
+    molecules ``"whole"``), ``forces`` (whether to draw them as arrows, where there are any), ``arrow_scale`` (Å of an
+    arrow per eV/Å), ``picked`` (up to four atoms in order), ``link_threshold`` (share of the strongest link, 0 to 1,
+    below which links are not drawn), ``links_of_picked`` (whether only links of picked atoms are, as long as there are
+    some), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the
+    molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
@@ -62,10 +65,7 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
         self._lock = threading.RLock()
         self._content: Frames | None = None
         self._atoms: Atoms | None = None
-        self.latest: dict[str, np.ndarray] = {}  # arrays of what is shown, by name, as they go to the page
-        self._sent_names: set[str] = set()
-        self._values_of = ""
-        self._scale = ColourScale()
+        self._begin_drawing()
         self._player = Player(self)
         self._recorder = MovieRecorder(self, self._draw, lambda: self._sender.put(("frame", self.frame)))
         self._closing = threading.Event()
@@ -79,7 +79,8 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
             **traits,
         )
         self.on_msg(self._on_message)
-        self.observe(self._on_move, ["frame", "smoothing", "colour", "forces"])
+        self.observe(self._on_move, ["frame", "smoothing", "colour", "forces", "follow", "images"])
+        self.observe(self._on_move, "picked")
         self.observe(lambda change: self._player.follow(change.new), "playing")
         try:
             if structure is not None:
@@ -108,17 +109,6 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
     def rate_hz(self) -> float:
         """Frames per second that are sent at most, as of now."""
         return self._sender.rate_hz
-
-    @property
-    def legend(self) -> dict[str, Any]:
-        """What the colours of the atoms mean: ``label`` with unit, ``definition``, ``low``, ``high``, ``scale``; empty
-        before any were sent."""
-        return dict(self._legend)
-
-    @property
-    def drawn(self) -> frozenset[str]:
-        """Names of what the page draws now: positions, and cell, values, arrows and links where there are any."""
-        return frozenset(self._sent_names)
 
     def show(
         self,
@@ -186,11 +176,6 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
         if positions.shape != (len(self._atoms), 3):
             raise ValueError(f"positions must have shape {(len(self._atoms), 3)}, got {positions.shape}")
         self._sender.put(("push", (positions, cell, values or {}, arrows)))
-
-    def describe(self, colour: str, definition: str) -> None:
-        """Say what the numbers of a colour are from now on, for the legend, whose range begins anew."""
-        with self._lock:
-            self._scale.describe(colour, definition)
 
     def refresh(self) -> None:
         """Read the shown frame once more, where what it is coloured by has changed."""
@@ -267,7 +252,7 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
             before is not None and np.array_equal(before.numbers, atoms.numbers) and before.pbc.any() == atoms.pbc.any()
         )
         self._atoms = atoms.copy()
-        self.latest.clear()
+        self._draw_anew(atoms)
         self._forget_links()
         with self.hold_trait_notifications():
             if not same:
@@ -288,9 +273,11 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
             }
 
     def _on_move(self, change: Any) -> None:
+        if change.name == "picked" and self.follow != "picked":
+            return
         if change.name == "forces" and not change.new:
             with self._lock:
-                self.latest.pop("arrows", None)
+                self._take_arrows(None)
         if self._content is not None:
             self._sender.put(("frame", self.frame))
         else:
@@ -308,64 +295,11 @@ class Viewer(SnapshotMixin, LinksMixin, OverlaysMixin, ViewerTraits, anywidget.A
                 elif kind == "recolour" and self._atoms is not None:
                     atoms = len(self._atoms)
                     self._take_values({name: array for name, array in what.items() if len(array) == atoms})
+                elif kind == "again":
+                    self._place()
                 self._send_latest()
         except Exception as error:  # shown in place; the view goes on
             self.notice = " ".join(str(error).split())
-
-    def _read(self, content: Frames, index: int) -> None:
-        self.latest["positions"] = content.smooth_positions(index, self.smoothing)
-        cell = content.cell(index)
-        if cell is not None:
-            self.latest["cell"] = cell
-        colour = self.colour
-        self._take_values({colour: content.values[colour](index)} if colour in content.values else {})
-        forces = content.forces(index) if self.forces and content.has_forces else None
-        if forces is None:
-            self.latest.pop("arrows", None)
-        else:
-            self.latest["arrows"] = forces
-
-    def _take(self, positions, cell, values, arrows) -> None:
-        assert self._atoms is not None
-        shift = 0.0 if self._atoms.pbc.any() else np.mean(positions, axis=0)
-        self.latest["positions"] = positions - shift
-        self._take_values(values)
-        if cell is not None:
-            self.latest["cell"] = np.asarray(cell)
-        if arrows is not None:
-            self.latest["arrows"] = np.asarray(arrows)
-        else:
-            self.latest.pop("arrows", None)
-
-    def _take_values(self, values: Mapping[str, np.ndarray]) -> None:
-        """Keep the numbers of the chosen colour, where they are among these."""
-        self._values_of = self.colour
-        found = values.get(self._values_of)
-        if found is not None:
-            self.latest["values"] = np.asarray(found)
-        else:
-            self.latest.pop("values", None)
-
-    def _send_latest(self) -> None:
-        if self.colour != self._values_of:  # another colour was chosen: its numbers are still to come
-            self.latest.pop("values", None)
-        arrays = {name: np.ascontiguousarray(x, np.float32) for name, x in self.latest.items()}
-        if "positions" not in arrays:
-            return
-        message: dict[str, Any] = {
-            "kind": "frame",
-            "parts": list(arrays),
-            "gone": sorted(self._sent_names - arrays.keys()),
-        }
-        if "links" in arrays:
-            message["pairs"] = self.linked.ravel().tolist()
-        if "values" in arrays:
-            legend = self._scale.take(self._values_of, arrays["values"])
-            if legend != self._legend:
-                self._legend = legend
-            message |= {"domain": [legend["low"], legend["high"]], "scale": legend["scale"]}
-        self._sent_names = set(arrays)
-        self.send(message, [x.tobytes() for x in arrays.values()])
 
     def _draw(self, frame: int) -> "Future[bytes]":
         """Show a frame, and ask for its picture on the same channel, so that the picture is of this frame."""
