@@ -43,11 +43,11 @@ def load_structure(options: argparse.Namespace, console: Console, *, cell: bool)
     return found.atoms
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that say which data and in which units."""
-    parser.add_argument(
-        "data", metavar="DATA", help="a file (extxyz, npz, ASE db, ...) or a name from 'so3lab data list'"
-    )
+def add_data_arguments(parser: argparse.ArgumentParser, unless: str = "") -> None:
+    """Arguments that say which data and in which units; when they need not be given, where that is so."""
+    words = "a file (extxyz, npz, ASE db, ...) or a name from 'so3lab data list'"
+    words += f"; {unless}" if unless else ""
+    parser.add_argument("data", metavar="DATA", nargs="?" if unless else None, help=words)
     group = parser.add_argument_group("how the data are read")
     group.add_argument(
         "--energy-unit",

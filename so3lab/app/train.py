@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.inputs import add_data_arguments, load_data
+from so3lab.app.inputs import add_data_arguments, load_data, names_of
 from so3lab.app.tables import add_unit_argument, force_error
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
+from so3lab.training.settings import GENTLE_LEARNING_RATE
 
 if TYPE_CHECKING:
     import pandas
 
     from so3lab.datasets import Dataset
     from so3lab.potential import Potential
-    from so3lab.training import EpochReport
+    from so3lab.training import EpochReport, TrainingPlan
 
 DEFAULT_MINUTES = 5.0
-GENTLE_LEARNING_RATE = 3e-4
-"""Of a network that has learned already, which the rate for random weights would destroy."""
+_OF_THE_PLAN = (
+    "energy_unit", "length_unit", "keys", "train", "valid", "test", "groups", "preset", "cutoff", "start_from",
+    "trainable", "dtype", "minutes", "epochs", "batch_size", "learning_rate", "patience_epochs", "seed",
+)  # fmt: skip
+"""Options that a run keeps in its plan."""
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -29,19 +33,27 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "train",
         parents=[common],
         help="train a model",
-        description="Train a SO3krates model. Checkpoints go to OUT.training; after a crash or Ctrl-C, the same "
-        "command with --resume goes on where it was.",
+        description="Train a SO3krates model. The run keeps itself in a folder, with its plan, checkpoints, learning "
+        "curve and best model, as the training panel does: each opens and goes on with what the other left. After a "
+        "crash or Ctrl-C, the same command with --resume goes on where it was.",
         examples=[
             "so3lab train ethanol --out my.so3.safetensors --minutes 5",
             "so3lab train frames.extxyz --out my.so3.safetensors --train 900 --valid 50",
             "so3lab train mine.npz --energy-unit kcal/mol --out my.so3.safetensors",
             "so3lab train few.extxyz --start-from so3lr --batch-size 5 --epochs 40 \\",
             "       --out tuned.so3.safetensors",
+            "so3lab train ethanol --run runs/run-1",
+            "so3lab train --run runs/run-1 --resume",
         ],
     )
-    add_data_arguments(parser)
+    add_data_arguments(parser, unless="with --resume what the run says")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="model file to write, NAME.so3.safetensors")
     parser.add_argument(
-        "--out", required=True, type=Path, metavar="FILE", help="model file to write, NAME.so3.safetensors"
+        "--run",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps the run, and its model (default: OUT.training)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     add_unit_argument(parser)
@@ -79,7 +91,7 @@ def _add_network(group: Any) -> None:
         choices=["all", "readout"],
         help="which weights learn: all (default) or the readout alone",
     )
-    group.add_argument("--dtype", default="float32", choices=["float32", "float64"], help="precision")
+    group.add_argument("--dtype", choices=["float32", "float64"], help="precision (default: float32)")
 
 
 def _add_length(group: Any) -> None:
@@ -93,36 +105,41 @@ def _add_length(group: Any) -> None:
     group.add_argument(
         "--patience-epochs", type=int, metavar="N", help="stop without improvement for so many (default: never)"
     )
-    group.add_argument("--seed", type=int, default=0, help="of split, weights and order")
+    group.add_argument("--seed", type=int, metavar="N", help="of split, weights and order (default: 0)")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Train, save, test."""
-    from so3lab import datasets
+    import so3lab
+    from so3lab.training import train_in_folder
 
-    folder = options.out.with_name(options.out.name + ".training")
+    folder = _folder(options)
     _check(options, folder)
     prepare_process()
-    data = load_data(options, console)
-    counts = _counts(options, len(data))
-    split = datasets.split(data, *counts, seed=options.seed, groups=options.groups)
-    how = dict(zip(("train", "valid", "test"), counts, strict=True)) | {
-        "seed": options.seed,
-        "groups": options.groups,
-        "test_frames": sorted(split.test.tolist()),
-    }
-    reports = _training(options, data.select(split.train), data.select(split.valid), folder)
+    plan, data = _planned(options, folder, console)
+    split, _ = plan.split(data)
+    start = so3lab.load(plan.start) if plan.start else None
+    reports = train_in_folder(folder, plan, data=data, start=start)
     console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
-    last, curve = _follow(reports, how, folder, options.out, console)
+    last = _follow(reports, folder, options.out, console)
     if last is None:
         console.warn(f"the run in {folder} had already finished; give more --minutes or --epochs to a new one")
         return 0
-    result = _results(last, curve, options.out)
+    result = _results(last, folder, options.out)
     if len(split.test):
         result["test"] = _tested(last.best, data.select(split.test), console)
-    _save(last, how, options.out, console)
+    _save(last, folder, options.out, console)
     console.result(result)
     return 0
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Of the run."""
+    if options.folder is not None:
+        return options.folder
+    if options.out is None:
+        raise ValueError("give --out FILE, the model file to write, or --run DIR, a folder that keeps run and model")
+    return options.out.with_name(options.out.name + ".training")
 
 
 def _check(options: argparse.Namespace, folder: Path) -> None:
@@ -132,68 +149,96 @@ def _check(options: argparse.Namespace, folder: Path) -> None:
             raise ValueError(
                 f"--{name} cannot be chosen with --start-from, whose model brings its own; leave one of them out"
             )
-    if not options.out.name.endswith(".safetensors"):
-        raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
-    check_writable(options.out)
-    if not options.resume and (options.out.exists() or folder.exists()):
-        found = folder if folder.exists() else options.out
-        raise FileExistsError(f"{found} exists; add --resume to go on with that run, or choose another --out")
+    if options.out is not None:
+        if not options.out.name.endswith(".safetensors"):
+            raise ValueError(f"--out must end in .so3.safetensors, got {options.out}")
+        check_writable(options.out)
+    taken = next((one for one in (folder, options.out) if one is not None and one.exists()), None)
+    if taken is not None and not options.resume:
+        raise FileExistsError(f"{taken} exists; add --resume to go on with that run, or choose another name")
 
 
-def _training(
-    options: argparse.Namespace, train_data: "Dataset", valid_data: "Dataset", folder: Path
-) -> Generator["EpochReport"]:
-    """The run that the options describe; it begins with the first report."""
-    import so3lab
-    from so3lab.network.settings import preset
-    from so3lab.training import TrainingSettings, train
+def _planned(options: argparse.Namespace, folder: Path, console: Console) -> "tuple[TrainingPlan, Dataset]":
+    """What to train, and its data: as the options say, or as the run that goes on does."""
+    from so3lab.training import read_plan
 
-    model = preset(options.preset or "small", **({} if options.cutoff is None else {"cutoff": options.cutoff}))
-    start = so3lab.load(options.start_from) if options.start_from else None
+    if options.data is not None:
+        data = load_data(options, console)
+        return _plan(options, len(data)), data
+    if not options.resume:
+        raise ValueError("DATA must be given: a file, or a name from 'so3lab data list'; --resume alone needs none")
+    given = next((name for name in _OF_THE_PLAN if getattr(options, name) is not None), None)
+    if given is not None:
+        raise ValueError(f"--{given.replace('_', '-')} is in the plan of {folder}; leave it out, or give DATA as well")
+    plan = read_plan(folder)
+    options.data, options.energy_unit, options.length_unit = plan.data, plan.energy_unit, plan.length_unit
+    options.keys = ",".join(f"{quantity}={name}" for quantity, name in plan.keys.items()) if plan.keys else None
+    return plan, load_data(options, console)
+
+
+def _plan(options: argparse.Namespace, frames: int) -> "TrainingPlan":
+    """The run that the options describe."""
+    from so3lab.training import TrainingPlan, TrainingSettings
+
+    train, valid, test = _counts(options, frames)
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)
     given = {
         name: getattr(options, name)
         for name in ("batch_size", "learning_rate", "patience_epochs", "trainable")
         if getattr(options, name) is not None
     }
-    if start is not None:
+    if options.start_from:
         given.setdefault("learning_rate", GENTLE_LEARNING_RATE)
-    settings = TrainingSettings(epochs=options.epochs, minutes=minutes, seed=options.seed, **given)
-    return train(train_data, valid_data, model, settings, start=start, checkpoint=folder, dtype=options.dtype)
+    seed = options.seed or 0
+    return TrainingPlan(
+        data=options.data,
+        train=train,
+        valid=valid,
+        test=test,
+        settings=TrainingSettings(epochs=options.epochs, minutes=minutes, seed=seed, **given),
+        preset=options.preset or "small",
+        start=options.start_from,
+        split_seed=seed,
+        energy_unit=options.energy_unit,
+        length_unit=options.length_unit,
+        keys=names_of(options.keys),
+        groups=options.groups,
+        cutoff=options.cutoff,
+        dtype=options.dtype or "float32",
+    )
 
 
 def _follow(
-    reports: Generator["EpochReport"], how: dict[str, Any], folder: Path, out: Path, console: Console
-) -> tuple["EpochReport | None", list[dict[str, Any]]]:
-    """Show progress to the end; the last report, and a row for each epoch. What stops early saves what there is."""
-    last, curve = None, []
+    reports: Generator["EpochReport"], folder: Path, out: Path | None, console: Console
+) -> "EpochReport | None":
+    """Show progress to the end, and give the last report. What stops early saves what there is."""
+    last = None
     try:
         with console.progress("training") as progress:
             progress.update(0.0, "compiling")
             for last in reports:
-                curve.append(last.row())
                 progress.update(last.progress, _note(last, console))
     except KeyboardInterrupt:
         reports.close()
-        _save(last, how, out, console)
+        _save(last, folder, out, console)
         raise Interrupted(f"interrupted; the same command with --resume goes on from {folder}") from None
     except FloatingPointError:
-        _save(last, how, out, console)
+        _save(last, folder, out, console)
         raise
-    return last, curve
+    return last
 
 
-def _results(last: "EpochReport", curve: list[dict[str, Any]], out: Path) -> dict[str, Any]:
-    """What the command tells of a run, whose learning curve becomes a file beside the model."""
-    import pandas as pd
+def _results(last: "EpochReport", folder: Path, out: Path | None) -> dict[str, Any]:
+    """What the command tells of a run."""
+    from so3lab.training.recorded import MODEL
+    from so3lab.training.runs import CURVE
 
-    path = out.with_name(out.name + ".curve.csv")
-    pd.DataFrame(curve).to_csv(path, index=False)
     return {
-        "model": str(out),
+        "model": str(out or folder / MODEL),
+        "run": str(folder),
         "epochs": last.epoch,
         "seconds": last.seconds,
-        "learning_curve": str(path),
+        "learning_curve": str(folder / CURVE),
         "valid_force_mae_meV_A": last.best.metadata["valid_force_mae_meV_A"],
         "valid_energy_mae_meV": last.best.metadata["valid_energy_mae_meV"],
     }
@@ -225,9 +270,11 @@ def _note(report: "EpochReport", console: Console) -> str:
     return f"epoch {report.epoch}  validation force MAE {force_error(report.valid_force_mae_meV_A, console.unit)}"
 
 
-def _save(report: "EpochReport | None", how: dict[str, Any], path: Path, console: Console) -> None:
-    """Write the best potential so far with the split it was trained on."""
+def _save(report: "EpochReport | None", folder: Path, out: Path | None, console: Console) -> None:
+    """Write the best potential so far where it was asked for, and to the run, which knows nothing of tests yet."""
+    from so3lab.training.recorded import MODEL
+
     if report is not None:
-        report.best.metadata["split"] = how
-        report.best.save(path)
-        console.say(f"saved {path}")
+        for path in filter(None, (folder / MODEL, out)):
+            report.best.save(path)
+        console.say(f"saved {out or folder / MODEL}")

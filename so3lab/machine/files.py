@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 class DownloadError(OSError):
@@ -72,17 +73,36 @@ def atomic_write(target: Path) -> Iterator[Path]:
 def file_lock(lock: Path) -> Iterator[None]:
     """Wait until no other process or thread holds ``lock``; the system frees it when a holder dies."""
     with lock.open("a+b") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows
-            import msvcrt
-
-            while True:  # its own waiting ends after ten seconds
-                file.seek(0)
-                with contextlib.suppress(OSError):
-                    msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-                    break
-                time.sleep(0.1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        while not _locked(file, wait=True):
+            time.sleep(0.1)
         yield
+
+
+@contextlib.contextmanager
+def lock_at_once(lock: Path) -> Iterator[bool]:
+    """Hold ``lock`` unless another process or thread does; the system frees it when a holder dies.
+
+    Yields:
+        Whether it is held here.
+    """
+    with lock.open("a+b") as file:
+        yield _locked(file, wait=False)
+
+
+def _locked(file: BinaryIO, wait: bool) -> bool:
+    """Lock an open file until it is closed, and say whether that was possible."""
+    try:
+        import fcntl
+    except ImportError:  # Windows, whose own waiting ends after ten seconds
+        import msvcrt
+
+        file.seek(0)
+        with contextlib.suppress(OSError):
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+            return True
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True

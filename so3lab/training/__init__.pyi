@@ -3,9 +3,10 @@ from .evaluation import TrainedOnWarning as TrainedOnWarning
 from .evaluation import evaluate as evaluate
 from .loop import EpochReport as EpochReport
 from .loop import train as train
-from .recorded import TrainingPlan as TrainingPlan
-from .recorded import read_curve as read_curve
-from .recorded import read_plan as read_plan
-from .recorded import runs_table as runs_table
+from .plan import TrainingPlan as TrainingPlan
+from .plan import read_plan as read_plan
 from .recorded import train_in_folder as train_in_folder
+from .runs import read_curve as read_curve
+from .runs import runs_table as runs_table
+from .settings import GENTLE_LEARNING_RATE as GENTLE_LEARNING_RATE
 from .settings import TrainingSettings as TrainingSettings

@@ -5,6 +5,8 @@ from typing import Any, Literal, get_args
 
 Optimizer = Literal["amsgrad", "adamw"]
 Trainable = Literal["all", "readout"]
+GENTLE_LEARNING_RATE = 3e-4
+"""Of a network that has learned already, which the usual rate, for random weights, would destroy."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from so3lab.app import main
 from so3lab.network.settings import ModelSettings
 from so3lab.potential import Potential
 from so3lab.potential.model_file import flat_parameters
+from so3lab.training import read_curve
 from so3lab.trajectory import Trajectory
 
 
@@ -94,6 +95,14 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
     assert result["epochs"] == 3
     assert result["test"][2]["mae_kcal_mol"] > 0
     assert so3lab.load(out).metadata["split"]["seed"] == 0
+    kept = tmp_path / "m.so3.safetensors.training"
+    assert list(read_curve(kept)["epoch"]) == [1, 2, 3]
+    assert so3lab.load(kept / "model.so3.safetensors").metadata["test"] == so3lab.load(out).metadata["test"]
+    sentence = refused(capsys, "train", "--out", out, "--resume", "--epochs", 4)
+    assert "--epochs is in the plan of" in sentence
+    assert "made from another epochs" in refused(capsys, *train_arguments(frames, out, "--epochs", 4, "--resume"))
+    assert main(["train", "--out", str(out), "--resume"]) == 0
+    assert "had already finished" in capsys.readouterr().err
     found = run(capsys, "evaluate", out, frames, "--out", tmp_path / "tables")
     assert {row["element"] for row in found["elements"]} == {"C", "H", "O"}
     assert (tmp_path / "tables" / "evaluation_structures.csv").exists()
@@ -110,7 +119,7 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
 
     environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}
     first = subprocess.Popen(command("a.so3.safetensors"), stderr=subprocess.DEVNULL, env=environment)
-    folder = tmp_path / "a.so3.safetensors.training"
+    folder = tmp_path / "a.so3.safetensors.training" / "checkpoints"
     deadline = time.monotonic() + 300
     while not any(part.name.isdigit() and int(part.name) > 20 for part in folder.glob("*")):
         assert first.poll() is None, "training ended before it could be killed"
@@ -234,6 +243,12 @@ def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     assert "add --resume" in refused(capsys, *train_arguments(frames, taken, "--epochs", 1))
     out = tmp_path / "n.so3.safetensors"
     assert "must end in .so3.safetensors" in refused(capsys, "train", frames, "--out", tmp_path / "n.pkl")
+    assert "give --out FILE" in refused(capsys, "train", frames)
+    assert "DATA must be given" in refused(capsys, "train", "--out", out)
+    old = tmp_path / "old"
+    (old / "120").mkdir(parents=True)  # of checkpoints, before runs had plans
+    words = ["train", frames, "--run", old, "--resume", "--epochs", 1, "--preset", "tiny", "--train", 12, "--valid", 4]
+    assert "checkpoints of an older so3lab" in refused(capsys, *words)
     assert "but" in refused(capsys, *train_arguments(frames, out, "--epochs", 1, "--seed", 0)[:6], "--train", 500)
     assert "no bundled model of that name" in refused(capsys, "evaluate", "nothing", frames)
     assert "bundled structure" in refused(capsys, "md", model, "nowhere.xyz", "--steps", 20, "--out", tmp_path / "x.h5")

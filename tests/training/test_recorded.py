@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -81,13 +83,65 @@ def test_runs_are_compared_by_their_best_epochs(data, tmp_path):
     assert table["done"].tolist() == [0.0, 1.0, 1.0]
     assert table.loc["second", "valid_force_mae_meV_A"] < table.loc["first", "valid_force_mae_meV_A"]
     assert np.isnan(table.loc["begun", "valid_force_mae_meV_A"])
+    assert not table["trouble"].any()
     assert runs_table(tmp_path / "nowhere").empty
+
+
+@pytest.mark.parametrize(
+    ("file", "written", "sentence"),
+    [
+        ("plan.json", "{", "plan.json is damaged"),
+        ("plan.json", "[]", "plan.json cannot be used"),
+        ("plan.json", b"\xff\xfe", "plan.json is damaged"),
+        ("curve.csv", "epoch,seconds\n1,2\n", "no learning curve: it has no column progress"),
+        ("curve.csv", b"\xff\xfe\x00", "curve.csv is damaged"),
+        ("curve.csv", "\n", "curve.csv is damaged"),
+    ],
+)
+def test_a_damaged_run_is_listed_with_its_reason_and_hides_no_other(data, tmp_path, file, written, sentence):
+    for name in ("good", "worn"):
+        list(train_in_folder(tmp_path / name, PLAN, data=data, train=fake_train))
+    (tmp_path / "worn" / file).write_bytes(written if isinstance(written, bytes) else written.encode())
+    table = runs_table(tmp_path).set_index("run")
+    assert table.loc["good", "epochs"] == 12
+    assert table.loc["good", "trouble"] == ""
+    assert sentence in table.loc["worn", "trouble"]
+    assert table.loc["worn", "train"] == 40 or file == "plan.json"
+
+
+def test_nobody_trains_in_the_folder_of_a_run_that_goes_on(data, tmp_path):
+    first = train_in_folder(tmp_path, PLAN, data=data, train=fake_train)
+    next(first)
+    with pytest.raises(
+        ValueError, match=r"somebody else trains in .*; stop that run or wait for its end, or give this"
+    ):
+        next(train_in_folder(tmp_path, data=data, train=fake_train))
+    first.close()
+    assert next(train_in_folder(tmp_path, data=data, train=fake_train)).epoch == 2
+
+
+@pytest.mark.process
+def test_a_process_that_dies_gives_its_folder_back(data, tmp_path):
+    holder = f"""
+import time
+from pathlib import Path
+from so3lab.training.recorded import _alone_in, TrainingPlan
+with _alone_in(Path({str(tmp_path)!r}), TrainingPlan("emt", 1, 1, None)):
+    print("held", flush=True)
+    time.sleep(1000)
+"""
+    with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match="somebody else trains in"):
+            next(train_in_folder(tmp_path, PLAN, data=data, train=fake_train))
+        process.kill()
+    assert next(train_in_folder(tmp_path, PLAN, data=data, train=fake_train)).epoch == 1
 
 
 def test_folders_of_other_runs_and_of_none_are_refused(data, tmp_path):
     next(train_in_folder(tmp_path / "run", PLAN, data=data, train=fake_train))
     other = TrainingPlan("emt", 39, 10, PLAN.settings, preset="tiny")
-    with pytest.raises(ValueError, match="holds another run; choose another name"):
+    with pytest.raises(ValueError, match="holds another run, made from another train; choose another name"):
         next(train_in_folder(tmp_path / "run", other, data=data, train=fake_train))
     with pytest.raises(ValueError, match="holds no run to go on with"):
         next(train_in_folder(tmp_path / "none", data=data, train=fake_train))

@@ -128,6 +128,10 @@ def test_populations_follow_the_temperature(panel):
         weights = np.exp(-(energies - energies.min()) / (units.kB * temperature))
         wait_for(lambda weights=weights: np.allclose(shares(), 100 * weights / weights.sum()))
     assert panel.code_line.code == "panel.temperature.value = 1000"
+    panel.figures.choice.value = "Populations"
+    assert panel.figures.figure.cursor == 1000.0
+    panel.figures.choice.value = "Energy ladder"
+    assert panel.figures.figure.cursor is None, "a line of kelvins among energies"
     assert "by energies alone" in panel.readout.value
 
 

@@ -11,12 +11,13 @@ from plot_page import from_page
 from running_panel import open_widgets
 from so3lab_widgets.panels import panel as panel_module
 from so3lab_widgets.panels.train_panel import TrainPanel
+from so3lab_widgets.running import jobs
 from so3lab_widgets.running.cell import CellRun
 from so3lab_widgets.session import Session
 from waiting import wait_for
 
 import so3lab
-from so3lab.training import read_curve
+from so3lab.training import TrainingPlan, TrainingSettings, read_curve, train_in_folder
 
 FRAMES = 60
 ODD = 41
@@ -380,6 +381,162 @@ def test_the_same_cell_run_again_leaves_nothing_of_the_panel_before(tmp_path, mo
     assert "ended when its cell ran again" in panels[0].ended
     panels[1].close()
     wait_for(lambda: open_widgets() == before, "that nothing is left")
+
+
+def test_a_set_that_comes_late_does_not_take_the_place_of_a_newer_one(panel, monkeypatch):
+    late, asked, load = threading.Event(), threading.Event(), so3lab.datasets.load
+
+    def slow(source, **units):
+        if source == "slow.xyz":
+            asked.set()
+            assert late.wait(60)
+            return data().select(range(10))
+        return load(source, **units)
+
+    monkeypatch.setattr(so3lab.datasets, "load", slow)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.05)  # whoever is held up is not waited for
+    panel.load_data("slow.xyz")
+    old = panel.data.job
+    assert asked.wait(60)
+    panel.load_data("ala2")
+    panel.wait()
+    late.set()
+    old.join()
+    assert len(panel.data.dataset) > 1000
+    assert panel.data.source.value == "ala2"
+    assert panel.data.message.sentence == ""
+
+
+def test_a_refusal_that_comes_late_is_not_said_of_a_newer_set(panel, monkeypatch):
+    late, load = threading.Event(), so3lab.datasets.load
+
+    def slow(source, **units):
+        if source == "slow.xyz":
+            assert late.wait(60)
+            raise ValueError("slow.xyz holds nonsense")
+        return load(source, **units)
+
+    monkeypatch.setattr(so3lab.datasets, "load", slow)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.05)
+    panel.load_data("slow.xyz")
+    old = panel.data.job
+    panel.load_data("ethanol")
+    panel.wait()
+    late.set()
+    old.join()
+    assert panel.data.message.sentence == ""
+
+
+def test_an_evaluation_that_ends_late_is_not_shown_with_another_set(panel):
+    late, begun = threading.Event(), threading.Event()
+
+    def slow(*given, **options):
+        begun.set()
+        assert late.wait(60)
+        return fake_evaluate(*given, **options)
+
+    trained(panel)
+    panel.parity._evaluate = slow
+    panel.evaluate()
+    assert begun.wait(60)
+    panel.load_data(data().select(range(10)))
+    panel.data.job.join()
+    late.set()
+    panel.parity.job.join()
+    assert panel.parity.found is None
+    assert panel.parity.message.sentence == ""
+    assert "meV" not in panel.view.readout.value
+
+
+def test_nobody_waits_for_a_download_when_a_panel_closes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    closed, asked, waited, ended = (threading.Event() for _ in range(4))
+
+    def fetch(name, *, progress):
+        asked.set()
+        if not closed.wait(20):
+            waited.set()
+        try:
+            progress(1_000_000, None)
+        finally:
+            ended.set()
+        pytest.fail("a download went on that nobody wants")
+
+    monkeypatch.setattr(so3lab.datasets, "fetch", fetch)
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 60.0)
+    panel = TrainPanel("rmd17-aspirin", train=fake_train)
+    assert asked.wait(60)
+    panel.close()
+    closed.set()
+    assert ended.wait(60)
+    panel.data.job.join()
+    assert not waited.is_set()
+    assert panel.data.job.error == "something else was asked for"
+    assert not any("Traceback" in line for line in panel.data.job.log)
+
+
+def test_looking_again_leaves_what_is_looked_at_and_selected(panel):
+    for _ in range(3):
+        trained(panel)
+        wait_for(lambda: panel.form.fields["run"].value not in set(panel.runs()["run"]), "the next name")
+    panel.runs_part.choose("run-1", "run-2")
+    panel.runs_part.table.current = 2
+    lines = panel.code_line.script()
+    panel.runs_part.refresh()
+    assert (panel.runs_part.one(), panel.runs_part.chosen) == ("run-3", ["run-1", "run-2"])
+    assert panel.code_line.script() == lines, "nobody has clicked"
+
+
+def test_a_damaged_run_hides_no_other_and_says_why(panel, tmp_path):
+    trained(panel)
+    trained(panel)
+    (tmp_path / "runs" / "run-2" / "curve.csv").write_text("epoch\n1\n")
+    panel.runs_part.refresh()
+    table = panel.runs_part.table.table.set_index("run")
+    assert "no learning curve" in table.loc["run-2", "trouble"]
+    assert table.loc["run-1", "epochs"] == 30
+    panel.runs_part.choose("run-1", "run-2")
+    assert [trace.name for trace in panel.runs_part.figure.data] == ["run-1"]
+    assert "no learning curve" in panel.runs_part.message.sentence
+
+
+def test_a_run_of_the_command_is_opened_and_gone_on_with(panel, tmp_path):
+    import ase.io
+
+    ase.io.write(tmp_path / "springs.extxyz", list(panel.data.dataset), format="extxyz")
+    settings = TrainingSettings(epochs=20, batch_size=5)
+    plan = TrainingPlan("springs.extxyz", 30, 10, settings, "tiny", test=5, cutoff=4.0)
+    run = train_in_folder(tmp_path / "runs" / "m.so3.safetensors.training", plan, train=fake_train)
+    for _ in range(3):
+        next(run)
+    run.close()
+    panel.part.value = "Runs"
+    panel.runs_part.choose("m.so3.safetensors.training")
+    panel.runs_part.buttons["Open"].click()
+    assert panel.hand.potential.metadata["epoch"] == 3
+    panel.runs_part.buttons["Go on"].click()
+    wait_for(lambda: panel.job is not None and panel.job.ended, "the end")
+    assert panel.job.error is None
+    assert list(panel.curve()["epoch"]) == list(range(1, 21))
+    named = TrainingPlan("springs.extxyz", 30, 10, settings, "tiny", keys={"energies": "my_energy"})
+    next(train_in_folder(tmp_path / "runs" / "named", named, data=panel.data.dataset, train=fake_train))
+    panel.resume("named")
+    wait_for(lambda: "my_energy" in panel.message.sentence, "the refusal")
+    assert "so3lab train --run runs/named --resume" in panel.message.sentence
+
+
+def test_two_panels_do_not_train_in_one_folder(panel):
+    length(panel, 100_000)
+    panel.start()
+    panel.wait(3)
+    other = TrainPanel(panel.data.dataset, train=fake_train)
+    try:
+        other.wait()
+        other.resume("run-1")
+        wait_for(lambda: "somebody else trains in runs/run-1 at the moment" in other.message.sentence, "the refusal")
+    finally:
+        other.close()
+    panel.stop()
 
 
 def test_arguments_are_checked():

@@ -38,6 +38,17 @@ def test_fields_are_a_plan_and_a_plan_fills_the_fields(form):
     assert form.run_folder == form.folder / "run-9"
 
 
+def test_what_a_run_says_beyond_the_fields_counts_as_long_as_its_name_stays(form):
+    settings = TrainingSettings(epochs=7, batch_size=4, patience_epochs=3, energy_weight=0.2, force_weight=0.5)
+    plan = TrainingPlan("ethanol", 50, 10, settings, "tiny", test=20, groups="trajectory", cutoff=4.0, dtype="float64")
+    form.take("run-9", plan)
+    assert form.plan("ethanol") == plan
+    form.fields["batch_size"].value = 5
+    assert form.plan("ethanol").cutoff == 4.0
+    form.fields["run"].value = "another"
+    assert form.plan("ethanol").cutoff is None
+
+
 def test_few_frames_are_shared_out_too(form):
     form.set_frames(4)
     assert (form.fields["train"].value, form.fields["valid"].value) == (3, 1)

@@ -13,6 +13,10 @@ from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.running.jobs import Job
 
 
+class GivenUp(Exception):
+    """Ends the work of an attempt that is wanted no more; nobody needs to hear of it."""
+
+
 class Attempt:
     """One of the runs that were asked for, as its own preparations see it."""
 
@@ -23,6 +27,15 @@ class Attempt:
     def wanted(self) -> bool:
         """Whether nothing else has been asked for since."""
         return self._is_newest(self)
+
+    def check(self) -> None:
+        """Go on only while this attempt is wanted.
+
+        Raises:
+            GivenUp: If it is not.
+        """
+        if not self.wanted:
+            raise GivenUp("something else was asked for")
 
     def change(self, act: Callable[[], None]) -> bool:
         """Change what people see, unless this attempt is wanted no more; no two attempts change things at a time.
@@ -35,6 +48,26 @@ class Attempt:
                 return False
             act()
             return True
+
+
+class Newest:
+    """Hands out attempts, the last of which is the one that is wanted."""
+
+    def __init__(self) -> None:
+        self._attempt: Attempt | None = None
+        self._turn = threading.Lock()
+
+    def begin(self) -> Attempt:
+        """Another attempt; those before are wanted no more."""
+        self._attempt = Attempt(lambda one: one is self._attempt, self._turn)
+        return self._attempt
+
+    def give_up(self, act: Callable[[], None] | None = None) -> None:
+        """Want none of them any more, and do what none of them may undo."""
+        self._attempt = None
+        if act is not None:
+            with self._turn:
+                act()
 
 
 Maker = Callable[[Attempt], Iterator[Any]]
@@ -74,8 +107,7 @@ class Attempts:
         self._make, self._asked, self._bar, self._name = make, asked, bar, name
         self._on_item, self._on_state, self._expected = on_item, on_state, expected
         self._progress = progress
-        self._newest: Attempt | None = None
-        self._turn = threading.Lock()
+        self._newest = Newest()
         self.job: Job | None = None
         self.made_from: tuple[Any, ...] = ()
 
@@ -109,7 +141,7 @@ class Attempts:
             make: As for the others, or another way to go on.
             paused: Whether it waits before its first item.
         """
-        attempt = self._newest = Attempt(lambda one: one is self._newest, self._turn)
+        attempt = self._newest.begin()
         self.made_from = self._asked()
         self.job = Job(
             lambda: make(attempt),
@@ -141,12 +173,12 @@ class Attempts:
 
     def give_up(self) -> None:
         """Want none of them any more, without waiting for the end of what runs."""
-        self._newest = None
+        self._newest.give_up()
         if self.job is not None:
             self.job.stop(wait=False)
 
     def close(self) -> None:
         """End all; what is still being prepared changes nothing any more."""
-        self._newest = None
+        self._newest.give_up()
         if self.job is not None:
             self.job.stop()

@@ -14,6 +14,7 @@ from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
 from so3lab_widgets.figures import data_distributions
+from so3lab_widgets.panels.attempt import Attempt, GivenUp, Newest
 from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
@@ -62,6 +63,7 @@ class DataPart(ipw.VBox):
         self.loaded: tuple[str, dict[str, Any]] | None = None  # what the fields said when it was asked for
         self.frames, self.outliers, self._forces = pd.DataFrame(), pd.DataFrame(), pd.DataFrame()
         self.job: Job | None = None
+        self._newest = Newest()
         self.figure: LinkedFigure | None = None
         self._given: Dataset | None = None
         self._clicked: tuple[Any, int] = (None, -1)
@@ -103,15 +105,12 @@ class DataPart(ipw.VBox):
         source, given = self.source.value.strip(), self._given
         if given is not None and given.name != source:
             given = self._given = None
-        asked = source, self.units()
+        asked, attempt = (source, self.units()), self._newest.begin()
         self.message.say(f"loading {source} …")
         self.job = Job(
-            lambda: self._loaded(source, given),
-            on_item=lambda dataset: self._take(dataset, asked),
-            name=self._name,
-            expected=(ValueError, OSError),
+            lambda: self._loaded(attempt, asked, given), name=self._name, expected=(ValueError, OSError, GivenUp)
         )
-        self.job.subscribe(lambda job: self.message.warn(job.error or "") if job.state == "failed" else None)
+        self.job.subscribe(lambda job: self._on_end(job, attempt))
         self.job.start()
 
     def present(self) -> Dataset:
@@ -134,29 +133,39 @@ class DataPart(ipw.VBox):
         self.energy_unit.value, self.length_unit.value = energy_unit or _AS_WRITTEN, length_unit or _AS_WRITTEN
 
     def close(self) -> None:
-        """Take the part away; a download ends."""
+        """Take the part away; a download ends with its next piece, for which nobody waits."""
+        self._newest.give_up(self._close_figure)
         if self.job is not None:
-            self.job.stop()
-        if self.figure is not None:
-            self.figure.close()
+            self.job.stop(wait=False)
         super().close()
 
-    def _loaded(self, source: str, given: Dataset | None) -> Iterator[Dataset]:
-        """In the job's thread: download where it must be, read and check."""
+    def _close_figure(self) -> None:
+        if self.figure is not None:
+            self.figure.close()
+
+    def _loaded(self, attempt: Attempt, asked: tuple[str, dict[str, Any]], given: Dataset | None) -> Iterator[Dataset]:
+        """In the job's thread: download where it must be, read, check, and show unless another set is wanted."""
+        source, units = asked
         if not source and given is None:
             raise ValueError("the data must be a name (ethanol) or a file; the field is empty")
         if given is None and source.lower() in self._by_name:
-            datasets.fetch(source, progress=self._say_bytes)
+            datasets.fetch(source, progress=lambda done, total: self._say_bytes(attempt, done, total))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", datasets.LabelWarning)  # they are remarks, which are shown
             if given is not None:
                 datasets.check_labels(given)
-            found = given or datasets.load(source, **self.units())
+            found = given or datasets.load(source, **units)
+        attempt.change(lambda: self._take(found, asked))
         yield found
 
-    def _say_bytes(self, done: int, total: int | None) -> None:
+    def _say_bytes(self, attempt: Attempt, done: int, total: int | None) -> None:
+        attempt.check()
         of = f" of {total / 1e6:,.0f}" if total else ""
-        self.message.say(f"downloading {done / 1e6:,.1f}{of} MB …")
+        attempt.change(lambda: self.message.say(f"downloading {done / 1e6:,.1f}{of} MB …"))
+
+    def _on_end(self, job: Job, attempt: Attempt) -> None:
+        if job.state == "failed":
+            attempt.change(lambda: self.message.warn(job.error or ""))
 
     def _take(self, dataset: Dataset, asked: tuple[str, dict[str, Any]]) -> None:
         """Show what is in a set."""

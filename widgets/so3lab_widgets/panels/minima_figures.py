@@ -47,6 +47,7 @@ class MinimaFigures(ipw.VBox):
     ):
         self._draw, self._on_point, self._height = dict(draw), on_point, height
         self._marked: int | None = None
+        self._temperature: float | None = None
         self.choice = ipw.ToggleButtons(options=[*draw], style={"button_width": "auto"}, tooltips=[*draw])
         self.figure = LinkedFigure(styled(go.Figure(), height=height))
         self.words = ipw.HTML()
@@ -70,6 +71,7 @@ class MinimaFigures(ipw.VBox):
                 trace.on_click(lambda trace, points, state: self._pointed(trace, points, "click"))
                 trace.on_hover(lambda trace, points, state: self._pointed(trace, points, "hover"))
         self.mark(self._marked)
+        self._draw_temperature()
 
     def mark(self, number: int | None) -> None:
         """Put a ring around a minimum, where the figure has a point of it."""
@@ -78,12 +80,16 @@ class MinimaFigures(ipw.VBox):
 
     def show_temperature(self, temperature: float) -> None:
         """Let a line stand at a temperature, where the figure has an axis of temperatures."""
-        self.figure.cursor = temperature if self.choice.value == _POPULATIONS else None
+        self._temperature = temperature
+        self._draw_temperature()
 
     def close(self) -> None:
         """Take the figure away."""
         self.figure.close()
         super().close()
+
+    def _draw_temperature(self) -> None:
+        self.figure.cursor = self._temperature if self.choice.value == _POPULATIONS else None
 
     def _places_of(self, number: int) -> list[list[Any]]:
         return [

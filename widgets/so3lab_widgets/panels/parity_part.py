@@ -14,6 +14,7 @@ from so3lab.datasets import Dataset, LabelWarning
 from so3lab.potential.potential import Potential
 from so3lab.training import Evaluation, TrainedOnWarning
 from so3lab_widgets.figures import force_error_by_element, force_error_by_frame, parity
+from so3lab_widgets.panels.attempt import Attempt, Newest
 from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
@@ -59,6 +60,7 @@ class ParityPart(ipw.VBox):
         self._on_point, self._on_line, self._name = on_point, on_line, name
         self.found: Evaluation | None = None
         self.job: Job | None = None
+        self._newest = Newest()
         self.figure: LinkedFigure | None = None
         self.message = MessageLine()
         self.trained_on_too = ipw.Dropdown(
@@ -92,21 +94,21 @@ class ParityPart(ipw.VBox):
         """
         potential, dataset = self._given()
         options = {"trained_on_too": self.trained_on_too.value, "at_most": self.at_most.value}
+        attempt = self._newest.begin()
         self.message.say("evaluating …")
         self.job = Job(
-            lambda: self._evaluated(potential, dataset, options),
-            on_item=self._take,
+            lambda: self._evaluated(attempt, potential, dataset, options),
             name=self._name,
             expected=(ValueError, OSError),
         )
-        self.job.subscribe(lambda job: self.message.warn(job.error or "") if job.state == "failed" else None)
+        self.job.subscribe(lambda job: self._on_end(job, attempt))
         self.job.start()
 
     def forget(self) -> None:
-        """Another set has come: what was found is of frames that are no more."""
-        self.found = None
-        self._rest.layout.display = "none"
-        self.message.clear()
+        """Another set has come: what was found, or is being computed, is of frames that are no more."""
+        self._newest.give_up(self._hide)
+        if self.job is not None:
+            self.job.stop(wait=False)
 
     def drawn(self) -> go.Figure:
         """What is drawn, as a plain figure.
@@ -132,20 +134,31 @@ class ParityPart(ipw.VBox):
         return self.found
 
     def close(self) -> None:
-        """Take the part away."""
-        if self.job is not None:
-            self.job.stop()
+        """Take the part away; nobody waits for an evaluation."""
+        self.forget()
         if self.figure is not None:
             self.figure.close()
         super().close()
 
-    def _evaluated(self, potential: Potential, dataset: Dataset, options: dict[str, Any]) -> Iterator[Evaluation]:
+    def _hide(self) -> None:
+        self.found = None
+        self._rest.layout.display = "none"
+        self.message.clear()
+
+    def _evaluated(
+        self, attempt: Attempt, potential: Potential, dataset: Dataset, options: dict[str, Any]
+    ) -> Iterator[Evaluation]:
         prepare_kernel()
         with warnings.catch_warnings():
             for kind in (TrainedOnWarning, LabelWarning):  # said by the part itself
                 warnings.simplefilter("ignore", kind)
             found = self._evaluate(potential, dataset, **options)
+        attempt.change(lambda: self._take(found))
         yield found
+
+    def _on_end(self, job: Job, attempt: Attempt) -> None:
+        if job.state == "failed":
+            attempt.change(lambda: self.message.warn(job.error or ""))
 
     def _take(self, found: Evaluation) -> None:
         self.found = found

@@ -1,10 +1,11 @@
 """Which runs there are, and how they compare: a table, their curves in one picture, and what can be done with one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import ipywidgets as ipw
+import pandas as pd
 import plotly.graph_objects as go
 
 from so3lab.training import read_curve, runs_table
@@ -19,6 +20,7 @@ _SHOWN = {
     "run": "run", "valid_force_mae_meV_A": "F valid_meV_A", "train_force_mae_meV_A": "F train_meV_A",
     "valid_energy_mae_meV": "E valid_meV", "train_energy_mae_meV": "E train_meV", "network": "network",
     "train": "train", "valid": "valid", "epochs": "epochs", "minutes": "minutes", "done": "done (%)", "data": "data",
+    "trouble": "trouble",
 }  # fmt: skip
 """Columns of the table of runs, as they are shown."""
 
@@ -48,6 +50,7 @@ class RunsPart(ipw.VBox):
     ):
         self.folder, self._on_line = folder, on_line
         self._lock = threading.RLock()  # a run that ends looks again from its own thread
+        self._reading, self._told = False, list[str]()
         self.figure: LinkedFigure | None = None
         self.message = MessageLine()
         self.table = LinkedTable("run", height=190)
@@ -70,8 +73,7 @@ class RunsPart(ipw.VBox):
     @property
     def chosen(self) -> list[str]:
         """The runs that are selected, or the one that is looked at where none is."""
-        rows = self.table.selected or [row for row in (self.table.current,) if row >= 0]
-        return [str(self.table.table["run"].iloc[row]) for row in rows]
+        return self._names(self.table.selected or [row for row in (self.table.current,) if row >= 0])
 
     def choose(self, *runs: str) -> None:
         """Look at one run, or select several to be compared.
@@ -79,14 +81,11 @@ class RunsPart(ipw.VBox):
         Raises:
             ValueError: If there is no such run.
         """
-        known = list(self.table.table["run"]) if len(self.table.table) else []
+        known = self._names(range(len(self.table.table)))
         for run in runs:
             if run not in known:
                 raise ValueError(f"run must be one of {', '.join(known) or 'none yet'}, got {run!r}")
-        rows = [known.index(run) for run in runs]
-        with self._lock, self.table.hold_trait_notifications():
-            self.table.selected = rows if len(rows) > 1 else []
-            self.table.current = rows[0] if rows else -1
+        self._turn_to(runs[0] if runs else None, runs if len(runs) > 1 else ())
 
     def one(self) -> str:
         """The run that is looked at.
@@ -96,7 +95,7 @@ class RunsPart(ipw.VBox):
         """
         if self.table.current < 0:
             raise ValueError("choose a run first: click its row")
-        return str(self.table.table["run"].iloc[self.table.current])
+        return self._names([self.table.current])[0]
 
     def refresh(self) -> None:
         """Read the folder anew."""
@@ -109,7 +108,7 @@ class RunsPart(ipw.VBox):
         Raises:
             ValueError: If none of them has an epoch yet.
         """
-        names = self.chosen or list(self.table.table["run"] if len(self.table.table) else ())
+        names = self.chosen or self._names(range(len(self.table.table)))
         tables = {name: read_curve(self.folder / name) for name in names}
         return compared_runs({name: table for name, table in tables.items() if len(table)})
 
@@ -119,23 +118,54 @@ class RunsPart(ipw.VBox):
             self.figure.close()
         super().close()
 
+    def _names(self, rows: Iterable[int]) -> list[str]:
+        return [str(self.table.table["run"].iloc[row]) for row in rows]
+
+    def _turn_to(self, one: str | None, several: Sequence[str]) -> None:
+        """Look at a run, and compare several."""
+        known = self._names(range(len(self.table.table)))
+        with self._lock, self.table.hold_trait_notifications():
+            self.table.selected = [known.index(run) for run in several]
+            self.table.current = -1 if one is None else known.index(one)
+
     def _read(self) -> None:
-        runs, chosen = runs_table(self.folder), self.chosen
-        shown = runs[list(_SHOWN)].rename(columns=_SHOWN)
+        """Show what the folder holds now; what was looked at and selected stays so, wherever its rows are."""
+        runs = runs_table(self.folder)
+        known = set(runs["run"])
+        one = [run for run in self._names([self.table.current] if self.table.current >= 0 else []) if run in known]
+        several = [run for run in self._names(self.table.selected) if run in known]
+        shown = runs[[name for name in _SHOWN if name != "trouble" or runs["trouble"].any()]].rename(columns=_SHOWN)
         shown["done (%)"] = (100.0 * shown["done (%)"].astype(float)).round()
-        self.table.show(shown)
-        self.choose(*(run for run in chosen if run in set(runs["run"])))
+        self._reading = True
+        try:
+            self.table.show(shown)
+            self._turn_to(one[0] if one else None, several)
+        finally:
+            self._reading = False
+        self._compare()
         if runs.empty:
             self.message.say(f"no runs in {self.folder} yet")
 
     def _compare(self) -> None:
+        """Draw the curves of what is chosen; what cannot be read is said, and keeps nobody from the others."""
+        if self._reading:
+            return
         with self._lock:
             before, self.figure = self.figure, None
             chosen = self.chosen
-            if chosen:
+            if chosen and chosen != self._told:
                 self._on_line(f"panel.runs_part.choose({', '.join(map(repr, chosen))})")
-                if any(len(read_curve(self.folder / run)) for run in chosen):
-                    self.figure = LinkedFigure(self.picture())
+            self._told = chosen
+            curves = {run: curve for run in chosen if (curve := self._curve(run)) is not None and len(curve)}
+            if curves:
+                self.figure = LinkedFigure(compared_runs(curves))
             self._plot.children = () if self.figure is None else (self.figure,)
         if before is not None:
             close_all(before)
+
+    def _curve(self, run: str) -> pd.DataFrame | None:
+        try:
+            return read_curve(self.folder / run)
+        except (ValueError, OSError) as error:
+            self.message.warn(error)
+            return None

@@ -1,6 +1,7 @@
 """What a training run is made from: fields for its name, network, frames, length and the settings that matter most."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,8 @@ import ipywidgets as ipw
 
 from so3lab.network.settings import PRESETS, preset
 from so3lab.pretrained.loading import bundled_models
-from so3lab.training import TrainingPlan, TrainingSettings, read_plan
+from so3lab.training import GENTLE_LEARNING_RATE, TrainingPlan, TrainingSettings, read_plan
 
-GENTLE_LEARNING_RATE = 3e-4
-"""For a network that has learned already, which the rate for random weights would destroy."""
 _USUAL = TrainingSettings(epochs=1)
 _FEWEST_VALID, _SHARE_VALID, _SHARE_TEST = 20, 0.05, 0.1
 _FIELDS = {
@@ -50,6 +49,7 @@ class TrainingForm(ipw.VBox):
     def __init__(self, folder: Path, preset_name: str = "small"):
         preset(preset_name)
         self.folder, self.filling = folder, False
+        self._taken: tuple[str, TrainingPlan] | None = None
         self.fields: dict[str, Any] = {
             "run": _field(ipw.Text, "run", value=""),
             "preset": _field(ipw.Dropdown, "preset", options=list(PRESETS), value=preset_name),
@@ -122,20 +122,17 @@ class TrainingForm(ipw.VBox):
         if not 0 <= value["energy_weight"] <= 1:
             raise ValueError(f"the energy weight must be 0 to 1, got {value['energy_weight']:g}")
         epochs = int(value["length"]) if value["unit"] == "epochs" else None
-        start = value["start"].strip() or None
-        settings = TrainingSettings(
-            epochs=epochs,
-            minutes=None if epochs is not None else value["length"],
-            batch_size=value["batch_size"],
-            learning_rate=value["learning_rate"],
-            energy_weight=value["energy_weight"],
-            force_weight=1.0 - value["energy_weight"],
-            trainable=value["trainable"],
-            seed=value["seed"],
-        )
-        return TrainingPlan(
-            data, value["train"], value["valid"], settings, value["preset"], start, split_seed=value["seed"], **units
-        )
+        settings = {name: value[name] for name in ("batch_size", "learning_rate", "energy_weight", "trainable", "seed")}
+        settings |= {"epochs": epochs, "minutes": None if epochs is not None else value["length"]}
+        settings["force_weight"] = 1.0 - value["energy_weight"]
+        plan = {name: value[name] for name in ("train", "valid", "preset")} | {"data": data, **units}
+        plan |= {"start": value["start"].strip() or None, "split_seed": value["seed"]}
+        if self._taken is None or self._taken[0] != value["run"].strip():
+            return TrainingPlan(settings=TrainingSettings(**settings), **plan)
+        known = self._taken[1]  # says more than there are fields for
+        if settings["energy_weight"] == known.settings.energy_weight:
+            settings["force_weight"] = known.settings.force_weight
+        return replace(known, settings=replace(known.settings, **settings), **plan)
 
     def new_folder(self, plan: TrainingPlan) -> Path:
         """The folder that a run of this plan gets: that of its name, unless it holds another run, which stays.
@@ -148,7 +145,8 @@ class TrainingForm(ipw.VBox):
         return self.run_folder
 
     def take(self, run: str, plan: TrainingPlan) -> None:
-        """Let the fields say what a run was made from."""
+        """Let the fields say what a run was made from; what they have no place for counts as long as its name stays."""
+        self._taken = run, plan
         settings = plan.settings
         length, unit = (settings.epochs, "epochs") if settings.epochs else (settings.minutes, "minutes")
         values = {

@@ -112,13 +112,19 @@ class TrainingRun:
 
     def _go_on(self, attempt: Attempt, folder: Path, plan: TrainingPlan) -> Iterator[EpochReport]:
         units = {"energy_unit": plan.energy_unit, "length_unit": plan.length_unit}
+        if plan.keys:
+            raise ValueError(
+                f"the data of {folder.name} have names of their own ({', '.join(plan.keys.values())}), for which there "
+                f"is no field here; go on with: so3lab train --run {folder} --resume"
+            )
         if self.data.loaded != (plan.data, units):
             self.data.set_units(**units)
             self.data.load(plan.data)
             assert self.data.job is not None
             self.data.job.join()
-            if self.data.job.state != "finished":
-                raise ValueError(f"the data of {folder.name} cannot be had: {self.data.job.error}")
+            if self.data.loaded != (plan.data, units):
+                why = self.data.job.error or "another set was asked for"
+                raise ValueError(f"the data of {folder.name} cannot be had: {why}")
             self.form.take(folder.name, plan)  # which the set has changed
         return self._reports(attempt, folder, plan)
 
