@@ -17,8 +17,8 @@ def test_notebook_shows_its_molecules(lab, browser, name, views):
         assert len(opened.molecules(views, seconds=120, selector=VIEWER)) == views
         assert opened.page.locator(".so3-player >> visible=true").count() >= 1, "a player in sight"
         opened.page.wait_for_selector(".js-plotly-plot .main-svg")
-        for number in range(opened.page.locator(".jp-CodeCell").count()):
-            opened.picture(f"notebook-{name[:2]}-cell-{number:02d}", f".jp-CodeCell >> nth={number}")
+        for number in range(views):
+            opened.picture(f"notebook-{name[:2]}-view-{number}", f".jp-CodeCell:has({VIEWER}) >> nth={number}")
         assert opened.errors == []
 
 

@@ -43,11 +43,13 @@ def test_model_says_where_it_comes_from(name):
 
 
 def hot_run(name: str, ps: float):
+    """Steps of 1 fs: twice as long as people take for molecules with hydrogen, which asks more of a model."""
     chunks = list(
         dynamics.run(
             so3lab.load(name),
             read_structure(name),
-            steps=int(2000 * ps),
+            timestep_fs=1.0,
+            steps=int(1000 * ps),
             temperature_K=500,
             friction_per_ps=10.0,
             interval=100,
@@ -57,12 +59,6 @@ def hot_run(name: str, ps: float):
     times = np.concatenate([chunk.time_fs for chunk in chunks])
     temperature = np.concatenate([chunk.temperature for chunk in chunks])
     return observables.stability(positions, read_structure(name), times), temperature
-
-
-def test_some_ps_at_500_K_are_stable(name):
-    table, temperature = hot_run(name, 8.0)
-    assert table["largest_deviation_A"].max() < 0.5
-    assert 400 < temperature[20:].mean() < 600
 
 
 def test_100_ps_at_500_K_are_stable(name):
