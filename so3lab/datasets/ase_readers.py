@@ -26,7 +26,7 @@ from so3lab.structures.xyz import read_all_xyz
 
 _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
 """Endings of data sets."""
-_COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".cif", ".gro"))
+_COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".mol2", ".cif", ".gro"))
 """Endings of formats that have no place for energies and forces."""
 _MOTION = frozenset(("positions", "momenta", "velocities", "velocity", "vel", "velo", "initial_magmoms"))
 """Tables of atoms that are no labels."""

@@ -13,6 +13,7 @@ from so3lab.machine import paths
 from so3lab.structures.boxes import gaps, is_empty_box, without_box
 from so3lab.structures.cif import read_cif
 from so3lab.structures.electrons import check_parity, with_electrons
+from so3lab.structures.mol2 import read_mol2
 from so3lab.structures.pdb import read_pdb
 from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import stated_in_program_files
@@ -25,7 +26,7 @@ SMILES_PREFIX = "smiles:"
 """What begins a text that is taken for a SMILES string."""
 _READERS: dict[str, Callable[[Path], Content]] = {
     ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".pdb": read_pdb, ".ent": read_pdb,
-    ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".cif": read_cif,
+    ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".cif": read_cif, ".mol2": read_mol2,
 }  # fmt: skip
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
@@ -162,6 +163,8 @@ def _one_of_file(path: Path, which: int) -> Content:
         return read_pdb(path, which)
     if kind in (".sdf", ".mol", ".sd"):
         return read_sdf(path, which)
+    if kind == ".mol2":
+        return read_mol2(path, which)
     frames = read_frames(path)
     about = which_of(len(frames), which, "frames", path)
     return Content(frames[which], f"{kind.removeprefix('.')} file", about)

@@ -43,7 +43,7 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         if molecule is None or not molecule.GetNumAtoms():
             raise ValueError(f"{path}: {_what_is_wrong(entry, first_line)}")
         _check_atoms(molecule, path, first_line)
-        molecule, notes = _in_space(molecule, entry, path, seed)
+        molecule, notes = in_space(molecule, entry, path, seed)
     notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
     charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
@@ -84,8 +84,18 @@ def _check_atoms(molecule: Any, path: Path, first_line: int) -> None:
             )
 
 
-def _in_space(molecule: Any, entry: str, path: Path, seed: int) -> tuple[Any, list[str]]:
-    """The molecule in three dimensions with all hydrogens, and what was done for it."""
+def in_space(molecule: Any, entry: str, path: Path, seed: int) -> tuple[Any, list[str]]:
+    """RDKit's molecule in three dimensions with all hydrogens, and what was done for it.
+
+    Args:
+        molecule: With a conformer, not sanitized yet.
+        entry: Its lines in the file, of which the second may say whether it is a drawing.
+        path: The file, for refusals.
+        seed: Of the embedding of a drawing.
+
+    Raises:
+        ValueError: If it is a drawing that cannot be embedded.
+    """
     from rdkit import Chem
 
     problems = Chem.DetectChemistryProblems(molecule)
