@@ -11,7 +11,7 @@ from ase import Atoms
 
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
-from so3lab.datasets.frame_electrons import is_spin_key, spins_of_atoms
+from so3lab.datasets.frame_electrons import spins_of_atoms
 from so3lab.datasets.label_names import (
     found_under,
     is_name_of,
@@ -20,13 +20,14 @@ from so3lab.datasets.label_names import (
     record_of_names,
 )
 from so3lab.datasets.numerals import number, numbers_of
-from so3lab.structures.electrons import is_charge_key, stated_charge, total_charge
-from so3lab.structures.reading import read_frames
+from so3lab.structures.electrons import is_charge_key, is_spin_key, stated_charge, total_charge
+from so3lab.structures.packed import is_packed, unpacked
+from so3lab.structures.reading import read_frames, values_beside
 from so3lab.structures.xyz import read_all_xyz
 
 _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
 """Endings of data sets."""
-_COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".mol2", ".cif", ".gro"))
+_COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".mol2", ".cif", ".gro", ".com", ".gjf"))
 """Endings of formats that have no place for energies and forces."""
 _MOTION = frozenset(("positions", "momenta", "velocities", "velocity", "vel", "velo", "initial_magmoms"))
 """Tables of atoms that are no labels."""
@@ -156,6 +157,9 @@ def has_labels(path: Path) -> bool:
     Args:
         path: The file; of formats that this module does not read nothing is known, and labels are expected.
     """
+    if is_packed(path):
+        with unpacked(path) as inside:
+            return has_labels(inside)
     if path.suffix.lower() in _LABELLED:
         return True
     if path.suffix.lower() in _COORDINATES:
@@ -210,7 +214,7 @@ def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str]]:
         stated |= stated_fields({k: v for k, v in database.metadata.items() if isinstance(v, str)})
         for row in database.select():
             atoms = row.toatoms()
-            atoms.info.update(row.key_value_pairs)
+            atoms.info.update(values_beside(row))
             for key, value in (row.data or {}).items():
                 value = np.asarray(value)
                 per_atom = value.ndim > 1 and len(value) == len(atoms)

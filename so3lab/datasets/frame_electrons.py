@@ -7,15 +7,7 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
-from so3lab.structures.electrons import (
-    MULTIPLICITY_KEYS,
-    SPIN_KEYS,
-    UNPAIRED_KEYS,
-    check_parity,
-    stated_spin,
-)
-
-_NAMES = frozenset((*MULTIPLICITY_KEYS, *UNPAIRED_KEYS, *SPIN_KEYS))
+from so3lab.structures.electrons import check_parity, is_spin_key, stated_spin
 
 
 def least_unpaired(
@@ -87,11 +79,6 @@ def spins_of_arrays(
         for i, (z, charge) in enumerate(zip(numbers, charges, strict=True))
     ]
     return _stated(atoms, charges, where)
-
-
-def is_spin_key(name: str) -> bool:
-    """Whether a name is one of those of spins or multiplicities, whatever its capitals and dashes."""
-    return str(name).lower().replace("-", "_").replace(" ", "_") in _NAMES
 
 
 def _stated(frames: Sequence[Atoms], charges: np.ndarray, where: str) -> np.ndarray:

@@ -8,11 +8,22 @@ from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.force_balance import check_force_balance
 from so3lab.datasets.consistency.repeated_frames import check_repeated_frames
 from so3lab.datasets.dataset import Dataset
+from so3lab.structures.electrons import sounds_like_electrons
 
 
 def _check_unused_labels(dataset: Dataset) -> list[Finding]:
-    """Say which labels of cells have no part in training."""
-    return [Finding(f"left out: {dataset.meta['left_out']}")] if "left_out" in dataset.meta else []
+    """Say which labels of cells have no part in training, and which names sound like a charge or a spin."""
+    findings = [Finding(f"left out: {dataset.meta['left_out']}")] if "left_out" in dataset.meta else []
+    unknown = [name for name in dataset.labels if sounds_like_electrons(name)]
+    if unknown:
+        named = ", ".join(map(repr, unknown))
+        findings.append(
+            Finding(
+                f"{named} is left out, since so3lab does not know the name; if it is the total charge or the spin, "
+                "call it charge or multiplicity"
+            )
+        )
+    return findings
 
 
 _CHECKS = (

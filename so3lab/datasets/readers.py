@@ -18,7 +18,7 @@ from jaxtyping import Float
 from so3lab.datasets.ase_readers import read_with_ase
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
-from so3lab.datasets.frame_electrons import is_spin_key, spins_of_arrays
+from so3lab.datasets.frame_electrons import spins_of_arrays
 from so3lab.datasets.label_names import (
     NAMES,
     QUANTITIES,
@@ -28,7 +28,8 @@ from so3lab.datasets.label_names import (
     record_of_names,
 )
 from so3lab.datasets.numerals import numbers_of
-from so3lab.structures.electrons import is_charge_key
+from so3lab.structures.electrons import is_charge_key, is_spin_key
+from so3lab.structures.packed import is_packed, unpacked
 
 
 def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str] | None) -> Dataset:
@@ -44,15 +45,19 @@ def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Map
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     keys = dict(keys or {})
+    if is_packed(path) and Path(path.stem).suffix != ".hdf5":
+        with unpacked(path) as inside:
+            dataset = read(inside, energy_unit, length_unit, keys)
+        return replace(dataset, meta={**dataset.meta, "source": path.name})
     if path.suffix == ".npz":
         return _read_npz(path, energy_unit, length_unit, keys)
     if path.suffix in (".hdf5", ".h5"):
         return _read_hdf5(path, path, energy_unit, length_unit, keys)
     if path.suffix == ".xz":
         with tempfile.TemporaryDirectory() as folder:
-            unpacked = Path(folder) / "unpacked.hdf5"
-            unpack_xz(path, unpacked)
-            return _read_hdf5(unpacked, path, energy_unit, length_unit, keys)
+            plain = Path(folder) / "unpacked.hdf5"
+            unpack_xz(path, plain)
+            return _read_hdf5(plain, path, energy_unit, length_unit, keys)
     return read_with_ase(path, energy_unit, length_unit, keys)
 
 

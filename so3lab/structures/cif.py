@@ -1,5 +1,6 @@
 """How CIF files are read: whole sites alone, deuterium by its mass; what is half there is refused by name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ def read_cif(path: Path) -> Content:
         )
     try:
         blocks = [block for block in parse_cif(str(path)) if block.has_structure()]
+        _check_sites(blocks[-1:])
         atoms = ase.io.read(path, index=-1, format="cif")
     except Exception as error:  # ASE's reader raises whatever it stumbles over
         raise ValueError(f"{path} cannot be read as CIF: {error or type(error).__name__}") from error
@@ -40,11 +42,24 @@ def read_cif(path: Path) -> Content:
         masses[heavy] = ISOTOPES["D"][1]
         atoms.set_masses(masses)
     notes = [] if len(blocks) == 1 else [f"the last of {len(blocks)} crystals"]
+    if not any(key.startswith(("_symmetry", "_space_group")) for key in blocks[-1]):
+        notes.append("no symmetry is given: the cell holds the atoms of the file alone")
     group = atoms.info.get("spacegroup")
     atoms.info = {
         key: value for key, value in atoms.info.items() if key not in ("spacegroup", "unit_cell", "occupancy")
     }
     return Content(atoms, f"CIF (space group {group.symbol})" if group is not None else "CIF", notes)
+
+
+def _check_sites(blocks: Sequence["CIFBlock"]) -> None:
+    """Refuse a file without sites, and sites without a place."""
+    if not blocks:
+        raise ValueError("no block of it has a cell and sites of atoms")
+    labels = blocks[0].get("_atom_site_label") or blocks[0].get("_atom_site_type_symbol") or []
+    columns = [blocks[0].get(f"_atom_site_fract_{axis}") or [] for axis in "xyz"]
+    for label, *place in zip(labels, *columns, strict=False):
+        if any(isinstance(number, str) for number in place):
+            raise ValueError(f"the site {label} has no place ({' '.join(map(str, place))}); complete or remove it")
 
 
 def _check_occupancy(block: "CIFBlock", path: Path) -> None:

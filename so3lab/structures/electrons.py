@@ -10,23 +10,33 @@ from typing import Any, NamedTuple
 
 import ase
 import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
 
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
-    "molecular_charge", "molecule_charge", "tot_charge", "pubchem_total_charge",
+    "molecular_charge", "molecule_charge", "tot_charge", "pubchem_total_charge", "overall_charge", "ionic_charge",
+    "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state",
 )  # fmt: skip
 """Names of a total charge in e, whatever their capitals and dashes."""
-MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult")
+MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")
 """Names of 2S + 1."""
-UNPAIRED_KEYS = ("unpaired_electrons", "num_unpaired", "n_unpaired", "nunpaired", "uhf")
+UNPAIRED_KEYS = (
+    "unpaired_electrons", "num_unpaired", "n_unpaired", "nunpaired", "unpaired", "num_unpaired_electrons",
+    "n_unpaired_electrons", "number_of_unpaired_electrons", "uhf", "2s",
+)  # fmt: skip
 """Names of 2S, the number of unpaired electrons."""
 SPIN_KEYS = ("spin", "total_spin")
 """Names of 2S in some programs (PySCF, so3lab) and of 2S + 1 in others (fairchem, MACE); parity tells them apart."""
 CHARGE_ARRAYS = ("initial_charges", "formal_charges", "formal_charge")
 """Names of charges of atoms whose sum is the total charge."""
+PARTIAL_ARRAYS = ("charges", "charge", "partial_charges", "atomic_charges", "mulliken_charges", "hirshfeld_charges",
+                  "npa_charges", "esp_charges", "resp_charges", "bader_charges", "cm5_charges")  # fmt: skip
+"""Names of computed charges of atoms, which tell the total charge where nothing else does and they add up to a whole
+number."""
 
 _WHOLE = 0.05
 """e by which charges of atoms may miss a whole number, as rounded digits do."""
+_ABOUT_ELECTRONS = re.compile(r"charge|spin|multiplicity|unpaired|n_?elec|magmom")
 _SIGN_BEHIND = re.compile(r"(\d+)\s*([+-])")
 
 
@@ -51,7 +61,8 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
     """Total charge in e: that of ``atoms.info`` under any of ``CHARGE_KEYS``, or the sum of charges of the atoms.
 
     Args:
-        atoms: The structure. Charges of atoms are those in ``CHARGE_ARRAYS``; all zero say nothing.
+        atoms: The structure. Charges of atoms are those in ``CHARGE_ARRAYS``, else ``PARTIAL_ARRAYS`` and results of a
+            calculator; all zero say nothing.
 
     Raises:
         ValueError: If a charge is no number, two of them disagree, or charges of atoms do not add up to a whole number
@@ -64,7 +75,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
         if name in atoms.arrays and np.any(atoms.arrays[name]):
             sums.append(Stated(float(np.sum(atoms.arrays[name])), f"sum of {name}"))
     if not sums:
-        return found[0] if found else Stated(0.0)
+        return found[0] if found else _sum_of_partial(atoms)
     total, source = sums[0]
     whole = abs(total - round(total)) < _WHOLE
     if whole:
@@ -76,6 +87,23 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
             '--charge, charge= or atoms.info["charge"]'
         )
     return found[0] if found else Stated(total, source)
+
+
+def _sum_of_partial(atoms: ase.Atoms) -> Stated:
+    """What computed charges of atoms add up to, where that is a whole number other than 0."""
+    for name in PARTIAL_ARRAYS:
+        charges = atoms.arrays.get(name, _charges_of_calculator(atoms) if name == "charges" else None)
+        if charges is None or np.shape(charges) != (len(atoms),) or np.asarray(charges).dtype.kind not in "iuf":
+            continue
+        total = float(np.sum(charges))
+        if round(total) and abs(total - round(total)) < _WHOLE:
+            return Stated(float(round(total)), f"sum of {name}")
+    return Stated(0.0)
+
+
+def _charges_of_calculator(atoms: ase.Atoms) -> Any:
+    """Charges of atoms among the results that came with a structure; None without any."""
+    return atoms.calc.results.get("charges") if isinstance(atoms.calc, SinglePointCalculator) else None
 
 
 def stated_spin(atoms: ase.Atoms) -> Stated:
@@ -139,10 +167,12 @@ def with_electrons(atoms: ase.Atoms, *, charge: float | None = None, multiplicit
         ValueError: If ``multiplicity`` is not a positive whole number.
     """
     result = atoms.copy()
+    if (charges := _charges_of_calculator(atoms)) is not None and "charges" not in result.arrays:
+        result.arrays["charges"] = np.array(charges)  # the calculator is left behind
     if charge is not None:
         for key in _keys(atoms, CHARGE_KEYS):
             del result.info[key]
-        for name in set(CHARGE_ARRAYS) & set(result.arrays):
+        for name in {*CHARGE_ARRAYS, *PARTIAL_ARRAYS} & set(result.arrays):
             del result.arrays[name]
         result.info["charge"] = charge
     if multiplicity is not None:
@@ -156,9 +186,29 @@ def with_electrons(atoms: ase.Atoms, *, charge: float | None = None, multiplicit
     return result
 
 
+def overlooked(atoms: ase.Atoms) -> list[str]:
+    """Names in ``atoms.info`` of single values that sound like a charge or spin and are none that has a meaning."""
+    known = _canonical_names(CHARGE_KEYS + MULTIPLICITY_KEYS + UNPAIRED_KEYS + SPIN_KEYS)
+    return [
+        str(key)
+        for key, value in atoms.info.items()
+        if sounds_like_electrons(str(key)) and np.size(value) == 1 and _canonical(key) not in known
+    ]
+
+
+def sounds_like_electrons(name: str) -> bool:
+    """Whether a name, known or not, sounds like one of a charge or a spin."""
+    return bool(_ABOUT_ELECTRONS.search(_canonical(name)))
+
+
 def is_charge_key(name: str) -> bool:
     """Whether a name is one of ``CHARGE_KEYS``."""
     return _canonical(name) in _canonical_names(CHARGE_KEYS)
+
+
+def is_spin_key(name: str) -> bool:
+    """Whether a name is one of those of spins or multiplicities, whatever its capitals and dashes."""
+    return _canonical(name) in _canonical_names(MULTIPLICITY_KEYS + UNPAIRED_KEYS + SPIN_KEYS)
 
 
 def _canonical(name: Any) -> str:

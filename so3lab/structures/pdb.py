@@ -19,7 +19,7 @@ from so3lab.structures.xyz import ISOTOPES
 
 PLACEHOLDER = 2.0
 """Å; a cell with a shorter edge is none, but the unit cube that programs write where they must write something."""
-_RESIDUES = frozenset((
+RESIDUES = frozenset((
     "ALA", "ARG", "ASN", "ASP", "CYS", "GLN", "GLU", "GLY", "HIS", "ILE", "LEU", "LYS", "MET", "PHE", "PRO", "SER",
     "THR", "TRP", "TYR", "VAL", "ACE", "NME", "NMA", "NH2", "HOH", "WAT", "SOL", "TIP", "TIP3", "DOD", "DA", "DC",
     "DG", "DT", "A", "C", "G", "U", "ASH", "GLH", "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "CYX", "LYN",
@@ -68,7 +68,7 @@ def read_pdb(path: Path, which: int = -1) -> Content:
     notes = which_of(len(models), which, "models", path)
     rows, alternates = _one_location(models[which])
     cell, about_cell = _cell(lines, path)
-    notes += [*alternates, *about_cell, *_guessed(lines, rows)]
+    notes += [*alternates, *about_cell, *_guessed(lines, rows), *_in_part(rows), *_without_hydrogens(rows)]
     return Content(_atoms(rows, cell), "PDB", notes)
 
 
@@ -84,11 +84,12 @@ def _row(line: str, where: str, number: int) -> _Row:
     if not np.isfinite([x, y, z]).all():
         raise ValueError(f"{where}: coordinates must be finite numbers, got {' '.join(coordinates)!r}")
     name, residue = line[12:16], line[17:20].strip()
-    symbol, mass = _element(line, name, residue, where)
+    stated, charge = _element_columns(line)
+    symbol, mass = _element(stated, name, residue, where)
     occupancy = float(line[54:60]) if _is_number(line[54:60]) else 1.0
     return _Row(
         number, name.strip(), line[16:17].strip(), (residue, line[21:22], line[22:27].strip()), (x, y, z), occupancy,
-        symbol, mass, _charge(line[78:80].strip(), where),
+        symbol, mass, _charge(charge, where),
     )  # fmt: skip
 
 
@@ -100,9 +101,16 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _element(line: str, name: str, residue: str, where: str) -> tuple[str, float | None]:
-    """Symbol and, of an isotope, mass: from columns 77 and 78, or from the name of the atom."""
-    stated = line[76:78].strip()
+def _element_columns(line: str) -> tuple[str, str]:
+    """Element of columns 77 and 78 and charge of 79 and 80; an element that stands two columns too far counts too."""
+    element, charge = line[76:78].strip(), line[78:80].strip()
+    if not element and charge.capitalize() in atomic_numbers:
+        return charge, ""
+    return element, charge
+
+
+def _element(stated: str, name: str, residue: str, where: str) -> tuple[str, float | None]:
+    """Symbol and, of an isotope, mass: from what the columns state, or from the name of the atom."""
     if stated in ISOTOPES:
         return ISOTOPES[stated]
     if stated.capitalize() in atomic_numbers and stated != "X":
@@ -113,7 +121,7 @@ def _element(line: str, name: str, residue: str, where: str) -> tuple[str, float
         )
     letters = "".join(character for character in name if character.isalpha())
     two = name[:2].strip().capitalize()
-    if len(two) == 2 and two in atomic_numbers and residue not in _RESIDUES and not name[0].isdigit():
+    if len(two) == 2 and two in atomic_numbers and residue not in RESIDUES and not name[0].isdigit():
         return two, None
     one = letters[:1].upper()
     if one == "D":
@@ -127,9 +135,11 @@ def _element(line: str, name: str, residue: str, where: str) -> tuple[str, float
 
 def _charge(word: str, where: str) -> int | None:
     """The formal charge of an atom, such as ``2-``; None where nothing stands."""
-    if not word or word.strip("0") in ("", "+", "-"):
+    if not word.strip("0") or word in ("0+", "+0", "0-", "-0"):
         return None
     sign, digits = ("-" if "-" in word else "+"), word.strip("+-")
+    if word in ("+", "-"):
+        return int(word + "1")
     if not digits.isdigit() or len(word) != 2:
         raise ValueError(f"{where}: columns 79 and 80 must hold a formal charge such as 2- or 1+, got {word!r}")
     return int(sign + digits)
@@ -199,14 +209,37 @@ def _cell(lines: Iterable[str], path: Path) -> tuple[np.ndarray | None, list[str
 
 
 def _guessed(lines: Sequence[str], rows: Sequence[_Row]) -> list[str]:
-    guessed = [
-        row for row in rows if not lines[row.line - 1][76:78].strip() or lines[row.line - 1][76:78].strip().isdigit()
-    ]
+    guessed = [row for row in rows if not (stated := _element_columns(lines[row.line - 1])[0]) or stated.isdigit()]
     if not guessed:
         return []
     named = ", ".join(dict.fromkeys(f"{row.name} as {row.symbol}" for row in guessed))
     short = named if len(named) < 80 else named[:80].rpartition(",")[0] + ", ..."
     return [f"columns 77 and 78 name no element for {len(guessed)} atoms, so names were read as elements: {short}"]
+
+
+def _in_part(rows: Sequence[_Row]) -> list[str]:
+    """Atoms that are there in part, without another location; columns that say the same of all say nothing."""
+    part = [row for row in rows if not row.alternate and 0.0 < row.occupancy < 0.999]
+    if not part or len({row.occupancy for row in rows}) == 1:
+        return []
+    first = part[0]
+    return [
+        f"{len(part)} atoms are occupied in part and taken for whole ones, such as {first.name} of "
+        f"{first.residue[0]} {first.residue[2]} with {first.occupancy:g}"
+    ]
+
+
+def _without_hydrogens(rows: Sequence[_Row]) -> list[str]:
+    """Residues of biomolecules and waters that have no hydrogen at all, as crystal structures leave them."""
+    with_hydrogen = {row.residue for row in rows if row.symbol == "H"}
+    bare = sorted({row.residue for row in rows if row.residue[0] in RESIDUES} - with_hydrogen)
+    if not bare:
+        return []
+    name, chain, number = bare[0]
+    return [
+        f"{len(bare)} residues have no hydrogens, such as {name} {chain}{number}: what is computed is not the molecule "
+        "that is meant; add hydrogens first, for example with PDBFixer or pdb2pqr"
+    ]
 
 
 def _atoms(rows: Sequence[_Row], cell: np.ndarray | None) -> ase.Atoms:

@@ -27,6 +27,8 @@ _NANOMETRE = 0.25
 """Times a bond length that neighbours seem apart at most when numbers in nm are taken for Å."""
 _FLAT = 1e-4
 """Å; a drawing has one coordinate that never varies by more."""
+_SINGLE = 0.95
+"""Times the sum of covalent radii; carbon's double and triple bonds are shorter."""
 _BOND, _DRAWN_BOND = 1.25, 1.45
 """Times the sum of covalent radii up to which atoms of a drawing count as bonded, and hydrogens, drawn too long."""
 
@@ -160,6 +162,27 @@ def _check_not_drawn(atoms: ase.Atoms) -> None:
             f"{atoms.get_chemical_symbols()[atom]}{atom} lies in one plane with its four neighbours, as all atoms do: "
             "this is a drawing, not a geometry; embed it in three dimensions (smiles:..., or the SDF file of it)"
         )
+
+
+def bare_carbon(atoms: ase.Atoms) -> str:
+    """A carbon at the end of a single bond in a molecule without any hydrogen, in words; empty where there is none."""
+    carbons = atoms.numbers == 6
+    if atoms.pbc.any() or not carbons.any() or (atoms.numbers == 1).any() or len(atoms) < 3:
+        return ""
+    radii = covalent_radii[atoms.numbers]
+    i, j, distances = ase_neighbor_list("ijd", atoms, 2.0 * float(radii.max()) * _BOND)
+    shares = distances / (radii[i] + radii[j])
+    bonded = shares < _BOND
+    neighbours = np.bincount(i[bonded], minlength=len(atoms))
+    ends = np.flatnonzero(bonded & carbons[i] & (neighbours[i] == 1) & (shares > _SINGLE))
+    if not ends.size:
+        return ""
+    one, other = int(i[ends[0]]), int(j[ends[0]])
+    symbols = atoms.get_chemical_symbols()
+    return (
+        f"{symbols[one]}{one} has no neighbour but {symbols[other]}{other}, {distances[ends[0]]:.2f} Å away as in a "
+        "single bond"
+    )
 
 
 def _nearest_shares(atoms: ase.Atoms, within: float = 1.0) -> Float[np.ndarray, " atoms"]:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import ase
 import ase.io
@@ -12,8 +13,12 @@ from ase.io.formats import UnknownFileTypeError, filetype
 from so3lab.machine import paths
 from so3lab.structures.boxes import gaps, is_empty_box, without_box
 from so3lab.structures.cif import read_cif
+from so3lab.structures.comments import take_cell
 from so3lab.structures.electrons import check_parity, with_electrons
+from so3lab.structures.gaussian import read_gaussian_input
+from so3lab.structures.gro import read_gro
 from so3lab.structures.mol2 import read_mol2
+from so3lab.structures.packed import is_packed, unpacked
 from so3lab.structures.pdb import read_pdb
 from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import stated_in_program_files
@@ -22,13 +27,21 @@ from so3lab.structures.smiles import from_smiles
 from so3lab.structures.understood import Content, Understood, which_of
 from so3lab.structures.xyz import read_all_xyz, read_last_xyz
 
+if TYPE_CHECKING:
+    from ase.db.row import AtomsRow
+
 SMILES_PREFIX = "smiles:"
 """What begins a text that is taken for a SMILES string."""
 _READERS: dict[str, Callable[[Path], Content]] = {
-    ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".pdb": read_pdb, ".ent": read_pdb,
-    ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".cif": read_cif, ".mol2": read_mol2,
+    ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".cif": read_cif,
 }  # fmt: skip
+_READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
+    ".pdb": read_pdb, ".ent": read_pdb, ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".mol2": read_mol2,
+    ".gro": read_gro, ".com": read_gaussian_input, ".gjf": read_gaussian_input,
+}  # fmt: skip
+"""Readers that take one of several structures by its number."""
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
+_DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
 _WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
@@ -86,6 +99,9 @@ def understand(
         atoms = with_electrons(atoms, charge=charge, multiplicity=multiplicity)
         if not cell:
             atoms.pbc, atoms.cell = False, None
+        elif atoms.pbc.any() and not np.asarray(atoms.cell).any():
+            notes.append("a cell of zeros is none: a molecule")
+            atoms.pbc = False
         elif is_empty_box(atoms):
             notes.append(
                 f"an empty box, {gaps(atoms).min():.4g} Å of nothing in every direction: a molecule without a cell"
@@ -112,17 +128,27 @@ def read_frames(path: Path) -> list[ase.Atoms]:
         ValueError: If it cannot be read; the sentence names the file, and of XYZ files line and token.
     """
     kind = path.suffix.lower()
+    if is_packed(path):
+        with unpacked(path) as inside:
+            return read_frames(inside)
     if kind in _TRAJECTORIES:
         return _frames_of_trajectory(path)
-    if kind in _READERS and _READERS[kind] is not read_last_xyz:
-        return [_READERS[kind](path).atoms]
+    if kind in _READERS_OF_ANY:
+        return [_READERS_OF_ANY[kind](path, -1).atoms]
+    if kind == ".cif":
+        return [read_cif(path).atoms]
+    if kind in _DATABASES:
+        return _frames_of_database(path)
     try:
         frames = ase.io.read(path, index=":")
     except Exception as error:  # ASE's readers raise whatever they stumble over
         if kind in _READERS:
             return read_all_xyz(path)
         raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
-    return frames if isinstance(frames, list) else [frames]
+    found = frames if isinstance(frames, list) else [frames]
+    for atoms in found:
+        take_cell(atoms)
+    return found
 
 
 def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
@@ -159,12 +185,11 @@ def file_and_number(text: str) -> tuple[Path, int] | None:
 def _one_of_file(path: Path, which: int) -> Content:
     """The structure with this index."""
     kind = path.suffix.lower()
-    if kind in (".pdb", ".ent"):
-        return read_pdb(path, which)
-    if kind in (".sdf", ".mol", ".sd"):
-        return read_sdf(path, which)
-    if kind == ".mol2":
-        return read_mol2(path, which)
+    if is_packed(path):
+        with unpacked(path) as inside:
+            return _one_of_file(inside, which)
+    if kind in _READERS_OF_ANY:
+        return _READERS_OF_ANY[kind](path, which)
     frames = read_frames(path)
     about = which_of(len(frames), which, "frames", path)
     return Content(frames[which], f"{kind.removeprefix('.')} file", about)
@@ -172,8 +197,16 @@ def _one_of_file(path: Path, which: int) -> Content:
 
 def _of_file(path: Path) -> Content:
     kind = path.suffix.lower()
+    if is_packed(path):
+        with unpacked(path) as inside:
+            return _of_file(inside)
+    if kind in _READERS_OF_ANY:
+        return _READERS_OF_ANY[kind](path, -1)
     if kind in _READERS:
         return _READERS[kind](path)
+    if kind in _DATABASES:
+        frames = _frames_of_database(path)
+        return Content(frames[-1], "ASE database", which_of(len(frames), -1, "rows", path))
     if kind in _TRAJECTORIES:
         return _of_trajectory(path)
     if kind in _WITHOUT_ELEMENTS:
@@ -203,6 +236,28 @@ def _frames_of_trajectory(path: Path, which: slice = slice(None)) -> list[ase.At
         if "charge" in meta:
             atoms.info["charge"] = meta["charge"]
     return frames
+
+
+def _frames_of_database(path: Path) -> list[ase.Atoms]:
+    """Every row of an ASE database with the values that stand beside its atoms."""
+    from ase.db import connect  # here, because only databases need it
+
+    try:
+        with connect(path) as database:
+            rows = list(database.select())
+    except Exception as error:  # ASE raises whatever a file of another kind provokes
+        raise ValueError(f"{path} is no database of ASE: {error or type(error).__name__}") from error
+    if not rows:
+        raise ValueError(f"{path} holds no rows")
+    frames = [row.toatoms() for row in rows]
+    for atoms, row in zip(frames, rows, strict=True):
+        atoms.info.update(values_beside(row))
+    return frames
+
+
+def values_beside(row: "AtomsRow") -> dict[str, Any]:
+    """Key-value pairs of a row; ASE hides ``charge`` and others behind numbers that it computes itself."""
+    return {key: vars(row)[key] for key in row.key_value_pairs}
 
 
 def _with_ase(path: Path) -> Content:

@@ -1,12 +1,14 @@
 """How MOL and SDF files are read: formal charges, radicals, isotopes, drawings on paper, hydrogens left out."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ase
 import numpy as np
 
-from so3lab.structures.electrons import is_charge_key
+from so3lab.structures.electrons import is_charge_key, is_spin_key
 from so3lab.structures.smiles import atoms_of, embedded
 from so3lab.structures.understood import Content, which_of
 
@@ -43,16 +45,16 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         if molecule is None or not molecule.GetNumAtoms():
             raise ValueError(f"{path}: {_what_is_wrong(entry, first_line)}")
         _check_atoms(molecule, path, first_line)
+        _take_old_radicals(molecule, entry)
         molecule, notes = in_space(molecule, entry, path, seed)
     notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
     charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
+    del atoms.info["charge"]
     if any(charges):
-        del atoms.info["charge"]
         atoms.arrays["formal_charges"] = np.array(charges)
-    stated = _stated_charge(entry)
-    if stated is not None:
-        atoms.info[stated[0]] = stated[1]
+    atoms.info["spin"] -= 2 * _singlets(entry)
+    _take_data(atoms, entry)
     return Content(atoms, "SDF" if path.suffix.lower() == ".sdf" else "MOL", notes)
 
 
@@ -98,6 +100,8 @@ def in_space(molecule: Any, entry: str, path: Path, seed: int) -> tuple[Any, lis
     """
     from rdkit import Chem
 
+    if molecule.GetNumAtoms() > 1 and not molecule.GetNumBonds():
+        return molecule, ["the file has no bonds, so that it cannot be asked for hydrogens or charges"]
     problems = Chem.DetectChemistryProblems(molecule)
     drawn = _is_drawing(molecule, entry)
     if problems:
@@ -145,12 +149,32 @@ def _is_drawing(molecule: Any, entry: str) -> bool:
     )
 
 
-def _stated_charge(entry: str) -> tuple[str, str] | None:
-    """A total charge among the data behind a molecule, such as PubChem's, with its name."""
+def _take_old_radicals(molecule: Any, entry: str) -> None:
+    """Doublet radicals of the atom block's column of charges, which counts where no line of properties does."""
+    lines = entry.split("\n")
+    if "V3000" in entry or any(line.startswith(("M  CHG", "M  RAD")) for line in lines):
+        return
+    for atom, row in zip(molecule.GetAtoms(), lines[4:], strict=False):
+        if row[36:39].strip() == "4":
+            atom.SetNumRadicalElectrons(1)
+
+
+def _singlets(entry: str) -> int:
+    """Atoms whose two electrons are paired, as in singlet carbenes; RDKit counts them as unpaired all the same."""
+    of_lists = [line.split()[4::2] for line in entry.split("\n") if line.startswith("M  RAD")]
+    old = sum(word == "1" for words in of_lists for word in words)
+    return old + len(re.findall(r"(?m)^M  V30 .*\bRAD=1\b", entry))
+
+
+def _take_data(atoms: ase.Atoms, entry: str) -> None:
+    """A total charge and a spin among the data behind a molecule, such as PubChem's, with their names."""
     for name, value in _data(entry).items():
-        if is_charge_key(name) and value:
-            return name, value
-    return None
+        if value and is_charge_key(name):
+            atoms.info[name] = value
+        elif value and is_spin_key(name):
+            if not atoms.info.get("spin"):
+                atoms.info.pop("spin", None)  # bonds alone say nothing of it
+            atoms.info[name] = value
 
 
 def _data(entry: str) -> Mapping[str, str]:

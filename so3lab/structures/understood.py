@@ -12,7 +12,8 @@ from ase.data import atomic_masses
 from so3lab import units
 from so3lab.structures.boxes import gaps
 from so3lab.structures.constraints import held_atoms
-from so3lab.structures.electrons import Stated, stated_charge, stated_spin
+from so3lab.structures.electrons import Stated, overlooked, stated_charge, stated_spin
+from so3lab.structures.plausibility import bare_carbon
 
 _VELOCITY_NAMES = ("velocities", "velocity", "vel", "velo", "v")
 _HOT = 1e5
@@ -135,7 +136,11 @@ def velocity_temperature_K(atoms: ase.Atoms) -> float | None:
 
 
 def _left_out(atoms: ase.Atoms) -> list[str]:
-    notes = []
+    notes = [
+        f"{name!r} = {atoms.info[name]} is left out, since so3lab does not know the name; if it is the total charge or "
+        "the spin, call it charge or multiplicity"
+        for name in overlooked(atoms)
+    ]
     unknown = [name for name in atoms.arrays if name.lower() in _VELOCITY_NAMES]
     if unknown:
         notes.append(
@@ -148,6 +153,9 @@ def _left_out(atoms: ase.Atoms) -> list[str]:
             f"the velocities mean {temperature_K:.3g} K, so their unit is probably another one; remove them from the "
             "file to start with thermal ones"
         )
+    bare = bare_carbon(atoms)
+    if bare:
+        notes.append(f"{bare}: hydrogens are probably missing; add them, or what is computed is another molecule")
     return notes
 
 

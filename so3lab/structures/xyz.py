@@ -5,6 +5,7 @@ numbers and labels in place of elements, Fortran's exponents, a byte order mark,
 What cannot be mended is refused with its line and token.
 """
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
+from so3lab.structures.comments import take_other_names
 from so3lab.structures.understood import Content
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H", 3.016), "13C": ("C", 13.003),
@@ -68,6 +70,8 @@ def read_all_xyz(path: Path) -> list[ase.Atoms]:
 
 def _text(path: Path) -> tuple[str, list[str]]:
     content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16"), ["letters are read as UTF-16"]
     try:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError:
@@ -174,6 +178,7 @@ def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
     notes = [] if extended or widest <= 4 else [_about_columns(widest)]
     atoms = _with_ase(frame, rows, path)
     notes += _take_electrons(frame.comment, atoms)
+    notes += take_other_names(atoms, frame.comment)
     if masses:
         all_masses = atoms.get_masses()
         all_masses[list(masses)] = list(masses.values())

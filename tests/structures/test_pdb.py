@@ -135,6 +135,33 @@ def test_formal_charges_add_up(tmp_path, charges, total, source):
     assert understand(written(tmp_path / "water.pdb", *lines)).charge.value == total, source
 
 
+@pytest.mark.parametrize(
+    ("word", "total", "source"),
+    [("-1", -1, "sign and digit"), ("-", -1, "a sign alone"), ("0-", 0, "no charge with a sign")],
+)
+def test_charges_in_other_orders(tmp_path, word, total, source):
+    lines = [WATER[0][:78] + f"{word:<2}", *WATER[1:]]
+    assert understand(written(tmp_path / "water.pdb", *lines)).charge.value == total, source
+
+
+def test_elements_two_columns_too_far_are_elements(tmp_path):
+    """MDAnalysis#2649 and others: columns that a hand or an editor has moved."""
+    lines = [line[:76] + "  " + line[76:78].strip() for line in WATER]
+    assert understand(written(tmp_path / "water.pdb", *lines)).atoms.get_chemical_formula() == "H2O"
+
+
+def test_crystal_structures_without_hydrogens_are_said(tmp_path):
+    """What the Protein Data Bank has of most entries: heavy atoms alone."""
+    found = understand(written(tmp_path / "a.pdb", WATER[0].replace("LIG", "HOH")))
+    assert any("1 residues have no hydrogens, such as HOH" in note for note in found.notes)
+
+
+def test_atoms_that_are_there_in_part_are_said(tmp_path):
+    lines = [WATER[0], WATER[1].replace("  1.00", "  0.50", 1), WATER[2]]
+    found = understand(written(tmp_path / "a.pdb", *lines))
+    assert any("1 atoms are occupied in part" in note for note in found.notes)
+
+
 REFUSED = [
     (record(" O  ", "O").replace("   0.000", "     abc", 1), r"line 1: a coordinate in columns 31 to 54.*got 'abc'"),
     (record(" O  ", "Oq"), r"line 1: columns 77 and 78 must hold an element, got 'Oq'"),

@@ -204,3 +204,11 @@ def test_what_was_understood_is_one_record():
     assert understand(atoms, charge=-1, multiplicity=2).charge == (-1, "charge")
     with pytest.raises(ValueError, match="C2H6O: multiplicity means 1 unpaired electrons"):
         understand(atoms, multiplicity=2)
+
+
+def test_heavy_atoms_alone_are_said():
+    """united atoms, and files in which hydrogens are hidden: C2O may be ethanol without its hydrogens."""
+    ethanol = molecule("CH3CH2OH")
+    assert any("hydrogens are probably missing" in note for note in understand(ethanol[ethanol.numbers > 1]).notes)
+    for name in ("CO2", "C2F4", "CF4", "C2Cl4", "OCS", "CCl4"):
+        assert understand(molecule(name)).notes == ()

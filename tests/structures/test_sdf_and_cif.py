@@ -106,6 +106,33 @@ def test_the_charge_of_pubchem_must_agree(tmp_path):
         understood(tmp_path, block("CC(=O)[O-]") + data.format(0))
 
 
+@pytest.mark.parametrize(
+    ("number", "unpaired", "source"),
+    [(3, 2, "CTfile Formats: 3 is a triplet"), (1, 0, "RMG-Py#372: 1 is a singlet, whose electrons are paired")],
+)
+@pytest.mark.parametrize("version", ["V2000", "V3000"])
+def test_carbenes_are_singlets_or_triplets(tmp_path, number, unpaired, source, version):
+    text = block("[CH2]", version=version)
+    old, new = ("M  RAD  1   1   3", f"M  RAD  1   1   {number}"), ("RAD=3", f"RAD={number}")
+    found = understood(tmp_path, text.replace(*old).replace(*new))
+    assert found.unpaired.value == unpaired, source
+
+
+def test_data_behind_a_molecule_say_charge_and_spin(tmp_path):
+    """Fields of quantum chemistry's data sets, whose molecules have no lines of formal charges."""
+    data = "\n> <charge>\n1\n\n> <Multiplicity>\n2\n\n$$$$\n"
+    found = understood(tmp_path, block("O") + data)
+    assert (found.charge.value, found.unpaired.value) == (1, 1)
+
+
+def test_without_bonds_nothing_is_added(tmp_path):
+    """CTfile Formats: the number of bonds may be 0, as in files that were made of coordinates alone."""
+    atoms, _, _ = block("O").partition("  1  2  1")
+    found = understood(tmp_path, atoms.replace("  3  2", "  3  0") + "M  END\n")
+    assert found.atoms.get_chemical_formula() == "H2O"
+    assert any("the file has no bonds" in note for note in found.notes)
+
+
 def test_the_last_molecule_counts_and_is_said(tmp_path):
     found = understood(tmp_path, block("CCO") + "$$$$\n" + block("O") + "$$$$\n")
     assert found.atoms.get_chemical_formula() == "H2O"
@@ -155,3 +182,18 @@ def test_half_sites_are_refused_by_name(tmp_path, sites, named, source):
 def test_the_other_kind_of_cif_is_told_apart(tmp_path):
     with pytest.raises(ValueError, match=r"mmCIF file.*PDB form"):
         understood(tmp_path, "data_1ABC\nloop_\n_atom_site.Cartn_x\n1.0\n", "protein.cif")
+
+
+def test_sites_without_a_place_and_files_without_sites_are_refused(tmp_path):
+    (tmp_path / "a.cif").write_text(cif("O1 O ? ? ? 1.0"))
+    with pytest.raises(ValueError, match=r"the site O1 has no place \(\? \? \?\)"):
+        understand(tmp_path / "a.cif")
+    (tmp_path / "a.cif").write_text("data_x\n_cell_length_a 8.0\n")
+    with pytest.raises(ValueError, match="no block of it has a cell and sites"):
+        understand(tmp_path / "a.cif")
+
+
+def test_a_crystal_without_symmetry_is_said(tmp_path):
+    text = cif("O1 O 0.1 0.1 0.1 1.0").replace("_symmetry_space_group_name_H-M 'P 1'\n", "")
+    (tmp_path / "a.cif").write_text(text)
+    assert any("no symmetry is given" in note for note in understand(tmp_path / "a.cif").notes)
