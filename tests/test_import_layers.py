@@ -20,7 +20,7 @@ FLOORS = (
     {"functions", "doctor", "trajectory"},
     {"structures"},
     {"datasets", "network", "observables"},
-    {"engine", "labels"},
+    {"engine", "labels", "frames"},
     {"potential"},
     {"attention"},
     {"pretrained", "training", "dynamics", "minimize", "atom_properties", "dipoles", "electrostatics"},

@@ -4,6 +4,7 @@ Columns are those of the PDB format 3.3. ASE's reader keeps every alternate loca
 and takes a placeholder for a cell, so this reads the records itself.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -252,4 +253,6 @@ def _atoms(rows: Sequence[_Row], cell: np.ndarray | None) -> ase.Atoms:
         atoms.arrays["formal_charges"] = np.array([row.charge or 0 for row in rows])
     atoms.arrays["atomtypes"] = np.array([row.name for row in rows])
     atoms.arrays["residuenames"] = np.array([row.residue[0] for row in rows])
+    numbers = [re.sub(r"[^-\d]", "", row.residue[2]) for row in rows]  # without insertion codes
+    atoms.arrays["residuenumbers"] = np.array([int(one) if one.strip("-") else 0 for one in numbers])
     return atoms

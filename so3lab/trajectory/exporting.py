@@ -1,5 +1,6 @@
 """Trajectories in the formats of other programs, whole or in part: extended XYZ, ASE's .traj, PDB, DCD, H5MD."""
 
+import contextlib
 import errno
 import os
 import warnings
@@ -24,7 +25,7 @@ _BLOCK = 256
 
 
 def export(
-    path_in: str | os.PathLike,
+    path_in: str | os.PathLike | Sequence[Atoms],
     path_out: str | os.PathLike,
     frames: slice = slice(None),
     *,
@@ -39,7 +40,8 @@ def export(
     some atoms are left out, so are the energies and the temperature, which belong to all.
 
     Args:
-        path_in: File written by ``TrajectoryWriter``.
+        path_in: File written by ``TrajectoryWriter``, or an open trajectory; ``so3lab.frames.open_frames`` opens other
+            ones, which are written in all formats but H5MD.
         path_out: File to make.
         frames: Which frames, ``slice(None, None, 10)`` for every tenth.
         atoms: Which atoms, and in which order: indices, a mask, ``"heavy"``, or a text such as ``"0:10,12"``;
@@ -69,16 +71,18 @@ def export(
     }
     if path_out.suffix.lower() not in writers:
         raise ValueError(f"the name of path_out must end in one of {', '.join(writers)}, got {path_out}")
-    if path_out.exists() and Path(path_in).exists() and os.path.samefile(path_in, path_out):
+    path = path_in if isinstance(path_in, str | os.PathLike) else getattr(path_in, "path", None)
+    if path is not None and path_out.exists() and Path(path).exists() and os.path.samefile(path, path_out):
         raise ValueError(f"path_out must be another file than path_in, got {path_out} for both")
     if path_out.exists() and not overwrite:
         raise FileExistsError(errno.EEXIST, f"{path_out} exists; choose another name or allow it with overwrite=True")
     check_writable(path_out)
-    with Trajectory(path_in) as trajectory:
+    opened: Any = Trajectory(path_in) if isinstance(path_in, str | os.PathLike) else path_in
+    with contextlib.closing(opened[:]) as trajectory:
         part = _Part(trajectory[frames], chosen_atoms(atoms, trajectory.atomic_numbers))
         if not part:
             raise ValueError(
-                f"frames must choose at least one of the {len(trajectory)} of {path_in}, got {_in_words(frames)}"
+                f"frames must choose at least one of the {len(trajectory)} of {path}, got {_in_words(frames)}"
             )
         with atomic_write(path_out) as temporary:
             writers[path_out.suffix.lower()](temporary, part)
@@ -94,7 +98,7 @@ def _in_words(frames: slice) -> str:
 class _Part(Sequence[Atoms]):
     """Frames of a trajectory with some of its atoms."""
 
-    def __init__(self, trajectory: Trajectory, chosen: Integer[np.ndarray, " chosen"]):
+    def __init__(self, trajectory: Any, chosen: Integer[np.ndarray, " chosen"]):
         self.trajectory, self.chosen = trajectory, chosen
         everything = len(trajectory.atomic_numbers)
         self.complete = len(chosen) == everything
@@ -112,12 +116,12 @@ class _Part(Sequence[Atoms]):
     def _reduced(self, atoms: Atoms) -> Atoms:
         if self._as_it_is:
             return atoms
-        assert atoms.calc is not None
-        results = {"forces": atoms.calc.results["forces"][self.chosen]}
-        if self.complete and "energy" in atoms.calc.results:
-            results["energy"] = atoms.calc.results["energy"]
+        known = atoms.calc.results if atoms.calc is not None else {}
+        results = {"forces": known["forces"][self.chosen]} if "forces" in known else {}
+        if self.complete and "energy" in known:
+            results["energy"] = known["energy"]
         part = atoms[self.chosen]
-        part.calc = SinglePointCalculator(part, **results)
+        part.calc = SinglePointCalculator(part, **results) if results else None
         return part
 
 
@@ -161,6 +165,8 @@ def _write_dcd(path: Path, part: _Part) -> None:
 
 def _write_h5md(path: Path, part: _Part) -> None:
     trajectory, chosen = part.trajectory, part.chosen
+    if not isinstance(trajectory, Trajectory):
+        raise ValueError(f"only trajectories of so3lab are written as H5MD; write {path.stem}.extxyz or .traj instead")
     table = trajectory.table()
     observables = [name for name in trajectory.observables if part.complete]
     first = part[0]

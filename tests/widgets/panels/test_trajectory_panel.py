@@ -16,7 +16,7 @@ from so3lab_widgets.running.cell import CellRun
 from waiting import wait_for
 
 import so3lab
-from so3lab import atom_properties
+from so3lab import atom_properties, datasets
 from so3lab.observables import internal_coordinates, rmsd
 from so3lab.trajectory import Trajectory, TrajectoryWriter
 
@@ -157,7 +157,7 @@ def test_what_cannot_be_opened_is_said_and_the_panel_stays(panel, tmp_path):
         (tmp_path / "nowhere.h5", "there is no trajectory file"),
         (tmp_path / "empty.h5", "is not an HDF5 file"),
         (tmp_path / "none.h5", "has no frames yet"),
-        (42, "trajectory must be a file or an open Trajectory, got 42"),
+        (42, "frames must be a file, an open trajectory, Atoms, a sequence of them or a data set, got 42"),
     ):
         panel.load(wrong)
         assert sentence in panel.message.sentence
@@ -170,8 +170,8 @@ def test_a_panel_without_a_file_waits_for_one(path):
     assert panel.children[-1].layout.display == "none"
     with pytest.raises(ValueError, match="no trajectory is open"):
         panel.add(0, 1)
-    panel.path.value = str(path)
-    panel.open_button.click()
+    panel.file_row.path.value = str(path)
+    panel.file_row.open_button.click()
     assert panel.children[-1].layout.display == ""
     assert panel.viewer.frames == FRAMES
     panel.close()
@@ -263,3 +263,41 @@ def test_rmsd_from_the_first_frame_is_measured_when_it_is_asked_for(panel, path)
     np.testing.assert_allclose(found["rmsd_A"], right)
     panel.row.show("RMSD_A", False)
     assert "RMSD_A" not in panel.plot.series
+
+
+@pytest.mark.parametrize("ending", [".extxyz", ".pdb", ".traj"])
+def test_frames_that_were_saved_are_opened_again(panel, tmp_path, ending):
+    panel.choose(100, 160)
+    panel.saving.ending.value, panel.saving.path.value = ending, "some"
+    panel.save("frames")
+    wait_for(lambda: (panel.saving.message.sentence or "").startswith("Wrote 60 frames"))
+    before = panel.trajectory.positions(slice(100, 160))
+    panel.file_row.path.value = f"some{ending}"
+    panel.file_row.open_button.click()
+    assert panel.message.sentence == ""
+    assert panel.viewer.frames == 60
+    np.testing.assert_allclose(panel.trajectory.positions(), before, atol=1e-3)
+    assert panel.code_line.code == f"panel = so3lab.widgets.TrajectoryPanel('some{ending}')"
+    panel.viewer.frame = 7
+    wait_for(lambda: "frame 7" in panel.readout.value)
+    panel.saving.path.value = "again"
+    panel.save("frames")
+    wait_for(lambda: (panel.saving.message.sentence or "").startswith("Wrote 60 frames to again"))
+
+
+def test_data_sets_and_lists_are_looked_through_with_numbers_beside_them():
+    data = datasets.load("ethanol").select(range(40))
+    gaps = pd.DataFrame({"gap_eV": np.linspace(5.0, 6.0, 40)})
+    panel = TrajectoryPanel(data, columns=gaps)
+    try:
+        assert list(panel.row.series) == ["potential_energy", "gap_eV"]
+        np.testing.assert_allclose(panel.row.series["potential_energy"].values, data.energies)
+        assert panel.plot.unit == "", "no times are known: frames are counted"
+        assert panel.viewer.has_forces
+        panel.load([data[0], data[1]], columns=gaps)
+        assert "must have one row for each of the 2 frames, got 40" in panel.message.sentence
+        assert panel.viewer.frames == 40
+        panel.load("run.xtc")
+        assert panel.message.sentence == "there is no file run.xtc"
+    finally:
+        panel.close()

@@ -39,7 +39,7 @@ def test_values_of_frames_are_those_of_the_frame_that_is_shown(each):
 @pytest.mark.parametrize(
     ("structure", "options", "error", "message"),
     [
-        ("run.h5", {}, TypeError, "Atoms or a sequence of Atoms, not str"),
+        (42, {}, TypeError, "Atoms, a sequence of Atoms or a file, not int"),
         ([], {}, ValueError, "no frames"),
         (Atoms(), {"values": [1.0]}, ValueError, "no atoms"),
         (Atoms("H"), {"style": "cartoon"}, ValueError, "style must be one of"),

@@ -265,7 +265,8 @@ def test_traits_are_validated(make, change, sentence):
 def test_what_cannot_be_shown_is_refused():
     for call, error, sentence in (
         (lambda: Viewer(molecule("CH4"), color="red"), TypeError, "Viewer has no 'color'"),
-        (lambda: Viewer("run.h5"), TypeError, "structure must be Atoms"),
+        (lambda: Viewer("gone.h5"), FileNotFoundError, "no trajectory file gone.h5"),
+        (lambda: Viewer(42), TypeError, "structure must be Atoms"),
         (lambda: Viewer([]), ValueError, "no frames"),
         (lambda: Viewer(bulk("Ar", cubic=True) * (20, 20, 20)), ValueError, "at most 20000 atoms"),
     ):

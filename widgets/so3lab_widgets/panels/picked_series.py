@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from so3lab.observables import internal_coordinates, rmsd
-from so3lab.trajectory import Trajectory
+from so3lab_widgets.panels.frames_row import AnyFrames
 
 _BLOCK = 2000
 """Frames read at a time: a hundredth of a second of work, so that the viewer reads its frame in between."""
@@ -28,12 +28,12 @@ def column_of(symbols: Sequence[str], atoms: Sequence[int]) -> str:
     return f"{_KINDS[len(atoms)]} {names}_{'A' if len(atoms) == 2 else 'deg'}"
 
 
-def _blocks(trajectory: Trajectory) -> Iterator[slice]:
+def _blocks(trajectory: AnyFrames) -> Iterator[slice]:
     for start in range(0, len(trajectory), _BLOCK):
         yield slice(start, start + _BLOCK)
 
 
-def rmsd_of(trajectory: Trajectory) -> Iterator[np.ndarray]:
+def rmsd_of(trajectory: AnyFrames) -> Iterator[np.ndarray]:
     """RMSD of all atoms from the first frame, superposed on it, in Å, a block of frames after the other."""
     first = np.asarray(trajectory.positions(0), np.float64)
     for frames in _blocks(trajectory):
@@ -41,7 +41,7 @@ def rmsd_of(trajectory: Trajectory) -> Iterator[np.ndarray]:
         yield rmsd(found, first, np.arange(float(len(found))))["rmsd_A"].to_numpy()
 
 
-def measured(trajectory: Trajectory, atoms: Sequence[int]) -> Iterator[np.ndarray]:
+def measured(trajectory: AnyFrames, atoms: Sequence[int]) -> Iterator[np.ndarray]:
     """Values in all frames, exact, a block after the other: Å for two atoms, degrees for three and four."""
     for frames in _blocks(trajectory):
         cells = trajectory.cells(frames) if any(trajectory.pbc) else None
@@ -49,16 +49,12 @@ def measured(trajectory: Trajectory, atoms: Sequence[int]) -> Iterator[np.ndarra
         yield table.to_numpy()[:, 0]
 
 
-def code_for_rmsd(path: str) -> str:
-    """The line of Python that gives RMSD from the first frame."""
-    opened = f"so3lab.trajectory.Trajectory({path!r})"
+def code_for_rmsd(opened: str) -> str:
+    """The line of Python that gives RMSD from the first frame, of frames that are opened so."""
     return f"so3lab.observables.rmsd({opened}.positions(), {opened}.positions(0), {opened}.times_fs)"
 
 
-def code_for(path: str, column: str, atoms: Sequence[int]) -> str:
-    """The line of Python that measures the same."""
+def code_for(opened: str, column: str, atoms: Sequence[int]) -> str:
+    """The line of Python that measures the same in frames that are opened so."""
     name = column.rsplit("_", 1)[0]
-    return (
-        "so3lab.observables.internal_coordinates("
-        f"so3lab.trajectory.Trajectory({path!r}).positions(), {{{name!r}: {tuple(atoms)}}})"
-    )
+    return f"so3lab.observables.internal_coordinates({opened}.positions(), {{{name!r}: {tuple(atoms)}}})"

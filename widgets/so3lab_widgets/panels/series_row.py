@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import ipywidgets as ipw
 import numpy as np
+import pandas as pd
 from ase import Atoms
 
-from so3lab.trajectory import Trajectory
 from so3lab_widgets.panels.frame_plot import Series
+from so3lab_widgets.panels.frames_row import AnyFrames
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.picked_series import RMSD, column_of, measured, rmsd_of
@@ -41,7 +42,7 @@ class SeriesRow(ipw.HBox):
         self._on_change, self._message = on_change, message
         self._lock = threading.RLock()
         self._name = f"series row {next(_numbers)}"
-        self._trajectory: Trajectory | None = None
+        self._trajectory: AnyFrames | None = None
         self._buttons: dict[str, ipw.ToggleButton] = {}
         self._jobs: dict[str, Job] = {}
         self._last_pick: tuple[int, ...] = ()
@@ -57,10 +58,14 @@ class SeriesRow(ipw.HBox):
                 if button.value and name in self.series
             }
 
-    def load(self, trajectory: Trajectory) -> None:
-        """Offer what another trajectory has stored; temperature and energies are shown first."""
+    def load(self, trajectory: AnyFrames, table: pd.DataFrame) -> None:
+        """Offer the numbers of other frames; temperature and energies are shown first.
+
+        Args:
+            trajectory: The frames, in which more can be measured.
+            table: One row per frame.
+        """
         self.stop()
-        table = trajectory.table()
         first = [name for name in _SHOWN_FIRST if name in table]
         before = self.children
         with self._lock:

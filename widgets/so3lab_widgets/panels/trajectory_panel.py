@@ -20,6 +20,7 @@ from so3lab_widgets.panels.attention_source import AttentionSource, heard_words
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.frame_choice import FrameChoice
 from so3lab_widgets.panels.frame_plot import FramePlot
+from so3lab_widgets.panels.frames_row import AnyFrames, FramesRow, Loaded, Source, load_frames
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import Panel
 from so3lab_widgets.panels.picked_series import RMSD, code_for, code_for_rmsd
@@ -42,15 +43,17 @@ _TEXT_HZ = 3.0
 
 
 class TrajectoryPanel(Panel):
-    """Open a trajectory file and scrub through it.
+    """Open frames of any origin and scrub through them.
 
     Pointing at a curve or clicking it moves the molecule, and the player moves a line in the curves. Dragging over the
     curves chooses frames, which can be saved. Picking two to four atoms adds their distance, angle or dihedral in every
     frame, computed in a thread. Whatever cannot be done is said in a sentence within the panel.
 
     Args:
-        trajectory: File that so3lab wrote, or an open one; frames are read when they are looked at. The session's
-            unless given.
+        trajectory: A file of so3lab or of any other program, an open one, a list of ``Atoms``, or a data set
+            (:func:`so3lab.frames.open_frames`); frames are read when they are looked at. The session's unless given.
+        topology: For files that hold positions alone, the same atoms with their elements.
+        columns: Numbers to draw beside those that frames carry: a CSV file or a table, one row per frame.
         model: Name of a bundled model, a model file, ``"so3lr"``, or a potential: molecules can be coloured by what it
             says of each atom, and attention be drawn as links.
         height: Of the molecule in pixels.
@@ -72,8 +75,10 @@ class TrajectoryPanel(Panel):
 
     def __init__(
         self,
-        trajectory: str | os.PathLike | Trajectory | None = None,
+        trajectory: Source | None = None,
         *,
+        topology: Any = None,
+        columns: Any = None,
         model: str | Potential | None = None,
         height: int = 420,
         session: Session | None = None,
@@ -82,7 +87,8 @@ class TrajectoryPanel(Panel):
         self._potential = self.shared.load(model) if isinstance(model, str) else model
         self._with_model = f", model={model!r}" if isinstance(model, str) else ""
         self._take_place("trajectory")
-        self.trajectory: Trajectory | None = None
+        self.trajectory: AnyFrames | None = None
+        self._loaded: Loaded | None = None
         self.plot: FramePlot | None = None
         self.viewer = Viewer(height=height)
         self.message = MessageLine()
@@ -96,7 +102,7 @@ class TrajectoryPanel(Panel):
             None if self._potential is None else AttentionSource(self._potential, lambda: self.attention.channel)
         )
         self._links = Colouring({}, self._source.links if self._source else None, self.message.warn)
-        super().__init__([self._file_row, self.message, self._body])
+        super().__init__([self.file_row, self.message, self._body])
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._on_colour(), "colour")
@@ -110,23 +116,23 @@ class TrajectoryPanel(Panel):
             self.load(self.shared.trajectory)
             self._go_to(frame)
         elif trajectory is not None:
-            self.load(trajectory)
+            self.load(trajectory, topology, columns)
 
-    def load(self, trajectory: str | os.PathLike | Trajectory) -> None:
-        """Show another trajectory; what is wrong with it is said in the panel, which keeps what it shows."""
+    def load(self, trajectory: Source, topology: Any = None, columns: Any = None) -> None:
+        """Show other frames; what is wrong with them is said in the panel, which keeps what it shows."""
         try:
-            if not isinstance(trajectory, str | os.PathLike | Trajectory):
-                raise TypeError(f"trajectory must be a file or an open Trajectory, got {trajectory!r}")
-            # Somebody's own stays open when the panel closes: a slice is a reader of its own.
-            opened = trajectory[:] if isinstance(trajectory, Trajectory) else Trajectory(trajectory)
-            if not len(opened):
-                raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
-            self.viewer.show(opened, self._colours(opened))
-            self._given = trajectory
+            loaded = load_frames(trajectory, topology, columns)
+            self.viewer.show(loaded.frames, self._colours(loaded.frames))
+            self._given = trajectory if topology is None else loaded.frames
             with self._lock:
-                self._show(opened)
-            self.shared.trajectory = trajectory
-        except (OSError, TypeError, ValueError) as error:
+                self._show(loaded)
+            self.file_row.says(loaded, topology, columns)
+            self.code_line.show_code(
+                f"panel = so3lab.widgets.TrajectoryPanel({_said(trajectory, 'frames')}{_more('topology', topology)}"
+                f"{_more('columns', columns)}{self._with_model})"
+            )
+            self.shared.trajectory = self._given
+        except (ImportError, OSError, TypeError, ValueError) as error:
             self.message.warn(error)
 
     def add(self, *atoms: int) -> None:
@@ -135,8 +141,7 @@ class TrajectoryPanel(Panel):
         Raises:
             ValueError: If no trajectory is open, or the atoms are not two to four different ones of it.
         """
-        path = str(self._opened().path)
-        self.code_line.show_code(code_for(path, self.row.measure(atoms), atoms))
+        self.code_line.show_code(code_for(self._file(), self.row.measure(atoms), atoms))
 
     def choose(self, first: int, stop: int, every: int = 1) -> None:
         """Choose the frames from ``first`` to before ``stop``."""
@@ -144,8 +149,7 @@ class TrajectoryPanel(Panel):
 
     def table(self) -> pd.DataFrame:
         """The chosen frames, one per row, with everything that was measured."""
-        trajectory = self._opened()
-        table = pd.DataFrame({"step": trajectory.steps, "time_fs": trajectory.times_fs}).rename_axis("frame")
+        table = self._opened().table()[["step", "time_fs"]]
         return table.assign(**{column: one.values for column, one in self.row.series.items()})[self.choice.chosen]
 
     def session(self) -> str:
@@ -182,10 +186,7 @@ class TrajectoryPanel(Panel):
         return [self.viewer, *((self.plot.figure,) if self.plot is not None else ())]
 
     def _make_controls(self) -> None:
-        self.path = ipw.Text(placeholder="run.h5", description="Trajectory", layout=ipw.Layout(flex="1 1 300px"))
-        self.open_button = ipw.Button(description="Open", layout=ipw.Layout(width="80px"))
-        self.open_button.on_click(lambda _: self.load(self.path.value))
-        self._file_row = ipw.HBox([self.path, self.open_button])
+        self.file_row = FramesRow(self.load)
         self.code_line = CodeLine()
         self.readout = ipw.HTML()
         self.follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
@@ -207,24 +208,23 @@ class TrajectoryPanel(Panel):
         self._body = ipw.VBox([head, both, self.readout, self.choice, self.saving, self.code_line])
         self._body.layout.display = "none"
 
-    def _opened(self) -> Trajectory:
+    def _opened(self) -> AnyFrames:
         if self.trajectory is None:
             raise ValueError("no trajectory is open; call load(path) first")
         return self.trajectory
 
-    def _show(self, trajectory: Trajectory) -> None:
-        """Draw a trajectory that was opened, in place of the one before."""
-        before, self.trajectory = self.plot, trajectory
-        self.row.load(trajectory)
-        self.plot = FramePlot(0.001 * trajectory.times_fs, self._on_point, self.choose)
+    def _show(self, loaded: Loaded) -> None:
+        """Draw frames that were opened, in place of those before."""
+        before, trajectory = self.plot, loaded.frames
+        self._loaded, self.trajectory = loaded, trajectory
+        self.row.load(trajectory, loaded.table())
+        self.plot = FramePlot(loaded.times_ps, self._on_point, self.choose)
         self._coded = self.viewer.frame
         self.plot.draw(self.row.shown)
         self._plot_box.children = [self.plot.figure]
         if before is not None:
             before.close()
-        self.path.value = str(trajectory.path)
         self.choice.reset(len(trajectory))
-        self.code_line.show_code(f"panel = so3lab.widgets.TrajectoryPanel({str(trajectory.path)!r}{self._with_model})")
         self._body.layout.display = ""
         self.message.clear()
         self._follow(self.viewer.frame)
@@ -238,7 +238,7 @@ class TrajectoryPanel(Panel):
             self.plot.draw(shown)
             listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
             if RMSD in shown and RMSD not in before:
-                self.code_line.show_code(code_for_rmsd(str(self._opened().path)))
+                self.code_line.show_code(code_for_rmsd(self._file()))
             elif shown.keys() <= set(self.row.stored):
                 self.code_line.show_code(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
         self._follow(self.viewer.frame)
@@ -253,7 +253,7 @@ class TrajectoryPanel(Panel):
     def _on_pick(self, atoms: tuple[int, ...]) -> None:
         column = self.row.pick(atoms)
         if column is not None:
-            self.code_line.show_code(code_for(str(self._opened().path), column, atoms))
+            self.code_line.show_code(code_for(self._file(), column, atoms))
 
     def _on_choice(self) -> None:
         assert self.plot is not None
@@ -280,9 +280,12 @@ class TrajectoryPanel(Panel):
     def _begin_saving(self, what: str, target: Path) -> Writing:
         opened, name = self._opened(), repr(str(target))
         if what == "frames":
-            source, chosen = opened.path, _of_file(opened, self.choice.chosen)
-            line = f"so3lab.trajectory.export({str(source)!r}, {name}, {chosen})"
-            return Writing(lambda: _save_frames(source, target, chosen), line)
+            chosen = self.choice.chosen
+            if isinstance(opened, Trajectory):
+                line = f"so3lab.trajectory.export({str(opened.path)!r}, {name}, {_of_file(opened, chosen)})"
+            else:
+                line = f"so3lab.trajectory.export({self._file()}, {name}, {chosen})"
+            return Writing(lambda: _save_frames(opened, target, chosen), line)
         if what == "table":
             return Writing(lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({name})")
         if what == "figure":
@@ -292,9 +295,11 @@ class TrajectoryPanel(Panel):
         return Writing(lambda: save_text(target, self.session()), line)
 
     def _file(self) -> str:
-        return f"so3lab.trajectory.Trajectory({str(self._opened().path)!r})"
+        self._opened()
+        assert self._loaded is not None
+        return self._loaded.code
 
-    def _colours(self, trajectory: Trajectory) -> dict[str, Callable[[int], np.ndarray]]:
+    def _colours(self, trajectory: AnyFrames) -> dict[str, Callable[[int], np.ndarray]]:
         """What the model says of the atoms of a frame, by name."""
         found = {} if self._potential is None else atom_properties.per_atom_functions(self._potential)
         if self._source is not None:
@@ -359,13 +364,24 @@ class TrajectoryPanel(Panel):
         return " · ".join(f'<span style="white-space: nowrap">{part}</span>' for part in parts)
 
 
+def _said(given: Any, name: str) -> str:
+    """An argument as Python says it; of an object its name."""
+    if isinstance(given, Trajectory):
+        return repr(str(given.path))
+    return repr(str(given)) if isinstance(given, str | os.PathLike) else name
+
+
+def _more(name: str, given: Any) -> str:
+    return "" if given is None else f", {name}={_said(given, name)}"
+
+
 def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
     """The chosen frames as the file counts them: a slice of a trajectory starts elsewhere."""
     frames = trajectory.frames[chosen]
     return slice(frames.start, frames.stop if frames.stop >= 0 else None, frames.step)
 
 
-def _save_frames(source: Path, target: Path, frames: slice) -> str:
-    """Write frames of a trajectory to a file that must not exist yet; returns a sentence about it."""
+def _save_frames(frames: AnyFrames, target: Path, chosen: slice) -> str:
+    """Write frames to a file that must not exist yet; returns a sentence about it."""
     check_new(target)
-    return f"Wrote {export(source, target, frames):,} frames to {target}."
+    return f"Wrote {export(frames, target, chosen):,} frames to {target}."

@@ -1,11 +1,13 @@
 """What a viewer draws: structures and trajectories behind one small interface, and the text that NGL reads."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from so3lab.frames import OpenedFrames, open_frames
 from so3lab.observables import bonds, superpose
 
 MOST_ATOMS = 20_000
@@ -20,8 +22,8 @@ class Frames:
     """Frames by index: positions at once, everything else when somebody asks for it.
 
     Args:
-        source: ``Atoms``, a sequence of them, or an open :class:`so3lab.trajectory.Trajectory`, of which only the
-            frames looked at are read.
+        source: ``Atoms``, a sequence of them, a file, or an open one (:func:`so3lab.frames.open_frames`), of which only
+            the frames looked at are read.
         values: Numbers per atom by which a frame can be coloured, by name: functions of the frame's index. Forces are
             there where the frames have them.
 
@@ -32,8 +34,10 @@ class Frames:
 
     def __init__(self, source: Any, values: Mapping[str, Callable[[int], np.ndarray]] | None = None):
         self.source: Any = [source] if isinstance(source, Atoms) else source
-        if isinstance(source, str) or not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
-            raise TypeError(f"structure must be Atoms or a sequence of Atoms, not {type(source).__name__}")
+        if isinstance(source, str | os.PathLike):
+            self.source = open_frames(source)
+        elif not (hasattr(source, "__len__") and hasattr(source, "__getitem__")):
+            raise TypeError(f"structure must be Atoms, a sequence of Atoms or a file, not {type(source).__name__}")
         if not len(self.source):
             raise ValueError("the trajectory has no frames: there is nothing to show")
         self.first: Atoms = self.source[0]
@@ -41,7 +45,8 @@ class Frames:
             raise TypeError(f"the sequence must hold Atoms, not {type(self.first).__name__}")
         check_size(self.first)
         self._lazy = callable(getattr(self.source, "positions", None))  # a trajectory; a data set has arrays there
-        self.values: dict[str, Callable[[int], np.ndarray]] = dict(values or {})
+        carried = self.source.per_atom if isinstance(self.source, OpenedFrames) else {}
+        self.values: dict[str, Callable[[int], np.ndarray]] = {**carried, **(values or {})}
         self.has_forces = self.forces(0) is not None
         """Whether frames know their forces."""
         if "force" not in self.values and self.has_forces:

@@ -21,7 +21,8 @@ def show(
     """Show a structure, or a trajectory with a player.
 
     Args:
-        structure: ``Atoms``, a sequence of them, or an open trajectory, of which only the frames looked at are read.
+        structure: ``Atoms``, a sequence of them, a data set, a file of so3lab or of any other program, or an open one
+            (:func:`so3lab.frames.open_frames`), of which only the frames looked at are read.
         style: How atoms and bonds are drawn.
         height: Height of the view in pixels; its width follows the notebook.
         values: A number per atom to colour by, such as partial charges, shape ``(atoms,)``; of several frames also
@@ -33,6 +34,7 @@ def show(
         The viewer; :meth:`~so3lab_widgets.Viewer.as_nglview` gives the same as a plain nglview widget.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         TypeError: If this is nothing that can be shown.
         ValueError: If it is empty, or an argument has a value it cannot have.
     """

@@ -31,7 +31,7 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
     """A molecule that can be turned, played, steered by pushes, coloured and measured.
 
     Args:
-        structure: ``Atoms``, a sequence of them, or a trajectory file that is open; see :meth:`show`.
+        structure: ``Atoms``, a sequence of them, a file or an open one; see :meth:`show`.
         representation: ``"ball+stick"``, ``"licorice"``, ``"spacefill"`` or ``"line"``.
         height: Of the view in pixels; its width follows the page.
         traits: Any of the traits below.
@@ -119,7 +119,8 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
         """Show a structure, or a trajectory with a player.
 
         Args:
-            structure: ``Atoms``, a sequence of them, or an open trajectory, of which the frames looked at are read.
+            structure: ``Atoms``, a sequence of them, a file, or an open one (:func:`so3lab.frames.open_frames`), of
+                which the frames looked at are read.
             values: What else frames can be coloured by: functions of a frame's index that give a number per atom.
             units: Of these, for the legend.
 
