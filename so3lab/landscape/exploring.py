@@ -26,14 +26,13 @@ from so3lab.landscape.nudging import tangents
 from so3lab.landscape.paths import nudged_elastic_band
 from so3lab.landscape.saddles import Climbed, Start, climb
 from so3lab.landscape.settling import Settling
-from so3lab.landscape.starts import MODES, MODES_OF_CLUSTERS, along_mode, at_random, beside, modes_of
+from so3lab.landscape.starts import along_mode, at_random, beside, modes_of, modes_to_follow
 from so3lab.landscape.states import Finding, Origin, Outcome
 from so3lab.landscape.vibrations import Vibrations, vibrations_from
 from so3lab.minima.accounts import Minimum, unseen
 from so3lab.minima.gathering import common_rule, gather_with_names
 from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.search import checksum_of
-from so3lab.minimize.freedom import Freedom
 from so3lab.potential.potential import Potential
 
 ROUND = 32
@@ -95,6 +94,7 @@ class Exploration:
         self._tried: dict[Name, int] = {}
         self._paths: set[tuple[Name, Name]] = set()
         self._modes_known: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._hessians: dict[int, np.ndarray] = {}
         self._fresh_vibrations: dict[Name, Vibrations] = {}
         self._round, self._quiet = 0, 0
         self.settings: dict[str, Any] = {
@@ -110,9 +110,7 @@ class Exploration:
         self._settling = Settling(potential, self.rule, self.name, max_force=max_force, max_gain_meV=max_gain_meV)
         self._open()
         self._mirror_images = self.rule.mirror_images == "merged"
-        first = self.minima[0].atoms
-        most = MODES if self._settling.has_bonds else MODES_OF_CLUSTERS
-        self._modes = min(most, len(Freedom(first).directions(first.positions)))
+        self._modes = modes_to_follow(self.minima[0].atoms)
 
     def _require_model(self, model: str) -> None:
         searches = self._database.searches()
@@ -239,7 +237,10 @@ class Exploration:
         visits, known = [one.visits for one in self.saddles], len(self.minima)
         self._fresh_vibrations = {}
         origin, starts = self._next_starts(rng)
-        climbed = climb(self._potential, starts, max_force=self._max_force, steps_per_hessian=self._every)
+        climbed = climb(
+            self._potential, starts, max_force=self._max_force, steps_per_hessian=self._every,
+            stays=self._settling.stays,
+        )  # fmt: skip
         findings = self._judged(sorted(climbed, key=lambda one: one.number), origin)
         self._round += 1
         for number in range(known, len(self.minima)):
@@ -270,8 +271,8 @@ class Exploration:
             done, most = self._tried.get(name, 0), 2 * self._modes
             if done < most and len(starts) < self._round_size:
                 until = min(most, done + self._round_size - len(starts))
-                modes = self._modes_at(number)[1]
-                starts += [along_mode(self.minima[number].atoms, modes, which) for which in range(done, until)]
+                modes, matrix = self._modes_at(number)[1], self._hessians[number]
+                starts += [along_mode(self.minima[number].atoms, matrix, modes, which) for which in range(done, until)]
                 self._tried[name] = until
         if starts:
             return "mode", starts
@@ -294,6 +295,7 @@ class Exploration:
             atoms, name = self.minima[number].atoms, self._settling.names[number]
             matrix = hessian(self._exact, atoms)
             values, modes = modes_of(matrix, atoms)
+            self._hessians[number] = matrix
             self._modes_known[number] = values[: self._modes], modes[: self._modes]
             self._fresh_vibrations[name] = vibrations_from(matrix, atoms)
         return self._modes_known[number]
@@ -306,7 +308,8 @@ class Exploration:
         for one in climbed:
             number = self.searches + one.number
             if why := self._settling.why_no_saddle(one):
-                found[one.number] = Finding(number, origin, "no saddle", why=why)
+                strayed: Outcome = "reacted" if one.why == "strayed" and self._settling.has_bonds else "no saddle"
+                found[one.number] = Finding(number, origin, strayed, why=why)
             elif match := self._known_saddles.find(one.atoms, one.energy):
                 self.saddles[match.number].visits += 1
                 found[one.number] = Finding(number, origin, "known", match.number, one.energy)

@@ -29,9 +29,13 @@ def shift_of(potential: Potential | EnergyModel, atoms: ase.Atoms) -> float:
     return potential.shift_of(atoms) if isinstance(potential, Potential) else 0.0
 
 
+FEWEST = 8
+"""Slots of a batch: fewer take hardly less time, and another program."""
+
+
 def slots_for(structures: int) -> int:
     """Slots of a batch that holds so many structures: a power of two, since every size is a program to be compiled."""
-    return 1 << max(0, structures - 1).bit_length()
+    return max(FEWEST, 1 << max(0, structures - 1).bit_length())
 
 
 def padded(structures: Sequence[ase.Atoms]) -> list[ase.Atoms]:

@@ -5,12 +5,13 @@ is left. Steps are those of D. J. Wales, J. Chem. Phys. 101, 3750 (1994),
 
 .. math:: s_i = \pm \frac{2 g_i}{|\lambda_i| (1 + \sqrt{1 + 4 g_i^2 / \lambda_i^2})}
 
-along each mode of curvature :math:`\lambda_i` and gradient :math:`g_i`. The Hessian is exact, in double precision, at
-the start, at the end, and every few steps; between them each step tells of it (J. M. Bofill, J. Comput. Chem. 15, 1,
-1994). Energies and forces of all structures are one batch of the engine.
+along each mode of curvature :math:`\lambda_i` and gradient :math:`g_i`. The Hessian is made at the start, unless it is
+known there, and anew every few steps: of networks by differences of forces, of other models exactly; between them each
+step tells of it (J. M. Bofill, J. Comput. Chem. 15, 1, 1994). At the end it is exact, in double precision. Energies and
+forces of all structures are one batch of the engine.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -21,6 +22,8 @@ from jaxtyping import Float
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.hessians import hessian
+from so3lab.landscape.differences import DifferenceHessians
+from so3lab.landscape.learnt_hessians import LearntHessian, learnt_hessian
 from so3lab.landscape.models import energy_model, exact_model, shift_of, slots_for
 from so3lab.minima.judging import in_one_piece
 from so3lab.minimize.curvature import FLAT
@@ -29,23 +32,24 @@ from so3lab.minimize.freedom import Freedom
 from so3lab.potential.potential import Potential
 from so3lab.structures.symmetry import molecular_graph
 
-SMALL = 15
-"""Atoms up to which the exact Hessian is made at every step."""
-STEPS_PER_HESSIAN = 6
-"""Of larger ones."""
-FIRST_TRUST, LONGEST, SHORTEST = 0.1, 0.2, 0.005
+STEPS_PER_HESSIAN = 8
+"""After which a network's Hessian is made anew; those of other models cost little, and are made at every step."""
+FIRST_TRUST, LONGEST, SHORTEST = 0.1, 0.2, 0.01
 """Å that an atom moves at most in a step: the first one, later ones, and when the Hessian told wrong."""
+NOISE = 2e-4
+"""eV below which changes of the energy drown in rounding, and say nothing of a step."""
 KICK, KICKS = 0.1, 4
 """Å down a second direction of negative curvature, and how often before it is given up."""
 FOLLOWED = 30
 """Steps along the mode of a start, after which the softest one is followed instead."""
 TOO_HIGH = 100.0
 """eV per atom above the start at which a search is lost."""
-LOOKED_AFTER = 10
-"""Steps, after which it is seen whether a cluster still holds together."""
+LOOKED_AFTER = 5
+"""Steps, after which it is seen whether a structure is still what is looked for."""
 AT_ONCE = 32
 
-End = Literal["saddle", "minimum", "out of steps", "lost"]
+End = Literal["saddle", "minimum", "out of steps", "lost", "strayed"]
+Stays = Callable[[ase.Atoms], bool]
 
 
 class Start(NamedTuple):
@@ -54,6 +58,8 @@ class Start(NamedTuple):
     atoms: ase.Atoms
     direction: Float[np.ndarray, "atoms 3"] | None = None
     """Along which it goes uphill; None: the softest mode at each step."""
+    hessian: Float[np.ndarray, "coordinates coordinates"] | None = None
+    """eV/Å², where it is known at the start or close by."""
 
 
 class Climbed(NamedTuple):
@@ -83,19 +89,31 @@ class _Climb:
     freedom: Freedom
     positions: np.ndarray
     followed: np.ndarray | None
+    learnt: LearntHessian
+    known: np.ndarray | None
+    """The Hessian at the start, where somebody knows it."""
     trust: float = FIRST_TRUST
     energy: float = np.nan
     first_energy: float = np.nan
     gradient: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    hessian: np.ndarray | None = None
+    exact: np.ndarray | None = None
+    """The exact Hessian where the structure is now, if it has been made."""
     age: int = 0
-    """Steps since the Hessian was exact."""
-    step: np.ndarray | None = None
+    """Steps since the Hessian was made."""
+    steps: int = 0
     predicted: float = 0.0
+    scale: float = 1.0
+    """eV of the changes of the energy along all modes that a step was to make."""
     evaluations: int = 0
     kicks: int = 0
     curvature: float = np.nan
     mode: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def now(self) -> ase.Atoms:
+        """The structure where it is."""
+        found = self.start.copy()
+        found.positions = self.positions
+        return found
 
 
 def climb(
@@ -105,6 +123,7 @@ def climb(
     max_force: float = 0.01,
     max_steps: int = 100,
     steps_per_hessian: int | None = None,
+    stays: Stays | None = None,
     batch: int = AT_ONCE,
 ) -> Iterator[Climbed]:
     """Search uphill from each start, and yield each when it has ended.
@@ -114,7 +133,9 @@ def climb(
         starts: Structures of the same atoms, without a cell; atoms under ASE's ``FixAtoms`` stay where they are.
         max_force: eV/Å, the largest on an atom of a saddle.
         max_steps: Evaluations for each start.
-        steps_per_hessian: After which the exact Hessian is made anew; default: 1 up to 15 atoms, then 6.
+        steps_per_hessian: After which the Hessian is made anew; default: 6 for a network, 1 for other models.
+        stays: Whether a structure on its way is still what is looked for, asked every few steps; a search whose
+            structure is not has strayed. Default: clusters must hold together, molecules may do as they like.
         batch: Structures at once.
 
     Yields:
@@ -132,8 +153,8 @@ def climb(
     if running[0] is None:
         return
     atoms = [(one or running[0]).start for one in running]
-    evaluator, exact = EngineEvaluator(energy_model(potential), atoms), exact_model(potential)
-    every = steps_per_hessian or (1 if len(atoms[0]) <= SMALL else STEPS_PER_HESSIAN)
+    evaluator = EngineEvaluator(energy_model(potential), atoms)
+    rules = _Rules(potential, atoms[0], max_force, max_steps, steps_per_hessian, stays or _holds_together)
     rows = np.stack([one.positions for one in atoms])
     while any(one is not None for one in running):
         for slot, one in enumerate(running):
@@ -143,12 +164,47 @@ def climb(
         for slot, one in enumerate(running):
             if one is None:
                 continue
-            end = _learn(one, float(energies[slot]), gradients[slot], exact, max_force, max_steps, every)
+            end = _learn(one, float(energies[slot]), gradients[slot], rules)
             if end is not None:
                 yield _ended(potential, one, end)
                 running[slot] = following = next(waiting, None)
                 if following is not None:
                     evaluator.replace(slot, following.start)
+
+
+class _Rules:
+    """What all searches of a call have in common."""
+
+    def __init__(
+        self,
+        potential: Potential | EnergyModel,
+        atoms: ase.Atoms,
+        max_force: float,
+        max_steps: int,
+        steps_per_hessian: int | None,
+        stays: Stays,
+    ):
+        self.max_force, self.max_steps, self.stays = max_force, max_steps, stays
+        network = isinstance(potential, Potential)
+        self.steps_per_hessian = steps_per_hessian or (STEPS_PER_HESSIAN if network else 1)
+        self._exact = exact_model(potential)
+        self._soon = DifferenceHessians(energy_model(potential), atoms) if network else None
+
+    def renew(self, one: _Climb) -> None:
+        """Make the Hessian of a structure where it is now, as well as it needs to be on the way."""
+        if self._soon is None:
+            self.exact(one)
+        else:
+            one.learnt.renew(self._soon(one.positions))
+            one.age = 0
+
+    def exact(self, one: _Climb) -> np.ndarray:
+        """The exact Hessian of a structure where it is now."""
+        if one.exact is None:
+            one.exact = hessian(self._exact, one.now())
+            one.learnt.renew(one.exact)
+            one.age = 0
+        return one.exact
 
 
 def _prepared(number: int, start: Start) -> _Climb:
@@ -163,12 +219,11 @@ def _prepared(number: int, start: Start) -> _Climb:
     if freedom.free_to_shift:
         atoms.positions -= atoms.positions.mean(axis=0)
     followed = None if start.direction is None else np.asarray(start.direction, float).ravel()
-    return _Climb(number, start.atoms, freedom, atoms.positions.copy(), followed)
+    learnt = learnt_hessian(atoms)
+    return _Climb(number, start.atoms, freedom, atoms.positions.copy(), followed, learnt, start.hessian)
 
 
-def _learn(
-    one: _Climb, energy: float, gradient: np.ndarray, exact: EnergyModel, max_force: float, max_steps: int, every: int
-) -> End | None:
+def _learn(one: _Climb, energy: float, gradient: np.ndarray, rules: _Rules) -> End | None:
     """Take in energy and gradient at the new positions, and decide upon the next ones; or say why it ends."""
     one.evaluations += 1
     if np.isnan(one.first_energy):
@@ -177,64 +232,52 @@ def _learn(
         return "lost"
     if energy > one.first_energy + TOO_HIGH * len(gradient):
         return "lost"
-    if one.evaluations % LOOKED_AFTER == 0 and not _holds_together(one):
-        return "lost"
+    if one.evaluations % LOOKED_AFTER == 0 and not rules.stays(one.now()):
+        return "strayed"
     gradient = one.freedom.project(gradient, one.positions).ravel()
-    _judge_step(one, energy, gradient)
-    if one.hessian is None or one.age >= every:
-        _renew(one, exact)
-    calm = np.linalg.norm(gradient.reshape(-1, 3), axis=1).max() <= max_force
-    if calm and one.age:
-        _renew(one, exact)
-    basis = one.freedom.directions(one.positions)
-    values, vectors = np.linalg.eigh(basis @ one.hessian @ basis.T)
-    modes = vectors.T @ basis
+    _arrive(one, energy, gradient)
+    if one.learnt.matrix is None or one.age >= rules.steps_per_hessian:
+        rules.renew(one)
+    assert one.learnt.matrix is not None
+    values, modes = _modes(one, one.learnt.matrix)
+    calm = np.linalg.norm(gradient.reshape(-1, 3), axis=1).max() <= rules.max_force
+    calm = calm and (one.followed is None or values[0] < -FLAT)  # who leaves a minimum feels little at first
+    if calm:
+        values, modes = _modes(one, rules.exact(one))
     one.curvature, one.mode = float(values[0]), modes[0]
     down = int(np.sum(values < -FLAT))
     if calm and down <= 1:
         return "saddle" if down else "minimum"
-    if one.evaluations >= max_steps or (calm and one.kicks >= KICKS):
+    if one.evaluations >= rules.max_steps or (calm and one.kicks >= KICKS):
         return "out of steps"
     _go_on(one, values, modes, kick=calm)
     return None
 
 
-def _holds_together(one: _Climb) -> bool:
-    now = one.start.copy()
-    now.positions = one.positions
+def _modes(one: _Climb, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curvatures, eV/Å², and directions, the softest first."""
+    basis = one.freedom.directions(one.positions)
+    values, vectors = np.linalg.eigh(basis @ matrix @ basis.T)
+    return values, vectors.T @ basis
+
+
+def _holds_together(now: ase.Atoms) -> bool:
     return bool(len(molecular_graph(now).bonds)) or in_one_piece(now)
 
 
-def _judge_step(one: _Climb, energy: float, gradient: np.ndarray) -> None:
+def _arrive(one: _Climb, energy: float, gradient: np.ndarray) -> None:
     """Trust longer or shorter steps, and let this one tell of the Hessian."""
-    if one.step is not None and one.hessian is not None:
-        wrong = abs(energy - one.energy - one.predicted) / max(abs(one.predicted), 1e-6)
+    one.learnt.arrive(one.positions, gradient)
+    if one.steps:
+        wrong = abs(energy - one.energy - one.predicted) / max(one.scale, NOISE)
         if wrong > 0.75:
             one.trust = max(SHORTEST, 0.5 * one.trust)
         elif wrong < 0.25:
             one.trust = min(LONGEST, 1.4 * one.trust)
-        one.hessian = _updated(one.hessian, one.step, gradient - one.gradient)
         one.age += 1
-    one.energy, one.gradient = energy, gradient
-
-
-def _updated(matrix: np.ndarray, step: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The Hessian after a step, by Bofill's mixture of the updates of Murtagh and Sargent and of Powell."""
-    missing = change - matrix @ step
-    length, size, along = step @ step, missing @ missing, missing @ step
-    if length < 1e-16 or size < 1e-16:
-        return matrix
-    share = along**2 / (length * size)
-    cross = np.outer(missing, step)
-    powell = (cross + cross.T) / length - along * np.outer(step, step) / length**2
-    symmetric = share * np.outer(missing, missing) / along if abs(along) > 1e-12 else 0.0
-    return matrix + symmetric + (1.0 - share) * powell
-
-
-def _renew(one: _Climb, exact: EnergyModel) -> None:
-    now = one.start.copy()
-    now.positions = one.positions
-    one.hessian, one.age = hessian(exact, now), 0
+    elif one.known is not None:
+        one.learnt.renew(one.known)
+    one.exact, one.energy, one.gradient = None, energy, gradient
 
 
 def _go_on(one: _Climb, values: np.ndarray, modes: np.ndarray, kick: bool) -> None:
@@ -254,21 +297,21 @@ def _go_on(one: _Climb, values: np.ndarray, modes: np.ndarray, kick: bool) -> No
     if kick:
         one.kicks += 1
         lengths[1] = KICK * (-1.0 if slopes[1] > 0 else 1.0)
-    step = lengths @ modes
-    longest = np.linalg.norm(step.reshape(-1, 3), axis=1).max()
-    step *= min(1.0, (max(one.trust, KICK) if kick else one.trust) / max(longest, 1e-12))
-    one.predicted = float(one.gradient @ step + 0.5 * step @ one.hessian @ step)
-    one.step, one.positions = step, one.positions + step.reshape(-1, 3)
+    longest = np.linalg.norm((lengths @ modes).reshape(-1, 3), axis=1).max()
+    lengths *= min(1.0, (max(one.trust, KICK) if kick else one.trust) / max(longest, 1e-12))
+    changes = lengths * slopes + 0.5 * values * lengths**2
+    one.predicted, one.scale = float(changes.sum()), float(np.abs(changes).sum())
+    one.steps, one.positions = one.steps + 1, one.learnt.walk(lengths @ modes)
 
 
 def _ended(potential: Potential | EnergyModel, one: _Climb, why: End) -> Climbed:
-    atoms = one.start.copy()
-    atoms.positions = one.positions
+    atoms = one.now()
     energy = one.energy + shift_of(potential, atoms)
     gradient = one.gradient.reshape(-1, 3) if one.gradient.size else np.full(atoms.positions.shape, np.nan)
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=-gradient)
     mode = one.mode.reshape(-1, 3) if one.mode.size else np.zeros(atoms.positions.shape)
     size = atoms.positions.size
-    matrix = np.full((size, size), np.nan) if one.hessian is None else one.hessian
+    matrix = one.exact if one.exact is not None else one.learnt.matrix
+    matrix = np.full((size, size), np.nan) if matrix is None else matrix
     largest = float(np.linalg.norm(gradient, axis=1).max())
     return Climbed(one.number, atoms, energy, why, largest, one.evaluations, matrix, one.curvature, mode)

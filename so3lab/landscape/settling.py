@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import ase
+
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.landscape.database import Name
 from so3lab.landscape.models import padded
@@ -62,9 +64,15 @@ class Settling:
         self.minima.append(minimum)
         self.names.append(name)
 
+    def stays(self, atoms: ase.Atoms) -> bool:
+        """Whether a structure on its way is still of the compound."""
+        return self._compound is None or not self._compound.reaction(atoms)
+
     def why_no_saddle(self, one: Climbed) -> str:
         """Why a search ended in no saddle of the compound; empty where it did."""
         assert self._compound is not None
+        if one.why == "strayed":
+            return self._compound.reaction(one.atoms)
         if one.why != "saddle":
             return ENDS.get(one.why, one.why)
         return "" if self._compound.has_bonds else self._compound.reaction(one.atoms)

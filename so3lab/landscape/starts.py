@@ -7,9 +7,13 @@ from jaxtyping import Float
 from so3lab.landscape.saddles import Start
 from so3lab.minima.proposals.cluster_moves import nearest_neighbour
 from so3lab.minimize.freedom import Freedom
+from so3lab.structures.symmetry import molecular_graph
 
 MODES, MODES_OF_CLUSTERS = 10, 18
-"""Of a minimum that are followed, the softest ones, in both directions."""
+"""Of a minimum that are followed at most, the softest ones, in both directions."""
+MORE_MODES = 2
+"""Of a molecule, beside as many as it has bonds that something turns about: stiffer ones stretch bonds until they
+break."""
 FIRST_STEP = 0.1
 """Å, by which the atom that moves most leaves the minimum along a mode."""
 NEAREST, FARTHEST = 0.15, 0.6
@@ -18,6 +22,20 @@ AROUND = (0.25, 1.25)
 """Distances of nearest neighbours, by which the atom that moves most leaves a saddle."""
 SOFTEST = 0.05
 """eV/Å² below which a mode counts as no softer."""
+
+
+def modes_to_follow(atoms: ase.Atoms) -> int:
+    """How many of the softest modes lead to what is looked for, of a molecule or a cluster.
+
+    Args:
+        atoms: A minimum.
+    """
+    graph = molecular_graph(atoms)
+    most = MODES_OF_CLUSTERS
+    if len(graph.bonds):
+        ends = np.bincount(graph.bonds.ravel(), minlength=len(atoms)) > 1
+        most = min(MODES, MORE_MODES + int(ends[graph.bonds].all(axis=1).sum()))
+    return min(most, len(Freedom(atoms).directions(atoms.positions)))
 
 
 def modes_of(
@@ -34,16 +52,22 @@ def modes_of(
     return values, (vectors.T @ basis).reshape(len(values), -1, 3)
 
 
-def along_mode(atoms: ase.Atoms, modes: Float[np.ndarray, "modes atoms 3"], which: int) -> Start:
+def along_mode(
+    atoms: ase.Atoms,
+    matrix: Float[np.ndarray, "coordinates coordinates"],
+    modes: Float[np.ndarray, "modes atoms 3"],
+    which: int,
+) -> Start:
     """Along a mode: even numbers one way, odd ones the other.
 
     Args:
         atoms: The minimum.
+        matrix: Its Hessian, eV/Å², which holds for what is so near.
         modes: Its modes, the softest first.
         which: From 0 to twice their number.
     """
     direction = modes[which // 2] * (1.0 if which % 2 == 0 else -1.0)
-    return Start(_moved(atoms, direction, FIRST_STEP), direction)
+    return Start(_moved(atoms, direction, FIRST_STEP), direction, matrix)
 
 
 def at_random(

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
+from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
@@ -13,6 +14,9 @@ from so3lab.minimize import Relaxed
 from so3lab.structures.superposition import Matching
 from so3lab.structures.symmetry import molecular_graph, signs_of, stereo_units
 
+COLLIDED = 1.3
+"""Å within which no two hydrogens lie that were farther apart at the start: the nearest in molecules are those of water,
+1.51 Å apart. Small networks have holes there, deep below every minimum that there is."""
 REACH = 2.0
 """Median distances of nearest neighbours across which a cluster without bonds still holds together."""
 
@@ -41,6 +45,8 @@ class Compound:
         self._units = stereo_units(self._graph, atoms.positions)
         self._signs = signs_of(self._units, atoms.positions)
         self._matching: Matching | None = None
+        self._hydrogens = np.flatnonzero(atoms.numbers == 1)
+        self._apart = self._distances(atoms) > COLLIDED
 
     @property
     def has_bonds(self) -> bool:
@@ -52,7 +58,8 @@ class Compound:
         return np.array_equal(atoms.numbers, self.atoms.numbers)
 
     def reaction(self, atoms: ase.Atoms) -> str:
-        """Which bonds were made and broken, or that a cluster fell apart; empty when nothing of the kind happened."""
+        """Which bonds were made and broken, which hydrogens have run into each other, or that a cluster fell apart; empty
+        when nothing of the kind happened."""
         graph = molecular_graph(atoms)
         if not self.has_bonds and not len(graph.bonds):
             return "" if in_one_piece(atoms) else "fell apart"
@@ -64,7 +71,16 @@ class Compound:
                 parts.append(
                     f"bonds {word}: " + ", ".join(f"{symbols[i]}{i}-{symbols[j]}{j}" for i, j in sorted(pairs))
                 )
+        distances = self._distances(atoms)
+        for i, j in np.argwhere(np.triu(self._apart & (distances < COLLIDED))):
+            first, second = self._hydrogens[[i, j]]
+            parts.append(f"H{first} and H{second} have run into each other ({distances[i, j]:.2f} Å)")
         return "; ".join(parts)
+
+    def _distances(self, atoms: ase.Atoms) -> Float[np.ndarray, "hydrogens hydrogens"]:
+        """Å, between hydrogens."""
+        at = atoms.positions[self._hydrogens]
+        return cdist(at, at)
 
     def inversion(self, atoms: ase.Atoms) -> str:
         """Which centres or double bonds make it another stereoisomer; empty when it is the same."""

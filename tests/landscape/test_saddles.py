@@ -77,7 +77,7 @@ def test_what_ends_in_no_saddle_says_so():
         for start, steps in ((Start(TRIMER), 50), (Start(apart, away), 100), (Start(apart, away), 2))
     )
     assert resting.why == "minimum"
-    assert flying.why == "lost"
+    assert flying.why == "strayed"
     assert (short.why, short.evaluations) == ("out of steps", 2)
 
 
