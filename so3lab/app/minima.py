@@ -2,17 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from so3lab import units
 from so3lab.app import minima_check, minima_landscape, minima_search
 from so3lab.app.console import Console
-from so3lab.app.minima_choice import add_choice, gathered, require_file, within
+from so3lab.app.minima_choice import add_choice, add_novelty, gathered, require_file, within
 from so3lab.app.tables import add_unit_argument
 from so3lab.minima.connecting import without_password
-
-if TYPE_CHECKING:
-    from so3lab.minima import Minimum
 
 ROWS_SHOWN = 40
 """Minima that the table lists, the lowest."""
@@ -98,7 +94,7 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
         for one in chosen
     ]
     if options.training is not None and chosen:
-        _add_novelty(rows, chosen, options.training, console)
+        add_novelty(rows, chosen, options.training, console)
     left = unseen(one.visits for one in every)
     shown = [{name: value for name, value in row.items() if value is not None} for row in rows[:ROWS_SHOWN]]
     if shown:
@@ -108,25 +104,6 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
     console.line(f"{len(every)} minima, about {left:.0f} more are expected")
     console.result({"file": without_password(options.file), "found": len(every), "unseen": left, "minima": rows})
     return 0
-
-
-def _add_novelty(rows: list[dict[str, Any]], minima: "list[Minimum]", training: str, console: Console) -> None:
-    """How far each minimum is from a training set, as more columns."""
-    from so3lab import datasets
-    from so3lab.landscape import TrainingConformations
-    from so3lab.landscape.novelty import REACH_PERCENT
-
-    known = TrainingConformations(datasets.load(training, check=False), minima[0].atoms)
-    novelty = known.novelty([one.atoms for one in minima])
-    column = {"°": "from_training_deg", "Å": "from_training_A"}[known.unit]
-    for row, distance, ratio, beyond in zip(rows, novelty.distances, novelty.ratios, novelty.beyond, strict=True):
-        row |= {column: float(distance), "novelty": float(ratio), "beyond_training": bool(beyond)}
-    reach = f"{known.reach:.3g} {known.unit}"
-    console.line(
-        f"{int(novelty.beyond.sum())} of {len(minima)} are beyond the training data, {len(known.frames)} frames of "
-        f"this compound in {training}: by {known.what}, farther from the nearest frame than {reach}, "
-        f"within which {REACH_PERCENT:.0f} % of the frames have one of another trajectory"
-    )
 
 
 def run_merge(options: argparse.Namespace, console: Console) -> int:

@@ -3,10 +3,11 @@
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from so3lab import units
 from so3lab.app import minima_search
+from so3lab.app.console import Console
 
 if TYPE_CHECKING:
     from so3lab.minima import DuplicateRule, MinimaDatabase, Minimum
@@ -31,10 +32,10 @@ def gathered(options: argparse.Namespace) -> "list[Minimum]":
 
     require_file(options.file)
     database = MinimaDatabase(options.file)
-    return gather(database, _rule(options, database))
+    return gather(database, rule_of(options, database))
 
 
-def _rule(options: argparse.Namespace, database: "MinimaDatabase") -> "DuplicateRule | None":
+def rule_of(options: argparse.Namespace, database: "MinimaDatabase") -> "DuplicateRule | None":
     """The rule that the options describe, and where they say nothing the searches; None when options say nothing."""
     given = minima_search.rule_arguments(options)
     if not given:
@@ -66,3 +67,22 @@ def require_file(name: str) -> None:
     """
     if "://" not in name and not Path(name).is_file():
         raise FileNotFoundError(f"there is no database {name}; so3lab minima search ... --out {name} makes one")
+
+
+def add_novelty(rows: list[dict[str, Any]], minima: "list[Minimum]", training: str, console: Console) -> None:
+    """How far each minimum is from a training set, as more columns."""
+    from so3lab import datasets
+    from so3lab.landscape import TrainingConformations
+    from so3lab.landscape.novelty import REACH_PERCENT
+
+    known = TrainingConformations(datasets.load(training, check=False), minima[0].atoms)
+    novelty = known.novelty([one.atoms for one in minima])
+    column = {"°": "from_training_deg", "Å": "from_training_A"}[known.unit]
+    for row, distance, ratio, beyond in zip(rows, novelty.distances, novelty.ratios, novelty.beyond, strict=True):
+        row |= {column: float(distance), "novelty": float(ratio), "beyond_training": bool(beyond)}
+    reach = f"{known.reach:.3g} {known.unit}"
+    console.line(
+        f"{int(novelty.beyond.sum())} of {len(minima)} are beyond the training data, {len(known.frames)} frames of "
+        f"this compound in {training}: by {known.what}, farther from the nearest frame than {reach}, "
+        f"within which {REACH_PERCENT:.0f} % of the frames have one of another trajectory"
+    )

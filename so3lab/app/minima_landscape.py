@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from so3lab import units
 from so3lab.app.console import Console, Interrupted
-from so3lab.app.minima_choice import require_file
+from so3lab.app.minima_choice import add_novelty, require_file, rule_of
+from so3lab.app.minima_search import add_rule
 from so3lab.doctor.prepare import prepare_process
 from so3lab.minima.connecting import without_password
 
@@ -32,7 +34,12 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         help="transition states between the minima, barriers, populations and rates",
         description="Search for transition states beside and between the minima of a database, and keep them there, "
         "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 % "
-        "of the transition states are estimated to have been found. The same command goes on where it was.",
+        "of the transition states (of molecules 95 %) are estimated to have been found. The same command goes on where "
+        "it was.",
+        examples=[
+            "so3lab minima landscape alanine.db --out alanine.html --training ala2",
+            "so3lab minima landscape alanine.db --minutes 5 --window-kcal-mol 3",
+        ],
     )
     parser.add_argument("file", metavar="FILE", help="a database of minima (.db file or URL)")
     parser.add_argument(
@@ -44,6 +51,11 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, help="budget of time")
     parser.add_argument("--saddles", type=int, help="budget of transition states, found in all")
     parser.add_argument("--saturation", type=float, help="share of them estimated to have been found, such as 0.9")
+    parser.add_argument(
+        "--window-kcal-mol", type=float, dest="window_kcal_mol", metavar="E",
+        help="only minima so little above the lowest are left in search of transition states; a wider window goes on "
+        "with the same landscape (default: 5; of lj all are)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of all chances (default: 0)")
     parser.add_argument("--fmax", type=float, help="largest force of a saddle (default: as the search had it)")
     parser.add_argument(
@@ -53,6 +65,11 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--classical", action="store_true", help="without zero-point energies, as lj is in any case")
     parser.add_argument("--out", type=Path, help="a page with maps, tree and molecules, one .html file")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--training", metavar="SET", help="frames that the model has learnt from, a name or a file: which minima lie "
+        "beyond them",
+    )  # fmt: skip
+    add_rule(parser, *["as searched"] * 3)
     parser.set_defaults(run=run)
 
 
@@ -61,11 +78,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     require_file(options.file)
     if options.out is not None and options.out.exists() and not options.overwrite:
         raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
-    for name in ("fmax", "temperature_K"):
+    for name in ("fmax", "temperature_K", "window_kcal_mol"):
         value = getattr(options, name)
         if value is not None and not 0 < value < float("inf"):
             raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value:g}")
     prepare_process()
+    from so3lab import datasets
     from so3lab.landscape import Exploration, LandscapeDatabase
 
     database = LandscapeDatabase(options.file)
@@ -74,9 +92,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if stored is None:
         raise ValueError(f"{without_password(options.file)} holds no minima; so3lab minima search finds some")
     name, potential = _model(options, stored)
+    if name == REDUCED and options.window_kcal_mol is not None:
+        raise ValueError(f"--window-kcal-mol is for molecules; all minima of {REDUCED} are left")
+    training = None if options.training is None else datasets.load(options.training, check=False)
     minimiser = stored.settings["minimiser"]
     exploration = Exploration(
-        potential, database, seed=options.seed,
+        potential, database, rule=rule_of(options, database), seed=options.seed,
+        window=None if options.window_kcal_mol is None else options.window_kcal_mol * units.kcal_per_mol,
         max_force=minimiser["max_force"] if options.fmax is None else options.fmax,
         max_gain_meV=minimiser["max_gain_meV"], steps_per_hessian=1 if name == REDUCED else None,
     )  # fmt: skip
@@ -88,6 +110,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         from so3lab_widgets.landscape_page import write_landscape_page
 
         how: dict[str, Any] = {"energy_unit": "ε"} if name == REDUCED else {"model_name": name}
+        how |= {"training": training, "told_at_K": _kelvin(options, name == REDUCED), "classical": options.classical}
         console.say(f"page: {write_landscape_page(landscape, options.out, **how)}")
     _tell(options, console, exploration, landscape, name == REDUCED)
     return 0
@@ -152,17 +175,23 @@ def _note(exploration: "Exploration") -> str:
 def _tell(
     options: argparse.Namespace, console: Console, exploration: "Exploration", landscape: "Landscape", reduced: bool
 ) -> None:
-    given = options.temperature_K
-    temperature = given if given is not None else 0.1 if reduced else 298.15
-    minima, saddles = _rows(landscape, temperature, reduced, reduced or options.classical)
+    kelvin = _kelvin(options, reduced)
+    temperature = kelvin * units.kB if reduced else kelvin
+    minima, saddles = _rows(landscape, kelvin, reduced, reduced or options.classical)
+    if options.training is not None:
+        add_novelty(minima, landscape.minima, options.training, console)
     scale = f"{temperature:g} {'ε/k' if reduced else 'K'}"
     _print(console, minima, f"minima, at {scale}", reduced)
     _print(console, saddles, f"transition states, at {scale}", reduced)
     groups = landscape.components
     state = "connected" if landscape.connected else f"in {len(groups)} groups that are not connected"
+    if not landscape.connected and exploration.connected and exploration.window is not None:
+        state = f"connected within {exploration.window / units.kcal_per_mol:g} kcal/mol, above which none are left"
     console.line(f"{without_password(options.file)}: {_note(exploration)}, {state}")
+    if left := exploration.left_to_do:
+        console.line(f"not done yet: {left}; the same command goes on")
     if any(one is None for one in landscape.vibrations):
-        console.warn("populations need vibrations of all minima, which come when each has had its turn")
+        console.warn("populations need vibrations of all minima, which come last; the same command goes on")
     console.result(
         {
             "file": without_password(options.file),
@@ -170,6 +199,7 @@ def _tell(
             "transition_states": len(landscape.transition_states),
             "connected": landscape.connected,
             "groups": len(groups),
+            "left_to_do": exploration.left_to_do,
             "searches": exploration.searches,
             "unseen": exploration.unseen,
             "saturation": exploration.saturation,
@@ -181,23 +211,29 @@ def _tell(
     )
 
 
-def _rows(landscape: "Landscape", temperature: float, reduced: bool, classical: bool) -> tuple[list[dict], list[dict]]:
-    """Tables of minima and of transition states."""
-    from so3lab import units
+def _kelvin(options: argparse.Namespace, reduced: bool) -> float:
+    """The temperature of populations and rates, K."""
+    given = options.temperature_K
+    if reduced:
+        return (0.1 if given is None else given) / units.kB
+    return 298.15 if given is None else given
 
-    kelvin = np.array([temperature / units.kB if reduced else temperature])
+
+def _rows(landscape: "Landscape", kelvin: float, reduced: bool, classical: bool) -> tuple[list[dict], list[dict]]:
+    """Tables of minima and of transition states."""
+    at = np.array([kelvin])
     how: dict[str, Any] = {"quantum": not classical} | ({"lowest_cm": 0.0} if reduced else {})
     known = all(one is not None for one in landscape.vibrations)
-    shares = landscape.populations(kelvin, **how)[0] if known else [None] * len(landscape.minima)
-    rates = landscape.rates(kelvin, **how)[0] if known and landscape.transition_states and not reduced else None
-    lowest = landscape.minima[0].energy
+    shares = landscape.populations(at, **how)[0] if known else [None] * len(landscape.minima)
+    rates = landscape.rates(at, **how)[0] if known and landscape.transition_states and not reduced else None
+    lowest, group = landscape.minima[0].energy, landscape.components[0]
     minima = [
         {
             "number": one.number,
             "energy_eV": one.energy,
             "above_lowest_eV": one.energy - lowest,
-            "barrier_from_lowest_eV": _barrier(landscape, 0, one.number),
-            "barrier_back_eV": _barrier(landscape, one.number, 0),
+            "barrier_from_lowest_eV": _barrier(landscape, group, 0, one.number),
+            "barrier_back_eV": _barrier(landscape, group, one.number, 0),
             "symmetry_order": None if modes is None else modes.symmetry_order,
             "population": share,
         }
@@ -229,8 +265,8 @@ def _print(console: Console, rows: list[dict], title: str, reduced: bool) -> Non
         console.table(shown.rename(columns=names), title)
 
 
-def _barrier(landscape: "Landscape", first: int, second: int) -> float | None:
-    """None where there is no way, or none to go."""
-    if first == second or not any({first, second} <= group for group in landscape.components):
+def _barrier(landscape: "Landscape", group: set[int], first: int, second: int) -> float | None:
+    """Within the group of the lowest minimum; None where there is no way, or none to go."""
+    if first == second or not {first, second} <= group:
         return None
     return landscape.barrier(first, second)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 
@@ -79,6 +80,32 @@ def _partners(first: ase.Atoms, second: ase.Atoms, mirror_images: bool) -> tuple
             "the ends of a path that makes or breaks bonds must have their atoms in the same order, and these have not"
         )
     return np.arange(len(first)), 1.0
+
+
+def renumbered(atoms: ase.Atoms, first: ase.Atoms) -> ase.Atoms:
+    """A structure with its atoms in the order of another one of the same compound; itself where they are so already.
+
+    Args:
+        atoms: Of a molecule, with or without energy and forces in a calculator.
+        first: Whose order is wanted.
+
+    Raises:
+        ValueError: If they are not of one compound.
+    """
+    if molecular_graph(atoms).key == molecular_graph(first).key:
+        return atoms
+    order = align(first, atoms, mirror_images=True).partners
+    moved = atoms[order]
+    if molecular_graph(moved).key != molecular_graph(first).key:
+        raise ValueError(
+            f"minima must be of one compound, and {atoms.get_chemical_formula()} has other bonds than the first one"
+        )
+    if atoms.calc is not None:
+        results = {**atoms.calc.results}
+        if "forces" in results:
+            results["forces"] = results["forces"][order]
+        moved.calc = SinglePointCalculator(moved, **results)
+    return moved
 
 
 def _as_numbered(first: ase.Atoms, second: ase.Atoms) -> Aligned:

@@ -108,6 +108,8 @@ class InternalHessian:
         self._roots = np.sqrt(constants[:, 0])
         self._hessian: np.ndarray | None = None
         self._positions: Positions = np.zeros((0, 3))
+        self._q: np.ndarray = np.zeros((0, 1))
+        self._forces: np.ndarray = np.zeros(0)
 
     @property
     def matrix(self) -> Matrix | None:

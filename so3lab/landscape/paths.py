@@ -104,10 +104,13 @@ def nudged_elastic_band(
         In the order in which they end.
 
     Raises:
-        ValueError: If an argument is not acceptable, or both ends of a path are the same minimum.
+        ValueError: If an argument is not acceptable, both ends of a path are the same minimum, or paths differ in their
+            numbers of atoms or images.
     """
     _check(images, max_force, max_steps, spring, batch)
-    waiting = iter([_prepared(number, own, images, mirror_images) for number, own in enumerate(ends)])
+    prepared = [_prepared(number, own, images, mirror_images) for number, own in enumerate(ends)]
+    _check_alike(prepared)
+    waiting = iter(prepared)
     first = next(waiting, None)
     if first is None:
         return
@@ -142,6 +145,12 @@ def _prepared(number: int, ends: Sequence[ase.Atoms], images: int, mirror_images
     if isinstance(ends, ase.Atoms) or len(ends) < 2:
         raise ValueError(f"ends of path {number} must be two structures at least")
     first, last = ends[0].copy(), ends[-1]
+    for image in ends[1:]:
+        if not np.array_equal(np.sort(image.numbers), np.sort(first.numbers)):
+            raise ValueError(
+                f"ends of path {number} must be made of the same atoms, got {first.get_chemical_formula()} and "
+                f"{image.get_chemical_formula()}"
+            )
     aligned = align(first, last, mirror_images=mirror_images)
     if aligned.rmsd < SAME:
         raise ValueError(
@@ -155,6 +164,20 @@ def _prepared(number: int, ends: Sequence[ase.Atoms], images: int, mirror_images
     if len(positions) < 3:
         raise ValueError(f"images must be at least 3, got {len(positions)}")
     return _Running(number, first, positions)
+
+
+def _check_alike(prepared: Sequence[_Running]) -> None:
+    """One batch of the engine holds them all."""
+    for one in prepared[1:]:
+        first = prepared[0]
+        for what, axis in (("images", 0), ("atoms", 1)):
+            here, there = first.positions.shape[axis], one.positions.shape[axis]
+            if here != there:
+                raise ValueError(
+                    f"all paths must have as many {what}: path 0 has {here}, path {one.number} has {there}"
+                )
+        if first.atoms.pbc.any() != one.atoms.pbc.any():
+            raise ValueError(f"all paths must be of molecules or all in cells, and paths 0 and {one.number} differ")
 
 
 def _move(one: _Running, spring: float, climb: bool, max_force: float, max_steps: int) -> bool | None:

@@ -50,6 +50,7 @@ AT_ONCE = 32
 
 End = Literal["saddle", "minimum", "out of steps", "lost", "strayed"]
 Stays = Callable[[ase.Atoms], bool]
+IsKnown = Callable[[ase.Atoms, float], bool]
 
 
 class Start(NamedTuple):
@@ -74,10 +75,12 @@ class Climbed(NamedTuple):
     max_force: float  # eV/Å
     evaluations: int
     hessian: Float[np.ndarray, "coordinates coordinates"]
-    """eV/Å², exact where it is a saddle or a minimum."""
+    """eV/Å²."""
     curvature: float  # eV/Å², the lowest
     mode: Float[np.ndarray, "atoms 3"]
     """Direction of the lowest curvature, of length 1."""
+    exact: bool
+    """Whether the Hessian is exact; of a known saddle it is not."""
 
 
 @dataclass
@@ -124,6 +127,7 @@ def climb(
     max_steps: int = 100,
     steps_per_hessian: int | None = None,
     stays: Stays | None = None,
+    is_known: IsKnown | None = None,
     batch: int = AT_ONCE,
 ) -> Iterator[Climbed]:
     """Search uphill from each start, and yield each when it has ended.
@@ -136,6 +140,7 @@ def climb(
         steps_per_hessian: After which the Hessian is made anew; default: 6 for a network, 1 for other models.
         stays: Whether a structure on its way is still what is looked for, asked every few steps; a search whose
             structure is not has strayed. Default: clusters must hold together, molecules may do as they like.
+        is_known: Whether a saddle, with its energy in eV, has been found before: its exact Hessian is then not made.
         batch: Structures at once.
 
     Yields:
@@ -154,7 +159,7 @@ def climb(
         return
     atoms = [(one or running[0]).start for one in running]
     evaluator = EngineEvaluator(energy_model(potential), atoms)
-    rules = _Rules(potential, atoms[0], max_force, max_steps, steps_per_hessian, stays or _holds_together)
+    rules = _Rules(potential, atoms[0], max_force, max_steps, steps_per_hessian, stays or _holds_together, is_known)
     rows = np.stack([one.positions for one in atoms])
     while any(one is not None for one in running):
         for slot, one in enumerate(running):
@@ -183,8 +188,10 @@ class _Rules:
         max_steps: int,
         steps_per_hessian: int | None,
         stays: Stays,
+        is_known: IsKnown | None,
     ):
-        self.max_force, self.max_steps, self.stays = max_force, max_steps, stays
+        self.max_force, self.max_steps, self.stays, self._is_known = max_force, max_steps, stays, is_known
+        self._shift = shift_of(potential, atoms)
         network = isinstance(potential, Potential)
         self.steps_per_hessian = steps_per_hessian or (STEPS_PER_HESSIAN if network else 1)
         self._exact = exact_model(potential)
@@ -205,6 +212,10 @@ class _Rules:
             one.learnt.renew(one.exact)
             one.age = 0
         return one.exact
+
+    def found_before(self, one: _Climb) -> bool:
+        """Whether the saddle on which a search seems to have arrived is known."""
+        return self._is_known is not None and self._is_known(one.now(), one.energy + self._shift)
 
 
 def _prepared(number: int, start: Start) -> _Climb:
@@ -242,6 +253,9 @@ def _learn(one: _Climb, energy: float, gradient: np.ndarray, rules: _Rules) -> E
     values, modes = _modes(one, one.learnt.matrix)
     calm = np.linalg.norm(gradient.reshape(-1, 3), axis=1).max() <= rules.max_force
     calm = calm and (one.followed is None or values[0] < -FLAT)  # who leaves a minimum feels little at first
+    one.curvature, one.mode = float(values[0]), modes[0]
+    if calm and int(np.sum(values < -FLAT)) == 1 and rules.found_before(one):
+        return "saddle"
     if calm:
         values, modes = _modes(one, rules.exact(one))
     one.curvature, one.mode = float(values[0]), modes[0]
@@ -314,4 +328,5 @@ def _ended(potential: Potential | EnergyModel, one: _Climb, why: End) -> Climbed
     matrix = one.exact if one.exact is not None else one.learnt.matrix
     matrix = np.full((size, size), np.nan) if matrix is None else matrix
     largest = float(np.linalg.norm(gradient, axis=1).max())
-    return Climbed(one.number, atoms, energy, why, largest, one.evaluations, matrix, one.curvature, mode)
+    known = one.exact is not None
+    return Climbed(one.number, atoms, energy, why, largest, one.evaluations, matrix, one.curvature, mode, known)

@@ -1,10 +1,12 @@
 """Which minima lie on the two sides of saddles, and which of them are new?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import ase
 
 from so3lab.engine.energy_model import EnergyModel
+from so3lab.landscape.alignment import renumbered
 from so3lab.landscape.database import Name
 from so3lab.landscape.models import padded
 from so3lab.landscape.saddles import Climbed
@@ -56,9 +58,11 @@ class Settling:
         return self._compound is not None and self._compound.has_bonds
 
     def take_in(self, minimum: Minimum, name: Name) -> None:
-        """Know a minimum by its name in the database."""
+        """Know a minimum by its name in the database, with its atoms in the order of the first one's."""
         if self._compound is None:
             self._compound = Compound(minimum.atoms, self._mirror_images)
+        elif self._compound.has_bonds:
+            minimum = replace(minimum, atoms=renumbered(minimum.atoms, self._compound.atoms))
         self._known.add(minimum.atoms, minimum.energy)
         self.number_of[name] = len(self.minima)
         self.minima.append(minimum)

@@ -38,8 +38,9 @@ def connected(where: str) -> Any:
 
 
 def without_password(where: str) -> str:
-    """A name that may be shown."""
-    return re.sub(r"(://[^:/@]*):[^/]*@", r"\1@", where)
+    """A name that may be shown: no password before the host, whatever signs it has, and none among the parameters."""
+    before_host = re.sub(r"(://[^:/@?#]*):[^?#]*@", r"\1@", where)
+    return re.sub(r"([?&]\w*(?:password|passwd|pwd)=)[^&#]*", r"\1***", before_host, flags=re.IGNORECASE)
 
 
 def _mend(database: Any) -> None:

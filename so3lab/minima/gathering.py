@@ -7,7 +7,7 @@ import numpy as np
 
 from so3lab.minima.accounts import Minimum
 from so3lab.minima.database import MinimaDatabase, StoredMinimum
-from so3lab.minima.identity import DuplicateRule, distinct
+from so3lab.minima.identity import DuplicateRule, KnownMinima, distinct
 
 
 def gather(database: MinimaDatabase, rule: DuplicateRule | None = None) -> list[Minimum]:
@@ -82,7 +82,18 @@ def _gathered(
         )
         for row in kept.tolist()
     ]
+    if rule is not None and rule.mirror_images == "kept":
+        _label_mirror_images(gathered, rule)
     return gathered, {name: new_number[int(stands_for[row])] for name, row in row_of.items()}
+
+
+def _label_mirror_images(minima: list[Minimum], rule: DuplicateRule) -> None:
+    """Say of minima whose mirror image lies lower, or comes first, that they are one, whichever search found it."""
+    known = KnownMinima(rule)
+    for one in minima:
+        image = known.find_mirror_image(one.atoms, one.energy)
+        one.mirror_image_of = None if image is None else image.number
+        known.add(one.atoms, one.energy)
 
 
 def common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:

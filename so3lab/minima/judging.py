@@ -15,8 +15,8 @@ from so3lab.structures.superposition import Matching
 from so3lab.structures.symmetry import molecular_graph, signs_of, stereo_units
 
 COLLIDED = 1.3
-"""Å within which no two hydrogens lie that were farther apart at the start: the nearest in molecules are those of water,
-1.51 Å apart. Small networks have holes there, deep below every minimum that there is."""
+"""Å within which no two hydrogens lie that were farther apart at the start: the nearest in molecules are those of
+water, 1.51 Å apart. Small networks have holes there, deep below every minimum that there is."""
 REACH = 2.0
 """Median distances of nearest neighbours across which a cluster without bonds still holds together."""
 
@@ -58,8 +58,8 @@ class Compound:
         return np.array_equal(atoms.numbers, self.atoms.numbers)
 
     def reaction(self, atoms: ase.Atoms) -> str:
-        """Which bonds were made and broken, which hydrogens have run into each other, or that a cluster fell apart; empty
-        when nothing of the kind happened."""
+        """Which bonds were made and broken, which hydrogens have run into each other, or that a cluster fell apart;
+        empty when nothing of the kind happened."""
         graph = molecular_graph(atoms)
         if not self.has_bonds and not len(graph.bonds):
             return "" if in_one_piece(atoms) else "fell apart"

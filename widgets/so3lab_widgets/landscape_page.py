@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,8 @@ def write_landscape_page(
     model_name: str = "",
     training: Dataset | Sequence[Atoms] | str | Path | None = None,
     temperatures_K: Sequence[float] | None = None,
+    told_at_K: float | None = None,
+    classical: bool = False,
     energy_unit: EnergyUnit = "kcal/mol",
 ) -> Path:
     """Write one HTML file that needs no network: a click on a minimum, wherever it is drawn, shows it in 3D.
@@ -59,6 +61,8 @@ def write_landscape_page(
         training: Frames that the model has learnt from, or their set's name or file; the page then says which minima
             lie beyond them.
         temperatures_K: At which populations are drawn; default: 25 to 800 K.
+        told_at_K: At which tables tell shares and rates; default: 300 K, of clusters 0.1 ε/k.
+        classical: Whether vibrations are classical, without zero-point energies, as those of clusters always are.
         energy_unit: Of energies; ``"ε"`` for clusters in reduced units, whose temperatures are in ε/k.
 
     Returns:
@@ -71,7 +75,7 @@ def write_landscape_page(
         raise ValueError("landscape has no minima: there is nothing to show")
     if isinstance(training, str | Path):
         training = datasets.load(training, check=False)
-    page = _Page(landscape, energy_unit, training, temperatures_K)
+    page = _Page(landscape, energy_unit, training, temperatures_K, told_at_K, classical)
     compound = landscape.minima[0].atoms.get_chemical_formula()
     return build_report(
         [page.places(), page.ways(), page.weights(), page.lists()],
@@ -92,8 +96,13 @@ class _Page:
         unit: EnergyUnit,
         training: Dataset | Sequence[Atoms] | None,
         temperatures_K: Sequence[float] | None,
+        told_at_K: float | None,
+        classical: bool,
     ):
         self._landscape, self._unit = landscape, unit
+        self._how: dict[str, Any] = {"quantum": not (classical or self._reduced)}
+        if self._reduced:
+            self._how["lowest_cm"] = 0.0
         minima = landscape.minima
         fingerprints = Fingerprints(minima[0].atoms)
         self._saddles = [
@@ -107,7 +116,7 @@ class _Page:
         reduced = np.linspace(0.01, 0.4, 40) / units.kB
         default = reduced if self._reduced else np.arange(25.0, 801.0, 25.0)
         self._temperatures_K = default if temperatures_K is None else np.asarray(temperatures_K, float)
-        self._told_at_K = _COOL / units.kB if self._reduced else _ROOM_K
+        self._told_at_K = told_at_K or (_COOL / units.kB if self._reduced else _ROOM_K)
         self._heights = np.array([one.energy - minima[0].energy for one in minima]) / per_unit(unit)
         self._minima = pd.DataFrame(
             {
@@ -121,6 +130,11 @@ class _Page:
     @property
     def _reduced(self) -> bool:
         return self._unit == "ε"
+
+    @property
+    def _told_at(self) -> str:
+        """The temperature of tables, in words."""
+        return f"{self._told_at_K * units.kB:.3g} ε/k" if self._reduced else f"{self._told_at_K:.0f} K"
 
     @property
     def _harmonic(self) -> bool:
@@ -210,7 +224,7 @@ class _Page:
         )
         how = (
             "Rigid rotors with harmonic vibrations, classical ones; mirror images and permutations are counted."
-            if self._reduced
+            if not self._how["quantum"]
             else "Rigid rotors with harmonic vibrations and their zero-point energies; mirror images are counted."
         )
         if not self._harmonic:
@@ -238,8 +252,7 @@ class _Page:
             }
         )
         shares = 100.0 * self._shares(np.array([self._told_at_K]))[0, :count]
-        at = f"{_COOL} ε/k" if self._reduced else f"{_ROOM_K:.0f} K"
-        table[f"share at {at} (%)"] = [f"{share:.1f}" for share in shares]
+        table[f"share at {self._told_at} (%)"] = [f"{share:.1f}" for share in shares]
         for one in self._maps:
             if one.periodic:
                 name = ", ".join(axis.removesuffix(" (°)") for axis in one.axes) + " (°)"
@@ -268,16 +281,15 @@ class _Page:
         if not self._reduced:
             table["imaginary (cm⁻¹)"] = [f"{one.imaginary_frequency_cm:.0f}" for one in states]
             if self._harmonic:
-                rates = self._landscape.rates(np.array([_ROOM_K]))[0]
-                table[f"rates at {_ROOM_K:.0f} K (1/s)"] = [
+                rates = self._landscape.rates(np.array([self._told_at_K]), **self._how)[0]
+                table[f"rates at {self._told_at} (1/s)"] = [
                     ", ".join(f"{rate:.1e}" for rate in rates[one.number]) for one in states
                 ]
         return table
 
     def _shares(self, temperatures_K: np.ndarray) -> np.ndarray:
         if self._harmonic:
-            how = {"quantum": False, "lowest_cm": 0.0} if self._reduced else {}
-            return self._landscape.populations(temperatures_K, **how)
+            return self._landscape.populations(temperatures_K, **self._how)
         energies = self._minima["energy_eV"].to_numpy()
         return populations(np.tile(energies - energies.min(), (len(temperatures_K), 1)), temperatures_K)
 
