@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.benchmarks import electrostatics, engine, minima, relaxation, replicas, trajectory_writing
+from tests.benchmarks import electrostatics, engine, gpu, minima, relaxation, replicas, trajectory_writing
 
 pytestmark = pytest.mark.process
 
@@ -57,6 +57,29 @@ def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):
     molecule, cell = ([len(line.get_xdata()) for line in panel.lines] for panel in drawing.axes)
     assert molecule == [2, 0]  # compat, and wolf without an error to draw
     assert cell == [2, 2]
+
+
+def test_what_a_gpu_would_do_is_counted_and_what_is_missing_is_said(monkeypatch, capsys, tmp_path):
+    small = gpu.replace(gpu.SO3LR_SIZE, num_features=16, num_layers=1, energy_hidden=16)
+    monkeypatch.setattr(gpu, "force_field", lambda: (gpu.Potential.initial(small), "random weights"))
+    monkeypatch.setattr(gpu, "SINGLE", ("ethanol",))
+    monkeypatch.setattr(gpu, "COPIES", (1, 2))
+    monkeypatch.setattr(gpu, "SECONDS", 0.01)
+    monkeypatch.setattr(gpu, "prepare_process", lambda: None)
+    monkeypatch.setenv(gpu.OFF, "")
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path / "counted.csv")])
+    gpu.main()
+    counted = gpu.pd.read_csv(tmp_path / "counted.csv")
+    alone, together = counted["GFLOP"]
+    assert together == pytest.approx(2 * alone, rel=0.1)
+    assert (counted[list(gpu.COUNTED)] > 0).all(axis=None)
+    missing = capsys.readouterr().out.splitlines()[-1]
+    assert missing.startswith("missing, because there is no GPU: MD step ethanol, training step ethanol, batch 10")
+
+    row = gpu.md_step(gpu.force_field()[0], "ethanol", 2, gpu.Roofline())
+    assert row["atoms"] == 18
+    assert row["atom-steps/s"] == pytest.approx(1e3 * row["atoms"] / row["ms"])
+    assert 0 < row["of roofline"] < 1
 
 
 WORKER = """

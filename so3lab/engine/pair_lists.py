@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from so3lab.functions.matrices import inverse_3x3
 from so3lab.machine.compilation import on_device
 from so3lab.network.pairwise.long_range import LongRangeNeeds, far_cutoff, fixed_long_range
 from so3lab.structures.graph import LongRange, apply_per_structure, checked_slots, padded_rows
@@ -131,8 +132,8 @@ def _left_the_skin(
     assert cells is not None
     assert candidate_pairs.gathered_cells is not None
     unit, longest = jnp.eye(3, dtype=positions.dtype), max(spec.cutoff, spec.far_cutoff or 0.0)
-    back = jnp.linalg.solve(cells, candidate_pairs.gathered_cells)
-    forth = jnp.linalg.solve(candidate_pairs.gathered_cells, cells)
+    back = inverse_3x3(cells) @ candidate_pairs.gathered_cells
+    forth = inverse_3x3(candidate_pairs.gathered_cells) @ cells
     swelling = 1.0 + jnp.sqrt(jnp.sum((back - unit) ** 2, axis=(1, 2)))
     off = positions - apply_per_structure(candidate_pairs.gathered_at, forth, structure_index)
     allowed = 0.5 * ((longest + SKIN) / swelling - longest)

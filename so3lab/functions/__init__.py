@@ -1,6 +1,6 @@
 """Mathematics without molecules: functions with finite gradients everywhere, spherical harmonics, radial functions.
 
-In ``safe``, ``spherical`` and ``radial``.
+In ``safe``, ``spherical``, ``radial`` and ``matrices``.
 """
 
 import lazy_loader
