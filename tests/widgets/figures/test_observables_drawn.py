@@ -81,8 +81,8 @@ _BESIDE = {
     "BINS_OF_H", "RANGE_OF_H", "STABILITY_TOLERANCE", "BackboneTorsions", "Estimate", "Followed", "Molecules",
     "NormalModes", "Overlaid",
     "backbone_torsions", "bond_lengths", "bonds", "diffusion_coefficient", "dihedral_degrees",
-    "finite_difference_hessian", "followed", "histogram_error", "hydrogen_bond_counts", "mean_and_error", "minimum_image",
-    "normal_modes", "nyquist_per_cm", "overlaid", "power_spectrum",
+    "finite_difference_hessian", "followed", "histogram_error", "hydrogen_bond_counts", "mean_and_error",
+    "minimum_image", "normal_modes", "nyquist_per_cm", "overlaid", "power_spectrum",
     "slope_and_error", "superpose", "unwrap",
 }  # fmt: skip
 
