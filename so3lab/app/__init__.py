@@ -11,14 +11,14 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.doctor.prepare import be_quiet
 
 GROUPS = (
-    ("first steps", ("demo", "lab", "doctor")),
+    ("first steps", ("demo", "lab", "app", "doctor")),
     ("data and models", ("data", "train", "evaluate", "convert")),
     ("molecular dynamics", ("md", "bench-md", "stability", "export")),
     ("structures", ("relax", "minima")),
 )
 """Commands as the help lists them."""
 COMMANDS = {name: name.replace("-", "_") for _, names in GROUPS for name in names} | {
-    "doctor": "machine", "lab": "machine",
+    "doctor": "machine", "lab": "machine", "app": "application",
 }  # fmt: skip
 """Each command and the module here that adds it to the parser."""
 EXAMPLES = (

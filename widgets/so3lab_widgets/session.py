@@ -12,6 +12,7 @@ from ase import Atoms
 
 import so3lab
 from so3lab.potential.potential import Potential
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.viewer.viewer import Viewer
 
 
@@ -51,8 +52,9 @@ class Session(traitlets.HasTraits):
 
         Raises:
             ValueError: If there is no such model, or the file holds none.
-            OSError: If the file cannot be read.
+            OSError: If the file cannot be read, or may not be (:func:`so3lab_widgets.confinement.permitted`).
         """
+        permitted(model)
         with self._loading:  # a second panel that wants the same one waits for it
             key = _key(model)
             if key not in self._loaded:

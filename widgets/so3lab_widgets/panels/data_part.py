@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 from so3lab import datasets
 from so3lab.datasets import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.figures import data_distributions
 from so3lab_widgets.panels.attempt import Attempt, GivenUp, Newest
 from so3lab_widgets.panels.job_bar import button
@@ -154,7 +155,7 @@ class DataPart(ipw.VBox):
             warnings.simplefilter("ignore", datasets.LabelWarning)  # they are remarks, which are shown
             if given is not None:
                 datasets.check_labels(given)
-            found = given or datasets.load(source, **units)
+            found = given or datasets.load(permitted(source), **units)
         attempt.change(lambda: self._take(found, asked))
         yield found
 

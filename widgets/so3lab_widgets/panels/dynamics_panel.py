@@ -14,6 +14,7 @@ from so3lab.dynamics.control import Control
 from so3lab.dynamics.live import LiveDynamics
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.constructor_line import constructor_line
 from so3lab_widgets.panels.history_slider import HistorySlider
@@ -204,7 +205,7 @@ class DynamicsPanel(Panel):
         live = self.run.present
         if self.job is None or self.job.ended:
             raise ValueError("what has ended writes no frames; press Start, or go on from a frame, and record then")
-        written = live.record(path, {"model": self.form.model.value, "structure": self.form.structure.value})
+        written = live.record(permitted(path), {"model": self.form.model.value, "structure": self.form.structure.value})
         self._show_code(f"panel.record({str(path)!r})")
         self.saving.recording(str(written[0]))
         return written

@@ -11,6 +11,7 @@ from ase import Atoms
 
 from so3lab.frames import OpenedFrames, open_frames, read_columns
 from so3lab.trajectory import Trajectory
+from so3lab_widgets.confinement import permitted
 
 AnyFrames = Trajectory | OpenedFrames
 Source = str | os.PathLike | AnyFrames | Atoms | Sequence[Atoms]
@@ -51,10 +52,10 @@ def load_frames(source: Source, topology: Any = None, columns: Any = None) -> Lo
         TypeError, ValueError, OSError, ImportError: If they cannot be opened (:func:`so3lab.frames.open_frames`), or
             numbers do not go with them (:func:`so3lab.frames.read_columns`).
     """
-    opened = open_frames(source, topology=topology)
+    opened = open_frames(permitted(source), topology=permitted(topology))
     if not len(opened):
         raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")
-    return Loaded(opened, None if columns is None else read_columns(columns, len(opened)))
+    return Loaded(opened, None if columns is None else read_columns(permitted(columns), len(opened)))
 
 
 class FramesRow(ipw.HBox):

@@ -6,11 +6,16 @@ from typing import Any
 
 from so3lab.landscape import Landscape
 from so3lab.minima import DuplicateRule, Minimum, merge
+from so3lab_widgets.confinement import permitted
 
 
 def where_of(database: Any) -> str:
-    """The file or URL of a database that was given as such, or open; nothing for None."""
-    return "" if database is None else str(getattr(database, "where", database)).strip()
+    """The file or URL of a database that was given as such, or open; nothing for None.
+
+    Raises:
+        PermissionError: If it may not be opened (:func:`so3lab_widgets.confinement.permitted`).
+    """
+    return "" if database is None else permitted(str(getattr(database, "where", database)).strip())
 
 
 def is_there(where: str) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 from so3lab import datasets, units
 from so3lab.landscape import Landscape, TrainingConformations, populations
 from so3lab.minima import Minimum, properties
+from so3lab_widgets.confinement import permitted
 
 
 class MinimaTable:
@@ -94,7 +95,7 @@ class MinimaTable:
             OSError: If a file cannot be read.
         """
         named = isinstance(training, str)
-        self._training = (datasets.load(training) if named else training) if training else None
+        self._training = (datasets.load(permitted(training)) if named else training) if training else None
         self._known, self._novelty = None, {}
 
     def _novelties(self, minima: Sequence[Minimum]) -> list[float]:

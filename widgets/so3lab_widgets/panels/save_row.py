@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import ipywidgets as ipw
 
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.running.jobs import Job
@@ -80,13 +81,18 @@ class SaveRow(ipw.HBox):
         )
 
     def target(self, what: str) -> Path:
-        """The file that something is saved to."""
+        """The file that something is saved to.
+
+        Raises:
+            PermissionError: If nothing may be written there.
+        """
         endings = self._things[what].endings
         given = Path(self.path.value.strip() or self._usual)
         known = {ending for thing in self._things.values() for ending in thing.endings} | {Path(self._usual).suffix, ""}
         typed = max(filter(given.name.endswith, known), key=len)
         stem = given.with_name(given.name.removesuffix(typed)) if given.name != typed else given
-        return stem.with_name(stem.name + (self.ending.value if self.ending and len(endings) > 1 else endings[0]))
+        ending = self.ending.value if self.ending and len(endings) > 1 else endings[0]
+        return permitted(stem.with_name(stem.name + ending))
 
     def save(self, what: str) -> None:
         """Write something in a thread; what came of it is said behind the buttons."""

@@ -11,6 +11,7 @@ from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures.reading import understand
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.running.kernel import prepare_kernel
 
 
@@ -93,7 +94,7 @@ class SystemForm(ipw.HBox):
         if given_structure and given_model and not isinstance(self._model, Potential):
             assert isinstance(self._structure, Atoms)
             return self._model, self._structure.copy()
-        found = understand(self._structure if given_structure else structure, charge=self._charge())
+        found = understand(self._structure if given_structure else permitted(structure), charge=self._charge())
         self.notes = found.notes
         return self._model if given_model else self._load(model), found.atoms
 

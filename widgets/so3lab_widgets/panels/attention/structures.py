@@ -10,6 +10,7 @@ from ase import Atoms
 
 from so3lab.structures.reading import understand
 from so3lab.trajectory import Trajectory
+from so3lab_widgets.confinement import permitted
 
 
 def opened(thing: Any) -> Sequence[Atoms]:
@@ -31,6 +32,7 @@ def opened(thing: Any) -> Sequence[Atoms]:
     if isinstance(thing, str | os.PathLike):
         if not str(thing).strip():
             raise ValueError("the molecule must be a bundled name (ethanol), a file, or smiles:CCO; the field is empty")
+        permitted(thing)
         if Path(thing).suffix in (".h5", ".h5md"):
             return _with_frames(Trajectory(thing))
         return [understand(thing if isinstance(thing, str) else Path(thing)).atoms]
