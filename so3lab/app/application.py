@@ -95,7 +95,14 @@ def notebook(folder: Path, model: str | None, structure: str | None, confined: b
     named = [f"{name}={value!r}" for name, value in (("model", model), ("structure", structure)) if value is not None]
     confine = f"confine({str(folder)!r})\n" if confined else ""
     source = _CELL.format(folder=str(folder), confine=confine, arguments=", ".join(named))
-    cell = {"cell_type": "code", "id": "lab", "execution_count": None, "metadata": {}, "outputs": [], "source": source}
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": "lab",
+        "execution_count": None,
+        "metadata": {},
+        "outputs": [],
+        "source": source,
+    }
     about = {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
         "title": f"so3lab · {folder.name}",
@@ -177,6 +184,8 @@ def _settings(options: argparse.Namespace) -> Any:
     found.VoilaConfiguration.theme = options.theme
     found.VoilaConfiguration.extension_denylist = list(_LEFT_OUT)
     found.VoilaConfiguration.show_tracebacks = False
+    # A page that closes says so without the word that jupyter_server asks for; its kernel's name is nobody's guess.
+    found.Voila.tornado_settings = {"disable_check_xsrf": True}
     found.MappingKernelManager.cull_idle_timeout = _LOST_AFTER_S
     if options.no_token:
         os.environ.pop("JUPYTER_TOKEN", None)

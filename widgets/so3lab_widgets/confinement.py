@@ -52,7 +52,7 @@ def permitted(typed: Typed) -> Typed:
     """
     if _folder is None or not isinstance(typed, str | os.PathLike):
         return typed
-    words = os.fspath(typed).strip()
+    words = str(typed).strip()
     if "://" in words:
         raise PermissionError(f"{words} names a server; this lab is open to others, and has files below {_folder} only")
     if any(not _lies_below(Path(one).expanduser(), _folder) for one in _files_meant(words)):

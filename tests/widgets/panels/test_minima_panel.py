@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -317,6 +318,52 @@ def test_a_frame_is_relaxed_and_kept_among_the_minima(panel):
     assert len(panel.minima) == 4, "it is one of them"
     assert panel.minima[panel.current].energy == pytest.approx(min(one.energy for one in panel.minima))
     assert "It relaxed to minimum 0, 0.00 kcal/mol above the lowest" in panel.message.sentence
+
+
+def rattled(minimum, seed=1):
+    atoms = minimum.atoms.copy()
+    atoms.rattle(0.02, seed=seed)
+    return atoms
+
+
+def test_what_is_relaxed_stays_with_what_is_shown_whatever_the_field_says(panel):
+    panel.form.file.value = "typed.db"
+    panel.relax(rattled(panel.minima[1]))
+    assert len(panel.minima) == 4
+    assert "kept in memory" in panel.message.sentence
+    assert not Path("typed.db").exists()
+
+
+def test_under_a_wide_rule_the_minimum_that_it_joined_is_named(panel):
+    high = panel.minima[-1]
+    panel.apply(DuplicateRule(1e-4, 2.0, "merged"))
+    count = len(panel.minima)
+    panel.relax(rattled(high))
+    assert len(panel.minima) == count
+    assert panel.minima[panel.current].energy == pytest.approx(high.energy, abs=1e-4)
+    panel.apply(DuplicateRule())
+    assert len(panel.minima) == 4, "what was relaxed is kept, and is one of them"
+
+
+def test_another_compound_is_not_kept_among_the_minima(panel):
+    with pytest.raises(ValueError, match=r"this is C2H6O, and the minima that are shown are of C5H12"):
+        panel.relax(from_smiles("CCO"))
+    assert len(panel.minima) == 4
+
+
+def test_a_paused_search_goes_on_in_its_own_database(empty):
+    other = searched(made(database="other.db"))
+    other.close()
+    panel = empty
+    panel.form.file.value, panel.form.minutes.value = "own.db", "5"
+    panel.start()
+    wait_for(lambda: len(panel.run.minima) > 1, "two minima")
+    panel.run.job.pause_and_wait()
+    panel.load("other.db")
+    assert panel.shared.minima == "other.db"
+    panel.start()
+    panel.wait()
+    assert panel.form.file.value == panel.shared.minima == "own.db"
 
 
 def test_the_session_is_a_script_that_makes_the_panel_again(panel):

@@ -156,7 +156,8 @@ class Lab(Panel):
         if door == "relax":
             self._later.do(lambda: panel.relax(atoms))
         else:
-            self.message.say(f"{atoms.get_chemical_formula()} of {source} is in {TITLES[target]} now.")
+            then = "; stop the run that is there, and Start begins with it" if _goes_on(panel) else ""
+            self.message.say(f"{atoms.get_chemical_formula()} of {source} is in {TITLES[target]} now{then}.")
         self.code_line.show_code(f"lab.send({door!r})")
 
     def session(self) -> str:
@@ -190,11 +191,12 @@ class Lab(Panel):
 
 
 def _made_dynamics(model: Any, structure: Any, session: Session) -> DynamicsPanel:
-    return DynamicsPanel(model, session.structure or structure, session=session)
+    return DynamicsPanel(first_of(session.potential, model, "ala2"), session.structure or structure, session=session)
 
 
 def _made_trajectory(model: Any, structure: Any, session: Session) -> TrajectoryPanel:
-    return TrajectoryPanel(model=model, session=session)
+    own = session.potential
+    return TrajectoryPanel(model=own if isinstance(own, Potential) else model, session=session)
 
 
 def _made_minima(model: Any, structure: Any, session: Session) -> MinimaPanel:
@@ -207,6 +209,12 @@ def _made_attention(model: Any, structure: Any, session: Session) -> AttentionPa
 
 def _made_training(model: Any, structure: Any, session: Session) -> TrainPanel:
     return TrainPanel(session=session, runs=Path("runs"))
+
+
+def _goes_on(panel: Panel) -> bool:
+    """Whether a panel has a run that Start would go on with."""
+    attempts = getattr(getattr(panel, "run", None), "attempts", None)
+    return attempts is not None and attempts.begun
 
 
 def _first_shown(panel: DynamicsPanel) -> int:

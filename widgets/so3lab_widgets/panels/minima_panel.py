@@ -1,5 +1,6 @@
 """The minima of a compound that somebody searches for, browses and compares: a molecule, a map and a table, linked."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.later import Later
 from so3lab_widgets.panels.minima_comparison import MinimaComparison, rule_in_python
 from so3lab_widgets.panels.minima_figures import MinimaFigures, drawings_of
+from so3lab_widgets.panels.minima_keeping import check_compound, in_memory, number_of
 from so3lab_widgets.panels.minima_knobs import MinimaKnobs
 from so3lab_widgets.panels.minima_reading import gathered, is_there, where_of
 from so3lab_widgets.panels.minima_saving import MinimaSaving, write_structures
@@ -89,7 +91,9 @@ class MinimaPanel(Panel):
         self.reduced = isinstance(model, EnergyModel) if reduced is None else reduced
         self.form = SearchForm(model, structure, charge, self.shared.load, where_of(database))
         self._take_place("minima")
-        self.rows, self._searching = MinimaTable(self.reduced), False
+        self.rows, self._searching, self._where = MinimaTable(self.reduced), False, ""
+        self._relaxed: list[Minimum] = []
+        self._turn = threading.RLock()  # what a search found may not be drawn over what was opened since
         self._make_controls(temperature_K, height)
         self.run = SearchRun(
             self.form, search=search, bar=self.bar, name=f"{self._name} search", on_news=lambda account: self._news(),
@@ -128,6 +132,8 @@ class MinimaPanel(Panel):
             ValueError: If the panel has ended, or a field holds no number.
         """
         self._check_open()
+        if self.run.attempts.begun:  # another database was looked at meanwhile
+            self.form.file.value = self.run.where
         self._show_code("panel.start()")
         self.run.attempts.start()
 
@@ -165,7 +171,7 @@ class MinimaPanel(Panel):
         if not found.minima:
             raise ValueError(f"{where} holds no minima yet; Start searches for some, with {where} in the field")
         self.form.file.value = where
-        self._take(found)
+        self._take(found, where)
         self.shared.minima = where
         self._show_code(f"panel.load({where!r})")
 
@@ -177,23 +183,31 @@ class MinimaPanel(Panel):
         """
         self.run.refuse_while_running()
         before = len(self.minima)
-        self._take(gathered(self.form.file.value.strip(), self.run.minima or self.minima, rule))
+        self._take(gathered(self._where, self._in_memory(), rule), self._where)
         self.comparison.show_rule(rule)
         self.message.say(f"{before:,} minima before, {len(self.minima):,} by this rule.")
         self._show_code(f"panel.apply({rule_in_python(rule)})")
 
     def relax(self, atoms: Atoms) -> None:
-        """Relax a structure, such as a frame of a run, and keep what comes out among the minima.
+        """Relax a structure, such as a frame of a run, and keep what comes out among the minima that are shown.
+
+        Where none are shown yet they are those of the database in the field.
 
         Raises:
-            ValueError: If it relaxes to no minimum of its compound, or a search runs.
+            ValueError: If it is of another compound, relaxes to no minimum of its own, or a search runs.
         """
-        found = self.run.relax(atoms)
-        kept = [*self.minima, replace(found, number=len(self.minima), parent=None)]
-        self._take(gathered(self.form.file.value.strip(), kept, self.comparison.rule))
-        at = next((one.number for one in self.minima if compare(one, found).same), 0)
+        if not self.minima and is_there(self.form.database):
+            self.load(self.form.database)
+        where = self._where if self.minima else self.form.database
+        check_compound(self.minima, atoms)
+        found = self.run.relax(atoms, where)
+        if not where:
+            self._relaxed.append(replace(found, parent=None))
+        self._take(gathered(where, self._in_memory(), self.comparison.rule), where)
+        at = number_of(self.minima, found, self.comparison.rule)
         self.look_at(at)
-        self.message.say(f"It relaxed to minimum {at}, {self.views.words_about(at).partition(' · ')[2]}.")
+        height = self.views.words_about(at).partition(" · ")[2]
+        self.message.say(f"It relaxed to minimum {at}, {height}; kept in {where or 'memory'}.")
 
     def learn(self, training: Any) -> None:
         """Colour minima by how far they lie beyond a training set: the column ``novelty``, above 1 beyond it.
@@ -330,10 +344,14 @@ class MinimaPanel(Panel):
         parts = [self.knobs, self.views, self.readout, below, self.comparison, self.saving, self.code_line]
         self._body = ipw.VBox(parts)
 
-    def _take(self, landscape: Landscape) -> None:
+    def _in_memory(self) -> list[Minimum]:
+        return in_memory([] if self.run.where else self.run.minima, self._relaxed)
+
+    def _take(self, landscape: Landscape, where: str) -> None:
         self.run.refuse_while_running()  # one that was begun while this was read or relaxed
-        self._searching, self.rows.landscape = False, landscape
-        self._draw(landscape.minima)
+        with self._turn:
+            self._searching, self.rows.landscape, self._where = False, landscape, where
+            self._draw(landscape.minima)
 
     def _draw(self, minima: Sequence[Minimum]) -> None:
         if minima:
@@ -354,10 +372,10 @@ class MinimaPanel(Panel):
     def _refresh(self, _: Any) -> None:
         """In the sender's thread: bring all up to date; what fails is said, and the next one may do."""
         try:
-            if self._searching:
-                self._draw(self.run.minima)
-            elif self.minima:
-                self._draw(self.minima)
+            with self._turn:
+                if self._searching:
+                    self._where = self.run.where
+                self._draw(self.run.minima if self._searching else self.minima)
             self.bar.refresh()
         except Exception as error:
             self.message.warn(f"the minima could not be drawn: {error}")
@@ -371,9 +389,8 @@ class MinimaPanel(Panel):
         self._news()
         if self.run.search is not None and job.state != "failed":
             self.comparison.show_rule(self.run.search.rule)
-            where = self.form.file.value.strip()
-            if where:
-                self.shared.minima = where
+            if self.run.where:
+                self.shared.minima = self.run.where
             self._show_code("panel.wait()")
 
     def _describe(self) -> None:
@@ -402,7 +419,7 @@ class MinimaPanel(Panel):
             return
         if change.name == "minima":
             where = where_of(change.new)
-            if where != self.form.file.value.strip():
+            if where != self._where:
                 self._later.do(lambda: self.load(where))
         else:
             self.form.system.take(**{"model" if change.name == "potential" else "structure": change.new})

@@ -10,6 +10,7 @@ import so3lab
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.minima.proposals.names import NAMES
 from so3lab.potential.potential import Potential
+from so3lab_widgets.confinement import permitted
 from so3lab_widgets.panels.system_form import SystemForm, field, number_in
 
 _SMILES = "smiles:"
@@ -77,6 +78,15 @@ class SearchForm(ipw.VBox):
     def wanted(self) -> tuple[Any, ...]:
         """What tells one search from another: everything but when it ends."""
         return (*self.system.values, tuple(self.names), self.seed.value, self.file.value.strip())
+
+    @property
+    def database(self) -> str:
+        """Where minima are to be kept; nothing for memory.
+
+        Raises:
+            PermissionError: If they may not be kept there (:func:`so3lab_widgets.confinement.permitted`).
+        """
+        return permitted(self.file.value.strip())
 
     @property
     def names(self) -> list[str]:

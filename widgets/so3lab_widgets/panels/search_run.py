@@ -29,6 +29,7 @@ class SearchRun:
 
     Attributes:
         search: The newest one, None before it is made.
+        where: The database in which it keeps what it finds; nothing for memory.
         found: One row per proposal: ``relaxations`` so far, minima ``found``, and how many are ``unseen``.
     """
 
@@ -44,6 +45,7 @@ class SearchRun:
     ):
         self.form, self._make_search, self._bar, self._on_news = form, search, bar, on_news
         self.search: Search | None = None
+        self.where = ""
         self._made_for: tuple[Any, ...] = ()
         self._rows: list[tuple[int, int, float]] = []
         self._seen: set[int] = set()
@@ -92,19 +94,19 @@ class SearchRun:
         if job is not None and job.state == "running" and not job.pausing:
             raise ValueError("a search runs; pause or stop it first")
 
-    def relax(self, atoms: Atoms) -> Minimum:
+    def relax(self, atoms: Atoms, where: str) -> Minimum:
         """Relax a structure, as the start of a search of its own, and keep it where minima are kept.
 
         Args:
             atoms: Such as a frame of a run.
+            where: Database to keep it in; nothing for none.
 
         Raises:
             ValueError: If it is no minimum of the compound that it was, or a search runs.
         """
         self.refuse_while_running()
         bare = Atoms(atoms.numbers, atoms.positions, info=dict(atoms.info))
-        file = self.form.file.value.strip()
-        search = self._make_search(self.form.system.load()[0], bare, out=file or None, resume=True)
+        search = self._make_search(self.form.system.load()[0], bare, out=where or None, resume=True)
         for _ in search.run(proposals=1):
             pass
         return search.minima[0]
@@ -112,25 +114,25 @@ class SearchRun:
     def _prepare(self, attempt: Attempt) -> Iterator[Account]:
         """In the job's thread: read, load and compile, or take up the search in hand; then proposals as they come."""
         wanted, budget = self.form.wanted, self.form.budget()
-        search = self.search if wanted == self._made_for else None
+        search, where = (self.search, self.where) if wanted == self._made_for else (None, "")
         if search is None:
             potential, structure = self.form.system.load()
             check_size(structure)
-            file = self.form.file.value.strip()
+            where = self.form.database
             search = self._make_search(
                 potential, structure, proposals=self.form.names, smiles=self.form.smiles, seed=self.form.seed.value,
-                out=file or None, resume=True,
+                out=where or None, resume=True,
             )  # fmt: skip
-        if not attempt.change(lambda: self._become(search, wanted)):
+        if not attempt.change(lambda: self._become(search, wanted, where)):
             return iter(())
         self._bar.refresh()
         return search.run(**budget)
 
-    def _become(self, search: Search, wanted: tuple[Any, ...]) -> None:
+    def _become(self, search: Search, wanted: tuple[Any, ...], where: str) -> None:
         if search is not self.search:
             with self._lock:
                 self._rows, self._seen = [], {one.number for one in search.minima}
-        self.search, self._made_for = search, wanted
+        self.search, self._made_for, self.where = search, wanted, where
 
     def _take(self, account: Account) -> None:
         search = self.search
