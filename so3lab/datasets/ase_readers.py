@@ -9,6 +9,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
+from so3lab.datasets.cell_labels import stresses_of_frames
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
 from so3lab.datasets.frame_electrons import spins_of_atoms
@@ -81,7 +82,8 @@ def from_atoms(
     charges = [_charge(atoms, i, where) for i, atoms in enumerate(frames)]
     charge_source = stated_charge(frames[0]).source
     record = record_of_names(names) | ({"total_charges_from": charge_source} if charge_source else {})
-    record |= record_of_cell_labels(stores[0].energies) if cells.any() else {}
+    stresses, label = stresses_of_frames(frames, [labels.energies for labels in stores], energy, length, where)
+    record |= record_of_cell_labels(stores[0].energies, label)
     return Dataset(
         name=name,
         numbers=tuple(atoms.numbers for atoms in frames),
@@ -92,6 +94,7 @@ def from_atoms(
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
         unpaired_electrons=spins_of_atoms(frames, charges, where),
+        stresses=stresses,
         labels=_labels(frames, set(names.values())),
         meta={**(meta or {}), **record},
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
+from ase.stress import full_3x3_to_voigt_6_stress
 from jaxtyping import Float, Integer
 
 from so3lab.datasets.frame_electrons import least_unpaired, require_parity
@@ -23,6 +24,7 @@ from so3lab.datasets.frames import (
     require_elements,
     require_finite,
     require_same_atoms,
+    require_stresses,
     shaped,
     vectors_per_frame,
 )
@@ -60,6 +62,8 @@ class Dataset:
     """In units of e, shape ``(frames,)``; 0 when left out."""
     unpaired_electrons: np.ndarray = None  # type: ignore[assignment]
     """Shape ``(frames,)``; when left out, the least that the number of electrons allows, and none in cells."""
+    stresses: np.ndarray | None = None
+    """eV/Å³, shape ``(frames, 3, 3)``, positive under tension as in ASE; NaN for frames without one."""
     labels: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Further values per frame, such as ``origin`` (a trajectory) or ``split``; each array has the frames as its first
     axis."""
@@ -93,6 +97,11 @@ class Dataset:
         else:
             unpaired = shaped(floats(unpaired, "unpaired_electrons"), "unpaired_electrons", (frames,))
             require_parity(unpaired, numbers, charges, pbc)
+        stresses = self.stresses
+        if stresses is not None:
+            stresses = shaped(floats(stresses, "stresses"), "stresses", (frames, 3, 3))
+            stresses = require_stresses(stresses, cells, pbc)
+            stresses = read_only(stresses) if np.isfinite(stresses).any() else None
         values = {
             "numbers": numbers,
             "positions": positions,
@@ -102,6 +111,7 @@ class Dataset:
             "pbc": pbc,
             "total_charges": charges,
             "unpaired_electrons": read_only(unpaired),
+            "stresses": stresses,
             "labels": {key: label_per_frame(key, value, frames) for key, value in self.labels.items()},
             "meta": dict(self.meta),
         }
@@ -130,7 +140,7 @@ class Dataset:
         return f"Dataset({self.name!r}, {len(self)} frames of up to {self.max_atoms} atoms, {symbols})"
 
     def __getitem__(self, index: int) -> Atoms:
-        """One frame as ASE atoms whose calculator holds the reference energy and forces."""
+        """One frame as ASE atoms whose calculator holds the reference energy, forces and, if there is one, stress."""
         i = int(index)
         atoms = Atoms(
             numbers=self.numbers[i],
@@ -142,7 +152,10 @@ class Dataset:
             atoms.info["charge"] = float(self.total_charges[i])
         if self.unpaired_electrons[i]:
             atoms.info["multiplicity"] = float(self.unpaired_electrons[i]) + 1.0
-        atoms.calc = SinglePointCalculator(atoms, energy=float(self.energies[i]), forces=self.forces[i])
+        results = {"energy": float(self.energies[i]), "forces": self.forces[i]}
+        if self.stresses is not None and np.isfinite(self.stresses[i]).all():
+            results["stress"] = full_3x3_to_voigt_6_stress(self.stresses[i])
+        atoms.calc = SinglePointCalculator(atoms, **results)
         return atoms
 
     def __iter__(self) -> Iterator[Atoms]:
@@ -177,6 +190,7 @@ class Dataset:
             pbc=self.pbc[index],
             total_charges=self.total_charges[index],
             unpaired_electrons=self.unpaired_electrons[index],
+            stresses=None if self.stresses is None else self.stresses[index],
             labels={key: value[index] for key, value in self.labels.items()},
             meta=self.meta,
         )

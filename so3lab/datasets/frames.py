@@ -141,3 +141,14 @@ def require_cells(cells: np.ndarray | None, pbc: np.ndarray) -> None:
     bad = np.flatnonzero((np.abs(np.linalg.det(cells)) < 1e-6) & pbc.all(axis=1))
     if bad.size:
         raise ValueError(f"frame {bad[0]}: periodic in all directions, but its cell has no volume; correct it")
+
+
+def require_stresses(stresses: np.ndarray, cells: np.ndarray | None, pbc: np.ndarray) -> np.ndarray:
+    """Stresses of frames that are cells in all directions, NaN for others; a sentence where one is not symmetric."""
+    is_cell = np.asarray(pbc.all(axis=1)) if cells is not None else np.zeros(len(pbc), bool)
+    result = np.where(is_cell[:, None, None], stresses, np.nan)
+    difference = np.abs(result - result.swapaxes(1, 2)).max(axis=(1, 2))
+    wrong = np.flatnonzero(np.isfinite(difference) & (difference > 1e-3 * np.abs(result).max(axis=(1, 2)) + 1e-9))
+    if wrong.size:
+        raise ValueError(f"frame {wrong[0]}: stresses must be symmetric, got {stresses[wrong[0]].tolist()}")
+    return result

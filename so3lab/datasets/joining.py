@@ -21,6 +21,7 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
         pbc=np.concatenate([first.pbc, second.pbc]),
         total_charges=np.concatenate([first.total_charges, second.total_charges]),
         unpaired_electrons=np.concatenate([first.unpaired_electrons, second.unpaired_electrons]),
+        stresses=_joined_stresses(first, second),
         labels={
             key: np.concatenate([first.labels[key], second.labels[key]])
             for key in first.labels
@@ -31,6 +32,14 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
     if first.remarks is not None and second.remarks is not None:
         whole.keep_remarks(tuple(dict.fromkeys((*first.remarks, *second.remarks))))
     return whole
+
+
+def _joined_stresses(first: Dataset, second: Dataset) -> np.ndarray | None:
+    if first.stresses is None and second.stresses is None:
+        return None
+    return np.concatenate(
+        [np.full((len(part), 3, 3), np.nan) if part.stresses is None else part.stresses for part in (first, second)]
+    )
 
 
 def _cells(dataset: Dataset) -> np.ndarray:

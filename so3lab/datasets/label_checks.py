@@ -7,6 +7,7 @@ from so3lab.datasets.consistency.energy_levels import check_energy_levels
 from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.force_balance import check_force_balance
 from so3lab.datasets.consistency.repeated_frames import check_repeated_frames
+from so3lab.datasets.consistency.stress_against_energy import check_stress_against_energy
 from so3lab.datasets.dataset import Dataset
 from so3lab.structures.electrons import sounds_like_electrons
 
@@ -29,6 +30,7 @@ def _check_unused_labels(dataset: Dataset) -> list[Finding]:
 _CHECKS = (
     check_energy_levels,
     check_energy_against_forces,
+    check_stress_against_energy,
     check_force_balance,
     check_repeated_frames,
     _check_unused_labels,
@@ -43,7 +45,8 @@ def check_labels(dataset: Dataset, *, refuse: bool = True) -> tuple[str, ...]:
     """Refuse labels that contradict each other, and warn of doubtful ones; a set, and parts of it, are asked once.
 
     Energies must change between near frames as forces say, within what a linear rule tells
-    (:mod:`so3lab.datasets.consistency.energy_against_forces`), vary, and count from one zero; forces of isolated
+    (:mod:`so3lab.datasets.consistency.energy_against_forces`), between near cells as stresses say
+    (:mod:`so3lab.datasets.consistency.stress_against_energy`), vary, and count from one zero; forces of isolated
     molecules must balance; copies must have the same labels. Few or far frames are left alone.
 
     Args:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
+from so3lab.datasets.cell_labels import CellLabel, names_of_cell_labels
+
 QUANTITIES = ("numbers", "positions", "energies", "forces")
 """What every frame needs, and the keys of the ``keys`` argument."""
 
@@ -19,8 +21,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 PLAIN = ("energy", "energies", "E", "forces", "F", "ePBE0+MBD", "totFOR")
 """Names that leave nothing to say."""
-CELL_LABELS = ("stress", "virial", "virials", "REF_stress", "REF_virial", "REF_virials", "dft_stress", "dft_virial")
-"""Names of labels of cells, which have no part in training."""
 
 
 def found_under(available: Collection[str], quantity: str, keys: Mapping[str, str]) -> list[str]:
@@ -61,18 +61,20 @@ def record_of_names(names: Mapping[str, str]) -> dict[str, str]:
     return {f"{q}_read_from": names[q] for q in ("energies", "forces") if names[q] not in PLAIN}
 
 
-def record_of_cell_labels(available: Collection[str]) -> dict[str, str]:
-    """For a dataset's meta: labels of cells that are left out; nothing where there are none."""
-    found = sorted(cell_labels(available))
-    if not found:
-        return {}
-    return {"left_out": f"{', '.join(map(repr, found))}: models learn from energies and forces, not from stress"}
+def record_of_cell_labels(available: Collection[str], used: CellLabel | None) -> dict[str, str]:
+    """For a dataset's meta: where stresses are read from, and labels of cells that are left out.
 
-
-def cell_labels(available: Collection[str]) -> list[str]:
-    """Names among ``available`` that hold stress or virial."""
-    forms = set(map(_form, CELL_LABELS))
-    return [name for name in available if _form(name) in forms]
+    Args:
+        available: Names in a file.
+        used: That of which stresses were made, if any.
+    """
+    record = {} if used is None else {"stresses_read_from": used.source}
+    others = [name for name in names_of_cell_labels(available) if used is None or name != used.name]
+    if others:
+        named = ", ".join(map(repr, others))
+        reason = "the frames are no cells" if used is None else f"stresses are those of {used.name!r}"
+        record["left_out"] = f"{named}: {reason}"
+    return record
 
 
 def is_name_of(name: str, quantity: str) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from so3lab.datasets.ase_readers import read_with_ase
+from so3lab.datasets.cell_labels import stresses_of_arrays
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
 from so3lab.datasets.frame_electrons import spins_of_arrays
@@ -91,11 +92,17 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys
         if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None
         if not (is_charge_key(key) or is_spin_key(key))
     }
-    about = record_of_names(names) | record_of_cell_labels(fields)
-    meta = {"source": path.name, **_description(fields), **read_units.record, **about}
+    meta = {"source": path.name, **_description(fields), **read_units.record, **record_of_names(names)}
     dataset = _assemble(path.stem, found, optional, labels, read_units, meta)
+    stresses, label = stresses_of_arrays(fields, dataset.cells, read_units.energy, read_units.length, str(path))
     spins = spins_of_arrays(fields, dataset.numbers, dataset.total_charges, str(path))
-    return dataset if spins is None else replace(dataset, unpaired_electrons=spins)
+    return replace(
+        dataset,
+        unpaired_electrons=dataset.unpaired_electrons if spins is None else spins,
+        stresses=stresses,
+        labels={key: value for key, value in dataset.labels.items() if label is None or key != label.name},
+        meta={**dataset.meta, **record_of_cell_labels(fields, label)},
+    )
 
 
 def _archive(path: Path) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ OVERLAP = 0.25
 """Times the sum of covalent radii below which no model is asked, not even for a curve of energies."""
 FARTHEST = 1.5
 """Times the sum of covalent radii within which an atom of a molecule has a neighbour."""
-_BOHR, _PICOMETRE = (1.6, 2.2), 20.0
+_BOHR, _PICOMETRE = (1.6, 2.2), (20.0, 500.0)
 """Times a bond length that neighbours seem apart when numbers in bohr or pm are taken for Å."""
 _NANOMETRE = 0.25
 """Times a bond length that neighbours seem apart at most when numbers in nm are taken for Å."""
@@ -107,7 +107,7 @@ def check_plausible(atoms: ase.Atoms) -> None:
 
 
 def _too_near(atoms: ase.Atoms, contact: Contact) -> str:
-    typical = float(np.median(_nearest_shares(atoms)))
+    typical = float(np.median(nearest_shares(atoms)))
     positions, advice = atoms.positions, "do two molecules overlap, or two alternate locations? Remove one of them"
     if contact.across:
         lengths = " x ".join(f"{length:.4g}" for length in atoms.cell.lengths())
@@ -118,7 +118,11 @@ def _too_near(atoms: ase.Atoms, contact: Contact) -> str:
     elif len(atoms) > 2 and atoms.cell.rank == 3 and positions.min() >= -0.01 and positions.max() <= 1.01:
         advice = "the coordinates look like fractions of the cell; multiply them by its vectors"
     elif len(atoms) > 2 and typical < _NANOMETRE:
-        advice = "the coordinates look like nm; multiply them by 10"
+        within_one = positions.min() >= -0.01 and positions.max() <= 1.01
+        fractions = ", or like fractions of a cell that is missing" if within_one else ""
+        advice = f"the coordinates look like nm (multiply them by 10){fractions}"
+    elif len(atoms) > 4 and np.ptp(positions, axis=0).min() < _FLAT:
+        advice = "all atoms lie in one plane: is a coordinate lost, or is it a drawing?"
     return (
         f"{contact.words(atoms)}, {contact.share:.2f} times the sum of their covalent radii and nearer than atoms can "
         f"be: {advice}"
@@ -130,13 +134,15 @@ def _check_not_scattered(atoms: ase.Atoms) -> None:
     covalent = np.isin(atoms.numbers, list(COVALENT))
     if covalent.sum() < 3:
         return
-    if np.mean(_nearest_shares(atoms, FARTHEST)[covalent] > FARTHEST) < 0.9:
+    if np.mean(nearest_shares(atoms, FARTHEST)[covalent] > FARTHEST) < 0.9:
         return
     typical = float(np.median(_shares_at_any_distance(atoms)[covalent]))
     if _BOHR[0] < typical < _BOHR[1]:
         unit, factor = "bohr", "0.529177"
-    elif typical > _PICOMETRE:
+    elif _PICOMETRE[0] < typical < _PICOMETRE[1]:
         unit, factor = "pm", "0.01"
+    elif typical > _PICOMETRE[1]:
+        unit, factor = "no unit of chemistry", "what makes Å of them"
     else:
         return
     raise ValueError(
@@ -165,7 +171,11 @@ def _check_not_drawn(atoms: ase.Atoms) -> None:
 
 
 def bare_carbon(atoms: ase.Atoms) -> str:
-    """A carbon at the end of a single bond in a molecule without any hydrogen, in words; empty where there is none."""
+    """A carbon with one or two neighbours at the length of single bonds in a molecule without any hydrogen, in words.
+
+    Returns:
+        Empty where there is none.
+    """
     carbons = atoms.numbers == 6
     if atoms.pbc.any() or not carbons.any() or (atoms.numbers == 1).any() or len(atoms) < 3:
         return ""
@@ -173,19 +183,19 @@ def bare_carbon(atoms: ase.Atoms) -> str:
     i, j, distances = ase_neighbor_list("ijd", atoms, 2.0 * float(radii.max()) * _BOND)
     shares = distances / (radii[i] + radii[j])
     bonded = shares < _BOND
-    neighbours = np.bincount(i[bonded], minlength=len(atoms))
-    ends = np.flatnonzero(bonded & carbons[i] & (neighbours[i] == 1) & (shares > _SINGLE))
-    if not ends.size:
+    neighbours, single, to_carbon = (
+        np.bincount(i[bonded & chosen], minlength=len(atoms)) for chosen in (True, shares > _SINGLE, carbons[j])
+    )
+    bare = np.flatnonzero(carbons & (neighbours <= 2) & (single == neighbours) & (to_carbon > 0))
+    if not bare.size:
         return ""
-    one, other = int(i[ends[0]]), int(j[ends[0]])
-    symbols = atoms.get_chemical_symbols()
+    atom = int(bare[0])
     return (
-        f"{symbols[one]}{one} has no neighbour but {symbols[other]}{other}, {distances[ends[0]]:.2f} Å away as in a "
-        "single bond"
+        f"C{atom} has {neighbours[atom]} neighbour{'s' * (neighbours[atom] > 1)} alone, as far away as in a single bond"
     )
 
 
-def _nearest_shares(atoms: ase.Atoms, within: float = 1.0) -> Float[np.ndarray, " atoms"]:
+def nearest_shares(atoms: ase.Atoms, within: float = 1.0) -> Float[np.ndarray, " atoms"]:
     """Distance of each atom to its nearest neighbour over the sum of their covalent radii; inf where there is none
     within so many sums of the largest radii."""
     radii = covalent_radii[atoms.numbers]

@@ -41,6 +41,8 @@ _READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
 }  # fmt: skip
 """Readers that take one of several structures by its number."""
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
+_LARGEST = 1e7
+"""Å, a millimetre; nobody simulates more, and lists of neighbours overflow."""
 _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
@@ -299,6 +301,11 @@ def _check_numbers(atoms: ase.Atoms) -> None:
     if wrong.size:
         raise ValueError(
             f"the coordinates of atom {wrong[0]} must be finite numbers, got {atoms.positions[wrong[0]].tolist()}"
+        )
+    largest = max(np.abs(atoms.positions).max(), np.abs(np.asarray(atoms.cell)).max())
+    if largest > _LARGEST:
+        raise ValueError(
+            f"coordinates and cell must be in Å and below {_LARGEST:g}, got {largest:.3g}; check their unit"
         )
     placeholders = np.flatnonzero(atoms.numbers < 1)
     if placeholders.size:

@@ -13,6 +13,7 @@ from so3lab import units
 from so3lab.structures.boxes import gaps
 from so3lab.structures.constraints import held_atoms
 from so3lab.structures.electrons import Stated, overlooked, stated_charge, stated_spin
+from so3lab.structures.loose_parts import loose_parts
 from so3lab.structures.plausibility import bare_carbon
 
 _VELOCITY_NAMES = ("velocities", "velocity", "vel", "velo", "v")
@@ -153,6 +154,7 @@ def _left_out(atoms: ase.Atoms) -> list[str]:
             f"the velocities mean {temperature_K:.3g} K, so their unit is probably another one; remove them from the "
             "file to start with thermal ones"
         )
+    notes += loose_parts(atoms)
     bare = bare_carbon(atoms)
     if bare:
         notes.append(f"{bare}: hydrogens are probably missing; add them, or what is computed is another molecule")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import ase
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from ase.io.extxyz import key_val_str_to_dict, read_xyz
+from ase.io.extxyz import read_xyz
 
 from so3lab.structures.comments import take_other_names
 from so3lab.structures.understood import Content
@@ -24,6 +24,7 @@ ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H"
             "14C": ("C", 14.003), "15N": ("N", 15.0), "17O": ("O", 16.999), "18O": ("O", 17.999)}  # fmt: skip
 """Names of isotopes as element and mass in amu."""
 _FORTRAN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+")
+_PROPERTIES = re.compile(r"Properties=(?:[\"']([^\"']*)[\"']|(\S+))")
 _MASS = re.compile(r"([A-Za-z]{1,2})@(\d+\.?\d*)")
 _ELECTRONS = re.compile(r"\s*([+-]?\d)\s+(\d)\s*")
 """A comment of two numbers alone: charge and multiplicity, as programs of quantum chemistry begin a geometry."""
@@ -208,9 +209,9 @@ def _columns(frame: _Frame, path: Path) -> tuple[int | None, range]:
     if "Properties=" not in frame.comment:
         return 0, range(1, 4)
     try:
-        words = str(key_val_str_to_dict(frame.comment)["Properties"]).split(":")
+        words = (match[1] or match[2] if (match := _PROPERTIES.search(frame.comment)) else "").split(":")
         widths = [(name, int(width)) for name, width in zip(words[::3], words[2::3], strict=True)]
-    except (KeyError, ValueError, IndexError):
+    except (ValueError, IndexError):
         raise ValueError(
             f"{path}, line {frame.first_line - 1}: Properties must be names, kinds and widths such as "
             f"species:S:1:pos:R:3, got {frame.comment.strip()[:120]!r}"

@@ -30,6 +30,10 @@ class PaddedFrames(NamedTuple):
     forces: Float[HostOrDevice, "frames atoms 3"]  # eV/Å
     images: Int[HostOrDevice, "frames pairs 3"] | None = None
     cells: Float[HostOrDevice, "frames 3 3"] | None = None
+    stresses: Float[HostOrDevice, "frames 3 3"] | None = None
+    """eV/Å³; 0 where a frame has none."""
+    stress_mask: Bool[HostOrDevice, " frames"] | None = None
+    """Which frames have one."""
     far: LongRangeRows | None = None
     """For models with long-range terms where some frames are cells."""
 
@@ -55,6 +59,7 @@ def frames_from(
     cutoff: float,
     dtype: str = "float32",
     needs: LongRangeNeeds | None = None,
+    with_stress: bool = True,
 ) -> PaddedFrames:
     """Arrays of a dataset with the pairs of every frame below the cutoff.
 
@@ -65,6 +70,7 @@ def frames_from(
         dtype: Type of the real numbers.
         needs: Of a model with long-range terms. Where no frame has a cell, all pairs of each molecule are its far ones
             (:func:`so3lab.network.pairwise.long_range.all_pairs_batch`), and nothing is carried.
+        with_stress: Whether stresses are wanted, where the set has some.
     """
     structures = dataset.to_atoms()
     pairs = [structure_pairs(atoms, cutoff) for atoms in structures]
@@ -80,6 +86,8 @@ def frames_from(
 
     sizes = np.array([len(atoms) for atoms in structures])
     counts = np.array([len(p.receivers) for p in pairs])
+    stresses = dataset.stresses if with_stress else None
+    known = None if stresses is None else np.isfinite(stresses).all(axis=(1, 2))
     cells = [complete_cell(np.asarray(a.cell), a.pbc) if a.pbc.any() else np.eye(3) for a in structures]
     return PaddedFrames(
         positions=padded([centred_positions(atoms) for atoms in structures], atoms_capacity, dtype, (3,)),
@@ -94,6 +102,8 @@ def frames_from(
         forces=padded(dataset.forces, atoms_capacity, dtype, (3,)),
         images=padded([p.images for p in pairs], pairs_capacity, "int32", (3,)) if periodic else None,
         cells=np.array(cells, dtype) if periodic else None,
+        stresses=None if stresses is None else np.nan_to_num(stresses).astype(dtype),
+        stress_mask=known,
         far=long_range_rows(structures, needs) if periodic and needs is not None else None,
     )
 

@@ -29,12 +29,13 @@ class Evaluation:
     """Tables of errors; energies in eV unless a column says otherwise, forces likewise."""
 
     summary: pd.DataFrame
-    """One row per quantity (energy, energy per atom, forces): MAE and RMSE in meV and kcal/mol (per Å)."""
+    """One row per quantity (energy, energy per atom, forces, and stress where frames have one): MAE and RMSE in meV and
+    kcal/mol (per Å, per Å³)."""
     elements: pd.DataFrame
     """One row per element: force MAE and RMSE."""
     structures: pd.DataFrame
     """One row per frame: its number in the set, its ``part`` (:class:`so3lab.training.seen_frames.Parts`), energies,
-    energy error, force MAE, RMSE and largest error."""
+    energy error, force MAE, RMSE and largest error, and where frames have a stress its MAE in GPa."""
     forces: pd.DataFrame
     """One row per force component: frame, atom, element, axis, reference, predicted (eV/Å)."""
     note: str = ""
@@ -90,7 +91,8 @@ def evaluate(
         note = "; ".join(filter(None, (note, f"{at_most} of {len(chosen)} frames, spread evenly")))
         chosen = chosen[np.linspace(0, len(chosen) - 1, at_most).astype(int)]
     data = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
-    return tabulated(data, *_predictions(potential, data), chosen, parts.of_frames[chosen], note)
+    energies, forces, stresses = _predictions(potential, data)
+    return tabulated(data, energies, forces, chosen, parts.of_frames[chosen], note, stresses)
 
 
 def tabulated(
@@ -100,6 +102,7 @@ def tabulated(
     numbers: np.ndarray,
     parts: np.ndarray,
     note: str = "",
+    stresses: np.ndarray | None = None,
 ) -> Evaluation:
     """The tables of an evaluation.
 
@@ -110,12 +113,19 @@ def tabulated(
         numbers: Of the frames in the set that they are from.
         parts: Which part each had in training (:class:`so3lab.training.seen_frames.Parts`).
         note: What is to be known about the frames.
+        stresses: Predicted, eV/Å³, shape ``(frames, 3, 3)``, where the set has some.
     """
     components = _components(dataset, forces)
     structures = _per_structure(dataset, energies, components)
     structures["frame"], components["frame"] = numbers[structures["frame"]], numbers[components["frame"]]
     structures.insert(1, "part", parts.tolist())
-    return Evaluation(_summary(structures, components), _per_element(components), structures, components, note)
+    summary = _summary(structures, components)
+    if stresses is not None and dataset.stresses is not None:
+        error = stresses - dataset.stresses
+        structures["stress_mae_GPa"] = np.abs(error).mean(axis=(1, 2)) / units.GPa
+        entries = pd.Series(error[np.isfinite(error).all(axis=(1, 2))].ravel())
+        summary = pd.concat([summary, pd.DataFrame([_row("stress (per Å³)", entries)])], ignore_index=True)
+    return Evaluation(summary, _per_element(components), structures, components, note)
 
 
 def _note(parts: Parts, evaluated: int) -> str:
@@ -131,15 +141,18 @@ def _note(parts: Parts, evaluated: int) -> str:
     return "; ".join(words)
 
 
-def _predictions(potential: Potential, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Total energies (frames,) and forces (frames, atoms, 3), float64."""
+def _predictions(potential: Potential, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Total energies (frames,), forces (frames, atoms, 3) and, of a set with some, stresses (frames, 3, 3), float64."""
     shifts = potential.energy_shifts or dict.fromkeys(dataset.elements, 0.0)
     check_long_range(potential.settings, BATCH, dataset)
     needs = long_range_needs(potential.settings)
     frames = frames_from(dataset, shifts, potential.settings.cutoff, potential.dtype, needs)
-    energies, forces = _predict_all(potential, frames)
+    energies, forces, strain_gradients = _predict_all(potential, frames)
     offset = np.asarray(dataset.energies) - np.asarray(frames.energies, np.float64)
-    return energies + offset, forces
+    if strain_gradients is None or frames.cells is None:
+        return energies + offset, forces, None
+    volumes = np.abs(np.linalg.det(np.asarray(frames.cells, np.float64)))
+    return energies + offset, forces, strain_gradients / volumes[:, None, None]
 
 
 @functools.partial(jax.jit, static_argnames="settings")
@@ -148,21 +161,27 @@ def _predict_batches(settings: ModelSettings, parameters, frames: PaddedFrames, 
 
     def one(indices):
         chosen = jax.tree.map(lambda array: array[indices], frames)
-        prediction = energy_and_forces(energy, parameters, batch_graph(chosen))
-        return prediction.energies, prediction.forces.reshape(chosen.forces.shape)
+        with_strain = frames.stresses is not None
+        prediction = energy_and_forces(energy, parameters, batch_graph(chosen), with_strain=with_strain)
+        return prediction.energies, prediction.forces.reshape(chosen.forces.shape), prediction.strain_gradient
 
     return jax.lax.map(one, order)
 
 
-def _predict_all(potential: Potential, frames: PaddedFrames) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (frames,) relative to shifts and forces (frames, atoms, 3), float64."""
+def _predict_all(potential: Potential, frames: PaddedFrames) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Energies (frames,) relative to shifts, forces (frames, atoms, 3) and gradients with respect to a strain (frames,
+    3, 3), float64."""
     count = len(frames.energies)
     size = min(BATCH, count)
     order = (np.arange(-(-count // size) * size) % count).reshape(-1, size).astype(np.int32)
     with precision(potential.dtype):
-        energies, forces = _predict_batches(potential.settings, potential.parameters, frames, order)
-    energies, forces = np.asarray(energies, np.float64), np.asarray(forces, np.float64)
-    return energies.reshape(-1)[:count], forces.reshape(-1, *forces.shape[2:])[:count]
+        found = _predict_batches(potential.settings, potential.parameters, frames, order)
+    energies, forces, strains = (
+        None if part is None else np.asarray(part, np.float64).reshape(-1, *part.shape[2:])[:count] for part in found
+    )
+    assert energies is not None
+    assert forces is not None
+    return energies, forces, strains
 
 
 def _components(dataset: Dataset, predicted: np.ndarray) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from flax import nnx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from so3lab import datasets
+from so3lab import datasets, units
 from so3lab.datasets import Dataset
 from so3lab.engine.energy_model import Dtype, precision
 from so3lab.machine.checksum import checksum
@@ -61,10 +61,13 @@ class EpochReport(NamedTuple):
     """Whether these are the best weights so far."""
     best: Potential
     """The potential with the best weights so far."""
+    train_stress_mae_GPa: float = float("nan")
+    """Of frames that have a stress; NaN where none has."""
+    valid_stress_mae_GPa: float = float("nan")
 
     def row(self) -> dict[str, Any]:
         """The numbers alone, for a table; those of elements are columns such as ``valid_C_force_mae_meV_A``."""
-        row = self._asdict()
+        row = {name: value for name, value in self._asdict().items() if value == value}  # no columns of NaN
         del row["best"]
         for symbol, errors in row.pop("element_force_mae_meV_A").items():
             row |= {f"{part}_{symbol}_force_mae_meV_A": x for part, x in zip(("train", "valid"), errors, strict=True)}
@@ -151,8 +154,9 @@ def _prepare(
     shifts = datasets.energy_shifts(train_data if start is None else _unexplained(train_data, start))
     needs = long_range_needs(model)
     watched = datasets.joined(valid_data, _spread(train_data, len(valid_data)))
+    stress = settings.stress_weight > 0
     train_frames, watched_frames = (
-        frames_from(data, shifts, model.cutoff, dtype, needs) for data in (train_data, watched)
+        frames_from(data, shifts, model.cutoff, dtype, needs, stress) for data in (train_data, watched)
     )
     charges = {float(charge) for charge in train_data.total_charges}
     spins = {float(unpaired) for unpaired in train_data.unpaired_electrons}
@@ -314,6 +318,9 @@ def _advanced(
         "learning_rate": rate,
         "improved": improved,
     }
+    for name, errors in (("train", train), ("valid", valid)):
+        if errors.stresses:
+            row[f"{name}_stress_mae_GPa"] = float(errors.stress_absolute / errors.stresses / units.GPa)
     best = (valid_loss, epoch) if improved else (progress.best_loss, progress.best_epoch)
     return TrainingProgress(epoch, seconds, *best, [*progress.history, row])
 

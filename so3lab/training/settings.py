@@ -35,6 +35,9 @@ class TrainingSettings:
     """Weight of the error of the energy, in (eV)² per atom."""
     force_weight: float = 0.95
     """Weight of the error of the forces, in (eV/Å)² per component."""
+    stress_weight: float = 0.05
+    """Weight of the error of the stress times the volume, in (eV)² per atom and entry, of frames that have a stress; 0
+    leaves stresses out."""
     huber_delta: float = 0.01
     """Error in eV/Å (for energies: eV over the root of the atoms) up to which it counts by its square, and beyond
     linearly. Large: plain mean squares; small: mean lengths, which is what a mean absolute error measures."""
@@ -64,7 +67,14 @@ class TrainingSettings:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive, got {value}")
-        for name in ("final_learning_rate", "warmup_steps", "weight_decay", "energy_weight", "force_weight"):
+        for name in (
+            "final_learning_rate",
+            "warmup_steps",
+            "weight_decay",
+            "energy_weight",
+            "force_weight",
+            "stress_weight",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not self.energy_weight + self.force_weight > 0:

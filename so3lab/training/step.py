@@ -45,6 +45,12 @@ class Errors(NamedTuple):
     element_absolute: Float[Array, " elements"]
     """Of force components, by atomic number."""
     element_components: Float[Array, " elements"]
+    stress_huber: Float[Array, ""]
+    """Of stress times volume over the root of the atoms."""
+    stress_absolute: Float[Array, ""]
+    """eV/Å³."""
+    stresses: Float[Array, ""]
+    """How many entries of stresses there are."""
 
 
 def huber(lengths: Float[Array, "*any"], delta: float) -> Float[Array, "*any"]:
@@ -86,7 +92,7 @@ def batch_errors(
 ) -> Errors:
     """Summed errors of a batch; frames with ``counted`` 0 do not count. ``delta`` is that of :func:`huber`."""
     graph = batch_graph(frames)
-    prediction = energy_and_forces(energy, parameters, graph)
+    prediction = energy_and_forces(energy, parameters, graph, with_strain=frames.stresses is not None)
     atoms = frames.atom_mask.sum(axis=1)
     energy_error = counted * (prediction.energies - frames.energies)
     weight = (frames.atom_mask * counted[:, None])[:, :, None]
@@ -100,7 +106,26 @@ def batch_errors(
         3.0 * weight.sum(),
         _by_element(frames, jnp.abs(force_error).sum(axis=2)),
         _by_element(frames, jnp.asarray(3.0 * weight[:, :, 0])),
+        *_stress_errors(frames, prediction.strain_gradient, counted, delta),
     )
+
+
+def _stress_errors(
+    frames: PaddedFrames,
+    strain_gradients: Float[Array, "frames 3 3"] | None,
+    counted: Float[Array, " frames"],
+    delta: float,
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    """Last entries of :class:`Errors`: zeros where no frame has a stress."""
+    if strain_gradients is None or frames.stresses is None or frames.stress_mask is None or frames.cells is None:
+        zero = jnp.zeros((), counted.dtype)
+        return zero, zero, zero
+    weight = counted * frames.stress_mask
+    volumes = jnp.abs(jnp.linalg.det(jnp.asarray(frames.cells)))[:, None, None]
+    error = weight[:, None, None] * (strain_gradients - volumes * frames.stresses)
+    atoms = jnp.maximum(frames.atom_mask.sum(axis=1), 1)
+    lengths = safe_norm(safe_norm(error)) / jnp.sqrt(atoms)  # of nine entries
+    return jnp.sum(huber(lengths, delta)), jnp.sum(jnp.abs(error) / volumes), 9.0 * weight.sum()
 
 
 def _by_element(frames: PaddedFrames, values: Float[Array, "frames atoms"]) -> Float[Array, " elements"]:
@@ -109,9 +134,13 @@ def _by_element(frames: PaddedFrames, values: Float[Array, "frames atoms"]) -> F
 
 
 def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""] | np.floating:
-    """Weighted mean errors, both through :func:`huber`: energies over the root of the atoms, and force vectors."""
-    energy = errors.energy_huber / errors.frames
-    return settings.energy_weight * energy + settings.force_weight * errors.force_huber / errors.components
+    """Weighted mean errors, all through :func:`huber`: energies over the root of the atoms, force vectors, and stresses
+    times volume over the root of the atoms."""
+    energy, forces = errors.energy_huber / errors.frames, errors.force_huber / errors.components
+    loss = settings.energy_weight * energy + settings.force_weight * forces
+    if not settings.stress_weight:
+        return loss
+    return loss + settings.stress_weight * errors.stress_huber / jnp.maximum(errors.stresses, 1.0)
 
 
 def optimizer_of(settings: TrainingSettings) -> optax.GradientTransformation:

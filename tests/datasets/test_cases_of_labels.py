@@ -288,14 +288,18 @@ def test_gradients_with_errors_add_up_to_something(tmp_path):
         ("REF_virials", "github.com/ACEsuit/mace/issues/1518"),
     ],
 )
-def test_stress_and_virial_are_said_to_be_left_out(tmp_path, capsys, name, source):
+def test_stress_and_virial_of_cells_are_read_and_those_of_molecules_said(tmp_path, capsys, name, source):
     frames = crystal().to_atoms()
     for atoms in frames:
-        atoms.info[name] = np.arange(9.0).reshape(3, 3)
-    path = written(tmp_path / "a.extxyz", frames)
-    status, _, said = info(capsys, path)
+        atoms.info[name] = np.eye(3) * 0.01
+    status, said, _ = info(capsys, written(tmp_path / "a.extxyz", frames))
     assert status == 0
-    assert f"left out: '{name}': models learn from energies and forces, not from stress" in said, source
+    assert f"stresses read from: {name}" in said, source
+    molecules = as_atoms(springs(frames=5))
+    for atoms in molecules:
+        atoms.info[name] = np.eye(3)
+    _, _, said = info(capsys, written(tmp_path / "b.extxyz", molecules))
+    assert f"left out: '{name}': the frames are no cells" in said
 
 
 @pytest.mark.parametrize(

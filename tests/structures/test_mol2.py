@@ -53,7 +53,7 @@ def test_a_sum_that_is_no_whole_number_asks_for_the_total_charge(tmp_path):
 
 
 def test_without_charges_bonds_and_types_tell_the_total_one(tmp_path):
-    """RDKit's reader and rdkit#3283: O.co2 shares one negative charge between two oxygens."""
+    """rdkit#3246 and openbabel#1982: the format has no formal charges; O.co2 shares one between two oxygens."""
     found = read(tmp_path, mol2())
     assert found.charge.value == -1
     assert any("the file has no charges; its bonds and types say a total charge of -1 e" in n for n in found.notes)
@@ -98,7 +98,7 @@ def test_the_last_of_several_molecules_is_taken_in_its_cell(tmp_path):
 
 
 def test_hydrogens_that_are_left_out_are_added_and_radicals_stay(tmp_path):
-    """openbabel#1861: MOL2 files of docking programs hold heavy atoms alone."""
+    """MOL2 files for docking hold heavy atoms alone."""
     heavy = [(name, sybyl, x, y, z + 0.1 * number) for number, (name, sybyl, x, y, z) in enumerate(ACETATE[:4])]
     found = read(tmp_path, mol2(heavy, BONDS[:3]))
     assert found.atoms.get_chemical_formula() == "C2H3O2"

@@ -145,7 +145,7 @@ def test_charges_in_other_orders(tmp_path, word, total, source):
 
 
 def test_elements_two_columns_too_far_are_elements(tmp_path):
-    """MDAnalysis#2649 and others: columns that a hand or an editor has moved."""
+    """Columns that a hand or an editor has moved."""
     lines = [line[:76] + "  " + line[76:78].strip() for line in WATER]
     assert understand(written(tmp_path / "water.pdb", *lines)).atoms.get_chemical_formula() == "H2O"
 

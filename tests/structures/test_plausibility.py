@@ -124,7 +124,7 @@ def as_fractions() -> Atoms:
 
 WRONG = [
     (scaled(1 / 0.529177), "look like bohr; multiply them by 0.529177", "Turbomole's coord"),
-    (scaled(0.1), "look like nm; multiply them by 10", "Gromacs"),
+    (scaled(0.1), r"look like nm \(multiply them by 10\)", "Gromacs"),
     (scaled(100.0), "look like pm; multiply them by 0.01", "crystallographers"),
     (drawn(), "this is a drawing, not a geometry", "ChemDraw, RDKit's 2D coordinates"),
     (overlapping(), "do two molecules overlap", "docking without a check"),

@@ -18,7 +18,7 @@ def test_small_errors_count_squared_and_large_ones_by_their_length():
 
 
 def test_the_loss_is_a_mean_so_that_more_frames_weigh_no_more():
-    settings = TrainingSettings(epochs=1, energy_weight=0.25, force_weight=2.0)
-    once = Errors(*(jnp.asarray(x) for x in (3.0, 0.0, 6.0, 0.0, 2.0, 12.0, 0.0, 0.0)))
-    assert loss_of(once, settings) == pytest.approx(0.25 * 3.0 / 2.0 + 2.0 * 6.0 / 12.0)
+    settings = TrainingSettings(epochs=1, energy_weight=0.25, force_weight=2.0, stress_weight=0.5)
+    once = Errors(*(jnp.asarray(x) for x in (3.0, 0.0, 6.0, 0.0, 2.0, 12.0, 0.0, 0.0, 9.0, 0.0, 18.0)))
+    assert loss_of(once, settings) == pytest.approx(0.25 * 3.0 / 2.0 + 2.0 * 6.0 / 12.0 + 0.5 * 9.0 / 18.0)
     assert loss_of(Errors(*(5 * x for x in once)), settings) == pytest.approx(float(loss_of(once, settings)))
