@@ -64,6 +64,8 @@ def stresses_of_frames(
     Raises:
         ValueError: If an entry is no stress; the sentence names frame and key.
     """
+    if not names_of_cell_labels(set().union(*entries)):
+        return None, None
     periodic = [bool(atoms.pbc.all()) and atoms.cell.rank == 3 for atoms in frames]
     label = next(
         (found for entry, cell in zip(entries, periodic, strict=True) if cell and (found := cell_label(entry))), None

@@ -20,6 +20,7 @@ _IPI_CELL = re.compile(rf"CELL\(?(?P<kind>abcABC|H|GENH)\)?:\s*(?P<numbers>(?:{_
 _IPI_UNIT = re.compile(r"(positions|cell)\{(\w+)\}")
 _CHARGE = re.compile(r"(?<![\w-])(?:total[ _])?charge(?:\s*[:=]\s*|\s+)([+-]?\d+)\b", re.IGNORECASE)
 _MULTIPLICITY = re.compile(r"(?<![\w-])mult(?:iplicity)?(?:\s*[:=]\s*|\s+)(\d+)\b", re.IGNORECASE)
+_CELLS = frozenset(("lattice", "cell", "unit_cell", "box"))
 _MASSES = ("mass", "atomic_masses", "atom_masses")
 
 
@@ -40,9 +41,10 @@ def take_cell(atoms: ase.Atoms, comment: str = "") -> list[str]:
     """The same of cells alone, in ``atoms.info`` or in the comment."""
     if match := _IPI_CELL.search(comment):
         return _take_ipi_cell(atoms, match, dict(_IPI_UNIT.findall(comment)))
-    if atoms.cell.rank or atoms.pbc.any():
+    named = [key for key in atoms.info if str(key).lower() in _CELLS]
+    if not (named or comment) or atoms.pbc.any() or np.any(atoms.cell.array):
         return []
-    for key in [key for key in atoms.info if str(key).lower() in ("lattice", "cell", "unit_cell", "box")]:
+    for key in named:
         numbers = _numbers(atoms.info[key])
         if len(numbers) in (3, 9) and np.any(numbers):
             del atoms.info[key]

@@ -91,9 +91,11 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
 
 def _sum_of_partial(atoms: ase.Atoms) -> Stated:
     """What computed charges of atoms add up to, where that is a whole number other than 0."""
-    for name in PARTIAL_ARRAYS:
-        charges = atoms.arrays.get(name, _charges_of_calculator(atoms) if name == "charges" else None)
-        if charges is None or np.shape(charges) != (len(atoms),) or np.asarray(charges).dtype.kind not in "iuf":
+    found = {name: atoms.arrays[name] for name in PARTIAL_ARRAYS if name in atoms.arrays}
+    if "charges" not in found and (computed := _charges_of_calculator(atoms)) is not None:
+        found["charges"] = computed
+    for name, charges in found.items():
+        if np.shape(charges) != (len(atoms),) or np.asarray(charges).dtype.kind not in "iuf":
             continue
         total = float(np.sum(charges))
         if round(total) and abs(total - round(total)) < _WHOLE:
