@@ -34,7 +34,7 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         help="transition states between the minima, barriers, populations and rates",
         description="Search for transition states beside and between the minima of a database, and keep them there, "
         "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 % "
-        "of the transition states (of molecules 95 %) are estimated to have been found. The same command goes on where "
+        "of the transition states (of molecules 90 %) are estimated to have been found. The same command goes on where "
         "it was.",
         examples=[
             "so3lab minima landscape alanine.db --out alanine.html --training ala2",
@@ -261,6 +261,9 @@ def _print(console: Console, rows: list[dict], title: str, reduced: bool) -> Non
     if rows:
         shown = pd.DataFrame(rows[:ROWS_SHOWN]).dropna(axis=1, how="all")
         shown["energy_eV"] = [f"{row['energy_eV']:.6f}" for row in rows[:ROWS_SHOWN]]
+        for name in ("minima", "rates_per_s"):
+            if name in shown:
+                shown[name] = [", ".join(f"{value:.3g}" for value in values) for values in shown[name]]
         names = {name: name.replace("_eV", " ε" if reduced else " eV").replace("_", " ") for name in shown.columns}
         console.table(shown.rename(columns=names), title)
 

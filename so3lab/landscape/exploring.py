@@ -36,14 +36,14 @@ from so3lab.structures.symmetry import molecular_graph
 
 ROUND, ROUND_OF_MOLECULES = 32, 16
 """Searches of a round; those of molecules take longer, and a budget of time ends after a round."""
-SATURATION, SATURATION_OF_MOLECULES = 0.98, 0.95
+SATURATION, SATURATION_OF_MOLECULES = 0.98, 0.9
 """Share of the saddles, estimated to have been found, without which no exploration ends that has no budget."""
 VIBRATIONS = 32
 """Of minima above the window, which populations need, that a round computes when all modes have been followed."""
 QUIET, QUIET_PER_SADDLE = 64, 12
 """Searches at random without a new saddle before it ends: at least, and for each saddle that is known."""
-QUIET_OF_MOLECULES = 32, 1
-"""The same of molecules, whose saddles lie along their softest modes."""
+QUIET_OF_MOLECULES = 16, 0
+"""The same of molecules, whose saddles lie along their softest modes: what is left are high ones without end."""
 WINDOW_KCAL_MOL = 5.0
 """Above the lowest minimum of a molecule, within which minima are left: what lies higher has populations below 2e-4 at
 298 K."""
@@ -88,8 +88,15 @@ class Exploration:
         if window is not None and not window > 0:
             raise ValueError(f"window must be positive (eV), got {window}")
         self._max_force, self._max_gain_meV, self._every = max_force, max_gain_meV, steps_per_hessian
-        require_model(self._database, checksum_of(potential))
-        self.rule = rule or common_rule(self._database, self._database.searches())
+        searches, model = self._database.searches(), checksum_of(potential)
+        if not searches:
+            raise ValueError(f"{self._database.name} holds no minima; so3lab minima search finds some")
+        if self._database.models() - {model}:
+            raise ValueError(
+                f"minima in {self._database.name} are of another model than the one given; name the model that they "
+                "were searched with"
+            )
+        self.rule = rule or common_rule(self._database, searches)
         self.saddles: list[StoredSaddle] = []
         """In the order in which they were found."""
         self.searches = 0
@@ -103,7 +110,7 @@ class Exploration:
         round_size = round_size or (ROUND_OF_MOLECULES if molecule else ROUND)
         minimiser = {"max_force": max_force, "max_gain_meV": max_gain_meV}
         self.settings: dict[str, Any] = {
-            "model": checksum_of(potential), "seed": seed, "rule": asdict(self.rule), "round_size": round_size,
+            "model": model, "seed": seed, "rule": asdict(self.rule), "round_size": round_size,
             "minimiser": minimiser,
         }  # fmt: skip
         digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
@@ -226,7 +233,7 @@ class Exploration:
 
         It ends after the round in which a budget is used up. Without one it goes on until every minimum within the
         window has been left along its modes, all of them are connected or all pairs have been tried, 98 % of the
-        saddles (of molecules 95 %) are estimated to have been found, and many searches at random have found nothing
+        saddles (of molecules 90 %) are estimated to have been found, and many searches at random have found nothing
         new.
 
         Args:
@@ -348,25 +355,3 @@ class _Seen:
 def _exact_one(climbed: Sequence[Climbed]) -> Climbed:
     """The first whose Hessian is exact."""
     return next((one for one in climbed if one.exact), climbed[0])
-
-
-def require_model(database: LandscapeDatabase, model: str) -> None:
-    """Refuse minima of another model.
-
-    Args:
-        database: Of minima.
-        model: Checksum of the model whose minima they should be.
-
-    Raises:
-        ValueError: If there are none, or another model's.
-    """
-    searches = database.searches()
-    if not searches:
-        raise ValueError(f"{database.name} holds no minima; so3lab minima search finds some")
-    for search in searches:
-        stored = database.find(search)
-        if stored is not None and stored.settings["model"] != model:
-            raise ValueError(
-                f"minima in {database.name} are of another model than the one given; name the model that "
-                "they were searched with"
-            )

@@ -21,6 +21,7 @@ from so3lab.minimize.coordinates import CoordinatesError, InternalCoordinates, i
 from so3lab.minimize.model_hessian import force_constants
 from so3lab.minimize.waiting import MOST_ATOMS_INTERNAL
 from so3lab.minimize.wilson import difference, values, values_and_rows
+from so3lab.structures.bonds import bonded_pairs
 from so3lab.structures.constraints import held_atoms
 
 UNKNOWN = 1e-5
@@ -59,15 +60,14 @@ def learnt_hessian(atoms: ase.Atoms) -> LearntHessian:
     Args:
         atoms: Where it begins.
     """
-    if 2 < len(atoms) <= MOST_ATOMS_INTERNAL and not atoms.pbc.any() and not held_atoms(atoms).any():
-        bonds = bonds_at_start(atoms)
-        if len(bonds):
-            try:
-                coordinates = internal_coordinates(atoms.numbers, atoms.positions, bonds)
-            except CoordinatesError:
-                return CartesianHessian()
-            return InternalHessian(coordinates, atoms)
-    return CartesianHessian()
+    molecule = 2 < len(atoms) <= MOST_ATOMS_INTERNAL and not atoms.pbc.any() and not held_atoms(atoms).any()
+    if not molecule or not len(bonded_pairs(atoms)[0]):
+        return CartesianHessian()
+    try:
+        coordinates = internal_coordinates(atoms.numbers, atoms.positions, bonds_at_start(atoms))
+    except CoordinatesError:
+        return CartesianHessian()
+    return InternalHessian(coordinates, atoms)
 
 
 class CartesianHessian:

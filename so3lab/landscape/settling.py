@@ -8,7 +8,6 @@ import ase
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.landscape.alignment import renumbered
 from so3lab.landscape.database import Name
-from so3lab.landscape.models import padded
 from so3lab.landscape.saddles import Climbed
 from so3lab.landscape.sliding import Crest, slide
 from so3lab.minima.accounts import Minimum
@@ -114,10 +113,10 @@ class Settling:
         if not sides:
             return []
         again = minimize(
-            self._potential, padded([one.atoms for one in sides]), max_force=self._max_force,
-            max_gain_meV=self._max_gain_meV, confirm=True,
+            self._potential, [one.atoms for one in sides], max_force=self._max_force, max_gain_meV=self._max_gain_meV,
+            confirm=True, batch=1,
         )  # fmt: skip
-        return sorted(again, key=lambda one: one.number)[: len(sides)]
+        return sorted(again, key=lambda one: one.number)
 
 
 def _joined(first: Verdict, second: Verdict) -> tuple[int, int] | str:

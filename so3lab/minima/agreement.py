@@ -32,6 +32,10 @@ TOLD = (
 )  # fmt: skip
 LEAST_TO_RANK = 3
 """Minima below which there is no order to be compared."""
+LEAST_FOR_ERRORS = 2
+"""Minima below which there is no relative energy."""
+STAYED: tuple[Fate, ...] = ("kept", "merged", "not relaxed")
+"""Of those that may be the zero of relative energies: no other has a relaxed energy that is of the same conformer."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class Agreement:
 
     table: pd.DataFrame
     """One row per minimum: ``number``; ``chosen`` (``lowest`` or ``other``), and ``beyond_training`` where it is known;
-    energies above the lowest one in kcal/mol by the model (``model_kcal_mol``), by the reference at the model's minima
-    (``there_kcal_mol``) and relaxed (``relaxed_kcal_mol``); the reference's largest force there
-    (``force_eV_per_A``); what relaxing gains (``gain_kcal_mol``), how far it goes (``rmsd_A``, ``turn_degrees``, the
-    largest turn of a torsion); ``fate``, one of :data:`FATES`, and ``why``."""
+    energies in kcal/mol above the lowest minimum that the reference leaves what it is, by the model
+    (``model_kcal_mol``), by the reference at the model's minima (``there_kcal_mol``) and relaxed
+    (``relaxed_kcal_mol``); the reference's largest force there (``force_eV_per_A``); what relaxing gains
+    (``gain_kcal_mol``), how far it goes (``rmsd_A``, ``turn_degrees``, the largest turn of a torsion); ``fate``, one of
+    :data:`FATES`, and ``why``."""
     summary: pd.DataFrame
     """One row per group (all, lowest, other, and beyond or within the training data): how many; errors of relative
     energies ``mae_there_kcal_mol``, ``rmse_there_kcal_mol``, ``mae_relaxed_kcal_mol``, ``rmse_relaxed_kcal_mol``, the
@@ -148,9 +153,11 @@ def _merge(rows: list[dict[str, Any]], structures: Mapping[int, ase.Atoms], rule
 
 
 def _relative(table: pd.DataFrame) -> None:
-    """Energies above that of the model's lowest minimum of which the reference knows the energy, in kcal/mol."""
+    """Energies above that of the model's lowest minimum which the reference leaves what it is, in kcal/mol; where it
+    leaves none, of which it knows the energy."""
     answered = np.isfinite(table["there"].to_numpy(float))
-    lowest = int(np.argmax(answered))
+    stayed = answered & table["fate"].isin(STAYED).to_numpy()
+    lowest = int(np.argmax(stayed if stayed.any() else answered))
     for name in ("model", "there", "relaxed"):
         values = table[name].to_numpy(float)
         table[f"{name}_kcal_mol"] = (values - values[lowest]) / units.kcal_per_mol
@@ -179,12 +186,13 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _errors(table: pd.DataFrame, kind: str) -> Float[np.ndarray, " minima"]:
-    """Model minus reference in kcal/mol, their mean being zero; NaN where there is nothing to compare."""
+    """Model minus reference in kcal/mol, their mean being zero; NaN where there is nothing to compare, as of a single
+    minimum."""
     error = (table["model"] - table[kind]).to_numpy(float) / units.kcal_per_mol
     if kind == "relaxed":
         error[(table["fate"] != "kept").to_numpy()] = np.nan
     finite = np.isfinite(error)
-    return error - error[finite].mean() if finite.any() else error
+    return error - error[finite].mean() if finite.sum() >= LEAST_FOR_ERRORS else np.full(len(error), np.nan)
 
 
 def _rank(part: pd.DataFrame, kind: str) -> float:

@@ -138,6 +138,10 @@ class MinimaDatabase:
         """Names of all searches."""
         return [row.search for row in self._database.select(kind="start", columns=["id", "key_value_pairs"])]
 
+    def models(self) -> set[str]:
+        """Checksums of the models whose minima are here; energies of different ones say nothing about each other."""
+        return {str(row.data["settings"]["model"]) for row in self._database.select(kind="start")}
+
     def take_from(self, other: "MinimaDatabase") -> int:
         """Copy the searches of another database that are not here yet; return how many minima came.
 
@@ -157,7 +161,8 @@ class MinimaDatabase:
                 continue
             stored = other.find(search)
             assert stored is not None
-            self._require_model(stored.settings["model"], other)
+            if self.models() - {stored.settings["model"]}:
+                raise ValueError(f"{other.name} holds minima of another model than {self.name}; keep them apart")
             minima = [one.minimum for one in other.minima(search)]
             with self._database:
                 self.begin(search, stored.start, stored.settings)
@@ -168,12 +173,6 @@ class MinimaDatabase:
 
     def _store_more_of(self, search: str, other: "MinimaDatabase") -> None:
         """What else a search of another database has; within a transaction."""
-
-    def _require_model(self, model: str, other: "MinimaDatabase") -> None:
-        """Energies of different models say nothing about each other."""
-        for row in self._database.select(kind="start", limit=1):
-            if row.data["settings"]["model"] != model:
-                raise ValueError(f"{other.name} holds minima of another model than {self.name}; keep them apart")
 
     def _write(self, search: str, minimum: Minimum) -> int:
         atoms = minimum.atoms

@@ -120,6 +120,8 @@ class Search:
     def _open(self, database: MinimaDatabase, resume: bool) -> None:
         stored = database.find(self.name)
         if stored is None:
+            if database.models() - {self.settings["model"]}:
+                raise ValueError(f"{database.name} holds minima of another model than the one given; take another file")
             database.begin(self.name, self._start, self.settings)
             return
         if not resume:

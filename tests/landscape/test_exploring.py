@@ -4,16 +4,21 @@ import shutil
 
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 from muller_brown import MINIMA, SADDLES, muller_brown, place_of, point
 
+import so3lab
 from so3lab.landscape import Exploration, Landscape, LandscapeDatabase
+from so3lab.landscape.alignment import renumbered
 from so3lab.minima import Minimum, Search
 from so3lab.minima.search import checksum_of
+from so3lab.minima.torsions import rotatable_dihedrals, turned
 from so3lab.minimize import relax
 from so3lab.pretrained import lennard_jones, random_cluster
+from so3lab.structures import from_smiles, molecular_graph, read_structure
 
 RULE = {"max_energy_difference": 2e-3, "max_rmsd": 0.125, "mirror_images": "merged"}
-KNOWN = {4: (1, 1), 5: (1, 2), 6: (2, 3), 7: (4, 12)}
+KNOWN = {4: (1, 1), 5: (1, 2), 6: (2, 3), 7: (4, 12), 8: (8, 42)}
 """Minima and transition states of Lennard-Jones clusters: J. P. K. Doye and D. J. Wales, J. Chem. Phys. 116, 3777
 (2002)."""
 
@@ -101,6 +106,77 @@ def test_nonsense_is_refused(five, tmp_path):
             next(exploration(five[0]).run(**budget))
 
 
+def test_what_is_left_to_do_is_said(five):
+    _, one, _ = five
+    assert "searches along modes" in one.left_to_do or "at random" in one.left_to_do
+    lonely = Exploration(lennard_jones(), one._database, max_force=1e-4, max_gain_meV=1e-3, seed=9)
+    assert lonely.left_to_do.startswith("18 searches along modes of minima")
+    assert lonely.saturation == 0.0
+
+
+def chain(order=None, energy=0.0, angles=(180.0, 180.0)):
+    """Pentane with its atoms in some order, at some torsions."""
+    atoms = from_smiles("CCCCC", seed=1)
+    graph, torsions = molecular_graph(atoms), rotatable_dihedrals(atoms)
+    for torsion, angle in zip(torsions, angles, strict=True):
+        atoms.positions = turned(atoms.positions, graph, torsion, angle - atoms.get_dihedral(*torsion))
+    atoms = atoms if order is None else atoms[order]
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.arange(3.0 * len(atoms)).reshape(-1, 3))
+    return atoms
+
+
+def two_numberings(file):
+    """Two searches of pentane whose atoms are numbered differently, with a minimum each."""
+    database, model = LandscapeDatabase(file), lennard_jones()
+    order = np.random.default_rng(0).permutation(17)
+    for name, atoms in (("a", chain()), ("b", chain(order, 0.1, (180.0, 65.0)))):
+        database.begin(f"search-{name}", atoms, {"model": checksum_of(model), "rule": RULE})
+        database.commit(f"search-{name}", [Minimum(0, atoms, atoms.get_potential_energy(), "start", None)], (), {})
+    return database
+
+
+def test_minima_of_several_searches_have_their_atoms_in_one_order(tmp_path):
+    one = Exploration(lennard_jones(), two_numberings(tmp_path / "a.db"), window=1.0)
+    graphs = {molecular_graph(minimum.atoms).key for minimum in one.minima}
+    assert len(graphs) == 1
+    second = one.minima[1].atoms
+    assert second.get_potential_energy() == 0.1
+    np.testing.assert_array_equal(np.sort(second.get_forces().ravel()), np.arange(51.0))
+    with pytest.raises(ValueError, match="of one compound"):
+        renumbered(from_smiles("CC(C)CC", seed=1), chain())
+
+
+def test_only_minima_near_the_lowest_are_left(tmp_path):
+    database = two_numberings(tmp_path / "a.db")
+    near, all_of_them = (Exploration(lennard_jones(), database, window=window) for window in (0.05, 1.0))
+    assert near.name == all_of_them.name  # a wider window goes on
+    assert near.left_to_do.startswith("12 searches along modes")  # four bonds turn, and two modes more, both ways
+    assert near.connected
+    assert all_of_them.left_to_do.startswith("24 searches along modes")
+    assert not all_of_them.connected
+    with pytest.raises(ValueError, match="window must be positive"):
+        Exploration(lennard_jones(), database, window=0.0)
+
+
+@pytest.mark.study
+def test_the_landscape_of_ethanol_ends_and_has_the_four_saddles_of_its_turns(tmp_path):
+    """Hydroxyl from trans to gauche and between both gauche, methyl of each; nothing reacts into the landscape."""
+    potential, file = so3lab.load("ethanol"), tmp_path / "a.db"
+    for _ in Search(potential, read_structure("ethanol"), proposals=["torsions"], out=file).run(proposals=64):
+        pass
+    one = Exploration(potential, file)
+    findings = list(one.run())
+    assert one.left_to_do == ""
+    landscape = Landscape.read(file)
+    assert (len(landscape.minima), landscape.connected) == (2, True)
+    assert [state.minima for state in landscape.transition_states] == [(0, 1), (0, 0), (0, 0), (1, 1)]
+    heights = np.array([state.energy - landscape.minima[0].energy for state in landscape.transition_states])
+    assert (heights < 0.2).all()
+    evaluated = [f for f in findings if f.outcome in ("new", "known")]
+    assert len(evaluated) > 0.5 * len(findings)
+    assert landscape.populations(np.array([300.0])).sum() == pytest.approx(1.0)
+
+
 @pytest.mark.study
 def test_the_surface_of_muller_and_brown_is_found_from_one_minimum(tmp_path):
     model = muller_brown()
@@ -131,3 +207,17 @@ def test_all_saddles_of_small_clusters_are_found(size, proposals, tmp_path):
     landscape = Landscape.read(file)
     assert (len(landscape.minima), len(landscape.transition_states)) == KNOWN[size]
     assert landscape.connected
+
+
+@pytest.mark.study
+def test_all_saddles_of_eight_atoms_are_found(tmp_path):
+    """Until 42 are, in at most 640 searches; the whole exploration, which ends by itself, takes twice as many."""
+    model, file = lennard_jones(), tmp_path / "lj.db"
+    for _ in Search(model, random_cluster(8, seed=1), seed=1, max_force=1e-4, out=file).run(minima=8, proposals=800):
+        pass
+    one = exploration(file)
+    for _ in one.run(saddles=KNOWN[8][1]):
+        if one.searches > 640:
+            break
+    assert (len(one.minima), len(one.saddles)) == KNOWN[8]
+    assert one.connected

@@ -113,8 +113,17 @@ def test_nonsense_is_refused(minima):
             list(nudged_elastic_band(lennard_jones(), [minima], **options))
     with pytest.raises(ValueError, match="ends of path 0 must be two structures"):
         list(nudged_elastic_band(lennard_jones(), [[minima[0]]]))
+    known = [minima[0], OCTAHEDRON, minima[1]]
+    with pytest.raises(ValueError, match="as many images: path 0 has 10, path 1 has 3"):
+        list(nudged_elastic_band(lennard_jones(), [minima, known]))
+    with pytest.raises(ValueError, match="as many atoms: path 0 has 6, path 1 has 4"):
+        list(nudged_elastic_band(lennard_jones(), [minima, (SQUARE, ROD)]))
     with pytest.raises(ValueError, match="made of the same atoms, got Ar6 and CH4"):
         list(nudged_elastic_band(lennard_jones(), [(minima[0], molecule("CH4"))]))
+
+
+SQUARE = Atoms("Ar4", [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0.0]])
+ROD = Atoms("Ar4", [[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0.0]])
 
 
 def test_tangents_point_uphill_and_springs_act_along_them():

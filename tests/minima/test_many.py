@@ -70,7 +70,17 @@ def test_names_are_shown_without_passwords():
     from so3lab.minima.connecting import without_password
 
     assert without_password("postgresql://me:secret@host:5432/minima") == "postgresql://me@host:5432/minima"
-    assert without_password("minima.db") == "minima.db"
+    for url in (
+        "postgresql://me:se/cr:et@host:5432/minima",
+        "postgresql://me@host:5432/minima?sslmode=prefer&password=secret",
+        "postgresql://me@host/minima?PASSWORD=secret&port=1",
+    ):
+        shown = without_password(url)
+        assert "cr" not in shown
+        assert shown.startswith("postgresql://me@host")
+        assert "/minima" in shown
+    for name in ("minima.db", "postgresql://host:5432/minima?application_name=a@b", "postgresql://me@host:5432/minima"):
+        assert without_password(name) == name
 
 
 def test_a_server_needs_its_package(monkeypatch):

@@ -33,6 +33,11 @@ def stretched():
     return MMFF("CCCC", (0, 3), 3.95, 1.0)
 
 
+def stretched_butanol():
+    """Pulls the ends of butanol's chain apart by a little."""
+    return MMFF("CCCCO", (0, 3), 3.8, 0.5)
+
+
 def fails():
     """Cannot compute anything."""
     raise_at_once = MMFF("CCCCO")
@@ -160,6 +165,51 @@ def test_errors_are_those_of_relative_energies_with_a_common_zero(butanol):
     assert rows.loc["beyond the training data", "mae_relaxed_kcal_mol"] == pytest.approx(0.3)
     last = found.table.iloc[3]
     assert last["relaxed_kcal_mol"] - last["model_kcal_mol"] == pytest.approx(0.4)
+
+
+def test_one_minimum_alone_has_no_error(butanol):
+    """Energies are relative ones: of one minimum there is nothing to compare."""
+    found = compare_with_reference(butanol[:1], {butanol[0].number: record_of(butanol[0], 5.0)})
+    row = found.summary.iloc[0]
+    assert row["kept"] == 1
+    for name in ("mae_there", "rmse_there", "mae_relaxed", "rmse_relaxed"):
+        assert np.isnan(row[f"{name}_kcal_mol"])
+
+
+def test_what_reacts_is_no_zero_of_energies(butanol):
+    """The lowest falls apart, and gains much by it; all others are told beside the next one that stays."""
+    three = sorted(butanol, key=lambda one: one.energy)[:3]
+    far = three[0].atoms.positions.copy()
+    far[-1] += 30.0
+    records = {one.number: record_of(one) for one in three}
+    records[three[0].number] = record_of(three[0], positions=far) | {"energy": three[0].energy - 9.0}
+    found = compare_with_reference(three, records)
+    table = found.table.set_index("number")
+    assert table["fate"][three[0].number] == "changed"
+    assert table["relaxed_kcal_mol"][three[1].number] == table["model_kcal_mol"][three[1].number] == 0.0
+    step = (three[2].energy - three[1].energy) / units.kcal_per_mol
+    assert table["relaxed_kcal_mol"][three[2].number] == pytest.approx(step)
+    assert table["model_kcal_mol"][three[0].number] < 0.0
+
+
+def test_a_question_is_answered_by_what_was_asked_before_only_if_it_was_no_easier(butanol, tmp_path):
+    journal, few = tmp_path / "a.jsonl", ReferenceRelaxation(max_force=1e-3, max_steps=2)
+    assert "not converged" in set(check(butanol[:2], stretched_butanol, journal, relaxation=few)[1].table["fate"])
+    lines = len(journal.read_text().splitlines())
+    check(butanol[:2], stretched_butanol, journal, relaxation=ReferenceRelaxation(max_force=1e-4, max_steps=2))
+    assert len(journal.read_text().splitlines()) == lines  # what failed at less fails at more
+    _, found = check(
+        butanol[:2], stretched_butanol, journal, relaxation=ReferenceRelaxation(max_force=0.5, max_steps=2)
+    )
+    assert len(journal.read_text().splitlines()) > lines  # a looser limit may be met
+    assert not set(found.table["fate"]) & {"failed"}
+
+
+def test_energy_that_is_still_to_be_gained_is_no_convergence(butanol, tmp_path, monkeypatch):
+    monkeypatch.setattr("so3lab.minima.reference_check.TIGHTER", 0)
+    narrow = ReferenceRelaxation(max_force=0.01, max_gain_meV=1e-9)
+    _, found = check(butanol[:2], stretched_butanol, tmp_path / "a.jsonl", relaxation=narrow)
+    assert set(found.table["fate"]) == {"not converged"}
 
 
 def test_what_becomes_of_minima_is_named(butanol):

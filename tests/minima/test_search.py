@@ -7,7 +7,8 @@ import pytest
 from ase.build import bulk, molecule
 from mmff import relax_by_mmff
 
-from so3lab.minima import DuplicateRule, MinimaDatabase, Search, unseen
+from so3lab.minima import DuplicateRule, MinimaDatabase, Search, gather, unseen
+from so3lab.minima.judging import Compound
 from so3lab.minima.proposals import Given
 from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
@@ -196,3 +197,44 @@ def test_the_unseen_are_estimated_from_how_often_the_others_were_seen():
         totals.append(len(seen) + unseen(seen))
     assert abs(np.mean(totals) - 100) < 5
     assert unseen([]) == unseen([3, 4]) == unseen([1]) == 0.0
+
+
+def test_another_models_minima_are_kept_apart(tmp_path):
+    from muller_brown import muller_brown
+
+    file = tmp_path / "a.db"
+    search("CCO", out=file)
+    with pytest.raises(ValueError, match="of another model than the one given; take another file"):
+        Search(muller_brown(), from_smiles("CCO"), proposals=["torsions"], relax=relax_by_mmff("CCO"), out=file)
+    assert len(MinimaDatabase(file).searches()) == 1
+    assert len(MinimaDatabase(file).models()) == 1
+
+
+def test_hydrogens_that_run_into_each_other_are_no_minimum():
+    """Small networks have holes there, far below all minima."""
+    start = from_smiles("CCO")
+    compound = Compound(start, mirror_images=True)
+    assert compound.reaction(start) == ""
+    methyl = [atom for atom in range(len(start)) if start.numbers[atom] == 1 and start.get_distance(0, atom) < 1.2]
+    closed = start.copy()
+    closed.set_angle(methyl[0], 0, methyl[1], 55.0, indices=[methyl[1]])
+    assert compound.reaction(closed) == (
+        f"H{methyl[0]} and H{methyl[1]} have run into each other ({closed.get_distance(*methyl[:2]):.2f} Å)"
+    )
+    assert Compound(closed, mirror_images=True).reaction(closed) == ""  # who begins so may stay so
+
+
+def test_mirror_images_are_labelled_whichever_search_found_them(tmp_path):
+    """Gauche of either hand, in two searches of one database; neither knows of the other."""
+    rule = DuplicateRule(mirror_images="kept")
+    one = search("CCO", rule=rule, round_size=10)
+    run(one, proposals=60)
+    hands = [minimum for minimum in one.minima if minimum.mirror_image_of is not None]
+    pair = [one.minima[hands[0].mirror_image_of], hands[0]]
+    database = MinimaDatabase(tmp_path / "a.db")
+    for name, minimum in zip(("search-a", "search-b"), pair, strict=True):
+        database.begin(name, minimum.atoms, one.settings)
+        alone = dataclasses.replace(minimum, number=0, mirror_image_of=None, parent=None)
+        database.commit(name, [alone], (), {})
+    gathered = gather(database)
+    assert [minimum.mirror_image_of for minimum in gathered] == [None, 0]
