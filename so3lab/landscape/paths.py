@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import ase
 import numpy as np
+import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
@@ -55,6 +56,12 @@ class Band:
     def barrier(self) -> float:
         """eV from the first end to the highest image."""
         return float(self.energies[self.highest] - self.energies[0])
+
+    def profile(self) -> pd.DataFrame:
+        """``image``, ``distance_A`` from the first end along the path (norm over all atoms), and ``energy_eV``."""
+        steps = np.diff([one.positions for one in self.images], axis=0)
+        gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(steps, axis=(1, 2)))])
+        return pd.DataFrame({"image": range(len(self.images)), "distance_A": gone, "energy_eV": self.energies})
 
 
 class _Running:

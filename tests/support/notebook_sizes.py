@@ -16,6 +16,7 @@ limits = dynamics.Limits(None, None, None)  # so small a model holds no bonds"""
     "06_browse_minima": "minutes = 0.1",
     "08_train_and_compare": """few_frames, many_frames, valid_frames, evaluated_frames = 40, 40, 20, 50
 length, unit = 2, "epochs\"""",
+    "09_the_lab": "hot_ps, relaxed_frames, old_frames = 0.2, 2, 30",
 }
 """By the name of a notebook, what stands in its ``parameters`` while it is tested; others have none."""
 

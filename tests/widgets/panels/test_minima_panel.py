@@ -15,7 +15,7 @@ from so3lab_widgets import MinimaPanel, Session
 from waiting import wait_for
 
 from so3lab import units
-from so3lab.landscape import Landscape, TransitionState, Vibrations
+from so3lab.landscape import Band, Landscape, TransitionState, Vibrations
 from so3lab.minima import DuplicateRule, Search
 from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
@@ -318,6 +318,44 @@ def test_a_frame_is_relaxed_and_kept_among_the_minima(panel):
     assert len(panel.minima) == 4, "it is one of them"
     assert panel.minima[panel.current].energy == pytest.approx(min(one.energy for one in panel.minima))
     assert "It relaxed to minimum 0, 0.00 kcal/mol above the lowest" in panel.message.sentence
+
+
+def straight(model, pairs, *, mirror_images):
+    """A path without a model: straight, and 0.2 eV high in the middle."""
+    ((first, second),) = pairs
+    assert model is MODEL
+    images = [first.copy() for _ in range(5)]
+    for share, atoms in zip(np.linspace(0.0, 1.0, 5), images, strict=True):
+        atoms.positions = (1.0 - share) * first.positions + share * second.positions
+    energies = np.array([0.0, 0.1, 0.2, 0.1, 0.05])
+    yield Band(0, images, energies, True, 0.01, 20, 2, np.zeros(first.positions.shape))
+
+
+def test_the_path_between_two_is_found_drawn_and_played(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    panel = searched(made(connect=straight))
+    try:
+        panel.paths.find_button.click()
+        assert "select two of them" in panel.message.sentence
+        panel.figures.choice.value = "Path"
+        assert "No path is known" in panel.figures.words.value
+        panel.select([0, 2])
+        panel.paths.find_button.click()
+        wait_for(lambda: "4.61 kcal/mol from minimum 0 to 2, 3.46 back." in panel.message.sentence)
+        assert panel.code_line.code == "panel.path(0, 2)"
+        (drawn,) = panel.figures.figure.data
+        assert np.argmax(drawn.y) == panel.paths.place.value == 2
+        assert panel.viewer.caption == "image 2 of the path from minimum 0 to 2"
+        panel._on_figure("image 4", "hover")
+        assert panel.viewer.caption.startswith("image 4")
+        shown = panel.views._superposed(panel.paths.band.images[4])
+        wait_for(lambda: np.allclose(panel.viewer.latest["positions"], shown, atol=1e-4), "its last image")
+        panel.apply(DuplicateRule())
+        assert panel.paths.band is None, "numbers may mean other minima now"
+        with pytest.raises(ValueError, match="there is no minimum"):
+            panel.path(0, 17)
+    finally:
+        panel.close()
 
 
 def rattled(minimum, seed=1):

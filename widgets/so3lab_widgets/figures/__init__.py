@@ -20,6 +20,7 @@ from so3lab_widgets.figures.landscape import (
     saturation_curve,
 )
 from so3lab_widgets.figures.motion import pair_distance_histogram, time_series, total_energy
+from so3lab_widgets.figures.path import path_profile
 from so3lab_widgets.figures.signals import (
     block_average,
     infrared_spectrum,
@@ -44,7 +45,7 @@ __all__ = [
     "electrostatics_modes", "energy_ladder", "energy_terms", "force_error_by_element", "force_error_by_frame",
     "force_error_histogram", "hydrogen_bond_occupancy", "hydrogen_bonds", "infrared_spectrum", "internal_coordinates",
     "largest_deviation", "learning_curves", "mean_squared_displacement", "pair_distance_histogram", "parity",
-    "partial_charges", "populations", "radial_distribution", "ramachandran", "rmsd", "rmsf", "saturation_curve",
-    "survival", "time_series", "torsion_reach", "total_energy", "training_curves", "velocity_autocorrelation",
-    "vibrational_spectrum",
+    "partial_charges", "path_profile", "populations", "radial_distribution", "ramachandran", "rmsd", "rmsf",
+    "saturation_curve", "survival", "time_series", "torsion_reach", "total_energy", "training_curves",
+    "velocity_autocorrelation", "vibrational_spectrum",
 ]  # fmt: skip

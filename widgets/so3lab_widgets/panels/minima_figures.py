@@ -19,6 +19,7 @@ Draw = Callable[[], go.Figure]
 _TEMPERATURES = 30
 """At which populations are drawn."""
 _POPULATIONS = "Populations"
+PATH = "Path"
 
 
 class MinimaFigures(ipw.VBox):
@@ -73,6 +74,13 @@ class MinimaFigures(ipw.VBox):
         self.mark(self._marked)
         self._draw_temperature()
 
+    def show(self, name: str) -> None:
+        """Draw the figure of this name, anew where it is shown already."""
+        if self.choice.value == name:
+            self.refresh()
+        else:
+            self.choice.value = name
+
     def mark(self, number: int | None) -> None:
         """Put a ring around a minimum, where the figure has a point of it."""
         self._marked = number
@@ -111,6 +119,7 @@ def drawings_of(
     table: Callable[[], pd.DataFrame],
     found: Callable[[], pd.DataFrame],
     temperatures: tuple[float, float],
+    path: Draw,
 ) -> dict[str, Draw]:
     """Functions that make figures of minima, by name.
 
@@ -119,6 +128,7 @@ def drawings_of(
         rows: What else is known of them.
         found: Gives how the number of minima grew in a search.
         temperatures: The coldest and the hottest.
+        path: Draws the path between two of them.
     """
 
     def drawable() -> pd.DataFrame:
@@ -147,5 +157,5 @@ def drawings_of(
 
     return {
         "Energy ladder": lambda: figures.energy_ladder(drawable(), unit=rows.unit),
-        "Tree": tree, _POPULATIONS: populations, "Progress": progress,
+        "Tree": tree, PATH: path, _POPULATIONS: populations, "Progress": progress,
     }  # fmt: skip

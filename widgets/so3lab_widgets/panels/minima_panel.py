@@ -1,7 +1,7 @@
 """The minima of a compound that somebody searches for, browses and compares: a molecule, a map and a table, linked."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,17 @@ import pandas as pd
 from ase import Atoms
 
 from so3lab.engine.energy_model import EnergyModel
-from so3lab.landscape import Landscape
+from so3lab.landscape import Band, Landscape, nudged_elastic_band
 from so3lab.minima import Comparison, DuplicateRule, Minimum, Search, compare
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.later import Later
 from so3lab_widgets.panels.minima_comparison import MinimaComparison, rule_in_python
-from so3lab_widgets.panels.minima_figures import MinimaFigures, drawings_of
+from so3lab_widgets.panels.minima_figures import PATH, MinimaFigures, drawings_of
 from so3lab_widgets.panels.minima_keeping import check_compound, in_memory, number_of
 from so3lab_widgets.panels.minima_knobs import MinimaKnobs
+from so3lab_widgets.panels.minima_path import MinimaPath
 from so3lab_widgets.panels.minima_reading import gathered, is_there, where_of
 from so3lab_widgets.panels.minima_saving import MinimaSaving, write_structures
 from so3lab_widgets.panels.minima_table import MinimaTable
@@ -60,6 +61,7 @@ class MinimaPanel(Panel):
         height: Of the molecule in pixels.
         session: What is shared with other panels: loaded models, the structure, the database, picked atoms.
         search: Makes the search from what the fields say, as :class:`so3lab.minima.Search` does.
+        connect: Finds paths, as :func:`so3lab.landscape.nudged_elastic_band` does.
 
     Attributes:
         form: Fields for compound, proposals, budgets, seed and file.
@@ -83,7 +85,9 @@ class MinimaPanel(Panel):
         height: int = 420,
         session: Session | None = None,
         search: Callable[..., Search] = Search,
+        connect: Callable[..., Iterator[Band]] = nudged_elastic_band,
     ):
+        self._connect = connect
         self.shared = session or Session()
         model = first_of(model, self.shared.potential, "ala2")
         structure = first_of(structure, self.shared.structure, "ala2")
@@ -248,6 +252,22 @@ class MinimaPanel(Panel):
         """Two minima side by side, by the rule in the fields."""
         return compare(self.minima[first], self.minima[second], self.comparison.rule)
 
+    def path(self, first: int, second: int) -> Band:
+        """The way of lowest energy between two minima, by a climbing nudged elastic band, which the panel then plays.
+
+        Raises:
+            ValueError: If there are no such minima, both are one, or a search runs.
+        """
+        self.run.refuse_while_running()
+        ends = [self.atoms(first), self.atoms(second)]
+        images = self.comparison.rule.mirror_images == "merged"
+        band = next(self._connect(self.form.system.load()[0], [ends], mirror_images=images))
+        self.paths.take(band, (first, second))
+        self.figures.show(PATH)
+        self.message.say(self.paths.sentence)
+        self._show_code(f"panel.path({first}, {second})")
+        return band
+
     def table(self) -> pd.DataFrame:
         """Properties of all minima, one row each."""
         return self.views.table.table
@@ -334,14 +354,17 @@ class MinimaPanel(Panel):
         self.temperature.observe(lambda change: self._on_temperature(change.new), "value")
         self.knobs.training.observe(lambda change: self._later.do(lambda: self.learn(change.new.strip())), "value")
         self.readout = ipw.HTML()
-        drawings = drawings_of(lambda: self.minima, self.rows, self.table, lambda: self.run.found, self.knobs.limits)
+        self.paths = MinimaPath(self.rows.unit, self._on_path, self.views.show_structure)
+        drawings = drawings_of(
+            lambda: self.minima, self.rows, self.table, lambda: self.run.found, self.knobs.limits, self.paths.drawn
+        )
         self.figures = MinimaFigures(drawings, on_point=self._on_figure, on_line=self._show_code, height=height)
         self.comparison = MinimaComparison(
             DuplicateRule(), lambda rule: self._later.do(lambda: self.apply(rule)), self.message
         )
         self.saving = MinimaSaving(self, on_line=self._show_code, name=f"{self._name} save")
         below = side_by_side(self.figures, self.views.table)
-        parts = [self.knobs, self.views, self.readout, below, self.comparison, self.saving, self.code_line]
+        parts = [self.knobs, self.views, self.readout, below, self.comparison, self.paths, self.saving, self.code_line]
         self._body = ipw.VBox(parts)
 
     def _in_memory(self) -> list[Minimum]:
@@ -351,6 +374,7 @@ class MinimaPanel(Panel):
         self.run.refuse_while_running()  # one that was begun while this was read or relaxed
         with self._turn:
             self._searching, self.rows.landscape, self._where = False, landscape, where
+            self.paths.forget()
             self._draw(landscape.minima)
 
     def _draw(self, minima: Sequence[Minimum]) -> None:
@@ -363,6 +387,8 @@ class MinimaPanel(Panel):
         """Somebody points at a minimum in a figure, or at a saddle."""
         if not isinstance(what, str):
             self.views.on_point(int(what), how)
+        elif what.startswith("image "):
+            self.paths.place.value = int(what.removeprefix("image "))
         elif self.rows.landscape is not None:
             self.views.show_saddle(self.rows.landscape.transition_states[int(what.removeprefix("saddle "))])
 
@@ -385,6 +411,7 @@ class MinimaPanel(Panel):
         """The search runs, waits or has ended."""
         if not job.ended:
             self._searching, self.rows.landscape = True, None
+            self.paths.forget()
             return
         self._news()
         if self.run.search is not None and job.state != "failed":
@@ -399,6 +426,13 @@ class MinimaPanel(Panel):
         if row is None or row >= len(self.table()):
             return
         self.readout.value = self.rows.sentence(self.table().iloc[row], self.views.words_about(row))
+
+    def _on_path(self) -> None:
+        two = self.views.selected
+        if len(two) != 2:
+            self.message.warn("a path leads from one minimum to another: select two of them")
+            return
+        self._later.do(lambda: self.path(two[0], two[1]))
 
     def _on_temperature(self, value: float) -> None:
         self._show_code(f"panel.temperature.value = {value:g}")

@@ -116,9 +116,12 @@ class MinimaViews(ipw.VBox):
     def show_saddle(self, state: TransitionState) -> None:
         """Show a structure between two minima, until a minimum is pointed at."""
         first, second = state.minima
+        self.show_structure(state.atoms, f"saddle {state.number}, between minima {first} and {second}")
+
+    def show_structure(self, atoms: Atoms, words: str) -> None:
+        """Show a structure that is no minimum, until a minimum is pointed at."""
         with self._lock:
-            words = f"saddle {state.number}, between minima {first} and {second}"
-            self._show(state.atoms, self._superposed(state.atoms), words)
+            self._show(atoms, self._superposed(atoms), words)
 
     def select(self, rows: Sequence[int]) -> None:
         """Select minima, in this order."""
