@@ -1,7 +1,8 @@
 """Which energies and forces does a reference method give? Labels from any ASE calculator.
 
 ``labelling`` is the loop, ``journal`` how its results survive kills, ``workers`` who computes, ``methods`` the levels
-of theory known by name, ``sampling`` the structures to label, ``reference_sets`` how the bundled sets were made.
+of theory known by name, ``sampling`` the structures to label, ``labelled_sets`` makes a set of structures that were
+found, ``reference_sets`` tells how the bundled sets were made.
 """
 
 import lazy_loader

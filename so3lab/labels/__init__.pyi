@@ -1,3 +1,4 @@
+from .labelled_sets import labelled_set as labelled_set
 from .labelling import NET_FORCE_LIMIT as NET_FORCE_LIMIT
 from .labelling import NET_TORQUE_LIMIT as NET_TORQUE_LIMIT
 from .labelling import LabelProgress as LabelProgress

@@ -282,3 +282,25 @@ def hopeless():
     from so3lab.labels.methods import PySCFDensityFunctional
 
     return PySCFDensityFunctional("PBE", "sto-3g", grid_level=0, convergence_hartree=1e-30)
+
+
+def test_frames_that_were_found_become_a_set(frames, tmp_path):
+    found = labels.labelled_set(frames, EMT, tmp_path / "found.jsonl")
+    assert (found.name, len(found), found.meta["level_of_theory"]) == ("found", len(frames), "EMT")
+    for number, atoms in enumerate(frames):
+        atoms.calc = EMT()
+        assert found.energies[number] == pytest.approx(atoms.get_potential_energy())
+        np.testing.assert_allclose(found.forces[number], atoms.get_forces(), atol=1e-9)
+
+
+def test_a_set_holds_what_got_a_label_and_none_is_refused(frames, tmp_path):
+    frames[3].set_distance(0, 1, 1.4)
+    some = labels.labelled_set(frames, DoesNotConverge, tmp_path / "some.jsonl", name="mine")
+    assert some.name == "mine"
+    assert len(some) == some.meta["labelled_frames"] < some.meta["found_frames"] == len(frames)
+    with pytest.raises(
+        ValueError, match=r"none of the 12 frames got a label; frame 0: energy and forces must be finite"
+    ):
+        labels.labelled_set(frames, NotFinite, tmp_path / "none.jsonl")
+    with pytest.raises(ValueError, match="frames must be at least one structure, got none"):
+        labels.labelled_set([], EMT, tmp_path / "empty.jsonl")

@@ -1,15 +1,19 @@
 """The training panel without a browser: what its controls do, and how it takes what cannot be done."""
 
 import threading
+from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
+from ase.calculators.emt import EMT
 from fake_training import FORCE_ERROR, WORST, fake_evaluate, fake_train
 from labelled_springs import as_dataset, springs
 from plot_page import from_page
 from running_panel import open_widgets
 from so3lab_widgets.panels import panel as panel_module
+from so3lab_widgets.panels.panel import _held_by
 from so3lab_widgets.panels.train_panel import TrainPanel
 from so3lab_widgets.running import jobs
 from so3lab_widgets.running.cell import CellRun
@@ -94,6 +98,8 @@ def test_clicks_on_a_bar_go_through_its_frames(panel):
     assert ((most["low"] <= energies) & (energies <= most["high"])).all()
     from_page(panel.data.figure, "click", 2, [60.0])
     assert panel.view.shown == ODD
+    longest = np.linalg.norm(panel.data.dataset.forces[ODD], axis=1).max()
+    assert panel.view.viewer.arrow_scale * longest == pytest.approx(3.0), "the largest force is an arrow in sight"
 
 
 def test_curves_of_training_and_validation_grow(panel):
@@ -217,7 +223,11 @@ def test_points_of_parity_plots_open_their_structures(panel):
     }  # fmt: skip
     assert panel.view.shown == worst["frame"] == FRAMES - 1
     assert panel.view.viewer.picked == [worst["atom"]]
-    assert panel.view.arrows.value == "error"
+    assert panel.view.arrows.value == "both"
+    assert panel.view.viewer.arrow_names == ["reference", "predicted"]
+    wait_for(lambda: len(panel.view.viewer.latest.get("arrows", ())) == 18, "two arrows for each of nine atoms")
+    np.testing.assert_allclose(panel.view.forces(FRAMES - 1)[:9], panel.data.dataset.forces[FRAMES - 1])
+    panel.view.arrows.value = "error"
     off = panel.view.forces(FRAMES - 1)
     assert off[0, 0] == pytest.approx(WORST * FORCE_ERROR)
     assert off[1, 2] == pytest.approx(-FORCE_ERROR)
@@ -276,13 +286,17 @@ def test_a_model_goes_to_the_session_and_comes_from_it(tmp_path, monkeypatch):
     [
         ("length", 1.5, "epochs must be a whole number, got 1.5"),
         ("length", -2.0, "epochs must be positive"),
+        ("length", float("inf"), "the length must be a finite number, got inf"),
+        ("learning_rate", float("nan"), "the learning rate must be a finite number, got nan"),
         ("learning_rate", 0.0, "learning_rate must be positive"),
         ("energy_weight", 2.0, "the energy weight must be 0 to 1"),
         ("train", 1000, "but 'springs' has 60"),
         ("batch_size", 50, "batch_size must not exceed the 39 training frames"),
         ("run", "a/b", "the run must have a name without slashes"),
         ("run", "..", "the run must have a name without slashes"),
+        ("run", "a" * 300, "name too long"),
         ("start", "nowhere.so3.safetensors", "nowhere"),
+        ("start", ".", "."),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_a_sentence(panel, field, value, sentence):
@@ -291,6 +305,44 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(panel, field, value, sente
     wait_for(lambda: panel.job.ended, "the refusal")
     wait_for(lambda: sentence in panel.message.sentence, "the sentence")
     assert "Traceback" not in panel.message.sentence
+
+
+def test_every_button_of_an_empty_panel_says_what_stands_against_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    panel = TrainPanel(train=fake_train, evaluate=fake_evaluate)
+    try:
+        buttons = [one for part in (panel, *panel._parts.values()) for one in _buttons(part)]
+        assert len({id(one) for one in buttons}) > 15
+        for one in buttons:
+            one.click()
+        if panel.job is not None:
+            panel.job.join()
+        for line, sentence in (
+            (panel.message, "no data are loaded"),
+            (panel.data.message, "the field is empty"),
+            (panel.parity.message, "there is no model in hand"),
+            (panel.found.bar.message, "there are no frames to be labelled"),
+            (panel.runs_part.message, "no runs in runs yet"),
+        ):
+            wait_for(lambda line=line, sentence=sentence: sentence in line.sentence, sentence)
+    finally:
+        panel.close()
+
+
+def _buttons(part) -> list[ipywidgets.Button]:
+    held = _held_by(part) if isinstance(part, ipywidgets.Widget) else [x for one in part for x in (one, *_held_by(one))]
+    return [one for one in held if isinstance(one, ipywidgets.Button)]
+
+
+def test_charges_of_frames_are_said(panel):
+    arrays = springs("H2O", 20)
+    panel.load_data(as_dataset("ions", **arrays, total_charges=np.repeat([0.0, -1.0], 10)))
+    panel.wait()
+    assert panel.data.message.sentence == ""
+    assert "charge −1 (10), 0 (10)" in panel.data.about.value
+    assert "unpaired electrons 0 (10), 1 (10)" in panel.data.about.value
+    panel.show_frame(15)
+    assert panel.view.viewer.caption == "frame 15 · charge −1"
 
 
 def test_data_that_were_typed_and_not_loaded_are_not_trained_on(panel):
@@ -537,6 +589,67 @@ def test_two_panels_do_not_train_in_one_folder(panel):
     finally:
         other.close()
     panel.stop()
+
+
+def test_frames_of_the_session_are_labelled_and_learned_from_a_model_in_hand(panel, tmp_path):
+    frames = [atoms.copy() for atoms in panel.data.dataset][:24]
+    panel.shared.trajectory = frames
+    panel.found.take_button.click()
+    assert len(panel.found.frames) == 24
+    panel.found.level.value = "emt"
+    panel.found.bar.start_button.click()
+    panel.found.wait()
+    assert panel.found.bar.message.sentence == ""
+    panel.wait()
+    assert len(panel.data.dataset) == 24
+    assert panel.data.source.value == str(Path("runs") / "found-1.extxyz")
+    frames[5].calc = EMT()
+    assert panel.data.dataset.energies[5] == pytest.approx(frames[5].get_potential_energy())
+    panel.shared.potential = so3lab.load("ethanol")
+    panel.hand.fine_tune_button.click()
+    assert panel.part.value == "Train"
+    assert so3lab.load(panel.form.fields["start"].value).checksum == panel.shared.potential.checksum
+    trained(panel)
+    assert panel.runs().set_index("run").loc["run-1", "network"].startswith("from ")
+    lines = panel.session()
+    for line in ("panel.found.take('trajectory', at_most=50)", "panel.found.start()", "panel.fine_tune()"):
+        assert line in lines
+
+
+def test_frames_that_are_given_are_few_or_refused(panel):
+    panel.frames = [panel.data.dataset[0], panel.data.dataset[1]]
+    assert "2 frames to be labelled" in panel.found.words.value
+    with pytest.raises(TypeError, match="frames must be Atoms, got str"):
+        panel.frames = ["ethanol"]
+    panel.found.level.value = "nonsense"
+    panel.found.bar.start_button.click()
+    assert "a level must be one of" in panel.found.bar.message.sentence
+    for source, sentence in (
+        ("minima", "the session has no minima yet"),
+        ("structure", "the session has no structure"),
+    ):
+        panel.found.source.value = source
+        panel.found.take_button.click()
+        assert sentence in panel.found.bar.message.sentence
+    panel.frames = []
+    panel.found.level.value = "emt"
+    panel.found.bar.start_button.click()
+    assert "there are no frames to be labelled" in panel.found.bar.message.sentence
+
+
+def test_labels_of_another_method_are_not_added_to_a_set(panel, tmp_path):
+    panel.frames = list(panel.data.dataset)[:5]
+    panel.found.level.value, panel.found.together.value = "emt", True
+    panel.found.start()
+    panel.found.wait()
+    wait_for(lambda: "check that all energies have one unit" in panel.found.bar.message.sentence, "the refusal")
+    assert len(panel.data.dataset) == FRAMES
+    assert not (tmp_path / "runs" / "found-1.extxyz").exists()
+    panel.found.together.value = False
+    panel.found.start()  # what has been computed is there
+    panel.found.wait()
+    panel.wait()
+    assert len(panel.data.dataset) == 5
 
 
 def test_arguments_are_checked():

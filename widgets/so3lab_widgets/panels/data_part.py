@@ -237,10 +237,23 @@ def _facts(dataset: Dataset) -> str:
     atoms = f"{sizes.max()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
     words = [f"<b>{len(dataset):,} frames</b>", f"{atoms} atoms", symbols]
     words += ["cells"] if dataset.pbc.any() else []
+    words += _electrons(dataset)
     words += [html.escape(str(dataset.meta[key])) for key in ("level_of_theory", "licence") if dataset.meta.get(key)]
     remarks = "".join(f'<li style="line-height: 1.3">{html.escape(one)}</li>' for one in dataset.remarks or ())
     doubts = f'<ul role="note" style="margin: 2px 0">{remarks}</ul>' if remarks else ""
     return f'<div style="line-height: 1.4">{" · ".join(words)}{doubts}</div>'
+
+
+def _electrons(dataset: Dataset) -> list[str]:
+    """Total charges and unpaired electrons with how many frames have them, where there are any."""
+    words = []
+    for name, values in (("charge", dataset.total_charges), ("unpaired electrons", dataset.unpaired_electrons)):
+        kinds, counts = np.unique(np.asarray(values), return_counts=True)
+        if kinds.any():
+            listed = (f"{kind:+g} ({count:,})" if name == "charge" else f"{kind:g} ({count:,})"
+                      for kind, count in zip(kinds, counts, strict=True))  # fmt: skip
+            words.append(f"{name} {', '.join(listed)}".replace("-", "−").replace("+0 ", "0 "))
+    return words
 
 
 def _outlier_words(outliers: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""A frame of a labelled set in 3D, with its forces as arrows: those of the reference, predicted ones, or the error."""
+"""A frame of a labelled set in 3D, with its forces as arrows: of the reference, predicted ones, both, or the error."""
 
 from collections.abc import Callable
 from typing import Literal, get_args
@@ -12,15 +12,16 @@ from so3lab.datasets import Dataset
 from so3lab.training import Evaluation
 from so3lab_widgets.viewer.viewer import Viewer
 
-Arrows = Literal["none", "reference", "predicted", "error"]
+Arrows = Literal["none", "reference", "predicted", "both", "error"]
 _WORDS = {
     "none": "none",
     "reference": "reference forces",
     "predicted": "predicted forces",
+    "both": "reference and predicted forces",
     "error": "predicted − reference",
 }
-_LENGTH = 0.5
-"""Å of an arrow per eV/Å."""
+_LENGTH, _LONGEST = 0.5, 3.0
+"""Å of an arrow per eV/Å, and of the longest one: larger forces make all arrows of their frame shorter."""
 _LONGEST_ERROR = 1.5
 """Å of the arrow of an error that one in a hundred exceeds."""
 
@@ -56,7 +57,7 @@ class LabelledView(ipw.VBox):
             options=[(words, kind) for kind, words in _WORDS.items()],
             description="Arrows",
             tooltip="forces as arrows: of the reference, of the model, or what the model is off",
-            layout=ipw.Layout(width="240px"),
+            layout=ipw.Layout(width="290px"),
             style={"description_width": "52px"},
         )
         self.frame.observe(lambda change: self.show(change.new), "value")
@@ -110,6 +111,7 @@ class LabelledView(ipw.VBox):
         if arrows is not None and arrows != self.arrows.value:
             self.arrows.value = arrows  # which draws
         elif self.viewer.frames > 1:
+            self.viewer.arrow_scale = self._scale()
             self.viewer.frame = frame
             self._describe()
         else:
@@ -118,11 +120,13 @@ class LabelledView(ipw.VBox):
             self._on_frame(frame)
 
     def forces(self, frame: int) -> np.ndarray:
-        """The arrows of a frame in eV/Å; zero where nothing is known."""
+        """The arrows of a frame in eV/Å, zero where nothing is known; of both kinds one after the other."""
         assert self.dataset is not None
         reference, predicted = self.dataset.forces[frame], self._predicted.get(frame)
         if self.arrows.value == "reference":
             return reference
+        if self.arrows.value == "both":
+            return np.concatenate([reference, np.zeros_like(reference) if predicted is None else predicted])
         if predicted is None or self.arrows.value == "none":
             return np.zeros_like(reference)
         return predicted if self.arrows.value == "predicted" else predicted - reference
@@ -139,7 +143,8 @@ class LabelledView(ipw.VBox):
         frame, self._drawing = self._shown, True  # a viewer begins at its frame 0
         try:
             self.viewer.show(_Frames(self) if self.dataset.uniform else _Frames(self)[frame])
-            self.viewer.arrow_scale = self._error_scale if self.arrows.value == "error" else _LENGTH
+            self.viewer.arrow_scale = self._scale()
+            self.viewer.arrow_names = ["reference", "predicted"] if self.arrows.value == "both" else []
             self.viewer.forces = self.arrows.value != "none"
             if self.viewer.frames > 1:
                 self.viewer.frame = frame
@@ -147,14 +152,21 @@ class LabelledView(ipw.VBox):
             self._drawing = False
         self._describe()
 
+    def _scale(self) -> float:
+        """Å of an arrow per eV/Å, in the frame that is shown."""
+        usual = self._error_scale if self.arrows.value == "error" else _LENGTH
+        return min(usual, _LONGEST / max(float(np.linalg.norm(self.forces(self._shown), axis=1).max()), 1e-9))
+
     def _describe(self) -> None:
         kind = self.arrows.value
-        self.viewer.caption = f"frame {self._shown}" + ("" if kind == "none" else f" · {_WORDS[kind]}")
+        charge = self.dataset.total_charges[self._shown] if self.dataset is not None else 0.0
+        parts = [f"frame {self._shown}", f"charge {charge:+g}".replace("-", "−") if charge else "", _WORDS[kind]]
+        self.viewer.caption = " · ".join(one for one in parts if one not in ("", "none"))
         words = ""
         if self._shown in self._errors:
             words = "Energy {:+.1f} meV, forces {:.1f} meV/Å off on average.".format(*self._errors[self._shown])
-        elif kind in ("predicted", "error"):
-            words = "This frame was not evaluated: there are no arrows."
+        elif kind in ("predicted", "both", "error"):
+            words = "This frame was not evaluated: there are no arrows of predictions."
         self.readout.value = f'<span role="status">{words}</span>' if words else ""
 
     def _on_player(self, frame: int) -> None:

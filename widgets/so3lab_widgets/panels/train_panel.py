@@ -1,12 +1,12 @@
 """Training that somebody watches: choose data and look at them, train, see where the model errs, compare runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 import pandas as pd
-import plotly.graph_objects as go
+from ase import Atoms
 
 from so3lab import training
 from so3lab.datasets import Dataset
@@ -15,16 +15,16 @@ from so3lab.training import EpochReport, Evaluation, read_curve, read_plan
 from so3lab.training.recorded import MODEL
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.data_part import DataPart
+from so3lab_widgets.panels.found_part import FoundPart
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.labelled_view import Arrows, LabelledView
 from so3lab_widgets.panels.model_in_hand import ModelInHand
-from so3lab_widgets.panels.panel import Panel, close_all
+from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.parity_part import ParityPart
-from so3lab_widgets.panels.run_saving import page_of
 from so3lab_widgets.panels.runs_part import RunsPart
-from so3lab_widgets.panels.save_row import save_text
 from so3lab_widgets.panels.training_curves import TrainingCurves
 from so3lab_widgets.panels.training_form import TrainingForm
+from so3lab_widgets.panels.training_results import TrainingResults
 from so3lab_widgets.panels.training_run import TrainingRun
 from so3lab_widgets.panels.training_saving import TrainingSaving
 from so3lab_widgets.running.jobs import Job
@@ -34,11 +34,11 @@ from so3lab_widgets.viewer.static_preview import SnapshotMixin
 PARTS = ("Data", "Train", "Evaluate", "Runs")
 
 
-class TrainPanel(Panel):
+class TrainPanel(TrainingResults):
     """Train a model in a notebook, and look at data, curves and errors while it learns.
 
     A click on a bar of the data, on a point of a parity plot or of the errors by frame shows that structure, with
-    reference or predicted forces, or what the model is off, as arrows. A run keeps itself in a folder, so that a
+    reference and predicted forces, or what the model is off, as arrows. A run keeps itself in a folder, so that a
     closed page costs nothing and a dead kernel a few seconds: *Runs* goes on with it. What cannot be done is said in a
     sentence within the panel, and the line below repeats in Python what was clicked.
 
@@ -57,6 +57,7 @@ class TrainPanel(Panel):
         part: The buttons that say which part is in sight: one of ``PARTS``.
         view: The structure, with its arrows.
         data: The set, and what is in it.
+        found: Frames of the session that are labelled to become a set.
         form: Fields of a run.
         run: The newest run and its job.
         curves: Its learning curves.
@@ -103,6 +104,17 @@ class TrainPanel(Panel):
         """What trains."""
         return self.run.job
 
+    @property
+    def frames(self) -> tuple[Atoms, ...]:
+        """Structures that wait for labels; set them, and *Start* beside *Label with* makes a set of them."""
+        return self.found.frames
+
+    @frames.setter
+    def frames(self, frames: Sequence[Atoms]) -> None:
+        self._check_open()
+        self.found.frames = frames
+        self.part.value, self._unfolds.selected_index = "Data", 0
+
     def load_data(self, source: str | Dataset, energy_unit: str | None = None, length_unit: str | None = None) -> None:
         """Begin to load another set; what is wrong with it is said in the panel.
 
@@ -119,7 +131,7 @@ class TrainPanel(Panel):
 
         Args:
             frame: Its number.
-            arrows: ``"none"``, ``"reference"``, ``"predicted"`` or ``"error"``; as before where it is None.
+            arrows: ``"none"``, ``"reference"``, ``"predicted"``, ``"both"`` or ``"error"``; as before where it is None.
 
         Raises:
             ValueError: If there is no such frame, or no such kind of arrows.
@@ -186,12 +198,22 @@ class TrainPanel(Panel):
             self.form.take(run, plan)
             self.curves.begin(read_curve(folder))
 
-    def fine_tune(self, model: str) -> None:
-        """Let the next run begin with a model: ``"so3lr"``, a bundled name, a file, or a run of the folder."""
-        path = self._folder / model / MODEL
-        self.form.fields["start"].value = str(path) if path.is_file() else model
+    def fine_tune(self, model: str | None = None) -> None:
+        """Let the next run begin with a model.
+
+        Args:
+            model: ``"so3lr"``, a bundled name, a file, or a run of the folder; the model in hand, which is written
+                beside the runs, unless given.
+
+        Raises:
+            ValueError: If there is no model in hand.
+        """
+        path = self._folder / (model or "") / MODEL
+        self.form.fields["start"].value = (
+            str(path) if model and path.is_file() else model or self.hand.keep_in(self._folder)
+        )
         self.form.suggest_name()
-        self._show_code(f"panel.fine_tune({model!r})")
+        self._show_code(f"panel.fine_tune({model!r})" if model else "panel.fine_tune()")
         self.part.value = "Train"
 
     def evaluate(self, trained_on_too: bool = False, at_most: int = 500) -> None:
@@ -217,50 +239,6 @@ class TrainPanel(Panel):
             self.shared.fill(structure=self.data.dataset[self.view.shown])
         self.shared.potential = potential
 
-    def errors(self) -> pd.DataFrame:
-        """Errors of each frame that was evaluated, one per row.
-
-        Raises:
-            ValueError: If nothing has been evaluated.
-        """
-        return self.parity.evaluation().structures
-
-    def curve(self) -> pd.DataFrame:
-        """All epochs of the run that is shown, one per row."""
-        return self.curves.table
-
-    def runs(self) -> pd.DataFrame:
-        """The runs of the folder, one per row (:func:`so3lab.training.runs_table`)."""
-        return training.runs_table(self._folder)
-
-    def figures(self) -> list[go.Figure]:
-        """All pictures that there are, as plain figures."""
-        drawn = [go.Figure(self.data.figure)] if self.data.figure is not None else []
-        drawn += [self.curves.picture()] if len(self.curves.table) else []
-        drawn += [self.parity.drawn()] if self.parity.found is not None else []
-        if not drawn:
-            raise ValueError("there is no picture yet; load data first")
-        return drawn
-
-    def save_figures(self, path: str | Path) -> str:
-        """Write the pictures into one page that needs no network; returns a sentence about it.
-
-        Raises:
-            FileExistsError: If the file exists: nothing is replaced.
-        """
-        return save_text(Path(path), page_of(self.figures()))
-
-    def session(self) -> str:
-        """All that was clicked as lines of Python, which wait for the epochs at which it was done."""
-        return self.code_line.script()
-
-    def save(self, what: str) -> None:
-        """Write the ``"model"``, ``"curve"``, ``"errors"``, ``"runs"``, ``"figure"`` or ``"session"``.
-
-        The panel's field says under which name.
-        """
-        self.saving.save(what)
-
     def close(self) -> None:
         """Take the panel away: a run is stopped and kept, threads end, widgets close."""
         if not hasattr(self, "saving"):  # refused before it was made
@@ -268,9 +246,9 @@ class TrainPanel(Panel):
         self._stop_following()
         self._stop_sharing()
         self.run.attempts.close()
-        for one in (self.saving, self.data, self.curves, self.parity, self.runs_part, self.view):
+        for one in (self.saving, self.data, self.found, self.curves, self.parity, self.runs_part, self.view):
             one.close()
-        close_all(self.data, self._training, self.parity, self.runs_part)  # those that are out of sight too
+        close_all(*(one for part in self._parts.values() for one in part))  # those that are out of sight too
         super().close()
 
     def _make_parts(self, height: int, train: Callable[..., Any], evaluate: Callable[..., Evaluation]) -> None:
@@ -282,9 +260,19 @@ class TrainPanel(Panel):
             stop=lambda: self.stop(wait=False),
         )
         self.message = self.bar.message
-        self.hand = ModelInHand(lambda: self.message.try_to(self.use_model))
+        self.hand = ModelInHand(
+            lambda: self.message.try_to(self.use_model), lambda: self.message.try_to(self.fine_tune)
+        )
         self.view = LabelledView(height, lambda frame: self._show_code(f"panel.show_frame({frame})"))
         self.data = DataPart(self._on_data, self._show, self._show_code, name=f"{self._name} data")
+        self.found = FoundPart(
+            self.shared,
+            self._folder,
+            self.data.present,
+            self._on_labelled,
+            self._show_code,
+            name=f"{self._name} labels",
+        )
         self.curves = TrainingCurves(self.message.warn, self._show_code)
         self.parity = ParityPart(
             evaluate,
@@ -316,33 +304,35 @@ class TrainPanel(Panel):
         )  # fmt: skip
         self.part.observe(self._on_part, "value")
         self.saving = TrainingSaving(self, on_line=self._show_code, name=f"{self._name} save")
-        self._place = ipw.VBox([self.data], layout=ipw.Layout(flex="3 1 480px", min_width="0"))
-        self._training = ipw.VBox([self.form, self.curves])
+        self._unfolds = ipw.Accordion([self.found], titles=["Label frames that were found"])
+        self._parts: dict[str, tuple[ipw.Widget, ...]] = {
+            "Data": (self.data, self._unfolds), "Train": (self.form, self.curves), "Evaluate": (self.parity,),
+            "Runs": (self.runs_part,),
+        }  # fmt: skip
+        self._place = ipw.VBox(self._parts["Data"], layout=ipw.Layout(flex="3 1 480px", min_width="0"))
         body = ipw.HBox([self.view, self._place], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         super().__init__([self.part, self.bar, body, self.hand, self.saving, self.code_line])
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
-        owner: dict[str, Any] = {
-            "Data": self.data,
-            "Train": self.curves,
-            "Evaluate": self.parity,
-            "Runs": self.runs_part,
-        }
-        figure = owner[self.part.value].figure
-        return [self.view.viewer, *((figure,) if figure is not None else ())]
+        figures = [one.figure for one in self._parts[self.part.value] if hasattr(one, "figure")]
+        return [self.view.viewer, *(one for one in figures if one is not None)]
 
     def _on_part(self, change: Any) -> None:
-        parts = {"Data": self.data, "Train": self._training, "Evaluate": self.parity, "Runs": self.runs_part}
         if change.new == "Runs":
             self.runs_part.refresh()
-        self._place.children = (parts[change.new],)
+        self._place.children = self._parts[change.new]
         self._show_code(f"panel.part.value = {change.new!r}")
 
     def _on_data(self, dataset: Dataset) -> None:
         self.view.set_data(dataset)
         self.parity.forget()
         self.form.set_frames(len(dataset))
+
+    def _on_labelled(self, file: str) -> None:
+        """In the job's thread: frames were labelled, and are the set to learn from."""
+        self.data.set_units(None, None)
+        self.data.load(file)
 
     def _on_begin(self, earlier: pd.DataFrame) -> None:
         """Another run comes, whose best model is in hand until somebody takes another one."""
@@ -388,8 +378,8 @@ class TrainPanel(Panel):
         self.view.show(frame, "reference" if self.view.arrows.value == "none" else None)
 
     def _show_error(self, frame: int, atom: int | None) -> None:
-        """A frame that was clicked among errors: with what the model is off, unless other arrows are wanted."""
-        self.view.show(frame, "error" if self.view.arrows.value in ("none", "reference") else None)
+        """A frame that was clicked among errors: with both forces, unless other arrows are wanted."""
+        self.view.show(frame, "both" if self.view.arrows.value in ("none", "reference") else None)
         if atom is not None:
             self.view.viewer.picked = [atom]
 

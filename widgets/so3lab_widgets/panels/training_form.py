@@ -1,5 +1,6 @@
 """What a training run is made from: fields for its name, network, frames, length and the settings that matter most."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ _FEWEST_VALID, _SHARE_VALID, _SHARE_TEST = 20, 0.05, 0.1
 _FIELDS = {
     "run": ("Run", 170, 30, "a folder of this name keeps the run: its checkpoints, curve and best model"),
     "preset": ("Network", 160, 58, "tiny learns in seconds, small in minutes, paper is for a graphics card"),
-    "start": ("Begin with", 215, 84, "empty for random weights; a model to fine-tune: so3lr, a bundled name, a file"),
+    "start": ("Begin with", 240, 76, "empty for random weights; a model to fine-tune: so3lr, a bundled name, a file"),
     "trainable": ("Learns", 170, 50, "all weights, or only those that turn features into energies"),
     "train": ("Training frames", 205, 118, "frames to learn from"),
     "valid": ("Validation frames", 215, 130, "frames that decide which weights are best; not learned from"),
@@ -117,6 +118,9 @@ class TrainingForm(ipw.VBox):
             ValueError: If a field says nothing that can be trained.
         """
         value = {name: field.value for name, field in self.fields.items()}
+        for name in ("length", "learning_rate", "energy_weight"):
+            if not math.isfinite(value[name]):
+                raise ValueError(f"the {name.replace('_', ' ')} must be a finite number, got {value[name]}")
         if value["unit"] == "epochs" and value["length"] != int(value["length"]):
             raise ValueError(f"epochs must be a whole number, got {value['length']:g}")
         if not 0 <= value["energy_weight"] <= 1:

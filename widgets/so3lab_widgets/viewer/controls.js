@@ -134,16 +134,22 @@ class Controls {
     } else if (model.get("colour") !== "element") {
       parts.push(element("div", {}, [`${model.get("colour")}: waiting for the model …`]));
     }
-    if (model.get("forces") && model.get("has_forces"))
+    if (model.get("forces") && model.get("has_forces")) {
+      const names = model.get("arrow_names");
+      for (const [kind, name] of names.entries())
+        parts.push(this.marked(`#${arrowColour(kind, names.length).toString(16).padStart(6, "0")}`, name));
       parts.push(element("div", {}, [`forces: an arrow of 1 Å is ${tick(1 / (model.get("arrow_scale") || 1))} eV/Å`]));
-    parts.push(...this.explainLinks());
-    for (const {name, colour} of model.get("_overlays")) {
-      const mark = element("span", {className: "so3-mark"});
-      mark.style.background = colour;
-      parts.push(element("div", {}, [mark, name]));
     }
+    parts.push(...this.explainLinks());
+    for (const {name, colour} of model.get("_overlays")) parts.push(this.marked(colour, name));
     this.scale.replaceChildren(...parts);
     this.scale.hidden = !parts.length;
+  }
+
+  marked(colour, name) {
+    const mark = element("span", {className: "so3-mark"});
+    mark.style.background = colour;
+    return element("div", {}, [mark, name]);
   }
 
   ramp(bar, low, high) { return element("span", {className: "so3-range"}, [tick(low), bar, tick(high)]); }

@@ -83,7 +83,7 @@ class Frames:
         return np.asarray(self.source.cells(index) if self._lazy else self._atoms(index).cell)
 
     def forces(self, index: int) -> np.ndarray | None:
-        """Forces of a frame in eV/Å, where it has any."""
+        """Forces of a frame in eV/Å, where it has any: of two kinds one after the other."""
         if self._lazy:
             return self.source.forces(index)
         calculator = self._atoms(index).calc
@@ -95,7 +95,7 @@ class Frames:
 
     def _force_sizes(self, index: int) -> np.ndarray:
         forces = self.forces(index)
-        return np.zeros(len(self.first)) if forces is None else np.linalg.norm(forces, axis=1)
+        return np.zeros(len(self.first)) if forces is None else np.linalg.norm(forces[: len(self.first)], axis=1)
 
 
 def check_size(atoms: Atoms) -> None:

@@ -12,9 +12,13 @@ const BODIES = {
 };
 const POSITIVE = ["#D5D9DE", "#56B4E9", "#0072B2"], NEGATIVE = ["#D5D9DE", "#E69F00", "#B24A00"];
 const THINNEST = 0.012, THICKEST = 0.12;  // Å
+const ARROWS = [0xd55e00, 0x0072b2], ASIDE = 0.07;  // Å by which arrows of two kinds stand beside each other
 const LINK_PX = 7;  // how near to a link a click is on it
 const OVERLAY = {opacity: 0.55, radiusSize: 0.12, multipleBond: "off", disablePicking: true};
 const FAR_SIDE = {side: "back", roughness: 1};
+
+// One kind of arrows is drawn as it always was; of two, the first is what the second is measured by.
+function arrowColour(kind, kinds) { return ARROWS[kinds > 1 ? 1 - kind : 0]; }
 
 // Tell the kernel something on a timer's behalf; where the model is being closed, or its kernel is
 // started again, there is nobody to tell, and Jupyter throws.
@@ -246,11 +250,16 @@ class Scene {
     return this.cylinders(12, k => [...CELL_EDGES[k].map(number => corners[number]), 0x808890, radius]);
   }
 
+  // One arrow for each atom, or two of two kinds side by side, which would hide each other where a model is right.
   arrowBodies() {
-    const {arrows, positions} = this.latest, scale = this.model.get("arrow_scale");
-    return this.cylinders(positions.length / 3, k => {
-      const start = this.atom(k);
-      return [start, [0, 1, 2].map(c => start[c] + scale * arrows[3 * k + c] + (c ? 0 : 1e-4)), 0xd55e00, 0.07];
+    const {arrows, positions} = this.latest, scale = this.model.get("arrow_scale"), atoms = positions.length / 3;
+    const kinds = Math.round(arrows.length / positions.length), of = k => [...arrows.subarray(3 * k, 3 * k + 3)];
+    return this.cylinders(kinds * atoms, k => {
+      const kind = Math.floor(k / atoms), atom = this.atom(k % atoms), along = of(k), first = of(k % atoms);
+      const across = cross(first, Math.abs(first[2]) < 0.9 * norm(first) ? [0, 0, 1] : [0, 1, 0]);
+      const aside = kinds < 2 ? 0 : (kind ? -ASIDE : ASIDE) / (norm(across) || 1);
+      const start = [0, 1, 2].map(c => atom[c] + aside * across[c]);
+      return [start, [0, 1, 2].map(c => start[c] + scale * along[c] + (c ? 0 : 1e-4)), arrowColour(kind, kinds), 0.07];
     });
   }
 

@@ -9,7 +9,7 @@ from so3lab_widgets.viewer.looks import STYLES
 from so3lab_widgets.viewer.placing import FOLLOW, IMAGES
 
 SETTABLE = (
-    "arrow_scale", "camera", "caption", "colour", "follow", "forces", "fps", "frame", "images", "labels",
+    "arrow_names", "arrow_scale", "camera", "caption", "colour", "follow", "forces", "fps", "frame", "images", "labels",
     "link_threshold", "links_of_picked", "loop", "notice", "picked", "playing", "smoothing",
 )  # fmt: skip
 """Traits that people set."""
@@ -36,6 +36,7 @@ class ViewerTraits(traitlets.HasTraits):
     forces = traitlets.Bool(False).tag(sync=True)
     has_forces = traitlets.Bool(False, read_only=True).tag(sync=True)
     arrow_scale = traitlets.Float(0.5, min=0).tag(sync=True)
+    arrow_names = traitlets.List(traitlets.Unicode(), maxlen=2).tag(sync=True)
     link_threshold = traitlets.Float(0.0, min=0, max=1).tag(sync=True)
     links_of_picked = traitlets.Bool(False).tag(sync=True)
     caption = traitlets.Unicode().tag(sync=True)

@@ -41,10 +41,11 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
     ``labels``, ``follow`` (``"molecule"`` lays free molecules upon the first frame, ``"picked"`` keeps the picked atoms
     where they were there, ``"off"``), ``images`` (of a cell's atoms: as ``"stored"``, each ``"wrapped"`` into it, or
     molecules ``"whole"``), ``forces`` (whether to draw them as arrows, where there are any), ``arrow_scale`` (Å of an
-    arrow per eV/Å), ``picked`` (up to four atoms in order), ``link_threshold`` (share of the strongest link, 0 to 1,
-    below which links are not drawn), ``links_of_picked`` (whether only links of picked atoms are, as long as there are
-    some), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the
-    molecule).
+    arrow per eV/Å), ``arrow_names`` (of what arrows are, for the legend; with two of them frames have two forces for
+    each atom, first all of one kind, then all of the other), ``picked`` (up to four atoms in order), ``link_threshold``
+    (share of the strongest link, 0 to 1, below which links are not drawn), ``links_of_picked`` (whether only links of
+    picked atoms are, as long as there are some), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner),
+    ``notice`` (a sentence over the molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
