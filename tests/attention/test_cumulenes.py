@@ -57,3 +57,12 @@ def test_so3lr_follows_the_torsion_up_to_eight_carbons_and_is_blind_from_nine():
     assert (span.loc[:8, "learned"] > 1e-7).all()
     assert (span.loc[9:, "learned"] < 1e-12).all()
     assert span.loc[9:, "energy"].between(1e-7, 1e-4).all(), "charges and dispersion reach further"
+
+
+@pytest.mark.study
+def test_a_bundled_model_of_five_angstroms_sees_two_carbons_further_than_so3lr():
+    ethanol = so3lab.load("ethanol").astype("float64")
+    assert [carbons for carbons in range(4, 13) if sees_torsion(carbons, ethanol.settings.cutoff)][-1] == 10
+    span = torsion_scan(ethanol, [9, 10, 11, 12], [0.0, 90.0]).groupby("carbons")["learned"].agg(np.ptp)
+    assert (span.loc[:10] > 1e-11).all()
+    assert (span.loc[11:] < 1e-12).all()
