@@ -274,7 +274,7 @@ class _Page:
                 "between": [f"{one.minima[0]} and {one.minima[1]}" for one in states],
                 f"above the lowest ({self._unit})": [f"{(one.energy - lowest) / scale:.2f}" for one in states],
                 f"barriers ({self._unit})": [
-                    ", ".join(f"{(one.energy - energies[end]) / scale:.2f}" for end in one.minima) for one in states
+                    ", ".join(_two_places((one.energy - energies[end]) / scale) for end in one.minima) for one in states
                 ],
             }
         )
@@ -316,6 +316,11 @@ class _Page:
 
 def _key(state: "TransitionState") -> str:
     return f"saddle {state.number}"
+
+
+def _two_places(value: float) -> str:
+    """A barrier; one that only rounding makes negative is nil."""
+    return f"{round(value, 2) + 0.0:.2f}"
 
 
 def _placed(places: np.ndarray) -> dict[str, np.ndarray]:
