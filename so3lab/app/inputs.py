@@ -38,6 +38,7 @@ def load_structure(options: argparse.Namespace, console: Console, *, cell: bool)
     from so3lab.structures.reading import understand
 
     found = understand(options.structure, charge=options.charge, multiplicity=options.multiplicity, cell=cell)
+    console.say(f"{found.source}: {found.summary()}")
     for note in found.notes:
         console.warn(f"{found.source}: {note}")
     return found.atoms

@@ -94,6 +94,15 @@ class Understood:
             "notes": list(self.notes),
         }
 
+    def summary(self) -> str:
+        """Formula, format, and charge and spin where something says them, in one line."""
+        words = [f"{self.atoms.get_chemical_formula()}, read as {self.format}"]
+        if self.charge.source:
+            words.append(f"total charge {self.charge.value:+g} e ({self.charge.source})")
+        if self.unpaired.value:
+            words.append(f"{self.unpaired.value:g} unpaired electrons ({self.unpaired.source})")
+        return ", ".join(words)
+
     def lines(self) -> list[str]:
         """The same as text, a fact each; notes are not among them."""
         facts, silent = self.facts(), "nothing says so"

@@ -22,6 +22,8 @@ from so3lab.training.step import batch_energy, check_long_range
 _MEV = 1000.0
 _KCAL = 1.0 / units.kcal_per_mol
 BATCH = 16
+OTHER_ZERO = 2.0
+"""eV per atom between energies of a model and of data, which no wrong model of chemistry is away."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Evaluation:
     forces: pd.DataFrame
     """One row per force component: frame, atom, element, axis, reference, predicted (eV/Å)."""
     note: str = ""
-    """How many frames the model was trained on, or that this is not known; empty when all were held out."""
+    """How many frames the model was trained on, or that this is not known, and whether energies count from different
+    zeros; empty when all were held out and nothing stands against comparing energies."""
 
     def parity(self) -> pd.DataFrame:
         """Reference against prediction: columns kind, element, reference, predicted."""
@@ -92,6 +95,7 @@ def evaluate(
         chosen = chosen[np.linspace(0, len(chosen) - 1, at_most).astype(int)]
     data = dataset if len(chosen) == len(dataset) else dataset.select(chosen)
     energies, forces, stresses = _predictions(potential, data)
+    note = "; ".join(filter(None, (note, _about_zeros(data, energies))))
     return tabulated(data, energies, forces, chosen, parts.of_frames[chosen], note, stresses)
 
 
@@ -139,6 +143,17 @@ def _note(parts: Parts, evaluated: int) -> str:
             0, f"{seen} of the {evaluated} evaluated frames had a part in training: this is no test of the model"
         )
     return "; ".join(words)
+
+
+def _about_zeros(dataset: Dataset, energies: np.ndarray) -> str:
+    """Whether model and set seem to count energies from different zeros, such as separate atoms and electrons."""
+    away = float(np.median((energies - dataset.energies) / dataset.sizes))
+    if abs(away) < OTHER_ZERO:
+        return ""
+    return (
+        f"predicted energies lie {abs(away):.4g} eV per atom {'above' if away > 0 else 'below'} the reference: model "
+        "and data count from different zeros, so errors of energies say nothing here"
+    )
 
 
 def _predictions(potential: Potential, dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -35,6 +35,13 @@ def model(whole):
     return next(train(whole.select(slice(0, 16)), whole.select(slice(16, 20)), TINY, ONE_EPOCH)).best
 
 
+def test_energies_of_another_zero_are_said(model, whole):
+    """Energies of all electrons beside a model that counts from separate atoms."""
+    held_out = whole.select(slice(20, 30))
+    found = evaluate(model, replace(held_out, energies=held_out.energies - 4000.0))
+    assert "444.4 eV per atom above the reference: model and data count from different zeros" in found.note
+
+
 def test_held_out_frames_are_what_is_reported(model, whole):
     with pytest.warns(TrainedOnWarning, match="20 of 30 frames had a part in training and are left out"):
         found = evaluate(model, whole)

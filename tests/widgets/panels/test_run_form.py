@@ -54,9 +54,13 @@ def test_what_was_decided_in_reading_is_kept(form, tmp_path):
     form.structure.value = str(tmp_path / "two.xyz")
     form.load()
     assert form.notes == ("the last of 2 frames",)
+    assert form.about == "H3N, read as XYZ; the last of 2 frames"
+    form.structure.value = "smiles:CC(=O)[O-]"
+    form.load()
+    assert form.about == "C2H3O2, read as SMILES, total charge -1 e (charge)"
     form.structure.value = "smiles:O"
     form.load()
-    assert form.notes == ()
+    assert (form.notes, form.about) == ((), "")
 
 
 @pytest.mark.parametrize(

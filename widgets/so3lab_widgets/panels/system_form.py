@@ -27,6 +27,7 @@ class SystemForm(ipw.HBox):
 
     Attributes:
         notes: What was decided when the molecule was read last, a sentence each.
+        about: What it was read as, with its charge and spin, and the notes; empty where there is nothing to say.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class SystemForm(ipw.HBox):
     ):
         self._model, self._structure, self._load = model, structure, load
         self.notes: tuple[str, ...] = ()
+        self.about = ""
         names = sorted(bundled_models())
         self.model = field(ipw.Combobox, "Model", 230, 60, value=_name_of(model), options=[*names, "so3lr"],
                            placeholder="name or file", tooltip="a bundled name, a model file, or so3lr")  # fmt: skip
@@ -96,6 +98,8 @@ class SystemForm(ipw.HBox):
             return self._model, self._structure.copy()
         found = understand(self._structure if given_structure else permitted(structure), charge=self._charge())
         self.notes = found.notes
+        stated = found.charge.value or found.unpaired.value
+        self.about = "; ".join([found.summary(), *found.notes]) if stated or found.notes else ""
         return self._model if given_model else self._load(model), found.atoms
 
     def _charge(self) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from so3lab.structures.reading import understand
+from so3lab.structures.reading import read_structure
 from so3lab.trajectory import Trajectory
 from so3lab_widgets.confinement import permitted
 
@@ -35,7 +35,7 @@ def opened(thing: Any) -> Sequence[Atoms]:
         permitted(thing)
         if Path(thing).suffix in (".h5", ".h5md"):
             return _with_frames(Trajectory(thing))
-        return [understand(thing if isinstance(thing, str) else Path(thing)).atoms]
+        return [read_structure(thing if isinstance(thing, str) else Path(thing))]
     if isinstance(thing, Sequence) and len(thing) and isinstance(thing[0], Atoms):
         return thing
     raise TypeError(f"structure must be Atoms, a sequence of them, a trajectory, a name or a file, got {thing!r}"[:200])
