@@ -54,8 +54,12 @@ def test_what_was_decided_in_reading_is_kept(form, tmp_path):
     form.structure.value = str(tmp_path / "two.xyz")
     form.load()
     assert form.notes == ("the last of 2 frames",)
-    assert form.about == "H3N, read as XYZ; the last of 2 frames"
+    assert form.about == "H3N, read as extended XYZ; the last of 2 frames"
+    assert form.told.sentence == ""
+    form.tell()
+    assert (form.told.sentence, form.told.layout.display) == (form.about, "")
     form.structure.value = "smiles:CC(=O)[O-]"
+    assert (form.told.sentence, form.told.layout.display) == ("", "none")  # until it is read
     form.load()
     assert form.about == "C2H3O2, read as SMILES, total charge -1 e (charge)"
     form.structure.value = "smiles:O"

@@ -301,8 +301,7 @@ class DynamicsPanel(Panel):
         """Views, sliders and curves for a structure; what stood there for the same one stays."""
         self.shared.fill(potential=potential, structure=structure)
         self.views.set_structure(potential, structure, copies)
-        if self.form.about:
-            self.message.say(self.form.about)
+        self.form.tell()
         self.plot_area.set_structure(structure, copies, thermostat=self.form.ensemble.value != "nve")
         before = self._side.children
         self.steering = SteeringBox(

@@ -132,8 +132,7 @@ class SearchRun:
         if search is not self.search:
             with self._lock:
                 self._rows, self._seen = [], {one.number for one in search.minima}
-            if self.form.system.about:
-                self._bar.message.say(self.form.system.about)
+            self.form.system.tell()
         self.search, self._made_for, self.where = search, wanted, where
 
     def _take(self, account: Account) -> None:

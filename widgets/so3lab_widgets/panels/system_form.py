@@ -12,6 +12,7 @@ from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
 from so3lab.structures.reading import understand
 from so3lab_widgets.confinement import permitted
+from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.running.kernel import prepare_kernel
 
 
@@ -28,6 +29,7 @@ class SystemForm(ipw.HBox):
     Attributes:
         notes: What was decided when the molecule was read last, a sentence each.
         about: What it was read as, with its charge and spin, and the notes; empty where there is nothing to say.
+        told: The line below the fields that says so.
     """
 
     def __init__(
@@ -49,10 +51,20 @@ class SystemForm(ipw.HBox):
                                tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
         self.charge = field(ipw.Text, "Charge (e)", 160, 78, value="" if charge is None else f"{charge:g}",
                             placeholder="as given", tooltip="empty for what the molecule says")  # fmt: skip
+        self.told = MessageLine()
+        self.told.layout.width, self.told.layout.display = "100%", "none"
+        for widget in (self.structure, self.charge):
+            widget.observe(lambda _change: self.tell(""), "value")
         super().__init__(
-            [self.model, self.structure, self.charge, *more],
+            [self.model, self.structure, self.charge, *more, self.told],
             layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
         )
+
+    def tell(self, sentence: str | None = None) -> None:
+        """Say below the fields as what the molecule was read (``about``), or something else, until a field changes."""
+        words = self.about if sentence is None else sentence
+        self.told.layout.display = "" if words else "none"
+        self.told.say(words)
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -84,6 +96,7 @@ class SystemForm(ipw.HBox):
             OSError: If a file cannot be read.
         """
         prepare_kernel()
+        self.notes, self.about = (), ""
         model, structure = self.model.value.strip(), self.structure.value.strip()
         given_model = not isinstance(self._model, str) and model == _name_of(self._model)
         given_structure = isinstance(self._structure, Atoms) and structure == _name_of(self._structure)
