@@ -68,7 +68,7 @@ class Controls {
     this.smooth.onchange = () => this.set("smoothing", Math.min(50, Math.max(0, Math.round(Number(this.smooth.value) || 0))));
     this.player = element("div", {className: "so3-player"}, [
       this.play, this.slider, this.where, this.speed, element("span", {textContent: "fps"}), this.again,
-      element("span", {textContent: "smooth"}), this.smooth,
+      element("span", {className: "so3-where"}, ["smooth ", this.smooth]),
     ]);
     this.scale = element("div", {className: "so3-scale"});
     this.caption = element("div", {className: "so3-caption"});
