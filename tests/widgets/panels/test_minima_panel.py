@@ -15,7 +15,7 @@ from so3lab_widgets import MinimaPanel, Session
 from waiting import wait_for
 
 from so3lab import units
-from so3lab.landscape import Band, Landscape, TransitionState, Vibrations
+from so3lab.landscape import Band, Landscape, PrincipalMap, TransitionState, Vibrations
 from so3lab.minima import DuplicateRule, Search
 from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
@@ -318,6 +318,17 @@ def test_a_frame_is_relaxed_and_kept_among_the_minima(panel):
     assert len(panel.minima) == 4, "it is one of them"
     assert panel.minima[panel.current].energy == pytest.approx(min(one.energy for one in panel.minima))
     assert "It relaxed to minimum 0, 0.00 kcal/mol above the lowest" in panel.message.sentence
+
+
+def test_principal_components_are_axes_of_the_map(panel):
+    structures = [one.atoms for one in panel.minima]
+    placed = PrincipalMap(structures).place(structures)
+    panel.views.map.x.value, panel.views.map.y.value = "component_1", "component_2"
+    np.testing.assert_allclose(panel.table()[["component_1", "component_2"]], placed)
+    assert panel.code_line.code == "panel.views.map.y.value = 'component_2'"
+    panel.select([0])
+    panel.temperature.value = 350.0
+    np.testing.assert_allclose(panel.table()[["component_1", "component_2"]], placed)
 
 
 def straight(model, pairs, *, mirror_images):

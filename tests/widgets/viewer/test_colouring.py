@@ -8,7 +8,7 @@ import pytest
 from ase import units
 from ase.build import molecule
 from so3lab_widgets.running import sender
-from so3lab_widgets.viewer.colouring import Colouring
+from so3lab_widgets.viewer.colouring import Colouring, asked_hz
 from waiting import wait_for
 
 PAIRS, WEIGHTS = np.array([[0, 1]]), np.array([1.0])
@@ -109,6 +109,16 @@ def test_what_a_model_cannot_say_is_said_and_the_next_answer_may_come(make, trou
     wait_for(lambda: trouble == ["no charges for this model"], "the sentence")
     colouring.ask([(view, water)], resting=True)
     wait_for(lambda: view.recoloured, "the next answer")
+
+
+def test_a_model_whose_answers_take_long_is_asked_less_often(make):
+    assert asked_hz(0.001) == asked_hz(0.02) == 10.0
+    assert asked_hz(0.04) == pytest.approx(5.0)
+    assert asked_hz(30.0) == 2.0
+    colouring, view = make(), View("charge")
+    colouring.ask([(view, water)], resting=True)
+    wait_for(lambda: colouring._sender.sent == 1, "the answer")
+    wait_for(lambda: colouring._sender.rate_hz <= asked_hz(colouring._quickest_s), "its rate")
 
 
 def test_an_answer_after_the_end_is_for_nobody(make, monkeypatch):

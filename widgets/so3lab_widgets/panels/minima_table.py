@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from ase import Atoms
 
 from so3lab import datasets, units
-from so3lab.landscape import Landscape, TrainingConformations, populations
+from so3lab.landscape import Landscape, PrincipalMap, TrainingConformations, populations
 from so3lab.minima import Minimum, properties
 from so3lab_widgets.confinement import permitted
 
@@ -32,6 +33,7 @@ class MinimaTable:
         self._known: TrainingConformations | None = None
         self._known_of = ""
         self._novelty: dict[bytes, float] = {}
+        self._placed: tuple[list[Atoms], np.ndarray] = ([], np.zeros((0, 2)))
 
     @property
     def harmonic(self) -> bool:
@@ -51,6 +53,8 @@ class MinimaTable:
         table.insert(4, "population_percent", (100.0 * shares).tolist())
         if self._training is not None:
             table.insert(5, "novelty", self._novelties(minima))
+        if len(minima) > 1:  # one differs from nothing
+            table["component_1"], table["component_2"] = self._components(minima).T
         if self.reduced:
             lowest = table["energy_eV"].min()
             table = table.drop(columns="above_lowest_kcal_mol").rename(columns={"energy_eV": "energy"})
@@ -97,6 +101,15 @@ class MinimaTable:
         named = isinstance(training, str)
         self._training = (datasets.load(permitted(training)) if named else training) if training else None
         self._known, self._novelty = None, {}
+
+    def _components(self, minima: Sequence[Minimum]) -> np.ndarray:
+        """Along the two directions in which these minima differ most; temperatures change nothing about them."""
+        structures = [one.atoms for one in minima]
+        known, placed = self._placed
+        if len(known) != len(structures) or any(one is not other for one, other in zip(known, structures, strict=True)):
+            placed = PrincipalMap(structures).place(structures)
+            self._placed = structures, placed
+        return placed
 
     def _novelties(self, minima: Sequence[Minimum]) -> list[float]:
         """Of each; what is known of a structure is not asked again."""

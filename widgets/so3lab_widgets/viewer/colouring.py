@@ -1,5 +1,6 @@
 """Colours of a running molecule: cheap numbers with every frame, others when the model has answered."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.viewer.links import NO_LINKS, Links
 from so3lab_widgets.viewer.viewer import Viewer
 
-_ASKED_HZ = 5.0
+_ASKED_HZ, _LEAST_HZ = 10.0, 2.0
+_SHARE = 0.2
+"""Of a core's time that a model's answers may take, as long as there are some each second."""
 OF_FRAMES: dict[str, Callable[[Any], np.ndarray]] = {
     "force": lambda chunk: np.linalg.norm(chunk.forces[-1], axis=1),
     "speed": lambda chunk: np.linalg.norm(chunk.velocities[-1], axis=1) * units.fs,
@@ -18,11 +21,16 @@ OF_FRAMES: dict[str, Callable[[Any], np.ndarray]] = {
 """What the last frame of a chunk is coloured by."""
 
 
+def asked_hz(answer_s: float) -> float:
+    """How often a model is asked in a second whose answers take so long: dynamics shares its processors."""
+    return min(_ASKED_HZ, max(_LEAST_HZ, _SHARE / max(answer_s, 1e-6)))
+
+
 class Colouring:
     """Numbers per atom for the colours that viewers have chosen.
 
-    A model is asked in a thread, a few times a second and for the newest frame; until it answers, atoms keep the
-    colours of the answer before.
+    A model is asked in a thread for the newest frame, as often as :func:`asked_hz` says; until it answers, atoms
+    keep the colours of the answer before.
 
     Args:
         values: What a model says of a structure, by name.
@@ -42,6 +50,7 @@ class Colouring:
         self._known: dict[Viewer, tuple[str, np.ndarray]] = {}
         self._linked: set[Viewer] = set()
         self._closed = False
+        self._quickest_s = float("inf")  # the first answer may have compiled
         self._sender = LatestValueSender(self._ask, _ASKED_HZ, name="colours")
 
     def of_chunk(self, viewer: Viewer, chunk: Any) -> dict[str, np.ndarray]:
@@ -69,11 +78,14 @@ class Colouring:
 
     def _ask(self, item: tuple[list[tuple[Viewer, Callable[[], Atoms]]], bool]) -> None:
         views, resting = item
+        began = time.monotonic()
         try:
             for viewer, structure in views:
                 self._ask_for(viewer, structure, resting)
         except Exception as error:
             self._on_trouble(" ".join(str(error).split()))
+        self._quickest_s = min(self._quickest_s, time.monotonic() - began)
+        self._sender.limit(asked_hz(self._quickest_s))
         self._sender.report(1)
 
     def _ask_for(self, viewer: Viewer, structure: Callable[[], Atoms], resting: bool) -> None:
