@@ -44,6 +44,7 @@ def test_reported_stresses_are_derivatives_of_the_energy():
     np.testing.assert_array_equal(np.isfinite(found.structures["stress_mae_GPa"]), [True, True, False])
 
 
+@pytest.mark.study
 def test_training_learns_stresses_and_leaves_them_out_where_they_weigh_nothing():
     dataset = strained(frames=48)
     settings = TrainingSettings(epochs=80, batch_size=8, stress_weight=0.5, warmup_steps=10, learning_rate=1e-2)
