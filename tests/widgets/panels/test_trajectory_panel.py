@@ -301,3 +301,29 @@ def test_data_sets_and_lists_are_looked_through_with_numbers_beside_them():
         assert panel.message.sentence == "there is no file run.xtc"
     finally:
         panel.close()
+
+
+def test_frames_are_pointed_at_and_brushed_on_a_map(panel, tmp_path):
+    assert panel.map.map is None, "nothing is drawn before it is wanted"
+    panel.map.button.value = True
+    drawn = panel.map.map
+    assert (drawn.x.value, drawn.y.value, drawn.colour.value) == ("time_ps", "potential_energy", "time_ps")
+    drawn._on_point(1234, "click")
+    assert panel.viewer.frame == 1234
+    wait_for(lambda: drawn.figure.marks and drawn.figure.marks[0][0] == pytest.approx(0.002 * 1234))
+    drawn.x.value = "temperature"
+    assert panel.code_line.code == "panel.map.map.x.value = 'temperature'"
+    some = np.flatnonzero(panel.row.series["temperature"].values > 302.0)
+    drawn._on_choice(some)
+    assert panel.choice.count.value == f"{len(some)} frames chosen on the map"
+    assert panel.table().index.tolist() == some.tolist()
+    panel.saving.path.value = "hot.extxyz"
+    panel.saving.ending.value = ".extxyz"
+    panel.save("frames")
+    wait_for(lambda: panel.saving.message.sentence == f"Wrote {len(some)} frames to hot.extxyz.")
+    np.testing.assert_allclose(read("hot.extxyz", 3).positions, panel.trajectory.positions(int(some[3])), atol=1e-5)
+    panel.choose(10, 20)
+    assert panel.choice.only is None
+    assert drawn._chosen.tolist() == list(range(10, 20))
+    panel.row.show("RMSD_A")
+    wait_for(lambda: "RMSD_A" in drawn.table)

@@ -4,7 +4,6 @@ import html
 import os
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
@@ -14,17 +13,18 @@ import plotly.graph_objects as go
 
 from so3lab import atom_properties
 from so3lab.potential.potential import Potential
-from so3lab.trajectory import Trajectory, export
+from so3lab.trajectory import Trajectory
 from so3lab_widgets.panels.attention_choice import AttentionChoice
 from so3lab_widgets.panels.attention_source import AttentionSource, heard_words
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.frame_choice import FrameChoice
+from so3lab_widgets.panels.frame_map import FrameMap
 from so3lab_widgets.panels.frame_plot import FramePlot
 from so3lab_widgets.panels.frames_row import AnyFrames, FramesRow, Loaded, Source, load_frames
+from so3lab_widgets.panels.frames_saving import FramesSaving, listed
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.panel import Panel
 from so3lab_widgets.panels.picked_series import RMSD, code_for, code_for_rmsd
-from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
 from so3lab_widgets.panels.series_row import SeriesRow
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.session import Session
@@ -32,12 +32,6 @@ from so3lab_widgets.viewer.colouring import Colouring
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
 
-_THINGS = {
-    "frames": Saveable("the chosen frames", (".extxyz", ".xyz", ".pdb", ".dcd", ".traj", ".h5")),
-    "table": Saveable("all series of the chosen frames as CSV", (".csv",)),
-    "figure": Saveable("the curves as a page that opens without a network", (".html",)),
-    "session": Saveable("all that was clicked as a Python script", (".py",)),
-}
 _TEXT_HZ = 3.0
 """The molecule comes first: text is written less often, and always for the last frame."""
 
@@ -64,6 +58,7 @@ class TrajectoryPanel(Panel):
         shared: The session.
         viewer: The molecule; set ``viewer.frame`` to move, ``viewer.picked`` to measure.
         plot: The curves; None before a file is open.
+        map: Any number of the frames against any other, in sight once ``map.button`` is pressed.
         choice: Which frames are chosen.
         row: Everything that can be drawn over time: ``row.series`` by column.
         saving: What can be saved.
@@ -141,7 +136,7 @@ class TrajectoryPanel(Panel):
         Raises:
             ValueError: If no trajectory is open, or the atoms are not two to four different ones of it.
         """
-        self.code_line.show_code(code_for(self._file(), self.row.measure(atoms), atoms))
+        self.code_line.show_code(code_for(self.opened_as, self.row.measure(atoms), atoms))
 
     def choose(self, first: int, stop: int, every: int = 1) -> None:
         """Choose the frames from ``first`` to before ``stop``."""
@@ -150,7 +145,7 @@ class TrajectoryPanel(Panel):
     def table(self) -> pd.DataFrame:
         """The chosen frames, one per row, with everything that was measured."""
         table = self._opened().table()[["step", "time_fs"]]
-        return table.assign(**{column: one.values for column, one in self.row.series.items()})[self.choice.chosen]
+        return table.assign(**{column: one.values for column, one in self.row.series.items()}).iloc[self.choice.frames]
 
     def session(self) -> str:
         """All that was clicked as lines of Python."""
@@ -173,6 +168,7 @@ class TrajectoryPanel(Panel):
         self._links.close()
         self._line.close()
         self._text.close()
+        self.map.close()
         if self.plot is not None:
             self.plot.close()
         self.viewer.close()
@@ -193,10 +189,14 @@ class TrajectoryPanel(Panel):
         self.follows.layout.width = "230px"
         self.row = SeriesRow(self._on_series, self.message)
         self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
-        self.choice = FrameChoice(self._on_choice, self._on_zoom)
-        self.saving = SaveRow(
-            _THINGS, self._begin_saving, path="frames", name=f"{self._name} save", on_line=self.code_line.show_code
+        self.map = FrameMap(
+            on_point=self._on_point,
+            on_choice=self._on_brush,
+            on_axes=self.code_line.show_code,
+            on_trouble=self.message.warn,
         )
+        self.choice = FrameChoice(self._on_choice, self._on_zoom)
+        self.saving = FramesSaving(self, on_line=self.code_line.show_code, name=f"{self._name} save")
         self.attention = AttentionChoice(self._on_channel, self.code_line.show_code)
         self.attention.layout.display = "none"
         self.attention.draw_in(self.viewer)
@@ -204,8 +204,10 @@ class TrajectoryPanel(Panel):
             self.attention.offer(self._potential.settings)
         molecule = ipw.VBox([self.viewer, self.attention], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
         both = ipw.HBox([molecule, self._plot_box], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
-        head = ipw.HBox([self.row, self.follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center"))
-        self._body = ipw.VBox([head, both, self.readout, self.choice, self.saving, self.code_line])
+        head = ipw.HBox(
+            [self.row, self.map.button, self.follows], layout=ipw.Layout(flex_flow="row wrap", align_items="center")
+        )
+        self._body = ipw.VBox([head, both, self.map, self.readout, self.choice, self.saving, self.code_line])
         self._body.layout.display = "none"
 
     def _opened(self) -> AnyFrames:
@@ -224,6 +226,7 @@ class TrajectoryPanel(Panel):
         self._plot_box.children = [self.plot.figure]
         if before is not None:
             before.close()
+        self.map.load(loaded.times_ps, self.row.series)
         self.choice.reset(len(trajectory))
         self._body.layout.display = ""
         self.message.clear()
@@ -236,11 +239,13 @@ class TrajectoryPanel(Panel):
                 return
             before, shown = self.plot.series, self.row.shown
             self.plot.draw(shown)
-            listed = "".join(f", {name!r}" for name in shown if name in self.row.stored)
+            assert self._loaded is not None
+            self.map.load(self._loaded.times_ps, self.row.series)
+            stored = "".join(f", {name!r}" for name in shown if name in self.row.stored)
             if RMSD in shown and RMSD not in before:
-                self.code_line.show_code(code_for_rmsd(self._file()))
+                self.code_line.show_code(code_for_rmsd(self.opened_as))
             elif shown.keys() <= set(self.row.stored):
-                self.code_line.show_code(f"so3lab.widgets.figures.time_series({self._file()}.table(){listed})")
+                self.code_line.show_code(f"so3lab.widgets.figures.time_series({self.opened_as}.table(){stored})")
         self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
@@ -248,20 +253,27 @@ class TrajectoryPanel(Panel):
             self._pointed_at = frame if how == "hover" else -1
             self.viewer.frame = frame
         if how == "click":
-            self.code_line.show_code(f"atoms = {self._file()}[{frame}]")
+            self.code_line.show_code(f"atoms = {self.opened_as}[{frame}]")
 
     def _on_pick(self, atoms: tuple[int, ...]) -> None:
         column = self.row.pick(atoms)
         if column is not None:
-            self.code_line.show_code(code_for(self._file(), column, atoms))
+            self.code_line.show_code(code_for(self.opened_as, column, atoms))
+
+    def _on_brush(self, frames: np.ndarray | None) -> None:
+        """Somebody has dragged over points of the map, or chosen all of them again."""
+        self.choice.choose_only(frames)
 
     def _on_choice(self) -> None:
         assert self.plot is not None
-        chosen = self.choice.chosen
-        self.plot.choose(
-            *((0, 0) if chosen.stop - chosen.start >= len(self._opened()) else (chosen.start, chosen.stop))
-        )
-        self.code_line.show_code(f"frames = {self._file()}[{chosen.start}:{chosen.stop}:{chosen.step}]")
+        chosen, only = self.choice.chosen, self.choice.only
+        everything = chosen.stop - chosen.start >= len(self._opened())
+        self.plot.choose(*((0, 0) if everything else (chosen.start, chosen.stop)))
+        if only is not None:
+            self.code_line.show_code(f"panel.choice.choose_only({listed(only)})")
+            return
+        self.map.choose(None if everything else np.arange(len(self._opened()))[chosen])
+        self.code_line.show_code(f"frames = {self.opened_as}[{chosen.start}:{chosen.stop}:{chosen.step}]")
 
     def _on_zoom(self, closer: bool) -> None:
         assert self.plot is not None
@@ -277,24 +289,9 @@ class TrajectoryPanel(Panel):
         """
         self.saving.save(what)
 
-    def _begin_saving(self, what: str, target: Path) -> Writing:
-        opened, name = self._opened(), repr(str(target))
-        if what == "frames":
-            chosen = self.choice.chosen
-            if isinstance(opened, Trajectory):
-                line = f"so3lab.trajectory.export({str(opened.path)!r}, {name}, {_of_file(opened, chosen)})"
-            else:
-                line = f"so3lab.trajectory.export({self._file()}, {name}, {chosen})"
-            return Writing(lambda: _save_frames(opened, target, chosen), line)
-        if what == "table":
-            return Writing(lambda: save_text(target, self.table().to_csv()), f"panel.table().to_csv({name})")
-        if what == "figure":
-            line = f"panel.figure().write_html({name})"
-            return Writing(lambda: save_text(target, self.figure().to_html()), line)
-        line = f"print(panel.session(), file=open({name}, 'w'))"
-        return Writing(lambda: save_text(target, self.session()), line)
-
-    def _file(self) -> str:
+    @property
+    def opened_as(self) -> str:
+        """How Python opens the frames."""
         self._opened()
         assert self._loaded is not None
         return self._loaded.code
@@ -343,6 +340,7 @@ class TrajectoryPanel(Panel):
         with self._lock:
             if self.plot is not None and item[0] < len(self.plot.times):
                 self.plot.show_frame(item[0])
+                self.map.show_frame(item[0])
         self._line.report(1)  # it costs the page little: nobody counts whether it was painted
 
     def _describe(self, item: tuple[int]) -> None:
@@ -351,7 +349,7 @@ class TrajectoryPanel(Panel):
             if self.plot is not None and frame < len(self.plot.times):
                 self.readout.value = self._sentence_about(frame)
                 if not self.viewer.playing and frame not in (self._pointed_at, self._coded):
-                    self.code_line.show_code(f"atoms = {self._file()}[{frame}]")
+                    self.code_line.show_code(f"atoms = {self.opened_as}[{frame}]")
                 self._coded = frame
         self._text.report(1)
 
@@ -373,15 +371,3 @@ def _said(given: Any, name: str) -> str:
 
 def _more(name: str, given: Any) -> str:
     return "" if given is None else f", {name}={_said(given, name)}"
-
-
-def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
-    """The chosen frames as the file counts them: a slice of a trajectory starts elsewhere."""
-    frames = trajectory.frames[chosen]
-    return slice(frames.start, frames.stop if frames.stop >= 0 else None, frames.step)
-
-
-def _save_frames(frames: AnyFrames, target: Path, chosen: slice) -> str:
-    """Write frames to a file that must not exist yet; returns a sentence about it."""
-    check_new(target)
-    return f"Wrote {export(frames, target, chosen):,} frames to {target}."
