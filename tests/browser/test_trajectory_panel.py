@@ -233,7 +233,7 @@ def test_wrong_files_are_said_in_a_sentence(notebook):
 def test_a_map_of_frames_unfolds_and_is_clicked_and_brushed(notebook):
     page = notebook.page
     page.set_viewport_size({"width": 1400, "height": 1650})
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.locator(".widget-toggle-button", has_text="Map").click()
     notebook.wait_until(lambda: page.locator(PLOT).count() == 2, "a map below the curves")
     notebook.run_code("panel.map.map.x.value, panel.map.map.y.value = 'temperature', 'kinetic_energy'")
     plot = page.locator(PLOT).nth(1)
@@ -257,4 +257,4 @@ def test_a_map_of_frames_unfolds_and_is_clicked_and_brushed(notebook):
     page.mouse.up()
     notebook.wait_until(lambda: asked(notebook, "panel.choice.only is not None") == "True", "brushed frames")
     notebook.picture("trajectory-map", ".jp-CodeCell >> nth=1")
-    page.get_by_role("button", name="Map", exact=True).click()
+    page.locator(".widget-toggle-button", has_text="Map").click()

@@ -110,6 +110,33 @@ def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
     becomes(notebook, "viewer.picked", "[]")
 
 
+def test_an_atom_under_the_pointer_or_the_keys_says_what_it_is(notebook):
+    page, stage = notebook.page, notebook.page.locator(STAGE).first
+    notebook.run_code("viewer.colour = 'force'")
+    notebook.wait_until(lambda: "force (eV/Å)" in page.locator(".so3-scale").first.inner_text(), "a legend")
+    words = page.locator(".so3-hover").first
+    (x, y), box = page.evaluate(QUARTERS)[1], page.locator(f"{STAGE} canvas").first.bounding_box()
+
+    def pointed() -> bool:
+        page.mouse.move(box["x"] + x * box["width"] - 2, box["y"] + y * box["height"])
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        return words.is_visible() and words.inner_text().startswith("N1 · force ")
+
+    notebook.wait_until(pointed, "element, number and value")
+    assert words.inner_text().endswith("eV/Å")
+    page.mouse.move(2, 2)
+    stage.focus()
+    for key, begins in (("n", "C0"), ("n", "N1"), ("p", "C0"), ("p", "S3")):
+        stage.press(key)
+        notebook.wait_until(lambda begins=begins: words.inner_text().startswith(begins), f"{begins} by keys")
+    stage.press("Enter")
+    becomes(notebook, "viewer.picked", "[3]")
+    stage.press("Escape")
+    becomes(notebook, "viewer.picked", "[]")
+    notebook.wait_until(lambda: not words.is_visible(), "no atom any more")
+    notebook.run_code("viewer.colour = 'element'")
+
+
 def test_the_player_plays_at_its_speed_and_smooths(notebook):
     page = notebook.page
     page.get_by_label("frames per second").fill("40")
@@ -163,7 +190,11 @@ def test_links_are_drawn_between_atoms(notebook):
 def save(notebook: Notebook, what: str) -> bytes:
     notebook.page.locator(STAGE).first.hover()
     with notebook.page.expect_download(timeout=120_000) as waiting:
-        notebook.page.get_by_label("save", exact=True).select_option(what)
+        notebook.page.locator("select[title^=save]").select_option(what)
+        if what.startswith("movie"):
+            notebook.page.get_by_label("width of the movie in pixels").fill("300")
+            notebook.page.get_by_label("frames of the movie").fill("55")
+            notebook.page.get_by_role("button", name="draw these frames one after the other").click()
     return Path(waiting.value.path()).read_bytes()
 
 
@@ -185,10 +216,11 @@ def test_what_is_shown_can_be_saved(notebook):
 
 @pytest.mark.parametrize("kind", ["gif", "mp4"])
 def test_movies_are_made_of_what_the_page_draws(notebook, kind):
-    movie = save(notebook, f"movie ({kind})")
+    movie = save(notebook, f"movie ({kind}) …")
     if kind == "gif":
         with Image.open(BytesIO(movie)) as opened:
             assert opened.n_frames > 50
+            assert opened.width == 300
             first = np.asarray(opened.convert("RGB"), int)
             opened.seek(opened.n_frames - 1)
             last = np.asarray(opened.convert("RGB"), int)
@@ -197,14 +229,14 @@ def test_movies_are_made_of_what_the_page_draws(notebook, kind):
 
         with av.open(BytesIO(movie)) as opened:
             seen = [frame.to_ndarray(format="rgb24").astype(int) for frame in opened.decode(video=0)]
-        assert len(seen) == 60
+        assert len(seen) == 55
         first, last = seen[0], seen[-1]
     assert (np.abs(first - last).max(axis=-1) > 60).mean() > 0.002, "the molecule has moved"
     becomes(notebook, "viewer.notice", "''")
 
 
 def test_what_is_shown_can_be_recorded(notebook):
-    button = notebook.page.locator(".so3-tools button", has_text="●")
+    button = notebook.page.locator(".so3-tools button", has_text="Record")
     notebook.page.locator(STAGE).first.hover()
     button.click()
     notebook.run_code("viewer.playing = True")

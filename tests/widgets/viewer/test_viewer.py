@@ -327,6 +327,7 @@ def test_movies_that_cannot_be_made_say_why(make, tmp_path, monkeypatch):
     for call, sentence in (
         (lambda: viewer.save_movie("run.avi"), "path must end in .gif or .mp4"),
         (lambda: viewer.save_movie("run.gif", frames=[99]), "frames must be 0 to 39"),
+        (lambda: viewer.save_movie("run.gif", width=3), "width must be 16 to 4096 pixels, got 3"),
         (lambda: make(molecule("CH4"))[0].save_movie("run.gif"), "a movie needs a trajectory"),
     ):
         with pytest.raises(ValueError, match=sentence):
@@ -334,18 +335,19 @@ def test_movies_that_cannot_be_made_say_why(make, tmp_path, monkeypatch):
 
 
 def test_a_page_asks_for_a_movie_and_gets_it(make):
-    _, page = make(frames_of())
-    page.tell({"kind": "film", "format": "gif"})
+    _, page = make(frames_of(), follow="off")
+    page.tell({"kind": "film", "format": "gif", "frames": 20, "width": 48})
     wait_for(lambda: page.others, "a movie", 60)
     ((content, buffers),) = page.others
     assert content == {"kind": "download", "name": "so3lab.gif"}
     with Image.open(BytesIO(buffers[0])) as movie:
-        assert movie.n_frames > 30, "pictures that are alike are one, shown for longer"
+        assert movie.width == 48
+        assert movie.n_frames > 15, "pictures that are alike are one, shown for longer"
         durations = []
         for number in range(movie.n_frames):
             movie.seek(number)
             durations.append(movie.info["duration"])
-    assert sum(durations) == 40 * 50
+    assert sum(durations) == 20 * 50
 
 
 def test_a_picture_is_written_when_a_page_has_drawn_it(make, tmp_path):

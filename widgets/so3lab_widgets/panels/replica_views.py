@@ -17,9 +17,17 @@ from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.viewer.colouring import Colouring
 from so3lab_widgets.viewer.viewer import Viewer
 
+_MOST_BESIDE = 2
+"""More views stand in two rows."""
+_SHARE_OF_ROWS = 0.62
+"""Of its height, where there are two rows."""
+_SHARED = ["representation", "colour", "labels", "forces", "follow", "images"]
+"""What is chosen for all views at once."""
+
 
 class ReplicaViews(ipw.HBox):
-    """A viewer for each replica; what is picked in one is picked in all.
+    """A viewer for each replica, four of them two by two; what is picked in one is picked in all, and the bar above the
+    first one is that of all.
 
     Args:
         height: Of each in pixels.
@@ -52,7 +60,9 @@ class ReplicaViews(ipw.HBox):
         self._picked_before: list[int] = []
         self.attention = AttentionChoice(self._on_channel, show_code, "panel.views.attention")
         self.attention.layout.flex = "1 1 100%"
-        super().__init__(layout=ipw.Layout(flex="3 1 480px", min_width="0", flex_flow="row wrap"))
+        super().__init__(
+            layout=ipw.Layout(flex="3 1 480px", min_width="0", flex_flow="row wrap", align_items="flex-end")
+        )
 
     def set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Show so many copies of a structure; viewers that stood there for the same one stay."""
@@ -72,7 +82,8 @@ class ReplicaViews(ipw.HBox):
         while len(self.viewers) < copies:
             self.viewers.append(self._made(structure))
         for number, viewer in enumerate(self.viewers):
-            viewer.layout.flex = f"1 1 {90 // copies}%"
+            viewer.layout.flex = f"1 1 {90 // min(copies, _MOST_BESIDE)}%"
+            viewer.height = self._height if copies <= _MOST_BESIDE else int(_SHARE_OF_ROWS * self._height)
             viewer.caption = f"replica {number}" if copies > 1 else ""
         self.attention.draw_in(*self.viewers)
         self.children = (*self.viewers, self.attention)
@@ -128,9 +139,11 @@ class ReplicaViews(ipw.HBox):
         super().close()
 
     def _made(self, structure: Atoms) -> Viewer:
-        viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"))
+        looks = {name: getattr(self.viewers[0], name) for name in _SHARED if self.viewers and name != "colour"}
+        viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"), tools=not self.viewers, **looks)
         viewer.show_live(structure, self._colouring.names, forces=True)
         viewer.observe(self._share_picks, "picked")
+        viewer.observe(self._share_looks, _SHARED)
         viewer.observe(lambda change: self._look(), ["colour", "forces"])
         self._on_viewer(viewer, len(self.viewers))
         return viewer
@@ -154,6 +167,12 @@ class ReplicaViews(ipw.HBox):
             if viewer is not change.owner and viewer.picked != change.new:
                 viewer.picked = change.new
         self._on_pick(list(change.new))
+
+    def _share_looks(self, change: Any) -> None:
+        """Show all replicas as somebody wants to see one."""
+        for viewer in self.viewers:
+            if viewer is not change.owner and getattr(viewer, change.name) != change.new:
+                setattr(viewer, change.name, change.new)
 
     def _ask(self, live: LiveDynamics, frame: int, resting: bool = False) -> None:
         """Ask the model for colours of a frame, where such colours are chosen."""

@@ -5,25 +5,6 @@ const EXTENSIONS = {"video/mp4": "mp4", "video/webm": "webm"};
 const FOLLOW_WORDS = {molecule: "follow molecule", picked: "follow picked", off: "follow nothing"};
 const IMAGE_WORDS = {stored: "atoms as stored", wrapped: "wrapped atoms", whole: "whole molecules"};
 
-const element = (tag, properties = {}, children = []) => {
-  const made = Object.assign(document.createElement(tag), properties);
-  if (properties.label) made.setAttribute("aria-label", properties.label);
-  made.append(...children);
-  return made;
-};
-
-// A button that stays down shows so, and says so to screen readers.
-function press(button, down) {
-  button.classList.toggle("so3-on", down);
-  button.setAttribute("aria-pressed", down);
-}
-
-function download(name, blob) {
-  const link = element("a", {href: URL.createObjectURL(blob), download: name});
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
 // The bars around the drawing: what is shown and how, the frame slider, what is picked.
 class Controls {
   constructor(model, scene, root) {
@@ -39,7 +20,6 @@ class Controls {
       fill();
       return [list, fill];
     };
-    const button = (text, label, onclick) => element("button", {textContent: text, title: label, label, onclick});
     [this.representation, this.fillRepresentation] = select("representation", "representation", () => Object.keys(STYLES));
     [this.colour, this.fillColour] = select("colour by", "colour", () => model.get("colours"));
     const inCell = () => Boolean(model.get("_structure").cell);
@@ -47,15 +27,20 @@ class Controls {
     const followed = () => model.get("frames") === 1 ? [] : inCell() ? ["off", "picked"] : ["molecule", "picked", "off"];
     [this.follow, this.fillFollow] = select("what stays in place", "follow", followed, FOLLOW_WORDS);
     [this.images, this.fillImages] = select("atoms of the cell", "images", () => inCell() ? Object.keys(IMAGE_WORDS) : [], IMAGE_WORDS);
-    this.film = button("●", "record what is shown as a movie; press again to save it", () => this.record());
-    this.labels = button("Aa", "label the atoms", () => this.set("labels", !model.get("labels")));
-    this.forces = button("F→", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
+    this.film = button("Record", "record what is shown as a movie; press again to save it", () => this.record());
+    this.labels = button("Labels", "label the atoms", () => this.set("labels", !model.get("labels")));
+    this.forces = button("Forces", "draw forces as arrows", () => this.set("forces", !model.get("forces")));
+    this.clear = button("Clear picks", "pick no atoms any more (Escape)", () => this.set("picked", []));
     this.save = element("select", {label: "save", title: "save what is shown"});
     this.save.onchange = () => { const [, act] = this.saved[this.save.selectedIndex - 1]; this.save.selectedIndex = 0; act(); };
     this.tools = element("div", {className: "so3-tools"}, [
-      this.representation, this.colour, this.follow, this.images, this.labels, this.forces,
-      button("⊙", "centre the molecule", () => scene.centre()), this.save, this.film,
+      group("look", [this.representation, this.colour, this.follow, this.images, this.labels, this.forces,
+        button("Centre", "bring all atoms into view", () => scene.centre())]),
+      group("measure", [this.clear]),
+      group("save", [this.save, this.film]),
     ]);
+    this.tools.setAttribute("role", "toolbar");
+    this.movie = new MovieForm(model);
     this.play = button("▶", "play or pause (space)", () => this.set("playing", !model.get("playing")));
     this.slider = element("input", {type: "range", min: 0, step: 1, label: "frame"});
     this.slider.oninput = () => this.set("frame", Number(this.slider.value));
@@ -74,11 +59,15 @@ class Controls {
     this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
-    root.append(element("div", {className: "so3-top"}, [this.tools, this.caption]),
-      element("div", {className: "so3-bottom"}, [this.notice, this.picked, this.scale]));
-    root.parentElement.append(this.player);
+    this.pointing = new Pointing(model, scene, () => this.measure());
+    root.append(element("div", {className: "so3-top"}, [this.movie.form, this.caption]),
+      element("div", {className: "so3-bottom"}, [this.notice, this.pointing.words, this.picked, this.scale]));
+    root.before(this.tools);
+    root.after(this.player);
     root.tabIndex = 0;
-    root.setAttribute("aria-label", "molecule: click atoms to measure; space plays, arrow keys step, Escape clears");
+    root.setAttribute("role", "group");
+    root.setAttribute("aria-label", "molecule: click atoms to measure, or n and p go through them and Enter picks; "
+      + "space plays, arrow keys step, Escape clears");
     root.onkeydown = event => this.key(event);
     this.refresh();
   }
@@ -91,8 +80,8 @@ class Controls {
     const step = {ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10}[event.key];
     if (step && last > 0) this.set("frame", Math.min(last, Math.max(0, model.get("frame") + step)));
     else if (event.key === " " && last > 0) this.set("playing", !model.get("playing"));
-    else if (event.key === "Escape") this.set("picked", []);
-    else return;
+    else if (event.key === "Escape") { this.pointing.at(null); this.set("picked", []); }
+    else if (!this.pointing.key(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
   }
@@ -102,6 +91,9 @@ class Controls {
     this.player.hidden = frames < 2;
     this.slider.max = Math.max(frames - 1, 0);
     this.slider.value = model.get("frame");
+    this.slider.setAttribute("aria-valuetext", `frame ${model.get("frame")} of ${Math.max(frames - 1, 0)}`);
+    this.tools.hidden = !model.get("tools");
+    this.clear.hidden = !model.get("picked").length;
     this.play.textContent = model.get("playing") ? "⏸" : "▶";
     press(this.again, model.get("loop"));
     this.speed.value = model.get("fps");
@@ -171,21 +163,25 @@ class Controls {
   fillSave(moves) {
     if (this.save.options.length && this.moves === moves) return;
     this.moves = moves;
-    const film = format => () => this.model.send({kind: "film", format});
+    const film = format => () => this.movie.ask(format);
     this.saved = [
       ["picture (png)", async () => download("so3lab.png", await this.scene.picture())],
       ["structure (xyz)", () => this.saveStructure()],
-      ...(moves ? [["movie (gif)", film("gif")], ["movie (mp4)", film("mp4")]] : []),
+      ...(moves ? [["movie (gif) …", film("gif")], ["movie (mp4) …", film("mp4")]] : []),
     ];
-    this.save.replaceChildren(element("option", {textContent: "⤓ save"}),
+    this.save.replaceChildren(element("option", {textContent: "Save …"}),
       ...this.saved.map(([name]) => element("option", {textContent: name})));
   }
 
   measure() {
     const {model, scene: {latest}} = this, picked = model.get("picked"), symbols = model.get("_structure").symbols ?? [];
     this.picked.hidden = !picked.length;
-    if (picked.length && latest.positions)
-      this.picked.textContent = `${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${measured(chain(latest.positions, picked, latest.cell))}`;
+    if (picked.length && latest.positions) {
+      const more = picked.length === 1 ? aboutAtom(model, latest, picked[0]).slice(1) : [];
+      const between = measured(chain(latest.positions, picked, latest.cell));
+      this.picked.textContent = [`${picked.map(atom => `${symbols[atom]}${atom}`).join(" – ")}: ${between}`, ...more].join(" · ");
+    }
+    this.pointing.say();
   }
 
   saveStructure() {

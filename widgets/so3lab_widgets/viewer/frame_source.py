@@ -110,6 +110,15 @@ def check_size(atoms: Atoms) -> None:
         raise ValueError(f"a view draws at most {MOST_ATOMS} atoms, got {len(atoms)}; show a part of them")
 
 
+def residues_of(atoms: Atoms) -> list[str] | None:
+    """Name and number of the residue of each atom, where the structure knows them."""
+    names = atoms.arrays.get("residuenames")
+    if names is None:
+        return None
+    numbers = atoms.arrays.get("residuenumbers", [""] * len(atoms))
+    return [f"{str(name).strip()} {number}".strip() for name, number in zip(names, numbers, strict=True)]
+
+
 def pdb_text(atoms: Atoms, *, centre: bool = True) -> str:
     """A structure in PDB's columns, with its bonds; positions are rough, exact ones follow.
 

@@ -10,6 +10,8 @@ import numpy as np
 ENDINGS = (".gif", ".mp4")
 MOST_FRAMES = 100
 """Of a trajectory, unless told; the more, the longer people wait."""
+WIDTH = 640
+"""Pixels of a movie, unless told."""
 _FASTEST_GIF = 50.0
 """Per second: players slow down those whose frames last less than two hundredths."""
 
@@ -31,28 +33,40 @@ def spread(frames: int, most: int = MOST_FRAMES) -> list[int]:
     return np.unique(np.linspace(0, frames - 1, most).astype(int)).tolist()
 
 
-def encode(pictures: Iterable[bytes], ending: str, fps: float) -> bytes:
+def check_width(width: int) -> None:
+    """Refuse a width that no movie has.
+
+    Raises:
+        ValueError: If it is none from 16 to 4096.
+    """
+    if not 16 <= width <= 4096:
+        raise ValueError(f"width must be 16 to 4096 pixels, got {width}")
+
+
+def encode(pictures: Iterable[bytes], ending: str, fps: float, width: int = WIDTH) -> bytes:
     """A movie of PNGs, on white.
 
     Args:
-        pictures: At least one; all are shown in the size of the first.
+        pictures: At least one; all are shown in the size of the first, made smaller where it is wider than asked for.
         ending: ``.gif`` or ``.mp4``.
         fps: Pictures per second.
+        width: Most pixels from left to right.
     """
-    frames = list(_on_white(pictures))
+    frames = list(_on_white(pictures, width))
     if not frames:
         raise ValueError("a movie needs at least one picture, got none")
     return _gif(frames, fps) if ending == ".gif" else _mp4(frames, fps)
 
 
-def _on_white(pictures: Iterable[bytes]) -> Iterable[np.ndarray]:
+def _on_white(pictures: Iterable[bytes], width: int) -> Iterable[np.ndarray]:
     """Pixels of even width and height, which codecs of movies want."""
     from PIL import Image
 
     size: tuple[int, int] | None = None
     for picture in pictures:
         drawn = Image.open(BytesIO(picture)).convert("RGBA")
-        size = size or drawn.size
+        share = min(1.0, width / drawn.width)
+        size = size or (round(share * drawn.width), max(2, round(share * drawn.height)))
         if drawn.size != size:  # somebody has made the window larger meanwhile
             drawn = drawn.resize(size)
         white = Image.new("RGBA", size, "white")

@@ -24,18 +24,19 @@ class MovieRecorder:
     def __init__(self, viewer: Any, draw: Callable[[int], "Future[bytes]"], rest: Callable[[], None]):
         self._viewer, self._draw, self._rest = viewer, draw, rest
 
-    def save(self, path: str | Path, frames: Sequence[int] | None, fps: float) -> "Future[Path]":
+    def save(self, path: str | Path, frames: Sequence[int] | None, fps: float, width: int) -> "Future[Path]":
         """Write a movie in a thread.
 
         Raises:
             ValueError: If the ending of the path is wrong, nothing moves, or a frame does not exist.
         """
         ending, chosen = movie_encoder.ending_of(path), self._chosen(frames)
+        movie_encoder.check_width(width)
         done: Future[Path] = Future()
 
         def write() -> None:
             try:
-                Path(path).write_bytes(movie_encoder.encode(self._pictures_of(chosen), ending, fps))
+                Path(path).write_bytes(movie_encoder.encode(self._pictures_of(chosen), ending, fps, width))
                 done.set_result(Path(path))
             except Exception as error:
                 done.set_exception(error)
@@ -43,25 +44,25 @@ class MovieRecorder:
         threading.Thread(target=write, name="so3lab film", daemon=True).start()
         return done
 
-    def send(self, name: str) -> None:
-        """Send a movie to whoever has asked for one in a page; the ending of the name says which kind."""
+    def send(self, name: str, count: int, width: int) -> None:
+        """Send a movie of so many frames to whoever has asked for one in a page; the name's ending says which kind."""
         viewer = self._viewer
 
         def work() -> None:
             try:
-                frames = self._chosen(None)
-                movie = movie_encoder.encode(self._pictures_of(frames), movie_encoder.ending_of(name), viewer.fps)
+                frames, ending = self._chosen(None, count), movie_encoder.ending_of(name)
+                movie = movie_encoder.encode(self._pictures_of(frames), ending, viewer.fps, width)
                 viewer.send({"kind": "download", "name": name}, [movie])
             except Exception as error:
                 viewer.notice = " ".join(str(error).split())
 
         threading.Thread(target=work, name="so3lab film", daemon=True).start()
 
-    def _chosen(self, frames: Sequence[int] | None) -> list[int]:
+    def _chosen(self, frames: Sequence[int] | None, count: int = movie_encoder.MOST_FRAMES) -> list[int]:
         there = self._viewer.frames
         if there < 2:
-            raise ValueError("a movie needs a trajectory; show one first, or press ● to record what moves")
-        chosen = movie_encoder.spread(there) if frames is None else [int(frame) for frame in frames]
+            raise ValueError("a movie needs a trajectory; show one first, or press Record for what moves")
+        chosen = movie_encoder.spread(there, count) if frames is None else [int(frame) for frame in frames]
         if not chosen or any(not 0 <= frame < there for frame in chosen):
             raise ValueError(f"frames must be 0 to {there - 1}, at least one, got {chosen}")
         return chosen

@@ -58,9 +58,10 @@ export default () => {
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", () => { mark(); refresh(); }],
         ["arrow_scale link_threshold links_of_picked", rescale], ["_overlays", () => scene.overlay()],
         ["camera", () => scene.lookAsTold()],
-        ["frame frames playing fps loop smoothing colours notice caption forces has_forces follow images arrow_scale arrow_names _legend _structure link_threshold links_of_picked _links_legend _overlays",
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces follow images tools arrow_scale arrow_names _legend _structure link_threshold links_of_picked _links_legend _overlays",
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
+      on("height", () => { root.style.height = `${model.get("height")}px`; });
       const theme = new MutationObserver(() => { scene.setTheme(); redraw(); });
       theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
       const reporting = setInterval(() => {

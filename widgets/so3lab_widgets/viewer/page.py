@@ -1,10 +1,10 @@
-"""What a page gets to draw a viewer with: one module of JavaScript, joined from the table of styles and four files."""
+"""What a page gets to draw a viewer with: one module of JavaScript, joined from the table of styles and its files."""
 
 from pathlib import Path
 
 from so3lab_widgets.viewer.looks import looks_script
 
-PARTS = ("geometry.js", "scene.js", "controls.js", "page.js")
+PARTS = ("geometry.js", "scene.js", "elements.js", "pointing.js", "movie_form.js", "controls.js", "page.js")
 """In this order: each may use what stands in those before it."""
 
 

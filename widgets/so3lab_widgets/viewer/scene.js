@@ -4,7 +4,7 @@
 const CAMERA_MS = 300, MOST_PICKED = 4;
 const EDGE_SHARE = 0.003;  // of a cell's length: what is thinner than a pixel at its far side is not drawn
 const ROOM = 1.15, CLOSEST = 0.8;
-const HALO = [1.0, 0.75, 0.3];  // in the shade of a far side
+const HALO = [1.0, 0.75, 0.3], CURSOR = [0.45, 0.8, 1.0];  // in the shade of a far side
 const CELL_EDGES = [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]];
 const BODIES = {
   arrows: ["ArrowBuffer", {openEnded: false}],
@@ -51,7 +51,7 @@ function makeStage(NGL, place, settings) {
 // One drawing of the model: NGL's stage, what stands on it, and what keeps it up to date.
 class Scene {
   constructor(NGL, model, place, latest) {
-    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false, laid: []});
+    Object.assign(this, {NGL, model, latest, component: null, shape: null, buffers: {}, dirty: false, laid: [], cursor: null});
     // NGL cuts off what is far from the middle; a cell may grow, and atoms may fly apart.
     this.stage = makeStage(NGL, place, {...STAGE, tooltip: false, clipNear: -50, clipFar: 150, fogNear: 150, fogFar: 151});
     this.stage.mouseControls.remove("clickPick-*");
@@ -178,7 +178,7 @@ class Scene {
     if (latest.cell) wanted.cell = this.cellEdges();
     if (latest.arrows) wanted.arrows = this.arrowBodies();
     if (latest.links) wanted.links = this.linkBodies();
-    if (this.model.get("picked").length) wanted.halos = this.haloBodies();
+    if (this.marked.length) wanted.halos = this.haloBodies();
     if (this.model.get("picked").length > 1) wanted.measure = this.measureBodies();
     const same = Object.keys(wanted).join() === Object.keys(this.buffers).join()
       && Object.entries(wanted).every(([name, data]) => data.radius.length === this.buffers[name].count);
@@ -219,14 +219,21 @@ class Scene {
     return data;
   }
 
+  // Picked atoms, and the one that keys have come to.
+  get marked() {
+    const picked = this.model.get("picked"), {cursor} = this, there = cursor !== null && cursor < this.component.structure.atomCount;
+    return there && !picked.includes(cursor) ? [...picked, cursor] : picked;
+  }
+
   atom(index) { return this.latest.positions.subarray(3 * index, 3 * index + 3); }
 
   // The far sides of larger balls around picked atoms, which leave the atoms their colours. (NGL has a buffer of spheres,
   // too, but its meshes stay where they were made.)
   haloBodies() {
-    const picked = this.model.get("picked"), {structure} = this.component;
-    const radii = picked.map(atom => this.style.halo * structure.getAtomProxy(atom).vdw);
-    return {position: Float32Array.from(picked.flatMap(atom => [...this.atom(atom)])), color: Float32Array.from(picked.flatMap(() => HALO)),
+    const {structure} = this.component, marked = this.marked;
+    const radii = marked.map(atom => this.style.halo * structure.getAtomProxy(atom).vdw);
+    return {position: Float32Array.from(marked.flatMap(atom => [...this.atom(atom)])),
+      color: Float32Array.from(marked.flatMap(atom => atom === this.cursor ? CURSOR : HALO)),
       radius: Float32Array.from(radii), majorAxis: Float32Array.from(radii.flatMap(r => [r, 0, 0])),
       minorAxis: Float32Array.from(radii.flatMap(r => [0, r, 0]))};
   }
@@ -301,7 +308,6 @@ class Scene {
 
   pick(found) {
     const chosen = found?.atom ? [found.atom.index] : found?.bond ? [found.bond.atomIndex1, found.bond.atomIndex2] : [];
-    let picked = [...this.model.get("picked")];
     if (!chosen.length) {  // a click beside the molecule is easily made; Escape picks nothing
       const link = this.linkAtPointer();
       if (!link.length) return;
@@ -309,6 +315,12 @@ class Scene {
       this.model.save_changes();
       return;
     }
+    this.pickAtoms(chosen);
+  }
+
+  // Pick one atom more, or, picked before, no longer; of two that a bond joins, both.
+  pickAtoms(chosen) {
+    let picked = [...this.model.get("picked")];
     for (const atom of chosen)
       if (picked.includes(atom)) { if (chosen.length === 1) picked = picked.filter(other => other !== atom); }
       else picked = picked.length >= MOST_PICKED ? [atom] : [...picked, atom];

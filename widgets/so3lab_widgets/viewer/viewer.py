@@ -15,8 +15,9 @@ import numpy as np
 from ase import Atoms
 
 from so3lab_widgets.running.sender import IN_SOFTWARE_HZ, LatestValueSender
+from so3lab_widgets.viewer import movie_encoder
 from so3lab_widgets.viewer.drawn_frame import DrawnFrameMixin
-from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text
+from so3lab_widgets.viewer.frame_source import Frames, check_size, pdb_text, residues_of
 from so3lab_widgets.viewer.links import LinksMixin
 from so3lab_widgets.viewer.movie_recorder import MovieRecorder
 from so3lab_widgets.viewer.overlays import OverlaysMixin
@@ -44,8 +45,8 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
     arrow per eV/Å), ``arrow_names`` (of what arrows are, for the legend; with two of them frames have two forces for
     each atom, first all of one kind, then all of the other), ``picked`` (up to four atoms in order), ``link_threshold``
     (share of the strongest link, 0 to 1, below which links are not drawn), ``links_of_picked`` (whether only links of
-    picked atoms are, as long as there are some), ``camera`` (sixteen numbers), ``caption`` (a few words in a corner),
-    ``notice`` (a sentence over the molecule).
+    picked atoms are, as long as there are some), ``tools`` (whether a bar above the view offers all that), ``camera``
+    (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
@@ -214,18 +215,21 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
         future.add_done_callback(lambda done: Path(path).write_bytes(done.result()))
         return future
 
-    def save_movie(self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0) -> "Future[Path]":
+    def save_movie(
+        self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0, width: int = movie_encoder.WIDTH
+    ) -> "Future[Path]":
         """Write a movie of some frames as the page draws them, each of them; the work is done in a thread.
 
         Args:
             path: File to write; its name ends in ``.gif`` or ``.mp4``.
             frames: Which frames; 100 of them, spread evenly, unless given.
             fps: Frames per second of the movie.
+            width: Of the movie in pixels, where the page draws as many.
 
         Raises:
             ValueError: If the ending is another one, there is nothing that moves, or a frame does not exist.
         """
-        return self._recorder.save(path, frames, fps)
+        return self._recorder.save(path, frames, fps, width)
 
     def close(self) -> None:
         """Take the view away; its threads end."""
@@ -270,6 +274,7 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
             self._structure = {
                 "text": pdb_text(atoms),
                 "symbols": atoms.get_chemical_symbols(),
+                "residues": residues_of(atoms),
                 "fresh": not same,
                 "cell": np.asarray(atoms.cell).ravel().tolist() if atoms.pbc.any() else None,
             }
@@ -321,4 +326,4 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
                 self._sender.limit(IN_SOFTWARE_HZ)
             self._sender.put_if_empty(("again", None))
         elif content["kind"] == "film":
-            self._recorder.send(f"so3lab.{content['format']}")
+            self._recorder.send(f"so3lab.{content['format']}", content["frames"], content["width"])
