@@ -64,10 +64,10 @@ def picture(notebook: Notebook) -> int:
 
 
 def pixels(notebook: Notebook) -> np.ndarray:
-    """What a person sees of the view, without the tools above it."""
+    """What a person sees of the view."""
     notebook.page.mouse.move(2, 2)
     shown = Image.open(BytesIO(notebook.page.locator(STAGE).first.screenshot())).convert("RGB")
-    return np.asarray(shown, int)[50:]
+    return np.asarray(shown, int)
 
 
 def becomes(notebook: Notebook, expression: str, value: str) -> None:
@@ -115,7 +115,7 @@ def test_an_atom_under_the_pointer_or_the_keys_says_what_it_is(notebook):
     notebook.run_code("viewer.colour = 'force'")
     notebook.wait_until(lambda: "force (eV/Å)" in page.locator(".so3-scale").first.inner_text(), "a legend")
     words = page.locator(".so3-hover").first
-    (x, y), box = page.evaluate(QUARTERS)[1], page.locator(f"{STAGE} canvas").first.bounding_box()
+    (x, y), box = page.evaluate(QUARTERS)[0], page.locator(f"{STAGE} canvas").first.bounding_box()
 
     def pointed() -> bool:
         page.mouse.move(box["x"] + x * box["width"] - 2, box["y"] + y * box["height"])

@@ -41,18 +41,18 @@ class BackboneMap:
         self.residue: int | None = 0
         self.from_step = 0
 
-    def add_to(self, figure: go.Figure, row: int) -> None:
-        """Put an empty map into a row of a figure."""
-        bar = {"title": {"text": "kcal/mol", "side": "right"}, "len": 0.6, "y": 0.72, "thickness": 10}
+    def add_to(self, figure: go.Figure) -> None:
+        """Put an empty map into the first of two columns of a figure."""
+        bar = {"title": {"text": "kcal/mol", "side": "right"}, "len": 1.0, "x": 0.4, "thickness": 10}
         figure.add_heatmap(
-            z=[[None]], name="backbone", row=row, col=1, colorscale=DENSITY_SCALE, zmin=0.0, zmax=_HIGHEST, colorbar=bar
+            z=[[None]], name="backbone", row=1, col=1, colorscale=DENSITY_SCALE, zmin=0.0, zmax=_HIGHEST, colorbar=bar
         )
-        axis = {"range": [-180, 180], "tickvals": _TICKS, "row": row, "col": 1}
+        axis = {"range": [-180, 180], "tickvals": _TICKS, "row": 1, "col": 1}
         figure.update_xaxes(title_text="φ (°)", **axis)
         figure.update_yaxes(title_text="ψ (°)", **axis)
         figure.add_annotation(
             text="", name="counted", font={"color": INK, "size": 12}, showarrow=False, xref="x domain",
-            yref="y domain", x=0.0, y=1.0, xanchor="left", yanchor="bottom", align="left", row=row, col=1,
+            yref="y domain", x=0.0, y=1.0, xanchor="left", yanchor="bottom", align="left", row=1, col=1,
         )  # fmt: skip
 
     def draw(self, figure: go.Figure, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:

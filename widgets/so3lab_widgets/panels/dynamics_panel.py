@@ -103,7 +103,7 @@ class DynamicsPanel(Panel):
             on_state=self._on_state,
             on_look=lambda frame: self.views.show(self.run.present, frame),
         )
-        super().__init__([self.form, self.bar, self._body, self.history, self.plot_area, self.saving, self.code_line])
+        super().__init__([self.form, self.bar, self._body, self.plot_area, self.saving, self.code_line])
         for field in ("model", "structure", "charge", "ensemble", "replicas"):
             getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
         own = simulate is not LiveDynamics
@@ -281,8 +281,7 @@ class DynamicsPanel(Panel):
             on_trouble=self.message.warn,
             show_code=self._show_code,
         )
-        self._side = ipw.VBox(layout=ipw.Layout(flex="1 1 300px", min_width="280px", max_width="460px"))
-        self._body = ipw.HBox([self.views, self._side], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
+        self._side = ipw.VBox(layout=ipw.Layout(min_width="0"))
         self.history = HistorySlider(
             lambda share: self.message.try_to(lambda: self.show_frame(self._frame_at(share))),
             lambda share: self.message.try_to(lambda: self.go_back(self._frame_at(share))),
@@ -295,6 +294,9 @@ class DynamicsPanel(Panel):
             on_trouble=self.message.warn,
         )
         self.curves_of = self.plot_area.curves_of
+        molecule = ipw.VBox([self.views, self.history], layout=ipw.Layout(flex="3 1 460px", min_width="0"))
+        beside = ipw.VBox([self._side, self.plot_area.beside], layout=ipw.Layout(flex="2 1 380px", min_width="0"))
+        self._body = ipw.HBox([molecule, beside], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         self.saving = RunSaving(self, lambda: self.plot_area.number, on_line=self._show_code, name=f"{self._name} save")
 
     def _set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:

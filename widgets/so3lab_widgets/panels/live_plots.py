@@ -31,8 +31,8 @@ _SHARE = 0.08
 """Of a page's time that curves may take, and maps too: the molecule comes first."""
 _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
-_SPECTRUM_ALONE = 0.6
-"""Height of a spectrum without a map above it, as a share of that of the curves."""
+_MAPS, _SPECTRUM_ALONE = 0.75, 0.5
+"""Height of map and spectrum side by side, and of a spectrum alone, as a share of that of the curves."""
 _CONSERVED = "conserved energy"
 _NOTHING_PICKED = "pick 2 to 4<br>atoms"
 
@@ -44,7 +44,7 @@ class LivePlots:
 
     Args:
         atoms: Its structure.
-        height: In pixels.
+        height: Of the curves in pixels.
         thermostat: Whether there is one, whose temperature is drawn.
 
     Attributes:
@@ -53,13 +53,13 @@ class LivePlots:
         backbone: Which residue is mapped, and since when; None where there is no backbone.
     """
 
-    def __init__(self, atoms: Atoms, height: int = 600, thermostat: bool = True):
+    def __init__(self, atoms: Atoms, height: int = 450, thermostat: bool = True):
         self._symbols, self._masses = atoms.get_chemical_symbols(), atoms.get_masses()
         self.backbone: BackboneMap | None = None
         with contextlib.suppress(ValueError):  # no peptide
             self.backbone = BackboneMap(atoms)
         self.curves = LinkedFigure(_curves(height, thermostat))
-        self.maps = LinkedFigure(_maps(height if self.backbone else round(_SPECTRUM_ALONE * height), self.backbone))
+        self.maps = LinkedFigure(_maps(round((_MAPS if self.backbone else _SPECTRUM_ALONE) * height), self.backbone))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
 
@@ -199,9 +199,9 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
     figure.update_xaxes(title_text="time (ps)", row=4, col=1)
     for row, place, words, colour in (
         (1, 0.0, "atoms", VERMILLION),
-        (1, 0.12, "thermostat ┄", INK),
+        (1, 0.17, "thermostat ┄", INK),
         (2, 0.0, "total", GREEN),
-        (2, 0.12, "potential", BLUE),
+        (2, 0.17, "potential", BLUE),
         (3, 0.0, _CONSERVED, ORANGE),
     ):
         if words.startswith("thermostat") and not thermostat:
@@ -220,15 +220,23 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
 
 
 def _maps(height: int, backbone: BackboneMap | None) -> go.Figure:
-    rows = 2 if backbone else 1
-    figure = make_subplots(rows=rows, cols=1, row_heights=[0.66, 0.34] if backbone else None, vertical_spacing=0.18)
+    """The backbone's map and the spectrum side by side, or the spectrum alone."""
+    columns = 2 if backbone else 1
+    figure = make_subplots(rows=1, cols=columns, horizontal_spacing=0.22)
     figure.add_scatter(
-        x=[], y=[], name="spectrum", mode="lines", fill="tozeroy", row=rows, col=1, line={"color": BLUE, "width": 1.2}
+        x=[],
+        y=[],
+        name="spectrum",
+        mode="lines",
+        fill="tozeroy",
+        row=1,
+        col=columns,
+        line={"color": BLUE, "width": 1.2},
     )
-    figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=rows, col=1)
-    figure.update_yaxes(title_text="power (arb. u.)", showticklabels=False, row=rows, col=1)
+    figure.update_xaxes(title_text="wavenumber (cm⁻¹)", range=[0, 4000], row=1, col=columns)
+    figure.update_yaxes(title_text="power (arb. u.)", showticklabels=False, row=1, col=columns)
     if backbone:
-        backbone.add_to(figure, row=1)
+        backbone.add_to(figure)
     return (
         styled(figure, height=height)
         .update_layout(showlegend=False, margin_t=40 if backbone else 24, uirevision="live")

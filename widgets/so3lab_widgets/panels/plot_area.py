@@ -14,7 +14,8 @@ from so3lab_widgets.running.sender import LatestValueSender
 
 
 class PlotArea(ipw.VBox):
-    """Figures of one replica, drawn about twice a second in a thread of their own.
+    """Figures of one replica, drawn about twice a second in a thread of their own: map and spectrum within this box,
+    the curves in another one, which stands beside the molecule.
 
     Args:
         picked: Gives the atoms whose distance, angle or dihedral is drawn.
@@ -25,6 +26,7 @@ class PlotArea(ipw.VBox):
     Attributes:
         curves_of: The field that says which replica is meant.
         residue: The field that says whose backbone is mapped; None for all residues together.
+        beside: The box of the curves.
         plots: The figures, None before there is a structure.
     """
 
@@ -58,9 +60,10 @@ class PlotArea(ipw.VBox):
         self._map_head = ipw.HBox([self.residue, self.reset_button])
         self._last_step = 0
         self._head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
-        self._figures = ipw.HBox(layout=ipw.Layout(width="100%", flex_flow="row wrap"))
+        self.beside = ipw.VBox([self._head], layout=ipw.Layout(min_width="0"))
+        self._figures = ipw.VBox(layout=ipw.Layout(width="100%"))
         self._updates = LatestValueSender(self._update, FASTEST_HZ, name="live plots")
-        super().__init__([self._head, self._figures])
+        super().__init__([self._figures])
 
     @property
     def number(self) -> int:
@@ -71,16 +74,15 @@ class PlotArea(ipw.VBox):
         """Empty figures for so many copies of a structure."""
         self.curves_of.options = list(range(copies))
         self._head.layout.display = "" if copies > 1 else "none"
-        before = self._figures.children
+        before = (*self._figures.children, *self.beside.children[1:])
         self.plots = None  # whoever chooses a residue now means none of the old ones
         plots = LivePlots(structure, thermostat=thermostat)
         residues = plots.backbone.residues if plots.backbone is not None else 0
         more = [("all residues together", None)] if residues > 1 else []
         self.residue.options = [*((f"residue {number + 1}", number) for number in range(residues or 1)), *more]
         self._map_head.layout.display = "" if residues else "none"
-        maps = ipw.VBox([self._map_head, plots.maps], layout=ipw.Layout(flex="2 1 320px", min_width="0"))
-        curves = ipw.VBox([plots.curves], layout=ipw.Layout(flex="3 1 420px", min_width="0"))
-        self._figures.children = (curves, maps)
+        self._figures.children = (ipw.VBox([self._map_head, plots.maps], layout=ipw.Layout(min_width="0")),)
+        self.beside.children = (self._head, ipw.VBox([plots.curves], layout=ipw.Layout(min_width="0")))
         self.plots = plots
         for box in before:
             box.children = tuple(child for child in box.children if child is not self._map_head)
@@ -116,6 +118,7 @@ class PlotArea(ipw.VBox):
         self._updates.close()
         if self.plots is not None:
             self.plots.close()
+        close_all(self.beside)
         super().close()
 
     def _update(self, item: tuple[LiveDynamics]) -> None:

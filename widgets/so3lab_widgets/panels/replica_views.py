@@ -60,9 +60,7 @@ class ReplicaViews(ipw.HBox):
         self._picked_before: list[int] = []
         self.attention = AttentionChoice(self._on_channel, show_code, "panel.views.attention")
         self.attention.layout.flex = "1 1 100%"
-        super().__init__(
-            layout=ipw.Layout(flex="3 1 480px", min_width="0", flex_flow="row wrap", align_items="flex-end")
-        )
+        super().__init__(layout=ipw.Layout(width="100%", min_width="0", flex_flow="row wrap", align_items="flex-end"))
 
     def set_structure(self, potential: Potential | EnergyModel, structure: Atoms, copies: int) -> None:
         """Show so many copies of a structure; viewers that stood there for the same one stay."""
