@@ -59,7 +59,6 @@ def test_the_past_can_be_looked_at_and_gone_back_to(panel):
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
     frames, third = panel.live.frames(), panel.live.positions()[3]
-    panel.viewers[0].follow = "off"
     panel.step()
     wait_for(lambda: panel.live.frames() > frames, "a step")
     panel.show_frame(3)
@@ -109,7 +108,6 @@ def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(pa
     wait_for(lambda: panel.live.frames() > 40, "frames")
     panel.show_frame(3)
     third, frames = panel.live.positions()[3], panel.live.frames()
-    panel.viewers[0].follow = "off"
     assert panel.job.state == "paused"
     assert panel.live.frames() == frames
     assert panel.history.words.value.startswith(f"frame 3 of {frames - 1:,}")
