@@ -68,3 +68,10 @@ def test_a_panel_that_has_ended_says_so_instead_of_an_empty_box(monkeypatch):
     panel.close()
     panel._ipython_display_()
     assert shown == ["This panel was closed."]
+
+
+def test_what_stands_where_no_widget_can_is_a_sentence():
+    panel = Small()
+    assert repr(panel) == "Small: a panel that lives while its kernel runs; run this cell to see it."
+    panel.close()
+    assert repr(panel) == "Small: This panel was closed."

@@ -33,6 +33,12 @@ def test_objects_are_given_out_as_copies_until_a_field_names_something_else(form
 def test_names_are_trimmed_and_empty_fields_refused(form):
     form.structure.value = "  smiles:CCO "
     assert len(form.load()[1]) == 9
+    form.structure.value = "CC#N"
+    assert form.load()[1].get_chemical_formula() == "C2H3N"
+    assert form.notes[-1] == "CC#N was read as a SMILES"
+    form.structure.value = "nowhere"
+    with pytest.raises(FileNotFoundError, match="got 'nowhere'"):
+        form.load()
     form.structure.value = "   "
     with pytest.raises(ValueError, match="the molecule must be a bundled name"):
         form.load()

@@ -11,6 +11,7 @@ from so3lab_widgets.running.cell import CellRun, running_cell
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 
 _OPEN: "dict[Panel, CellRun | None]" = {}
+_LIVES = "a panel that lives while its kernel runs; run this cell to see it."
 _numbers = itertools.count(1)
 
 
@@ -26,6 +27,14 @@ class Panel(ipw.VBox):
     ended = ""
     _name = ""
     _preview: StaticPreview | None = None
+
+    def __init__(self, *children: Any, **options: Any):
+        super().__init__(*children, **options)
+        self.add_class("so3-panel")  # by which a page says once that its kernel has ended
+
+    def __repr__(self) -> str:
+        """What stands where no widget can: in exports, and where the kernel has ended."""
+        return f"{type(self).__name__}: {self.ended or _LIVES}"
 
     def close(self) -> None:
         """Take the panel away with all its widgets."""

@@ -1,6 +1,8 @@
 """What is worked on: fields for model, molecule and charge, which stand for objects as well."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets as ipw
@@ -10,10 +12,14 @@ import so3lab
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.pretrained.loading import bundled_models
-from so3lab.structures.reading import understand
+from so3lab.structures.reading import SMILES_PREFIX, understand
+from so3lab.structures.understood import Understood
 from so3lab_widgets.confinement import permitted
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.running.kernel import prepare_kernel
+
+_LIKE_SMILES = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$%/\\]+")
+"""Letters of a SMILES; names of files have a point."""
 
 
 class SystemForm(ipw.HBox):
@@ -48,7 +54,7 @@ class SystemForm(ipw.HBox):
                            placeholder="name or file", tooltip="a bundled name, a model file, or so3lr")  # fmt: skip
         self.structure = field(ipw.Combobox, "Molecule", 260, 68, value=_name_of(structure),
                                options=[*names, "smiles:CCO"], placeholder="name, file or smiles:CCO",
-                               tooltip="a bundled name, a file, or smiles: and a SMILES")  # fmt: skip
+                               tooltip="a bundled name, a file, or a SMILES")  # fmt: skip
         self.charge = field(ipw.Text, "Charge (e)", 160, 78, value="" if charge is None else f"{charge:g}",
                             placeholder="as given", tooltip="empty for what the molecule says")  # fmt: skip
         self.told = MessageLine()
@@ -109,7 +115,8 @@ class SystemForm(ipw.HBox):
         if given_structure and given_model and not isinstance(self._model, Potential):
             assert isinstance(self._structure, Atoms)
             return self._model, self._structure.copy()
-        found = understand(self._structure if given_structure else permitted(structure), charge=self._charge())
+        charge = self._charge()
+        found = understand(self._structure, charge=charge) if given_structure else _understood(structure, charge)
         self.notes = found.notes
         stated = found.charge.value or found.unpaired.value
         self.about = "; ".join([found.summary(), *found.notes]) if stated or found.notes else ""
@@ -118,6 +125,20 @@ class SystemForm(ipw.HBox):
     def _charge(self) -> float | None:
         """What stands in its field; None where nothing does."""
         return number_in(self.charge, "the charge must be a number of elementary charges such as -1")
+
+
+def _understood(typed: str, charge: float | None) -> Understood:
+    """What was typed: a name, a file, or else a SMILES, with ``smiles:`` before it or not."""
+    try:
+        return understand(permitted(typed), charge=charge)
+    except FileNotFoundError as error:
+        if not _LIKE_SMILES.fullmatch(typed):
+            raise
+        try:
+            found = understand(SMILES_PREFIX + typed, charge=charge)
+        except ValueError:
+            raise error from None
+        return replace(found, notes=(*found.notes, f"{typed} was read as a SMILES"))
 
 
 def field(kind: Any, words: str, width: int, words_width: int, **options: Any) -> Any:
