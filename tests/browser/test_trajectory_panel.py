@@ -234,9 +234,10 @@ def test_a_map_of_frames_unfolds_and_is_clicked_and_brushed(notebook):
     page = notebook.page
     page.set_viewport_size({"width": 1400, "height": 1650})
     page.locator(".widget-toggle-button", has_text="Map").click()
-    notebook.wait_until(lambda: page.locator(PLOT).count() == 2, "a map below the curves")
+    figures = page.locator(".js-plotly-plot")
+    notebook.wait_until(lambda: figures.count() == 2, "a map below the curves")
     notebook.run_code("panel.map.map.x.value, panel.map.map.y.value = 'temperature', 'kinetic_energy'")
-    plot = page.locator(PLOT).nth(1)
+    plot = figures.nth(1).locator(".draglayer .nsewdrag").first
     plot.scroll_into_view_if_needed()
     notebook.settled(lambda: plot.bounding_box(), "the map")
     notebook.run_code("panel.viewer.frame = 4321")
