@@ -5,8 +5,9 @@ import sys
 
 import numpy as np
 import pytest
+from emt_frames import labelled
 
-from tests.benchmarks import electrostatics, engine, gpu, minima, relaxation, replicas, trajectory_writing
+from tests.benchmarks import electrostatics, engine, gpu, learning, minima, relaxation, replicas, trajectory_writing
 
 pytestmark = pytest.mark.process
 
@@ -80,6 +81,27 @@ def test_what_a_gpu_would_do_is_counted_and_what_is_missing_is_said(monkeypatch,
     assert row["atoms"] == 18
     assert row["atom-steps/s"] == pytest.approx(1e3 * row["atoms"] / row["ms"])
     assert 0 < row["of roofline"] < 1
+
+
+def test_learning_is_measured_on_frames_that_others_get_too(monkeypatch, capsys, tmp_path):
+    data = labelled(24)
+    frames = learning.Frames(
+        data.select(slice(0, 12)), data.select(slice(12, 16)), {"test": data.select(slice(16, 24))}
+    )
+    monkeypatch.setattr(learning, "load", lambda name: frames)
+    monkeypatch.setattr(learning, "prepare_process", lambda: None)
+    monkeypatch.setattr(learning, "OTHERS", {"absent-torch": "a_module_that_nobody_has"})
+    program = ["learning", "--preset", "tiny", "--minutes", "0.01", "--calculator", "emt=ase.calculators.emt:EMT"]
+    monkeypatch.setattr(sys, "argv", [*program, "--frames", str(tmp_path), "--out", str(tmp_path / "table.csv")])
+    learning.main()
+    assert "not among the trainers: absent-torch" in capsys.readouterr().out
+    table = learning.pd.read_csv(tmp_path / "table.csv").set_index("trainer")
+    assert table.loc["emt", "force_mae_kcal_mol_A"] < 1e-4  # it made the labels
+    assert table.loc["emt", "energy_mae_kcal_mol"] < 1e-3
+    assert table.loc["so3lab", "force_mae_kcal_mol_A"] > 0.1
+    assert table.loc["so3lab", "minutes"] >= 0.01
+    written = learning.ase.io.read(tmp_path / "test.xyz", index=":")
+    np.testing.assert_allclose(written[3].arrays["REF_forces"], frames.tests["test"].forces[3], atol=1e-6)
 
 
 WORKER = """

@@ -26,6 +26,7 @@ from so3lab.potential.model_file import flat_parameters
 from so3lab.potential.potential import Potential
 from so3lab.training.batches import PaddedFrames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, TrainingProgress
+from so3lab.training.devices import place, taken_home, training_devices
 from so3lab.training.seen_frames import KEY, record_of_frames
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, check_long_range, loss_of, training_functions
@@ -246,9 +247,9 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     settings, dtype = run.settings, run.begin.dtype
     with precision(dtype):
         weights, _ = ravel_pytree(run.begin.parameters)
-        functions = training_functions(run.begin.settings, settings, dtype)
-        state, best = functions.init(weights), weights
-        train_frames, watched = jax.device_put((run.train, run.watched))
+        devices = training_devices(settings.batch_size)
+        functions = training_functions(run.begin.settings, settings, dtype, devices)
+        state, best, train_frames, watched = place((functions.init(weights), weights, run.train, run.watched), devices)
     progress = TrainingProgress(0, 0.0, float("inf"), 0, [])
     if keeper is not None:
         with precision(dtype):
@@ -269,7 +270,9 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         valid, train = (_summed(of_batches, mine) for mine in parts)
         train_loss, valid_loss = float(np.mean(losses)), float(loss_of(valid, settings))
         _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
-        best = jnp.array(state.average) if valid_loss < progress.best_loss else best
+        if valid_loss < progress.best_loss:
+            with precision(dtype):  # a copy, which is not given away with the state
+                best = jnp.array(state.average)
         last_seconds = time.monotonic() - started
         progress = _advanced(run, progress, last_seconds, train_loss, valid_loss, valid, train, float(rates[-1]))
         done = _finished(settings, progress)
@@ -347,7 +350,7 @@ def _potential(run: _Run, unravel, weights, progress: TrainingProgress) -> Poten
         "valid_force_mae_meV_A": best["valid_force_mae_meV_A"],
     }
     with precision(run.begin.dtype):
-        return replace(run.begin, parameters=unravel(weights), metadata=metadata)
+        return replace(run.begin, parameters=unravel(taken_home(weights)), metadata=metadata)
 
 
 def _evaluation_batches(run: _Run) -> tuple[tuple[np.ndarray, np.ndarray], tuple[slice, slice]]:

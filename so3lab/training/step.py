@@ -20,6 +20,7 @@ from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.training.batches import PaddedFrames, batch_graph
+from so3lab.training.devices import Devices, add_up, on_each, training_devices
 from so3lab.training.settings import TrainingSettings
 
 
@@ -172,7 +173,9 @@ def compiled_in(settings: TrainingSettings) -> TrainingSettings:
     )  # fmt: skip
 
 
-def training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype) -> Functions:
+def training_functions(
+    model: ModelSettings, settings: TrainingSettings, dtype: Dtype, devices: Devices | None = None
+) -> Functions:
     """Functions of a run, the same objects for runs that differ in nothing that is compiled in.
 
     JAX then finds their programs again when a run of the same sizes begins anew.
@@ -181,25 +184,28 @@ def training_functions(model: ModelSettings, settings: TrainingSettings, dtype: 
         model: Of the network.
         settings: Of the training.
         dtype: Precision to train in.
+        devices: That share each batch; default: the first.
     """
-    return _training_functions(model, compiled_in(settings), dtype)
+    return _training_functions(model, compiled_in(settings), dtype, devices or training_devices(1))
 
 
 @functools.lru_cache(maxsize=16)
-def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype) -> Functions:
+def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype, devices: Devices) -> Functions:
     energy, optimizer = batch_energy(model), optimizer_of(settings)
     with precision(dtype):
         parameters = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), abstract_network(model)[1])
         _, unravel = ravel_pytree(parameters)
         learns = None if settings.trainable == "all" else _readout_alone(parameters)
 
-    def loss(weights, frames: PaddedFrames):
-        counted = jnp.ones_like(frames.energies)
+    def share_of_loss(weights, frames: PaddedFrames, counted):
+        """What a device's frames add to the loss of the whole batch."""
         errors = batch_errors(energy, unravel(weights), frames, counted, settings.huber_delta)
-        return loss_of(errors, settings)
+        counts = {name: getattr(errors, name) for name in ("frames", "components", "stresses")}
+        return loss_of(errors._replace(**add_up(counts, devices)), settings)
 
-    def step(state: TrainState, frames: PaddedFrames, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
-        value, gradient = jax.value_and_grad(loss)(state.weights, frames)
+    def step(state: TrainState, frames: PaddedFrames, counted, learning_rate) -> tuple[TrainState, Float[Array, ""]]:
+        share = jax.value_and_grad(share_of_loss)(state.weights, frames, counted)
+        value, gradient = add_up(share, devices)
         direction, optimizer_state = optimizer.update(gradient, state.optimizer, state.weights)
         change = direction + settings.weight_decay * state.weights
         weights = state.weights - learning_rate * (change if learns is None else learns * change)
@@ -208,25 +214,35 @@ def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype:
         average = state.average + (1.0 - decay) * (weights - state.average)
         return TrainState(weights, average, optimizer_state, state.step + 1), value
 
-    def epoch(state: TrainState, frames: PaddedFrames, order, learning_rates):
+    def steps(state: TrainState, frames: PaddedFrames, order, counted, learning_rates):
         def one(state, inputs):
-            indices, learning_rate = inputs
-            return step(state, jax.tree.map(lambda array: array[indices], frames), learning_rate)
+            indices, mask, learning_rate = inputs
+            return step(state, _chosen(frames, indices), mask, learning_rate)
 
-        return jax.lax.scan(one, state, (order, learning_rates))
+        return jax.lax.scan(one, state, (order, counted, learning_rates))
 
-    def evaluate(weights, frames: PaddedFrames, order, counted) -> Errors:
+    def epoch(state: TrainState, frames: PaddedFrames, order, learning_rates):
+        counted = jnp.ones(order.shape, frames.energies.dtype)
+        return on_each(steps, devices)(state, frames, order, counted, learning_rates)
+
+    def errors_of_batches(weights, frames: PaddedFrames, order, counted, _: None) -> Errors:
         def one(inputs):
             indices, mask = inputs
-            chosen = jax.tree.map(lambda array: array[indices], frames)
-            return batch_errors(energy, unravel(weights), chosen, mask, settings.huber_delta)
+            return batch_errors(energy, unravel(weights), _chosen(frames, indices), mask, settings.huber_delta)
 
-        return jax.lax.map(one, (order, counted))
+        return add_up(jax.lax.map(one, (order, counted)), devices)
+
+    def evaluate(weights, frames: PaddedFrames, order, counted) -> Errors:
+        return on_each(errors_of_batches, devices)(weights, frames, order, counted, None)
 
     def init(weights) -> TrainState:
         return TrainState(weights, weights, optimizer.init(weights), jnp.zeros((), jnp.int32))
 
     return Functions(jax.jit(init), jax.jit(epoch, donate_argnums=0), jax.jit(evaluate), unravel)
+
+
+def _chosen(frames: PaddedFrames, indices: Int[Array, " batch"]) -> PaddedFrames:
+    return jax.tree.map(lambda array: array[indices], frames)
 
 
 def _readout_alone(parameters: nnx.State) -> Float[Array, " weights"]:
