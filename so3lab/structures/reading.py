@@ -25,19 +25,18 @@ from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.sdf import read_sdf
 from so3lab.structures.smiles import from_smiles
 from so3lab.structures.understood import Content, Understood, which_of
-from so3lab.structures.xyz import read_all_xyz, read_last_xyz
+from so3lab.structures.xyz import read_all_xyz, read_xyz
 
 if TYPE_CHECKING:
     from ase.db.row import AtomsRow
 
 SMILES_PREFIX = "smiles:"
 """What begins a text that is taken for a SMILES string."""
-_READERS: dict[str, Callable[[Path], Content]] = {
-    ".xyz": read_last_xyz, ".extxyz": read_last_xyz, ".exyz": read_last_xyz, ".cif": read_cif,
-}  # fmt: skip
+_XYZ = frozenset((".xyz", ".extxyz", ".exyz"))
 _READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
     ".pdb": read_pdb, ".ent": read_pdb, ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".mol2": read_mol2,
-    ".gro": read_gro, ".com": read_gaussian_input, ".gjf": read_gaussian_input,
+    ".gro": read_gro, ".com": read_gaussian_input, ".gjf": read_gaussian_input, ".xyz": read_xyz, ".extxyz": read_xyz,
+    ".exyz": read_xyz,
 }  # fmt: skip
 """Readers that take one of several structures by its number."""
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
@@ -120,11 +119,11 @@ def understand(
 def read_frames(path: Path) -> list[ase.Atoms]:
     """All frames of a file with what it says of them, labels too; of formats with one structure, that one.
 
-    Each frame is as the file has it: :func:`understand` says what it means.
+    Each is read as :func:`understand` reads a single one, comment lines and units included; give the frames to it to
+    know what they mean.
 
     Args:
-        path: A trajectory of so3lab, an XYZ file, which is mended where it does not keep to the letter, or any other
-            file that ASE reads.
+        path: A trajectory of so3lab, an XYZ file or any other file that ASE reads.
 
     Raises:
         ValueError: If it cannot be read; the sentence names the file, and of XYZ files line and token.
@@ -135,22 +134,13 @@ def read_frames(path: Path) -> list[ase.Atoms]:
             return read_frames(inside)
     if kind in _TRAJECTORIES:
         return _frames_of_trajectory(path)
-    if kind in _READERS_OF_ANY:
-        return [_READERS_OF_ANY[kind](path, -1).atoms]
-    if kind == ".cif":
-        return [read_cif(path).atoms]
+    if kind in _XYZ:
+        return read_all_xyz(path)
     if kind in _DATABASES:
         return _frames_of_database(path)
-    try:
-        frames = ase.io.read(path, index=":")
-    except Exception as error:  # ASE's readers raise whatever they stumble over
-        if kind in _READERS:
-            return read_all_xyz(path)
-        raise ValueError(f"ASE cannot read {path}: {error or type(error).__name__}; is it complete?") from error
-    found = frames if isinstance(frames, list) else [frames]
-    for atoms in found:
-        take_cell(atoms)
-    return found
+    if kind in _READERS_OF_ANY or kind == ".cif":
+        return [_of_file(path).atoms]
+    return _frames_of_ase(path)[0]
 
 
 def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
@@ -204,8 +194,8 @@ def _of_file(path: Path) -> Content:
             return _of_file(inside)
     if kind in _READERS_OF_ANY:
         return _READERS_OF_ANY[kind](path, -1)
-    if kind in _READERS:
-        return _READERS[kind](path)
+    if kind == ".cif":
+        return read_cif(path)
     if kind in _DATABASES:
         frames = _frames_of_database(path)
         return Content(frames[-1], "ASE database", which_of(len(frames), -1, "rows", path))
@@ -263,12 +253,18 @@ def values_beside(row: "AtomsRow") -> dict[str, Any]:
 
 
 def _with_ase(path: Path) -> Content:
-    """Any other format that ASE knows."""
+    """The last structure of any other format that ASE knows."""
+    frames, name = _frames_of_ase(path, "-1:")
+    return Content(frames[-1], f"ASE's format {name}")
+
+
+def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
+    """Structures of any other format that ASE knows, and its name of the format."""
     if path.suffix.lower() in _OF_LAMMPS:
         _check_lammps_elements(path)
     try:
         name = filetype(str(path))
-        atoms = ase.io.read(str(path), format=name)
+        frames = ase.io.read(str(path), index=which, format=name)
     except UnknownFileTypeError as error:
         raise ValueError(
             f"{path} is of no format that so3lab or ASE knows ({error}); write it as XYZ, PDB, SDF or CIF"
@@ -279,10 +275,15 @@ def _with_ase(path: Path) -> Content:
         raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; is it complete?") from error
     if name.startswith("lammps"):
         _check_lammps_elements(path)
-    assert isinstance(atoms, ase.Atoms)
-    for key, value in stated_in_program_files(path).items():
-        atoms.info.setdefault(key, value)
-    return Content(atoms, f"ASE's format {name}")
+    if not frames:
+        raise ValueError(f"{path} holds no structure")
+    assert isinstance(frames, list)
+    stated = stated_in_program_files(path)
+    for atoms in frames:
+        take_cell(atoms)
+        for key, value in stated.items():
+            atoms.info.setdefault(key, value)
+    return frames, name
 
 
 def _check_lammps_elements(path: Path) -> None:

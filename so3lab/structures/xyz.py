@@ -15,10 +15,10 @@ from typing import NamedTuple
 import ase
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
-from ase.io.extxyz import read_xyz
+from ase.io import extxyz
 
 from so3lab.structures.comments import take_other_names
-from so3lab.structures.understood import Content
+from so3lab.structures.understood import Content, which_of
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H", 3.016), "13C": ("C", 13.003),
             "14C": ("C", 14.003), "15N": ("N", 15.0), "17O": ("O", 16.999), "18O": ("O", 17.999)}  # fmt: skip
@@ -40,33 +40,38 @@ class _Frame(NamedTuple):
     first_line: int
 
 
-def read_last_xyz(path: Path) -> Content:
-    """The last frame of an XYZ file.
+def read_xyz(path: Path, which: int = -1) -> Content:
+    """A frame of an XYZ file, by default the last.
+
+    Args:
+        path: The file.
+        which: Index of the frame, from 0, or from the end where negative.
 
     Raises:
         ValueError: If the file cannot be understood; the sentence names line and token.
     """
     text, notes = _text(path)
-    lines = text.splitlines()
-    frames = list(_frames(lines, path))
+    frames = list(_frames(text.splitlines(), path))
     if not frames:
         raise ValueError(f"{path} holds no atoms")
-    if len(frames) > 1:
-        notes.append(f"the last of {len(frames)} frames")
-    last = frames[-1]
-    atoms, more = _atoms(last, path)
-    extended = "Properties=" in last.comment or "Lattice=" in last.comment
+    notes += which_of(len(frames), which, "frames", path)
+    frame = frames[which]
+    atoms, more = _atoms(frame, path)
+    extended = "Properties=" in frame.comment or "Lattice=" in frame.comment
     return Content(atoms, "extended XYZ" if extended else "XYZ", (*notes, *more))
 
 
 def read_all_xyz(path: Path) -> list[ase.Atoms]:
-    """Every frame of an XYZ file that ASE could not read as it stands.
+    """Every frame of an XYZ file, as :func:`read_xyz` reads one.
 
     Raises:
-        ValueError: As :func:`read_last_xyz`.
+        ValueError: As :func:`read_xyz`.
     """
     text, _ = _text(path)
-    return [_atoms(frame, path)[0] for frame in _frames(text.splitlines(), path)]
+    found = [_atoms(frame, path)[0] for frame in _frames(text.splitlines(), path)]
+    if not found:
+        raise ValueError(f"{path} holds no atoms")
+    return found
 
 
 def _text(path: Path) -> tuple[str, list[str]]:
@@ -265,7 +270,7 @@ def _with_ase(frame: _Frame, rows: list[str], path: Path) -> ase.Atoms:
     """ASE's reading of a frame that keeps to the letter."""
     text = "\n".join([str(len(rows)), frame.comment, *rows, ""])
     try:
-        return next(iter(read_xyz(io.StringIO(text), 0)))
+        return next(iter(extxyz.read_xyz(io.StringIO(text), 0)))
     except Exception as error:  # it raises whatever it stumbles over
         raise ValueError(
             f"{path}, line {frame.first_line - 1} and below: ASE's reader of extended XYZ says: "

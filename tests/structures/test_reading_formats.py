@@ -7,6 +7,7 @@ from ase.io import write
 from so3lab.structures import read_structure, understand
 from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.reading import read_frames
+from so3lab.units import bohr
 
 
 def dump(columns: str, rows: str) -> str:
@@ -113,3 +114,29 @@ def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):
     assert len(read_frames(tmp_path / "one.pdb")) == 1
     write(tmp_path / "many.traj", [molecule("H2O")] * 2)
     assert len(read_frames(tmp_path / "many.traj")) == 2
+
+
+@pytest.mark.parametrize(
+    ("comment", "charge", "unpaired"),
+    [
+        ("-1 1", -1, 0),
+        ("charge -1, multiplicity 1", -1, 0),
+        ("Properties=species:S:1:pos:R:3 energy=-3.5 charge -1 multiplicity 3", -1, 2),
+    ],
+)
+def test_each_frame_of_a_file_means_what_it_means_alone(tmp_path, comment, charge, unpaired):
+    path = tmp_path / "hydroxide.xyz"
+    path.write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 0.97\n2\n\nH 0 0 0\nH 0 0 0.74\n")
+    for found in (understand(f"{path}:0"), understand(read_frames(path)[0])):
+        assert (found.charge.value, found.unpaired.value) == (charge, unpaired)
+    assert understand(path).charge.value == 0
+    path.write_text(path.read_text().partition("\n2\n")[0] + "\n")
+    assert understand(path).charge.value == charge
+
+
+def test_bohr_of_ipi_are_bohr_in_every_frame(tmp_path):
+    path = tmp_path / "hydrogen.xyz"
+    said = "# CELL(abcABC): 20.0 20.0 20.0 90 90 90 positions{atomic_unit} cell{atomic_unit}"
+    path.write_text(f"2\n{said}\nH 0 0 0\nH 0 0 1.4\n" * 2)
+    for atoms in (*read_frames(path), understand(f"{path}:0").atoms):
+        assert atoms.get_distance(0, 1) == pytest.approx(1.4 * bohr)
