@@ -1,6 +1,7 @@
 """What follows when an atom moves, beside the attention that is paid to it: weights alone prove nothing."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import ipywidgets as ipw
@@ -64,6 +65,7 @@ class CauseView(ipw.VBox):
         self._task: tuple[str, tuple[int, ...], float] = ("respond", (), 0.0)
         self.table = pd.DataFrame()
         self._done = 0
+        self._drawing = threading.RLock()  # whoever draws last, in the job or at a click, draws what is wanted now
         self.bar = JobBar(lambda: self.bar.message.try_to(self._start), self._words)
         self.attempts = Attempts(
             self._make,
@@ -192,6 +194,10 @@ class CauseView(ipw.VBox):
         self._draw()
 
     def _draw(self) -> None:
+        with self._drawing:
+            self._draw_what_is_wanted()
+
+    def _draw_what_is_wanted(self) -> None:
         table, shown = self.beside(), self._shown
         if shown is None:
             return
