@@ -53,7 +53,8 @@ def check_electrons(
         settings: Of the model.
         charges: Total charges of what the model was trained on; None when they are not known. A model in which the
             total charge has no part means these, whatever a structure says.
-        spins: Numbers of unpaired electrons, likewise.
+        spins: Numbers of unpaired electrons, likewise; where they are not known, a model in which spin has no part
+            means the fewest that a structure can have.
 
     Raises:
         ValueError: If the structure cannot have its charge, or the model never saw such electrons.
@@ -77,24 +78,36 @@ def check_electrons(
         )
     odd = electrons % 2 == 1 and not atoms.pbc.any()  # electrons of cells belong to bands
     if settings.spin_trained:
-        _check_spin(atoms, settings, odd, spins)
+        _check_spin(atoms, settings, electrons, spins)
     else:
         _check_closed_shell(atoms, electrons, charge, odd)
 
 
-def _check_spin(atoms: ase.Atoms, settings: ModelSettings, odd: bool, spins: Sequence[float] | None) -> None:
-    """For models that saw unpaired electrons."""
+def _check_spin(atoms: ase.Atoms, settings: ModelSettings, electrons: int, spins: Sequence[float] | None) -> None:
+    """For models that saw unpaired electrons, or of which nobody knows whether they did."""
     unpaired, source = stated_spin(atoms)
-    if settings.spin_embedding and odd and not source:
-        raise ValueError(
-            f"spin must be said: {atoms.get_chemical_formula()} has an odd number of electrons, and this model tells "
-            'spins apart; give --multiplicity or atoms.info["multiplicity"] (2 for one unpaired electron, 4 for three)'
-        )
+    cell = bool(atoms.pbc.any())
+    odd = electrons % 2 == 1 and not cell
+    if settings.spin_embedding:
+        if odd and not source:
+            raise ValueError(
+                f"spin must be said: {atoms.get_chemical_formula()} has an odd number of electrons, and this model "
+                'tells spins apart; give --multiplicity or atoms.info["multiplicity"] (2 for one unpaired electron, '
+                "4 for three)"
+            )
+        return
     meant = unpaired if source else float(odd)
-    if spins is not None and meant not in spins and not settings.spin_embedding:
+    if spins is not None:
+        known, whose = tuple(spins), "that of the training data"
+    elif cell and source not in atoms.info:
+        return  # moments of atoms are no spin of a cell
+    else:
+        known, whose = tuple(sorted({0.0 if cell else float(odd), float(electrons % 2)})), "the least possible"
+    if meant not in known:
         raise ValueError(
-            f"spin must be {' or '.join(f'{known:g}' for known in spins)} unpaired electrons, that of the training "
-            f"data: spin has no part in this model, got {meant:g}; train one on frames of several spins"
+            f"spin must be {' or '.join(f'{one:g}' for one in known)} unpaired electrons, {whose}: spin has no part in "
+            f"this model, got {meant:g} ({source or 'which an odd number of electrons needs'}); give another "
+            "multiplicity or none, or train a model on frames of several spins"
         )
 
 
