@@ -126,16 +126,15 @@ def run_merge(options: argparse.Namespace, console: Console) -> int:
 
 def run_export(options: argparse.Namespace, console: Console) -> int:
     """Write structures."""
-    import ase.io
-
     from so3lab.minima import frames
+    from so3lab.structures.writing import check_structures_file, write_structures
 
-    if options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
     chosen = within(gathered(options), options)
     if not chosen:
         raise ValueError(f"{without_password(options.file)} holds no minima to be exported")
-    ase.io.write(options.out, frames(chosen))
+    structures = frames(chosen)
+    check_structures_file(options.out, structures, overwrite=options.overwrite)
+    write_structures(options.out, structures)
     console.line(f"{options.out}: {len(chosen)} minima")
     console.result({"out": str(options.out), "minima": len(chosen)})
     return 0

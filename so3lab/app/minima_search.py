@@ -11,7 +11,7 @@ from so3lab.app import minima_spread
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.doctor.prepare import prepare_process
-from so3lab.minima.connecting import without_password
+from so3lab.minima.connecting import check_name, without_password
 from so3lab.minima.proposals.names import NAMES
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def rule_arguments(options: argparse.Namespace) -> dict[str, Any]:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Search with progress, then say what came out."""
     minima_spread.take_place(options)
+    check_name(options.out)
     prepare_process()
     with minima_spread.executor(options) as executor:
         return _run(options, console, _search(options, console, executor))

@@ -10,7 +10,6 @@ from so3lab.app.inputs import add_model_argument
 from so3lab.app.md_values import with_held_atoms
 from so3lab.app.tables import add_unit_argument
 from so3lab.doctor.prepare import prepare_process
-from so3lab.machine.files import check_writable
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -80,14 +79,13 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Relax with progress, write, and say of each structure how it ended."""
     import so3lab
     from so3lab.minimize import minimize
+    from so3lab.structures.writing import check_structures_file
 
-    if options.out is not None and options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
-    if options.out is not None:
-        check_writable(options.out)
-    prepare_process()
     hold = [_held(text) for text in options.keep]
     structures = [atoms for source in options.structures for atoms in _read(source, options, console)]
+    if options.out is not None:
+        check_structures_file(options.out, structures, overwrite=options.overwrite)
+    prepare_process()
     found: list[Relaxed] = []
     results = minimize(
         so3lab.load(options.model, options.dtype), structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
@@ -146,7 +144,7 @@ def _held(text: str) -> "Held":
 
 def _write(out: Path | None, found: "list[Relaxed]") -> None:
     """The structures in the order in which they came, with what there is to say of them in ``info``."""
-    import ase.io
+    from so3lab.structures.writing import write_structures
 
     if out is None or not found:
         return
@@ -156,7 +154,7 @@ def _write(out: Path | None, found: "list[Relaxed]") -> None:
         atoms.calc = one.atoms.calc
         atoms.info |= {"number": one.number, "relaxation": one.why, "gain_meV": one.gain_meV}
         frames.append(atoms)
-    ase.io.write(out, frames)
+    write_structures(out, frames)
 
 
 def _tell(options: argparse.Namespace, console: Console, found: "list[Relaxed]") -> None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shlex
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,8 +32,19 @@ def check_writable(path: Path) -> None:
         raise FileNotFoundError(errno.ENOENT, f"the folder of {path} does not exist; make it with: {command}")
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, f"{folder} is a file, so {path} cannot be written; choose another name")
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+    if not _takes_files(folder) or (path.exists() and not os.access(path, os.W_OK)):
         raise PermissionError(errno.EACCES, f"{path} may not be written; choose a folder of yours")
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a file can be made in a folder; permissions alone do not tell, as of ``/proc``."""
+    if not os.access(folder, os.W_OK):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def check_folder(path: Path) -> None:

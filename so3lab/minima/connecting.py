@@ -3,9 +3,12 @@
 import re
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 from ase.db import connect
+
+from so3lab.machine.files import check_writable
 
 ATTEMPTS, WAIT_S = 50, 0.1
 """How long to wait while another process makes the tables."""
@@ -20,9 +23,9 @@ def connected(where: str) -> Any:
     Raises:
         ValueError: If the name is none of a database, the file is none, or no server answers.
         ImportError: If the package for servers is missing.
+        OSError: As :func:`check_name` says.
     """
-    if "://" not in where and not where.endswith(".db"):
-        raise ValueError(f"a database of minima must be a file whose name ends in .db, or a URL, got {where!r}")
+    check_name(where)
     try:
         database = connect(where, use_lock_file=False)
     except ModuleNotFoundError:
@@ -35,6 +38,22 @@ def connected(where: str) -> Any:
         _mend(database)
     _make_tables(database, without_password(where))
     return database
+
+
+def check_name(where: str) -> None:
+    """Refuse a name under which there is no database of minima and none can begin.
+
+    Raises:
+        ValueError: If it is none of a database.
+        FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError: As
+            :func:`so3lab.machine.files.check_writable` says of a new file.
+    """
+    if "://" in where:
+        return
+    if not where.endswith(".db"):
+        raise ValueError(f"a database of minima must be a file whose name ends in .db, or a URL, got {where!r}")
+    if not Path(where).is_file():
+        check_writable(Path(where))
 
 
 def without_password(where: str) -> str:

@@ -76,7 +76,9 @@ def test_what_cannot_be_is_refused_with_a_sentence(databases, capsys, tmp_path):
         (["search", "lj", "lj:6", "--out", str(databases[0]), "--minima", "2"], "resume"),
         (["search", "lj", "lj:6", "--out", new, "--saturation", "2"], "saturation"),
         (["search", "lj", "lj:6", "--out", new, "--max-rmsd", "0"], "max_rmsd"),
+        (["search", "lj", "lj:6", "--out", str(tmp_path / "nowhere" / "m.db")], "make it with: mkdir -p"),
         (["list", str(tmp_path / "none.db")], "no database"),
+        (["export", str(databases[0]), str(tmp_path / "minima.blah")], "ends in .extxyz"),
     ):
         assert main(["minima", *arguments]) == 1
         assert said in capsys.readouterr().err

@@ -49,6 +49,24 @@ def test_what_did_not_converge_is_named_and_fails(frames, capsys):
     assert "out of steps after 2" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("relaxed.blah", "in which ASE writes 3 structures"),
+        ("relaxed.mol2", "ends in .extxyz"),
+        ("relaxed", "ends in .extxyz"),
+        ("relaxed.mol", "in which ASE writes 3 structures"),  # holds one
+        ("nowhere/relaxed.xyz", "make it with: mkdir -p"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(
+    frames, tmp_path, capsys, monkeypatch, name, said
+):
+    monkeypatch.setattr("so3lab.load", lambda *_: pytest.fail("a model was loaded"))
+    assert said in refused(capsys, "ethanol", frames, "--out", tmp_path / name)
+    assert list(tmp_path.iterdir()) == [frames]
+
+
 def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
     assert "exists; add --overwrite" in refused(capsys, "ethanol", frames, "--out", frames)
     assert "--keep must name two, three or four atoms" in refused(capsys, "ethanol", frames, "--keep", "0,x")

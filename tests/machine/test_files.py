@@ -2,11 +2,12 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 from so3lab import datasets, pretrained
-from so3lab.machine.files import DownloadError, atomic_write, file_lock, temporary_beside
+from so3lab.machine.files import DownloadError, atomic_write, check_writable, file_lock, temporary_beside
 
 
 def test_a_file_appears_when_all_of_it_is_there(tmp_path):
@@ -18,6 +19,12 @@ def test_a_file_appears_when_all_of_it_is_there(tmp_path):
         assert file.parent == tmp_path  # of the same file system, or it could not take the other's place
     assert target.read_text() == "new"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.skipif(not os.access("/proc", os.W_OK), reason="needs Linux, and an administrator, who may all but cannot")
+def test_where_permissions_promise_too_much_a_trial_tells():
+    with pytest.raises(PermissionError, match=r"/proc/run\.h5 may not be written"):
+        check_writable(Path("/proc/run.h5"))
 
 
 def test_what_fails_leaves_all_as_it_was(tmp_path):
