@@ -1,5 +1,6 @@
 """Which structures can a model say something about? All others are refused with a sentence."""
 
+import warnings
 from collections.abc import Sequence
 
 import ase
@@ -53,8 +54,8 @@ def check_electrons(
         settings: Of the model.
         charges: Total charges of what the model was trained on; None when they are not known. A model in which the
             total charge has no part means these, whatever a structure says.
-        spins: Numbers of unpaired electrons, likewise; where they are not known, a model in which spin has no part
-            means the fewest that a structure can have.
+        spins: Numbers of unpaired electrons, likewise. Where charges are known and these are not, a model in which spin
+            has no part means the fewest that a structure can have; where neither is, another spin is warned of.
 
     Raises:
         ValueError: If the structure cannot have its charge, or the model never saw such electrons.
@@ -78,12 +79,14 @@ def check_electrons(
         )
     odd = electrons % 2 == 1 and not atoms.pbc.any()  # electrons of cells belong to bands
     if settings.spin_trained:
-        _check_spin(atoms, settings, electrons, spins)
+        _check_spin(atoms, settings, electrons, spins, charges is not None)
     else:
         _check_closed_shell(atoms, electrons, charge, odd)
 
 
-def _check_spin(atoms: ase.Atoms, settings: ModelSettings, electrons: int, spins: Sequence[float] | None) -> None:
+def _check_spin(
+    atoms: ase.Atoms, settings: ModelSettings, electrons: int, spins: Sequence[float] | None, training_known: bool
+) -> None:
     """For models that saw unpaired electrons, or of which nobody knows whether they did."""
     unpaired, source = stated_spin(atoms)
     cell = bool(atoms.pbc.any())
@@ -98,17 +101,27 @@ def _check_spin(atoms: ase.Atoms, settings: ModelSettings, electrons: int, spins
         return
     meant = unpaired if source else float(odd)
     if spins is not None:
-        known, whose = tuple(spins), "that of the training data"
-    elif cell and source not in atoms.info:
+        if meant not in spins:
+            raise ValueError(
+                f"spin must be {_or(spins)} unpaired electrons, that of the training data: spin has no part in this "
+                f"model, got {meant:g}; train one on frames of several spins"
+            )
+        return
+    if cell and source not in atoms.info:
         return  # moments of atoms are no spin of a cell
-    else:
-        known, whose = tuple(sorted({0.0 if cell else float(odd), float(electrons % 2)})), "the least possible"
-    if meant not in known:
+    least = sorted({0.0 if cell else float(odd), float(electrons % 2)})
+    if meant in least:
+        return
+    if training_known:
         raise ValueError(
-            f"spin must be {' or '.join(f'{one:g}' for one in known)} unpaired electrons, {whose}: spin has no part in "
-            f"this model, got {meant:g} ({source or 'which an odd number of electrons needs'}); give another "
-            "multiplicity or none, or train a model on frames of several spins"
+            f"spin must be {_or(least)} unpaired electrons, the least possible: spin has no part in this model, got "
+            f"{meant:g} ({source}); give another multiplicity or none, or train a model on frames of several spins"
         )
+    warnings.warn(
+        f"spin has no part in this model, so {meant:g} unpaired electrons ({source}) change nothing: its energy is "
+        "that of whatever spin it was trained on",
+        stacklevel=2,
+    )
 
 
 def _check_closed_shell(atoms: ase.Atoms, electrons: int, charge: float, odd: bool) -> None:
@@ -125,6 +138,10 @@ def _check_closed_shell(atoms: ase.Atoms, electrons: int, charge: float, odd: bo
             f"spin must be 0: this model was trained on closed shells only, got {unpaired:g} unpaired electrons; "
             'if the structure has none, set atoms.info["spin"] = 0'
         )
+
+
+def _or(numbers: Sequence[float]) -> str:
+    return " or ".join(f"{one:g}" for one in numbers)
 
 
 def _symbols(numbers: Sequence[int]) -> str:

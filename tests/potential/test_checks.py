@@ -1,5 +1,6 @@
 """Electrons that a model cannot tell apart are refused, and what nobody said is no reason to refuse anything."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -56,13 +57,21 @@ def plain(atoms: ase.Atoms) -> ase.Atoms:
 
 @pytest.mark.parametrize("case", RIGHT, ids=lambda case: case[0])
 def test_the_least_possible_spin_is_what_a_model_without_spins_means(case):
-    check_electrons(plain(case[1]), NO_SPIN)
+    check_electrons(plain(case[1]), NO_SPIN, charges=(0.0, -1.0))
 
 
 @pytest.mark.parametrize("case", WRONG, ids=lambda case: case[0])
 def test_another_spin_is_refused_by_a_model_without_spins(case):
     with pytest.raises(ValueError, match=case[2]):
-        check_electrons(plain(case[1]), NO_SPIN)
+        check_electrons(plain(case[1]), NO_SPIN, charges=(0.0,))
+
+
+def test_where_nobody_knows_the_training_a_spin_that_changes_nothing_is_said():
+    with pytest.warns(UserWarning, match=r"2 unpaired electrons \(multiplicity\) change nothing"):
+        check_electrons(plain(said(molecule("H2O"), multiplicity=3)), NO_SPIN)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_electrons(plain(said(molecule("H2O"), multiplicity=1)), NO_SPIN)
 
 
 def test_a_model_that_tells_spins_apart_takes_any():
@@ -99,4 +108,4 @@ DOORS: dict[str, Callable] = {
 @pytest.mark.parametrize("door", DOORS)
 def test_every_door_refuses_a_spin_that_the_model_does_not_know(potential64, ethanol, door):
     with pytest.raises(ValueError, match="spin has no part in this model, got 2"):
-        DOORS[door](potential64, said(ethanol, multiplicity=3))
+        DOORS[door](replace(potential64, metadata={"dataset": "closed shells"}), said(ethanol, multiplicity=3))
