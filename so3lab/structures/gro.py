@@ -13,20 +13,15 @@ from typing import NamedTuple
 import ase
 import ase.units
 import numpy as np
-from ase.data import atomic_numbers
 
-from so3lab.structures.pdb import RESIDUES
+from so3lab.structures.pdb import element_of_two_names
 from so3lab.structures.understood import Content, which_of
 
 _NM = 10.0  # Å
 _NM_PER_PS = _NM / (1000.0 * ase.units.fs)
 _VIRTUAL = re.compile(r"(MW|LP|EP|EPW|MCH3|MNH3|OM|IW)\d*")
 """Names of massless sites: TIP4P, TIP5P, lone pairs, mass centres of methyl groups."""
-_IONS = {"SOD": "Na", "POT": "K", "CLA": "Cl", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba"}
-"""Names of CHARMM."""
 _COMMON = frozenset("HCNOSPFIBK")
-_PAIRS = frozenset(("CL", "BR", "SI", "SE", "ZN", "MG", "LI", "FE", "MN", "AL"))
-"""Two letters that no force field uses for another element."""
 _BOX_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 
 
@@ -108,13 +103,9 @@ def _element(name: str, residue: str, where: str) -> str:
     letters = re.sub(r"[^A-Za-z]", "", name).upper()
     if _VIRTUAL.fullmatch(name.upper()):
         return ""
-    of_residue = re.sub(r"[^A-Za-z]", "", residue).upper()
-    if letters in _IONS and letters == of_residue:
-        return _IONS[letters]
-    if letters == of_residue and letters.capitalize() in atomic_numbers:
-        return letters.capitalize()  # an ion or a single atom
-    if residue not in RESIDUES and letters[:2] in _PAIRS:
-        return letters[:2].capitalize()
+    told = element_of_two_names(name, residue)
+    if told:
+        return told
     if letters[:1] in _COMMON:
         return letters[0]
     raise ValueError(

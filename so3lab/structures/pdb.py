@@ -26,6 +26,10 @@ RESIDUES = frozenset((
     "DG", "DT", "A", "C", "G", "U", "ASH", "GLH", "HID", "HIE", "HIP", "HSD", "HSE", "HSP", "CYX", "LYN",
 ))  # fmt: skip
 """Residues in which a name begins with its one-letter element, whatever its second letter."""
+_IONS = {"SOD": "Na", "POT": "K", "CLA": "Cl", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba"}
+"""Names of CHARMM."""
+_PAIRS = frozenset(("CL", "BR", "SI", "SE", "ZN", "MG", "LI", "FE", "MN", "AL"))
+"""Two letters that no force field uses for another element."""
 
 
 class _Row(NamedTuple):
@@ -120,9 +124,13 @@ def _element(stated: str, name: str, residue: str, where: str) -> tuple[str, flo
         raise ValueError(
             f"{where}: columns 77 and 78 must hold an element, got {stated!r} for the atom {name.strip()!r}"
         )
+    told = element_of_two_names(name, residue)
+    if told:
+        return told, None
     letters = "".join(character for character in name if character.isalpha())
     two = name[:2].strip().capitalize()
-    if len(two) == 2 and two in atomic_numbers and residue not in RESIDUES and not name[0].isdigit():
+    hydrogen = two in ("He", "Ho", "Hf", "Hs") or (two == "Hg" and name.strip().upper() != "HG")  # HG21, HO4
+    if len(two) == 2 and two in atomic_numbers and residue not in RESIDUES and not (name[0].isdigit() or hydrogen):
         return two, None
     one = letters[:1].upper()
     if one == "D":
@@ -132,6 +140,21 @@ def _element(stated: str, name: str, residue: str, where: str) -> tuple[str, flo
             f"{where}: columns 77 and 78 must hold an element; they are empty, and the name {name.strip()!r} tells none"
         )
     return one, None
+
+
+def element_of_two_names(name: str, residue: str) -> str:
+    """Symbol of an ion, a single atom, or an element that two letters tell; empty where one letter has to.
+
+    Args:
+        name: Of the atom, such as ``CLA``.
+        residue: Its residue, such as ``CLA``.
+    """
+    letters, of_residue = (re.sub(r"[^A-Za-z]", "", word).upper() for word in (name, residue))
+    if letters == of_residue and letters in _IONS:
+        return _IONS[letters]
+    if letters == of_residue and letters.capitalize() in atomic_numbers:
+        return letters.capitalize()
+    return letters[:2].capitalize() if residue not in RESIDUES and letters[:2] in _PAIRS else ""
 
 
 def _charge(word: str, where: str) -> int | None:

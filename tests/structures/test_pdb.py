@@ -185,3 +185,16 @@ def test_what_ase_writes_comes_back(tmp_path):
     ethanol = molecule("CH3CH2OH")
     ethanol.write(tmp_path / "ethanol.pdb")
     np.testing.assert_allclose(understand(tmp_path / "ethanol.pdb").atoms.positions, ethanol.positions, atol=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "residue", "symbol"),
+    [
+        (" SOD", "SOD", "Na"), (" CLA", "CLA", "Cl"), (" POT", "POT", "K"), (" CAL", "CAL", "Ca"), (" NA ", "NA", "Na"),
+        (" CL ", "CL", "Cl"), (" Na+", "Na+", "Na"), (" CD ", "CD", "Cd"), (" FE ", "HEM", "Fe"), ("HG21", "TPO", "H"),
+        ("HE1 ", "MSE", "H"), ("HO4 ", "LIG", "H"), ("HG  ", "HG", "Hg"), (" CA ", "ALA", "C"), (" CD ", "GLU", "C"),
+    ],
+)  # fmt: skip
+def test_names_of_atoms_and_residues_tell_elements(tmp_path, name, residue, symbol):
+    found = understand(written(tmp_path / "a.pdb", record(name, residue=residue)))
+    assert found.atoms.get_chemical_symbols() == [symbol]
