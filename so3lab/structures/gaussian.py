@@ -23,6 +23,7 @@ from so3lab.structures.xyz import ISOTOPES
 _CHARGES = re.compile(r"\s*[+-]?\d+[\s,]+\d+(?:[\s,]+[+-]?\d+[\s,]+\d+)*\s*")
 _ATOM = re.compile(r"([A-Za-z]{1,2}|\d+)(-[^(]*)?(?:\((.*)\))?")
 _ISOTOPE = re.compile(r"\biso(?:tope)?\s*=\s*(\d+\.?\d*)", re.IGNORECASE)
+_VARIABLE = re.compile(r"\s*[A-Za-z]\w*\s*[=\s]\s*[+-]?\d*\.?\d+\s*|\s*[A-Za-z]\w*\s*[=\s]\s*[+-]?\d+\.\s*")
 _BOHR = re.compile(r"units\s*=?\s*\(?[^)]*\b(?:bohr|au)\b", re.IGNORECASE)
 
 
@@ -53,8 +54,7 @@ def read_gaussian_input(path: Path, which: int = -1) -> Content:
         )
     notes = which_of(len(jobs), which, "jobs", path)
     job = jobs[which]
-    internal = len(job.rows) > 1 and len(_split(job.rows[1])[1]) < 3
-    atoms = _from_internal_coordinates(job, path) if internal else _atoms(job, path)
+    atoms = _from_internal_coordinates(job, path) if _is_internal(job.rows) else _atoms(job, path)
     if _BOHR.search(job.route):
         atoms.positions *= units.bohr
         notes.append("the route says that lengths are in bohr")
@@ -91,7 +91,15 @@ def _job(lines: Sequence[str], first_line: int) -> _Job:
     number, rows = sections[routes[0] + 2]
     if not _CHARGES.fullmatch(rows[0]):
         return _Job("", first_line, [])
+    behind = sections[routes[0] + 3][1] if len(sections) > routes[0] + 3 else []
+    if _is_internal(rows) and behind and all(_VARIABLE.fullmatch(row) for row in behind):
+        rows = [*rows, "Variables:", *(row.replace("=", " ") for row in behind)]
     return _Job(" ".join(sections[routes[0]][1]), number, rows)
+
+
+def _is_internal(rows: Sequence[str]) -> bool:
+    """Whether the first atom below the line of charges has no three coordinates, as in a Z-matrix."""
+    return len(rows) > 1 and len(_split(rows[1])[1]) < 3
 
 
 def _from_internal_coordinates(job: _Job, path: Path) -> ase.Atoms:

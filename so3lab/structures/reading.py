@@ -42,6 +42,8 @@ _READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
 _LARGEST = 1e7
 """Å, a millimetre; nobody simulates more, and lists of neighbours overflow."""
+_SHORTEST = 0.5
+"""Å; no crystal repeats after less, and its images would have no end."""
 _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
@@ -314,7 +316,13 @@ def _check_numbers(atoms: ase.Atoms) -> None:
             f"every atom must be an element, and atom {placeholders[0]} is the placeholder X; remove it or name its "
             "element"
         )
-    if atoms.pbc.any() and (np.linalg.norm(np.asarray(atoms.cell), axis=1)[atoms.pbc] < 1e-8).any():
+    lengths = np.linalg.norm(np.asarray(atoms.cell), axis=1)[atoms.pbc]
+    if atoms.pbc.any() and 0.0 < lengths.min() < _SHORTEST:
+        raise ValueError(
+            f"the vectors of the cell must be at least {_SHORTEST:g} Å long, got {lengths.min():.3g} Å; check their "
+            "unit, or --no-cell (atoms.pbc = False) makes a molecule of it"
+        )
+    if atoms.pbc.any() and lengths.min() == 0.0:
         raise ValueError(
             f"atoms.cell must have a vector along every periodic direction, got {atoms.cell.tolist()} for pbc "
             f"{atoms.pbc.tolist()}; --no-cell (atoms.pbc = False) makes a molecule of it"

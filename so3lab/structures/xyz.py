@@ -164,6 +164,7 @@ def _element(word: str) -> tuple[str, float | None] | None:
 
 def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
     """One frame, mended where that is needed."""
+    _check_not_types(frame, path)
     extended = "Properties=" in frame.comment
     species, reals = _columns(frame, path)
     masses: dict[int, float] = {}
@@ -190,6 +191,17 @@ def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
         all_masses[list(masses)] = list(masses.values())
         atoms.set_masses(all_masses)
     return atoms, notes
+
+
+def _check_not_types(frame: _Frame, path: Path) -> None:
+    """Refuse LAMMPS's types, which ``dump xyz`` writes where an element should stand unless it is told the elements."""
+    if frame.comment.strip().startswith("Atoms. Timestep:") and all(
+        row.split(maxsplit=1)[0].isdigit() for row in frame.rows if row.strip()
+    ):
+        raise ValueError(
+            f"{path}, line {frame.first_line}: LAMMPS writes types such as {frame.rows[0].split()[0]} and no elements; "
+            "write the file with 'dump_modify ID element C H O', elements in the order of types"
+        )
 
 
 def _take_electrons(comment: str, atoms: ase.Atoms) -> list[str]:

@@ -77,3 +77,10 @@ def test_the_first_of_several_jobs_can_be_asked_for(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path, text, sentence):
     with pytest.raises(ValueError, match=sentence):
         read(tmp_path, text)
+
+
+def test_variables_of_a_z_matrix_may_stand_behind_an_empty_line(tmp_path):
+    """Gaussian 16 manual, "Z-matrix": the usual form."""
+    found = read(tmp_path, job(atoms="O\nH 1 r\nH 1 r 2 a\n\nr=0.96\na=104.5\n"))
+    assert found.atoms.get_distance(0, 1) == pytest.approx(0.96)
+    assert found.atoms.get_angle(1, 0, 2) == pytest.approx(104.5)

@@ -1,6 +1,7 @@
 """Formats that ASE reads come in by the same door; those that hold no structure are refused with the way out."""
 
 import pytest
+from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
@@ -140,3 +141,32 @@ def test_bohr_of_ipi_are_bohr_in_every_frame(tmp_path):
     path.write_text(f"2\n{said}\nH 0 0 0\nH 0 0 1.4\n" * 2)
     for atoms in (*read_frames(path), understand(f"{path}:0").atoms):
         assert atoms.get_distance(0, 1) == pytest.approx(1.4 * bohr)
+
+
+@pytest.mark.parametrize("length", [1e-8, 1e-3])
+def test_a_cell_shorter_than_an_atom_is_refused_at_once(length):
+    with pytest.raises(ValueError, match=r"vectors of the cell must be at least 0\.5 Å long"):
+        understand(Atoms("H", cell=[length] * 3, pbc=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "stated"),
+    [
+        ("pw.in", "&system\n ibrav=0, nat=2, tot_charge=-1\n/\n", {"charge": -1}),
+        ("pw.in", "&system\n ibrav=0 ! tot_charge=-1\n/\n", {}),
+        ("cp.inp", "&DFT\n CHARGE -1\n MULTIPLICITY 3\n&END DFT\n", {"charge": -1, "multiplicity": 3}),
+        ("cp.inp", "&DFT\n&END DFT\n&FORCEFIELD\n CHARGE -0.8\n&END\n", {}),
+        ("x.cell", "CHARGE : -1\n", {"charge": -1}),
+        ("coord", "$coord\n$end\n$eht charge=-1 unpaired=1\n", {"charge": -1, "unpaired": 1}),
+    ],
+)
+def test_inputs_of_programs_state_their_charge(tmp_path, name, text, stated):
+    (tmp_path / name).write_text(text)
+    assert stated_in_program_files(tmp_path / name) == stated
+    write(tmp_path / "oh.traj", molecule("OH"))
+    assert stated_in_program_files(tmp_path / "oh.traj") == {}
+
+
+def test_an_input_of_turbomole_brings_its_charge(tmp_path):
+    (tmp_path / "coord").write_text("$coord\n 0 0 0 o\n 0 0 1.83 h\n$end\n$eht charge=-1 unpaired=0\n")
+    assert understand(tmp_path / "coord").charge.value == -1

@@ -146,3 +146,15 @@ def test_data_sets_mend_the_same_lines(tmp_path):
     (tmp_path / "broken.extxyz").write_text(frame + frame.replace("0.763", "0,763"))
     with pytest.raises(ValueError, match=r"broken.extxyz, line 9: .*'0,763'"):
         datasets.load(tmp_path / "broken.extxyz")
+
+
+def test_types_of_lammps_are_no_elements(tmp_path):
+    """LAMMPS manual, dump xyz: the first column is the type unless dump_modify names elements."""
+    rows = [("1", *WATER[0][1:]), *(("2", *row[1:]) for row in WATER[1:])]
+    path = tmp_path / "dump.xyz"
+    path.write_text(xyz(rows, " Atoms. Timestep: 0"))
+    for source in (path, f"{path}:0"):
+        with pytest.raises(ValueError, match=r"line 3: LAMMPS writes types such as 1 .*dump_modify ID element"):
+            understand(source)
+    path.write_text(xyz(WATER, " Atoms. Timestep: 0"))
+    assert understand(path).atoms.get_chemical_formula() == "H2O"
