@@ -80,7 +80,7 @@ def test_what_a_gpu_would_do_is_counted_and_what_is_missing_is_said(monkeypatch,
     row = gpu.md_step(gpu.force_field()[0], "ethanol", 2, gpu.Roofline())
     assert row["atoms"] == 18
     assert row["atom-steps/s"] == pytest.approx(1e3 * row["atoms"] / row["ms"])
-    assert 0 < row["of roofline"] < 1
+    assert row["of roofline"] > 0  # beyond 1 where arrays stay in caches, which are faster than a large copy
 
 
 def test_learning_is_measured_on_frames_that_others_get_too(monkeypatch, capsys, tmp_path):
