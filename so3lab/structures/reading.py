@@ -44,6 +44,8 @@ _LARGEST = 1e7
 """Å, a millimetre; nobody simulates more, and lists of neighbours overflow."""
 _SHORTEST = 0.5
 """Å; no crystal repeats after less, and its images would have no end."""
+_FLATTEST = 1e-3
+"""Å, the smallest singular value of a cell that is not flat."""
 _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
@@ -316,14 +318,26 @@ def _check_numbers(atoms: ase.Atoms) -> None:
             f"every atom must be an element, and atom {placeholders[0]} is the placeholder X; remove it or name its "
             "element"
         )
-    lengths = np.linalg.norm(np.asarray(atoms.cell), axis=1)[atoms.pbc]
-    if atoms.pbc.any() and 0.0 < lengths.min() < _SHORTEST:
-        raise ValueError(
-            f"the vectors of the cell must be at least {_SHORTEST:g} Å long, got {lengths.min():.3g} Å; check their "
-            "unit, or --no-cell (atoms.pbc = False) makes a molecule of it"
-        )
-    if atoms.pbc.any() and lengths.min() == 0.0:
+    _check_cell(np.asarray(atoms.cell)[atoms.pbc], atoms)
+
+
+def _check_cell(vectors: np.ndarray, atoms: ase.Atoms) -> None:
+    """Refuse periodic directions without a vector, or with images that would have no end."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not len(vectors):
+        return
+    molecule = "--no-cell (atoms.pbc = False) makes a molecule of it"
+    if lengths.min() == 0.0:
         raise ValueError(
             f"atoms.cell must have a vector along every periodic direction, got {atoms.cell.tolist()} for pbc "
-            f"{atoms.pbc.tolist()}; --no-cell (atoms.pbc = False) makes a molecule of it"
+            f"{atoms.pbc.tolist()}; {molecule}"
+        )
+    if lengths.min() < _SHORTEST:
+        raise ValueError(
+            f"the vectors of the cell must be at least {_SHORTEST:g} Å long, got {lengths.min():.3g} Å; check their "
+            f"unit, or {molecule}"
+        )
+    if np.linalg.svd(vectors, compute_uv=False).min() < _FLATTEST:
+        raise ValueError(
+            f"the vectors of the cell must point in different directions, got {atoms.cell.tolist()}; {molecule}"
         )

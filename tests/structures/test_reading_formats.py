@@ -149,6 +149,11 @@ def test_a_cell_shorter_than_an_atom_is_refused_at_once(length):
         understand(Atoms("H", cell=[length] * 3, pbc=True))
 
 
+def test_a_flat_cell_is_refused_at_once():
+    with pytest.raises(ValueError, match="vectors of the cell must point in different directions"):
+        understand(Atoms("H", cell=[[3, 0, 0], [3, 1e-9, 0], [0, 0, 3]], pbc=True))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "stated"),
     [
