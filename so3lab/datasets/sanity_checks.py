@@ -10,6 +10,7 @@ from vesin import ase_neighbor_list
 
 from so3lab import units
 from so3lab.datasets.dataset import Dataset, energy_shifts
+from so3lab.datasets.file_units import ENERGY_UNITS
 
 CLOSEST = 0.3
 """Å; no two nuclei of a reference calculation are nearer."""
@@ -22,6 +23,7 @@ LARGEST_ENERGY_SCATTER = 20.0
 LOWEST_ENERGY_RATIO = 1.5
 """Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
 
+_USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV/Å
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 _PERIODIC_SEARCH = 5.0  # Å
 _PAIRS_AT_ONCE = 2_000_000
@@ -138,8 +140,7 @@ def _require_force_scale(dataset: Dataset) -> None:
     if rms > LARGEST_FORCE_RMS and np.median(norms) > LARGEST_FORCE_RMS:
         raise ValueError(
             f"forces of {dataset.name!r} have an rms of {rms:.3g} eV/Å per component, above "
-            f"{LARGEST_FORCE_RMS:g}; check energy_unit and length_unit "
-            f"(read as kcal/mol/Å it would be {rms * units.kcal_per_mol:.3g} eV/Å)"
+            f"{LARGEST_FORCE_RMS:g}; check energy_unit and length_unit{_likelier_units(dataset, rms)}"
         )
     if norms[worst] > LARGEST_FORCE:
         frame, atom = _frame_and_atom(dataset, worst)
@@ -147,6 +148,17 @@ def _require_force_scale(dataset: Dataset) -> None:
             f"frame {frame}: the force on atom {atom} is {norms[worst]:.3g} eV/Å, above {LARGEST_FORCE:g}; "
             f"remove this frame, its reference calculation probably failed"
         )
+
+
+def _likelier_units(dataset: Dataset, rms: float) -> str:
+    """In which other units forces would be like those of molecules, the likeliest first."""
+    read, _, length = dataset.meta.get("force_unit_read", "eV/angstrom").rpartition("/")
+    as_written = rms / ENERGY_UNITS[read]
+    others = {unit: as_written * factor for unit, factor in ENERGY_UNITS.items() if unit != read}
+    usual = {unit: value for unit, value in others.items() if max(value, 1.0 / value) < _USUAL_FORCE_RATIO}
+    likely = sorted(usual, key=lambda unit: abs(np.log(usual[unit])))
+    said = " or ".join(f"{usual[unit]:.3g} eV/Å in {unit}/{length}" for unit in likely)
+    return f" (the numbers would be {said})" if said else ""
 
 
 def _require_energy_scale(dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from so3lab.structures.electrons import is_charge_key, is_spin_key
+from so3lab.structures.electrons import is_charge_key, is_spin_key, stated_charge
 from so3lab.structures.smiles import atoms_of, embedded
 from so3lab.structures.understood import Content, which_of
 
@@ -28,7 +28,8 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``.
 
     Raises:
-        ValueError: If the file cannot be understood, holds query atoms, or is a drawing that cannot be embedded.
+        ValueError: If the file cannot be understood, holds query atoms, is a drawing that cannot be embedded, or lacks
+            hydrogens whose number a total charge without formal ones leaves open.
     """
     from rdkit import Chem, rdBase
 
@@ -46,6 +47,7 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
             raise ValueError(f"{path}: {_what_is_wrong(entry, first_line)}")
         _check_atoms(molecule, path, first_line)
         _take_old_radicals(molecule, entry)
+        in_file = molecule.GetNumAtoms()
         molecule, notes = in_space(molecule, entry, path, seed)
     notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
@@ -55,6 +57,11 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         atoms.arrays["formal_charges"] = np.array(charges)
     atoms.info["spin"] -= 2 * _singlets(entry)
     _take_data(atoms, entry)
+    if len(atoms) > in_file and not any(charges) and (total := stated_charge(atoms)).value:
+        raise ValueError(
+            f"{path} must give its atoms formal charges (M  CHG): its bonds lack hydrogens, {len(atoms) - in_file} of "
+            f"a neutral molecule, but {total.source} is {total.value:+g}"
+        )
     return Content(atoms, "SDF" if path.suffix.lower() == ".sdf" else "MOL", notes)
 
 
@@ -171,6 +178,8 @@ def _take_data(atoms: ase.Atoms, entry: str) -> None:
     for name, value in _data(entry).items():
         if value and is_charge_key(name):
             atoms.info[name] = value
+            if not atoms.info.get("spin") and "formal_charges" not in atoms.arrays:
+                atoms.info.pop("spin", None)  # bonds that know nothing of the charge know nothing of its electrons
         elif value and is_spin_key(name):
             if not atoms.info.get("spin"):
                 atoms.info.pop("spin", None)  # bonds alone say nothing of it

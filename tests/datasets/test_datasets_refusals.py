@@ -114,13 +114,15 @@ def test_bad_frames_are_named(tmp_path, change, sentence):
     refused(path, sentence, energy_unit="eV")
 
 
-def test_kcal_taken_for_ev_is_noticed_by_the_forces(tmp_path):
-    arrays = md17_arrays(KCAL_PER_MOL)
-    refused(
-        save(tmp_path / "a.npz", arrays),
-        r"rms of 22.8 eV/Å per component.*check energy_unit",
-        energy_unit="eV",
-    )
+@pytest.mark.parametrize(
+    ("factor", "sentence"),
+    [
+        (KCAL_PER_MOL, r"rms of 22.8 eV/Å per component.*check energy_unit.*would be 0.988 eV/Å in kcal/mol"),
+        (KCAL_PER_MOL / 4.184, r"rms of 95.3 eV/Å.*would be 0.988 eV/Å in kJ/mol"),
+    ],
+)
+def test_other_units_taken_for_ev_are_noticed_by_the_forces(tmp_path, factor, sentence):
+    refused(save(tmp_path / "a.npz", md17_arrays(factor)), sentence, energy_unit="eV")
 
 
 def test_kcal_taken_for_ev_is_noticed_by_total_energies_near_minima(tmp_path):

@@ -125,6 +125,19 @@ def test_data_behind_a_molecule_say_charge_and_spin(tmp_path):
     assert (found.charge.value, found.unpaired.value) == (1, 1)
 
 
+def test_a_charge_among_the_data_says_nothing_of_a_spin(tmp_path):
+    """Bonds without formal charges do not know which electrons are paired, so that no spin contradicts the charge."""
+    found = understood(tmp_path, block("O") + "\n> <Total charge>\n1\n\n$$$$\n")
+    assert (found.charge.value, found.unpaired.source) == (1, "")
+
+
+def test_hydrogens_of_an_ion_are_not_guessed(tmp_path):
+    """Hydroxide whose charge stands among the data alone has no hydrogen left out."""
+    text = "\n".join(line for line in block("[OH-]").split("\n") if not line.startswith("M  CHG"))
+    with pytest.raises(ValueError, match=r"formal charges \(M  CHG\).*Total charge is -1"):
+        understood(tmp_path, text + "\n> <Total charge>\n-1\n\n$$$$\n")
+
+
 def test_without_bonds_nothing_is_added(tmp_path):
     """CTfile Formats: the number of bonds may be 0, as in files that were made of coordinates alone."""
     atoms, _, _ = block("O").partition("  1  2  1")
