@@ -9,11 +9,11 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.io.extxyz import read_xyz
 from ase.io.lammpsrun import read_lammps_dump_text
 
 from so3lab.frames.columns import columns_of, named
 from so3lab.structures.pdb import read_pdb
+from so3lab.structures.xyz import frame_of_text
 
 _NUMBER = re.compile(r'([A-Za-z_][\w.-]*)=("?)([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\2(?=\s|$)')
 """An entry of an extended XYZ comment that is one number."""
@@ -75,7 +75,7 @@ def xyz_file(path: Path) -> TextFile | None:
     """An XYZ file, plain or extended; None where it must be mended first, which reads it as a whole."""
     with open(path, "rb") as file:
         parts = _all(_xyz_parts(file))
-    return _checked(TextFile(path, parts, lambda text: next(read_xyz(io.StringIO(text), 0)))) if parts else None
+    return _checked(TextFile(path, parts, frame_of_text)) if parts else None
 
 
 def lammps_file(path: Path) -> TextFile | None:

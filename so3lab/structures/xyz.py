@@ -74,6 +74,16 @@ def read_all_xyz(path: Path) -> list[ase.Atoms]:
     return found
 
 
+def frame_of_text(text: str) -> ase.Atoms:
+    """One frame of an XYZ file by its lines alone, as :func:`read_xyz` reads it.
+
+    Raises:
+        ValueError: As :func:`read_xyz`; lines are counted from the frame's own.
+    """
+    where = Path("frame")
+    return _atoms(next(_frames(text.splitlines(), where)), where)[0]
+
+
 def _text(path: Path) -> tuple[str, list[str]]:
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

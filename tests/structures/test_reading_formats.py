@@ -5,6 +5,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
+from so3lab.frames import open_frames
 from so3lab.structures import read_structure, understand
 from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.reading import read_frames
@@ -128,7 +129,7 @@ def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):
 def test_each_frame_of_a_file_means_what_it_means_alone(tmp_path, comment, charge, unpaired):
     path = tmp_path / "hydroxide.xyz"
     path.write_text(f"2\n{comment}\nO 0 0 0\nH 0 0 0.97\n2\n\nH 0 0 0\nH 0 0 0.74\n")
-    for found in (understand(f"{path}:0"), understand(read_frames(path)[0])):
+    for found in (understand(f"{path}:0"), understand(read_frames(path)[0]), understand(open_frames(path)[0])):
         assert (found.charge.value, found.unpaired.value) == (charge, unpaired)
     assert understand(path).charge.value == 0
     path.write_text(path.read_text().partition("\n2\n")[0] + "\n")
