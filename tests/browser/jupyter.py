@@ -78,6 +78,10 @@ class Canvas:
     """A checksum: two pictures that differ have different ones."""
 
 
+PATIENCE = 5.0
+"""How many times as long as on a quiet machine things may take on a busy one."""
+
+
 @dataclass
 class Watched:
     """A page whose errors are remembered."""
@@ -86,6 +90,7 @@ class Watched:
     errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.page.set_default_timeout(60_000 * PATIENCE)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error.stack or error}"))
 
@@ -98,15 +103,15 @@ class Watched:
         return [Canvas(**found) for found in self.page.evaluate(_CANVASES, selector)]
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-        """Wait for something to become true.
+        """Wait for something to become true, ``PATIENCE`` times as long as it may take on a quiet machine.
 
         Raises:
             AssertionError: If it does not in time; ``what`` says what was expected.
         """
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while not condition():
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}")
+                raise AssertionError(f"not within {PATIENCE * seconds:g} s: {what}")
             self.page.wait_for_timeout(150)
 
     def rest(self) -> None:
@@ -163,8 +168,8 @@ class Notebook(Watched):
     def run_all(self, seconds: float) -> None:
         """Run every cell and wait until the kernel is idle."""
         self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        self.page.wait_for_function(_RAN, timeout=1000 * seconds)
-        self.page.wait_for_function(_IDLE, timeout=1000 * seconds)
+        self.page.wait_for_function(_RAN, timeout=1000 * PATIENCE * seconds)
+        self.page.wait_for_function(_IDLE, timeout=1000 * PATIENCE * seconds)
 
     def run_code(self, code: str) -> None:
         """Run code in the notebook's kernel without touching its cells."""
@@ -196,8 +201,8 @@ class Notebook(Watched):
 
     def wait_for_kernel(self) -> None:
         """Wait until the page shows a notebook whose kernel is idle."""
-        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
-        self.page.wait_for_function(_IDLE, timeout=120_000)
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+        self.page.wait_for_function(_IDLE)
 
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""
@@ -253,7 +258,7 @@ class Lab:
         page = browser.new_page(viewport={"width": width, "height": 1000})
         try:
             opened = Notebook(page)
-            page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset", timeout=120_000)
+            page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset")
             opened.wait_for_kernel()
             yield opened
         finally:

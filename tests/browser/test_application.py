@@ -40,10 +40,10 @@ def pages(served, browser):
     opened = []
     for _ in range(2):
         page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
-        page.goto(served[1], timeout=120_000)
         opened.append(Watched(page))
+        page.goto(served[1])
     for one in opened:
-        one.page.locator(STAGE).first.wait_for(timeout=180_000)
+        one.page.locator(STAGE).first.wait_for()
         one.wait_until(lambda one=one: any(it.painted > 1000 for it in one.canvases(".so3-stage")), "a molecule", 60)
     yield opened
     assert [one.errors for one in opened] == [[], []]
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_there_is_said_in_place(pages):
     other.page.get_by_role("tab", name="Trajectory").click()
     other.page.get_by_placeholder("run.h5").fill("nowhere.h5")
     press(other, "Open")
-    other.page.locator("[role=alert]:visible", has_text="nowhere.h5").wait_for(timeout=30_000)
+    other.page.locator("[role=alert]:visible", has_text="nowhere.h5").wait_for()
 
 
 def test_a_page_that_closes_takes_its_kernel_along(served, pages):

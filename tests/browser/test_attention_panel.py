@@ -116,7 +116,7 @@ def panel(lab, browser):
         notebook.run_all(seconds=180)
         notebook.molecules(1, selector=STAGE)
         notebook.wait_until(lambda: shown_links(notebook) > 10, "links", 90)
-        notebook.page.wait_for_selector(f"{PLOT} .main-svg", timeout=90_000)
+        notebook.page.wait_for_selector(f"{PLOT} .main-svg")
         yield notebook
         assert notebook.failures() == []
         assert notebook.errors == []

@@ -161,7 +161,7 @@ def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
     for button, ending in (("Frames", ".extxyz"), ("Table", ".csv"), ("Figure", ".html"), ("Session", ".py")):
         opened.page.locator(f"button:has-text('{button}')").first.click()
         wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
-        wrote.filter(has_text="Wrote").wait_for(timeout=300_000)  # of all frames so far, while it runs
+        wrote.filter(has_text="Wrote").wait_for()  # of all frames so far, while it runs
         assert (tmp_path / f"saved{ending}").stat().st_size > 200
     compile((tmp_path / "saved.py").read_text(), "saved.py", "exec")
 
@@ -169,8 +169,8 @@ def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
 def test_what_blows_up_is_said_in_its_view_and_there_is_a_way_out(opened):
     opened.run_code("panel.control.timestep_fs = 30.0")
     warning = opened.page.locator(".so3-notice", has_text="blew up").first
-    warning.wait_for(timeout=60_000)
-    opened.page.locator("[role=alert]", has_text="blew up").first.wait_for(timeout=30_000)
+    warning.wait_for()
+    opened.page.locator("[role=alert]", has_text="blew up").first.wait_for()
     opened.wait_until(lambda: ask(opened, "len(panel.viewers[0].picked)") == 2, "the atoms of the bond")
     opened.picture("dynamics-blown-up")
     opened.run_code("panel.control.timestep_fs = 0.5")
@@ -301,7 +301,7 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
                 field.press("Tab")
             notebook.page.locator("button:has-text('Start')").first.click()
             alert = notebook.page.locator("[role=alert]", has_text=sentence)
-            alert.wait_for(timeout=60_000)
+            alert.wait_for()
             notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "failed", "the refusal")
         notebook.picture("dynamics-refused")
         for label in ("Model", "Molecule"):  # the way out

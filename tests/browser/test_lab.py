@@ -16,7 +16,7 @@ STAGE = ".so3-stage"
 def notebook(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(MAKE)]), "lab", width=1400) as opened:
         opened.run_all(seconds=180)
-        opened.page.locator(f"{STAGE}:visible").first.wait_for(timeout=120_000)
+        opened.page.locator(f"{STAGE}:visible").first.wait_for()
         yield opened
         assert opened.failures() == []
         assert opened.errors == []

@@ -137,7 +137,7 @@ def test_a_page_loaded_again_shows_the_newest_curve(notebook):
     newest = curves(notebook)
     notebook.save()
     notebook.page.goto(notebook.page.url.replace("?reset", "").replace("&reset", ""))
-    notebook.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=120_000)
+    notebook.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
     notebook.wait_until(lambda: len(curves(notebook)) == 2, "both figures again", seconds=120)
     assert curves(notebook) == newest
 

@@ -31,7 +31,7 @@ START, OPEN = (f"button.jupyter-button:has-text('{word}')" for word in ("Start",
 def notebook(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(MAKE)]), "minima", width=1400) as opened:
         opened.run_all(seconds=180)
-        opened.page.locator(START).wait_for(timeout=60_000)
+        opened.page.locator(START).wait_for()
         yield opened
         assert opened.failures() == []
         assert opened.errors == []
@@ -100,7 +100,7 @@ def test_words_below_a_column_leave_some_and_two_are_compared(notebook):
     notebook.wait_until(lambda: f"{few} of" in page.inner_text(".so3-table-foot"), "the low ones")
     for number in (0, 1):
         page.locator(f"{ROW} input").nth(number).click()
-    page.get_by_text("are two: ").wait_for(timeout=20_000)
+    page.get_by_text("are two: ").wait_for()
     page.get_by_label("filter above lowest (kcal/mol)").fill("")
 
 
@@ -120,7 +120,7 @@ def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
     field.fill("nowhere.db")
     field.press("Tab")
     page.locator(OPEN).click()
-    page.locator("[role=alert]", has_text="there is no database nowhere.db").wait_for(timeout=30_000)
+    page.locator("[role=alert]", has_text="there is no database nowhere.db").wait_for()
     found = asked(notebook, "len(panel.minima)")
     field.fill("ala2.db")
     field.press("Tab")

@@ -53,7 +53,7 @@ def test_an_empty_view_is_noticed(lab, browser):
         opened.run_all(seconds=120)
         opened.wait_until(lambda: len(opened.canvases(NGLVIEW)) == 1, "a canvas", seconds=60)
         with pytest.raises(AssertionError, match="is empty or missing"):
-            opened.molecules(seconds=4)
+            opened.molecules(seconds=1)
 
 
 def test_frames_of_a_trajectory_move_the_molecule(lab, browser):
@@ -66,7 +66,7 @@ view"""
     with lab.open(browser, new_notebook(cells=[new_code_cell(code)]), "trajectory") as opened:
         opened.run_all(seconds=120)
         (before,) = opened.molecules(seconds=60, selector=VIEWER)
-        opened.page.locator(".so3-player").wait_for(timeout=30_000)
+        opened.page.locator(".so3-player").wait_for()
         opened.wait_until(lambda: "charge (e)" in opened.page.locator(".so3-scale").inner_text(), "what colours mean")
         opened.run_code("view.frame = 2")
         opened.wait_until(lambda: opened.molecules(selector=VIEWER)[0].sum != before.sum, "another picture", seconds=30)

@@ -67,7 +67,7 @@ def test_two_panels_run_beside_each_other_until_the_cell_of_one_runs_again(opene
     assert ask(opened, "before.job.ended and not other.job.ended")
     running(opened, "other")
     ended = opened.page.get_by_text("ended when its cell ran again")  # in the cell that had shown it, too
-    ended.wait_for(timeout=30_000)
+    ended.wait_for()
     assert ask(opened, "before.ended") == ended.text_content()
     opened.picture("ended-panel", ".jp-CodeCell >> nth=2")
     running(opened, "first")

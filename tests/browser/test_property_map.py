@@ -34,8 +34,8 @@ ROW = ".so3-table-row"
 def notebook(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(MAKE)]), "map") as opened:
         opened.run_all(seconds=180)
-        opened.page.wait_for_selector(PLOT, timeout=120_000)
-        opened.page.wait_for_selector(ROW, timeout=60_000)
+        opened.page.wait_for_selector(PLOT)
+        opened.page.wait_for_selector(ROW)
         yield opened
         assert opened.failures() == []
         assert opened.errors == []

@@ -48,7 +48,7 @@ def picture(notebook: Notebook) -> int:
 def notebook(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(CELL)]), "train", width=1400) as opened:
         opened.run_all(seconds=180)
-        opened.page.wait_for_selector(".js-plotly-plot .barlayer .point", timeout=120_000)
+        opened.page.wait_for_selector(".js-plotly-plot .barlayer .point")
         opened.molecules(1, seconds=90, selector=VIEWER)
         yield opened
         assert opened.failures() == []
@@ -143,7 +143,7 @@ def test_a_stopped_run_keeps_its_best_model_which_is_evaluated_by_clicks(noteboo
     at_most.press("Tab")
     press(notebook, "Evaluate model")
     notebook.wait_until(lambda: ask(notebook, "panel.parity.found is not None"), "an evaluation", seconds=180)
-    notebook.page.wait_for_selector(".js-plotly-plot .scatterlayer", timeout=60_000)
+    notebook.page.wait_for_selector(".js-plotly-plot .scatterlayer")
     assert ask(notebook, "set(panel.parity.found.structures['part']) == {'held out'}")
     press(notebook, "Frames")
     point = notebook.page.locator(".js-plotly-plot .scatterlayer .point")
@@ -191,7 +191,7 @@ def test_a_kernel_that_dies_costs_a_few_seconds_of_training(notebook):
     notebook.page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     notebook.wait_for_kernel()
     notebook.run_all(seconds=180)
-    notebook.page.wait_for_selector(".js-plotly-plot .barlayer .point", timeout=120_000)
+    notebook.page.wait_for_selector(".js-plotly-plot .barlayer .point")
     go_on(notebook)
     first = ask(notebook, "panel.run.report.epoch - panel.job.items + 1")
     assert 1 < first <= reached + 100, "it went on from a checkpoint"

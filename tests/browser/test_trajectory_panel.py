@@ -46,7 +46,7 @@ def notebook(lab, browser):
     made = new_notebook(cells=[new_code_cell(WRITE), new_code_cell(SHOW)])
     with lab.open(browser, made, "panel", width=1900) as opened:
         opened.run_all(seconds=240)
-        opened.page.wait_for_selector(PLOT, timeout=120_000)
+        opened.page.wait_for_selector(PLOT)
         opened.wait_until(lambda: painted(opened) > 1000, "a painted molecule", seconds=60)
         yield opened
         assert opened.failures() == []
@@ -196,7 +196,7 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     notebook.settled(lambda: picture_sum(notebook), "the molecule")
     notebook.picture("trajectory-brushed")
     notebook.page.locator("button.jupyter-button:has-text('Figure')").first.click()
-    notebook.page.locator("[role=status]", has_text="Wrote frames.html").wait_for(timeout=60_000)
+    notebook.page.locator("[role=status]", has_text="Wrote frames.html").wait_for()
 
 
 def test_zooming_in_shows_every_frame(notebook):
@@ -212,10 +212,10 @@ def test_chosen_frames_are_saved_once(notebook):
     notebook.run_code("panel.choose(100, 140, 10)")
     notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
-    said.wait_for(timeout=30_000)
+    said.wait_for()
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
     notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
-    notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for(timeout=30_000)
+    notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for()
 
 
 def test_wrong_files_are_said_in_a_sentence(notebook):
@@ -225,7 +225,7 @@ def test_wrong_files_are_said_in_a_sentence(notebook):
         field.fill(name)
         field.press("Tab")
         notebook.page.get_by_role("button", name="Open", exact=True).click()
-        notebook.page.locator("[role=alert]", has_text=name).wait_for(timeout=30_000)
+        notebook.page.locator("[role=alert]", has_text=name).wait_for()
     notebook.picture("trajectory-wrong-file")
     assert asked(notebook, "len(panel.trajectory)") == str(FRAMES)
 

@@ -189,7 +189,7 @@ def test_links_are_drawn_between_atoms(notebook):
 
 def save(notebook: Notebook, what: str) -> bytes:
     notebook.page.locator(STAGE).first.hover()
-    with notebook.page.expect_download(timeout=120_000) as waiting:
+    with notebook.page.expect_download() as waiting:
         notebook.page.locator("select[title^=save]").select_option(what)
         if what.startswith("movie"):
             notebook.page.get_by_label("width of the movie in pixels").fill("300")
@@ -243,7 +243,7 @@ def test_what_is_shown_can_be_recorded(notebook):
     seen: set[int] = set()
     notebook.wait_until(lambda: seen.add(picture(notebook)) or len(seen) > 5, "frames that play")
     notebook.run_code("viewer.playing = False")
-    with notebook.page.expect_download(timeout=60_000) as waiting:
+    with notebook.page.expect_download() as waiting:
         button.click()
     assert Path(waiting.value.path()).stat().st_size > 2000
     assert waiting.value.suggested_filename.split(".")[-1] in ("mp4", "webm")

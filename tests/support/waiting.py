@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], object], what: str = "what is tested", seconds: float = 60.0) -> None:
+def wait_for(condition: Callable[[], object], what: str = "what is tested", seconds: float = 300.0) -> None:
     """Return as soon as a condition holds.
 
     Raises:
