@@ -55,8 +55,9 @@ def length(panel: TrainPanel, epochs: float) -> None:
 
 
 def trained(panel: TrainPanel) -> TrainPanel:
+    before = panel.job
     panel.start()
-    wait_for(lambda: panel.job is not None and panel.job.ended, "the end of a run")
+    wait_for(lambda: panel.job not in (None, before) and panel.job.ended, "the end of a run")
     assert panel.job.error is None
     return panel
 

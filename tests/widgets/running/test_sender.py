@@ -131,3 +131,20 @@ def test_a_limit_holds_whatever_the_page_could_paint():
         sender.report(5)
     assert sender.rate_hz == 4.0
     sender.close()
+
+
+def test_whoever_flushes_goes_on_when_the_newest_is_sent():
+    sent, may = [], threading.Event()
+
+    def send(item):
+        may.wait(60)
+        sent.append(item)
+
+    sender = LatestValueSender(send, fastest_hz=1000.0)
+    sender.flush()  # nothing was put in
+    for item in range(5):
+        sender.put(item)
+    threading.Timer(0.05, may.set).start()
+    sender.flush(60)
+    assert sent[-1] == 4
+    sender.close()

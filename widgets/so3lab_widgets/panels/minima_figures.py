@@ -1,5 +1,6 @@
 """What minima look like together: ladder, tree, populations and the progress of a search, one figure at a time."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ class MinimaFigures(ipw.VBox):
         height: int,
     ):
         self._draw, self._on_point, self._height = dict(draw), on_point, height
+        self._drawing = threading.RLock()  # a search and a click may want it at once: the last draws what is chosen
         self._marked: int | None = None
         self._temperature: float | None = None
         self.choice = ipw.ToggleButtons(options=[*draw], style={"button_width": "auto"}, tooltips=[*draw])
@@ -58,6 +60,10 @@ class MinimaFigures(ipw.VBox):
 
     def refresh(self) -> None:
         """Draw the chosen figure anew."""
+        with self._drawing:
+            self._draw_chosen()
+
+    def _draw_chosen(self) -> None:
         try:
             made, trouble = self._draw[self.choice.value](), ""
         except ValueError as error:

@@ -35,6 +35,8 @@ from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
 
+_DRAWING_S = 300.0
+"""Longest time to wait for the last drawing."""
 _DRAWN_HZ = 3.0
 """How often maps and tables follow a search or a slider at most."""
 
@@ -159,7 +161,7 @@ class MinimaPanel(Panel):
         """Return when the search has ended and all that it found is shown."""
         if self.run.job is not None:
             self.run.job.join()
-            self._refresh(None)
+            self._updates.flush(_DRAWING_S)
 
     def load(self, database: Any) -> None:
         """Show what a database holds: the minima of all its searches, each once.

@@ -1,6 +1,7 @@
 """How does one property of frames, minima or atoms go with another? A map of a table with axes from menus."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ class PropertyMap(ipw.VBox):
         self._chosen: np.ndarray | None = None
         self._marked: tuple[int | None, tuple[int, ...]] = (None, ())
         self._sight: dict[str, tuple[float, float]] = {}
-        self._quiet = False
+        self._quiet_in: int | None = None  # the thread that changes menus and axes; what others change is a choice
         self.x, self.y, self.colour = (self._menu(axis) for axis in _AXES)
         self.words = ipw.HTML()
         self.figure = LinkedFigure(styled(go.Figure(), height=height))
@@ -231,7 +232,7 @@ class PropertyMap(ipw.VBox):
         self._on_choice(None)
 
     def _on_menu(self, axis: str, column: str | None) -> None:
-        if self._quiet:
+        if self._quiet_in == threading.get_ident():
             return
         self._sight.pop(f"{axis}axis", None)
         self._draw()
@@ -239,7 +240,7 @@ class PropertyMap(ipw.VBox):
 
     def _on_zoom(self, axis: str, limits: Sequence[float] | None) -> None:
         """Somebody has zoomed in or out: of many points, others are to be drawn."""
-        if self._quiet:
+        if self._quiet_in == threading.get_ident():
             return
         if limits is None:
             self._sight.pop(axis, None)
@@ -252,8 +253,8 @@ class PropertyMap(ipw.VBox):
     @contextlib.contextmanager
     def _quietly(self) -> Iterator[None]:
         """While menus and axes are changed by Python, nobody has chosen anything."""
-        before, self._quiet = self._quiet, True
+        before, self._quiet_in = self._quiet_in, threading.get_ident()
         try:
             yield
         finally:
-            self._quiet = before
+            self._quiet_in = before

@@ -47,7 +47,7 @@ class LatestValueSender:
         self.rate_hz, self.sent = fastest_hz, 0
         self._full = threading.Condition()
         self._item: Any = None
-        self._closed = False
+        self._closed = self._sending = False
         self._thread: threading.Thread | None = None
         self._reported_at = self._clock()
         self._sent_at_report = 0
@@ -63,7 +63,7 @@ class LatestValueSender:
                 self._reported_at = self._clock()
                 self._thread = threading.Thread(target=self._run, name=f"so3lab {self._name}", daemon=True)
                 self._thread.start()
-            self._full.notify()
+            self._full.notify_all()
 
     def put_if_empty(self, item: Any) -> None:
         """Make this the newest item unless one waits already, which then does as well."""
@@ -91,11 +91,17 @@ class LatestValueSender:
         self._fastest_hz = fastest_hz
         self.rate_hz = min(self.rate_hz, fastest_hz)
 
+    def flush(self, timeout_s: float = SILENCE_S) -> None:
+        """Return when all that was put in is sent or forgotten, or after so long."""
+        if self._thread is not threading.current_thread():
+            with self._full:
+                self._full.wait_for(lambda: self._closed or (self._item is None and not self._sending), timeout_s)
+
     def close(self) -> None:
         """Send nothing more; the thread ends."""
         with self._full:
             self._closed, self._item = True, None
-            self._full.notify()
+            self._full.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(SILENCE_S)
 
@@ -106,11 +112,16 @@ class LatestValueSender:
                     self._full.wait()
                 if self._closed:
                     return
-                item, self._item = self._item, None
+                item, self._item, self._sending = self._item, None, True
             started = self._clock()
             if self.sent == self._sent_at_report:  # after a pause nobody has been silent yet
                 self._unanswered_since = started
-            self._send(item)
+            try:
+                self._send(item)
+            finally:
+                with self._full:
+                    self._sending = False
+                    self._full.notify_all()
             self.sent += 1
             if started - self._unanswered_since > SILENCE_S:
                 self.rate_hz = SLOWEST_HZ
