@@ -113,6 +113,7 @@ def test_ensembles_bring_their_sliders_which_act_and_compile_nothing(lab, browse
 def turn_knobs(notebook, ensemble: str) -> None:
     """Move sliders by clicks while it runs, and see what comes of it in the newest frames."""
     last = "panel.live.table().iloc[-2:]"
+    notebook.wait_until(lambda: ask(notebook, "len(panel.live.table())") > 2, "frames")
     drag(notebook, "Time step", 0.3)  # of 3 or 4 fs
     notebook.wait_until(lambda: 0.8 < ask(notebook, "panel.control.timestep_fs") < 1.5, "a time step")
     per_step = f"float({last}['time_fs'].diff().iloc[-1] / {last}['step'].diff().iloc[-1])"
