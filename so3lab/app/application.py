@@ -25,10 +25,12 @@ _LOST_AFTER_S = 3600
 _CELL = """\
 import os
 from so3lab_widgets.confinement import confine
-from so3lab_widgets import Lab
+from so3lab_widgets.panels.when_seen import WhenSeen
 os.chdir({folder!r})
-{confine}lab = Lab({arguments})
-lab"""
+{confine}def make():
+    from so3lab_widgets import Lab
+    return Lab({arguments})
+WhenSeen(make, "The lab is being opened …")"""
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:

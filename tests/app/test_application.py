@@ -28,8 +28,9 @@ def test_panels_are_confined_before_there_are_any_where_others_reach_them(tmp_pa
         (cell,) = notebook(tmp_path, "so3lr", "smiles:C'C", confined)["cells"]
         calls = [node for node in ast.walk(ast.parse(cell["source"])) if isinstance(node, ast.Call)]
         names = [ast.unparse(one.func) for one in sorted(calls, key=lambda node: node.lineno)]
-        assert names == ["os.chdir", *["confine"] * confined, "Lab"]
-        given = {one.arg: ast.literal_eval(one.value) for one in calls[-1].keywords}
+        assert names == ["os.chdir", *["confine"] * confined, "Lab", "WhenSeen"]
+        (lab,) = (one for one in calls if ast.unparse(one.func) == "Lab")
+        given = {one.arg: ast.literal_eval(one.value) for one in lab.keywords}
         assert given == {"model": "so3lr", "structure": "smiles:C'C"}
 
 
