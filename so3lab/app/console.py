@@ -32,6 +32,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 COLUMNS = 80
 """Width of tables where the output is not a terminal."""
+_AS_IT_IS: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+"""What is printed means nothing but itself: ``[H][H]`` is no style, and in ``smiles:O:`` there is no picture."""
 
 
 class Interrupted(Exception):
@@ -48,27 +50,27 @@ class Console:
 
     def __init__(self, json: bool = False, unit: EnergyUnit = "meV"):
         self.json, self.unit = json, unit
-        self._remarks = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._remarks = RichConsole(stderr=True, soft_wrap=True, **_AS_IT_IS)
         screen = sys.stdout.isatty()
-        self._results = RichConsole(highlight=False, soft_wrap=not screen, width=None if screen else COLUMNS)
+        self._results = RichConsole(soft_wrap=not screen, width=None if screen else COLUMNS, **_AS_IT_IS)
 
     def say(self, text: str) -> None:
         """A remark."""
-        self._remarks.print(text, markup=False)
+        self._remarks.print(text)
 
     def warn(self, text: str) -> None:
         """A remark that should not be overlooked."""
-        self._remarks.print(text, style="yellow", markup=False)
+        self._remarks.print(text, style="yellow")
 
     def error(self, text: str) -> None:
         """Why a command failed and what to do."""
         text = re.sub(r"^\[Errno \d+\] ", "", text)  # the system's number for what the words say
-        self._remarks.print(f"so3lab: {text}", style="red", markup=False)
+        self._remarks.print(f"so3lab: {text}", style="red")
 
     def line(self, text: str, style: str = "") -> None:
         """A line of results; silent with ``--json``."""
         if not self.json:
-            self._results.print(text, style=style, markup=False, overflow="ignore", crop=False)
+            self._results.print(text, style=style, overflow="ignore", crop=False)
 
     def table(self, table: "pandas.DataFrame", title: str = "") -> None:
         """A table of results under headings for people; silent with ``--json``.
@@ -102,13 +104,13 @@ class Console:
     def progress(self, what: str) -> Iterator["ProgressLine"]:
         """A progress bar with remaining time, or lines now and then where there is no terminal."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         live = self._remarks.is_terminal
         with Progress(*columns, console=self._remarks, disable=not live, transient=False) as bar:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LENNARD_JONES = "lj"
 """The model, and with a colon and a number of atoms the structure, of Lennard-Jones clusters."""
 SMILES = "smiles:"
-SATURATION = 0.95
-"""Where a search without a budget ends."""
+SATURATION, SATURATION_BESIDE_MINIMA = 0.95, 0.99
+"""Where a search without a budget ends, and one that is to find more minima than there may be."""
 
 
 def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
@@ -54,7 +54,8 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         "--saturation",
         type=float,
         metavar="SHARE",
-        help="share of the minima estimated to have been found (default: 0.95 without another budget)",
+        help="share of the minima estimated to have been found (default: 0.95 without another budget, 0.99 with "
+        "--minima alone)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the same search, if OUT holds it")
     parser.add_argument("--seed", type=int, default=0, help="the same seed finds the same minima")
@@ -116,16 +117,32 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Search with progress, then say what came out."""
     minima_spread.take_place(options)
     check_name(options.out)
+    _check(options)
     prepare_process()
     with minima_spread.executor(options) as executor:
         return _run(options, console, _search(options, console, executor))
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse numbers that mean nothing before there is a database."""
+    from so3lab.minima.search import check_budget
+
+    if options.fmax is not None and not 0 < options.fmax < float("inf"):
+        raise ValueError(f"--fmax must be positive, got {options.fmax:g}")
+    check_budget(**{f"--{name}" if name != "saturation" else name: value for name, value in _budget(options).items()})
+
+
+def _budget(options: argparse.Namespace) -> dict[str, Any]:
+    """When to end, by the names that :meth:`so3lab.minima.Search.run` has for it."""
+    budget = {name: getattr(options, name) for name in ("minutes", "minima", "saturation")}
+    if options.minutes is None and options.saturation is None:
+        budget["saturation"] = SATURATION if options.minima is None else SATURATION_BESIDE_MINIMA
+    return budget
+
+
 def _run(options: argparse.Namespace, console: Console, search: "Search") -> int:
     known = len(search.minima)
-    budget = {name: getattr(options, name) for name in ("minutes", "minima", "saturation")}
-    if all(value is None for value in budget.values()):
-        budget["saturation"] = SATURATION
+    budget = _budget(options)
     accounts = search.run(**budget)
     started = time.monotonic()
     try:
@@ -188,6 +205,8 @@ def _given(files: Sequence[str]) -> "list[Atoms]":
 
     found: list[Atoms] = []
     for name in files:
+        if not Path(name).is_file():
+            raise FileNotFoundError(f"--given: there is no file {name}")
         frames = read_frames(Path(name))
         for atoms in frames:
             atoms.calc, atoms.pbc, atoms.cell = None, False, None
@@ -219,6 +238,11 @@ def _tell(options: argparse.Namespace, console: Console, search: "Search", minut
         console.line(f"lowest: {lowest:.6f} {'ε' if options.model == LENNARD_JONES else 'eV'}{within}")
     out = without_password(options.out)
     console.line(f"{out}: {_note(search, known, minutes)}")
+    if options.minima is not None and options.minutes is None and len(search.minima) < options.minima:
+        console.line(
+            f"ended below {options.minima} minima, since {search.saturation:.0%} of those that there are are estimated "
+            "to have been found; a larger --saturation goes on"
+        )
     console.result(
         {
             "out": out, "search": search.name, "minima": len(search.minima), "lowest_energy_eV": lowest,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from so3lab.minimize import Held, Relaxed
+    from so3lab.potential import Potential
 
 ROWS_SHOWN = 30
 """Structures that the table lists; of more, those that did not converge as they should."""
@@ -81,14 +82,19 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from so3lab.minimize import minimize
     from so3lab.structures.writing import check_structures_file
 
+    _check(options)
     hold = [_held(text) for text in options.keep]
-    structures = [atoms for source in options.structures for atoms in _read(source, options, console)]
+    named = [one for source in options.structures for one in _read(source, options, console)]
+    structures = [atoms for _, atoms in named]
     if options.out is not None:
         check_structures_file(options.out, structures, overwrite=options.overwrite)
     prepare_process()
+    potential = so3lab.load(options.model, options.dtype)
+    for name, atoms in named:
+        _check_structure(name, atoms, potential, options.cell, hold)
     found: list[Relaxed] = []
     results = minimize(
-        so3lab.load(options.model, options.dtype), structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
+        potential, structures, max_force=options.fmax, max_gain_meV=options.gain_meV,
         max_steps=options.max_steps, method=options.method, hold=hold, cell=options.cell,
         pressure_GPa=options.pressure_GPa, confirm=options.confirm, batch=options.batch,
     )  # fmt: skip
@@ -107,17 +113,54 @@ def run(options: argparse.Namespace, console: Console) -> int:
     return 0 if all(one.converged for one in found) else 1
 
 
-def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterator[Atoms]":
-    """All structures of a source, as one reading them understands them; what was decided on the way is said once."""
+def _check(options: argparse.Namespace) -> None:
+    """Numbers, by the names that they have on the command line."""
+    for name, value in (("--fmax", options.fmax), ("--gain-meV", options.gain_meV)):
+        if not 0 < value < float("inf"):
+            raise ValueError(f"{name} must be positive, got {value:g}")
+    for name, count in (("--max-steps", options.max_steps), ("--batch", options.batch)):
+        if count is not None and count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    if not options.cell and options.pressure_GPa != 0:
+        raise ValueError(
+            f"--pressure-GPa acts on cells that are relaxed; add --cell, or leave out {options.pressure_GPa}"
+        )
+    if options.cell and (options.method == "internal" or options.keep or options.confirm):
+        raise ValueError("--cell relaxes in Cartesian coordinates, without --keep and --confirm; leave them out")
+
+
+def _check_structure(name: str, atoms: "Atoms", potential: "Potential", cell: bool, hold: "Sequence[Held]") -> None:
+    """Refuse one that cannot be relaxed, by the name of its source, before any is."""
+    try:
+        potential.check_structure(atoms)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if cell and not atoms.pbc.all():
+        raise ValueError(
+            f"{name}: --cell needs a structure that is periodic in all directions, got {atoms.pbc.tolist()}"
+        )
+    for one in hold:
+        if max(one.atoms) >= len(atoms):
+            raise ValueError(
+                f"{name}: --keep must name atoms below {len(atoms)}, which are counted from 0, got "
+                f"{','.join(map(str, one.atoms))}"
+            )
+
+
+def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterator[tuple[str, Atoms]]":
+    """All structures of a source with their names, as one reading them understands them; what was decided on the way is
+    said once."""
     from so3lab.structures.reading import understand
 
     said: set[str] = set()
-    for atoms in _frames(source):
+    frames = _frames(source)
+    for number, atoms in enumerate(frames):
         one = understand(atoms, charge=options.charge, multiplicity=options.multiplicity)
         for note in {note for note in one.notes} - said:
             console.warn(f"{source}: {note}")
             said.add(note)
-        yield one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
+        name = source if len(frames) == 1 else f"{source}:{number}"
+        yield name, one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
 
 
 def _frames(source: str) -> "Sequence[Atoms | str]":
@@ -177,7 +220,7 @@ def _tell(options: argparse.Namespace, console: Console, found: "list[Relaxed]")
     if len({tuple(one.atoms.numbers) for one in found}) > 1:
         shown = shown.drop(columns="above_lowest_meV")
     if len(shown):
-        console.table(shown, f"{options.model} on {len(found)} structures")
+        console.table(shown, f"{options.model} on {len(found)} structure{'s' * (len(found) > 1)}")
     minima, evaluations = sum(one.why == "converged" for one in found), sum(one.evaluations for one in found)
     written = "" if options.out is None else f"; written: {options.out}"
     console.line(f"{minima} of {len(found)} converged, {evaluations / len(found):.1f} evaluations each{written}")

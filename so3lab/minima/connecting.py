@@ -32,6 +32,11 @@ def connected(where: str) -> Any:
         raise ImportError(
             'databases on servers need ase-db-backends; install it with: pip install "so3lab[postgresql]"'
         ) from None
+    except ValueError as error:
+        raise ValueError(
+            "a database of minima on a server has a URL that ase.db takes, such as postgresql://USER@HOST/NAME, got "
+            f"{without_password(where)!r} ({error})"
+        ) from None
     # a database of minima has no tables of its own; asking for their names would cost a query for each row
     database._get_external_table_names = lambda db_con=None: []
     if database.type == "postgresql":

@@ -124,10 +124,10 @@ class Search:
                 raise ValueError(f"{database.name} holds minima of another model than the one given; take another file")
             database.begin(self.name, self._start, self.settings)
             return
-        if not resume:
+        if stored.progress and not resume:  # one that ended before its first round has nothing to go on with
             raise ValueError(
                 f"{database.name} already holds this search, of the same model, start, settings and seed; go on with "
-                "resume=True, or take another seed or another file"
+                "resume=True (--resume), or take another seed or another file"
             )
         for _, minimum, _ in database.minima(self.name):
             self._take_in(minimum)
@@ -172,11 +172,7 @@ class Search:
         Raises:
             ValueError: If a budget is not positive, or the start does not relax to a minimum of its own compound.
         """
-        for name, value in (("minutes", minutes), ("minima", minima), ("proposals", proposals)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, or None for no such budget, got {value}")
-        if saturation is not None and not 0 < saturation < 1:
-            raise ValueError(f"saturation must lie between 0 and 1, got {saturation}")
+        check_budget(minutes=minutes, minima=minima, proposals=proposals, saturation=saturation)
         end = np.inf if minutes is None else time.monotonic() + 60.0 * minutes
         try:
             while not (
@@ -327,6 +323,23 @@ def _proposers(
     if named or not own:
         made += proposers_for(potential, atoms, names=named, smiles=smiles)
     return made + own
+
+
+def check_budget(saturation: float | None = None, **budget: float | None) -> None:
+    """Refuse a budget that is none.
+
+    Args:
+        saturation: Share of what there is that is estimated to have been found; None for no such budget.
+        **budget: Others, by their names, such as ``minutes``.
+
+    Raises:
+        ValueError: If one is not positive, or the share does not lie between 0 and 1.
+    """
+    for name, value in budget.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be positive, or None for no such budget, got {value}")
+    if saturation is not None and not 0 < saturation < 1:
+        raise ValueError(f"saturation must lie between 0 and 1, got {saturation}")
 
 
 def checksum_of(potential: Potential | EnergyModel) -> str:

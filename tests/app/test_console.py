@@ -66,3 +66,14 @@ def test_the_end_of_a_task_is_told_once(capsys):
         for share in (0.5, 1.0, 1.0, 1.0):
             line.update(share)
     assert capsys.readouterr().err.count("100 %") == 1
+
+
+def test_signs_of_smiles_are_neither_pictures_nor_styles(capsys):
+    console = Console()
+    for tell in (console.say, console.warn, console.error, console.line):
+        tell("smiles:O: [H][H] and [bold]")
+    console.table(pd.DataFrame([{"name": "smiles:O: [H][bold]"}]), "[H] of :O:")
+    told = "".join(capsys.readouterr())
+    assert told.count("smiles:O: [H][H] and [bold]") == 4
+    assert "smiles:O: [H][bold]" in told
+    assert "[H] of :O:" in told

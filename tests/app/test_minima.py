@@ -11,7 +11,8 @@ from ase.io import read, write
 from molecule_search import search
 
 from so3lab.app import main
-from so3lab.minima import MinimaDatabase, gather
+from so3lab.minima import MinimaDatabase, Search, gather
+from so3lab.pretrained import lennard_jones, random_cluster
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,25 @@ def test_what_cannot_be_is_refused_with_a_sentence(databases, capsys, tmp_path):
         (["search", "lj", "lj:6", "--out", new, "--saturation", "2"], "saturation"),
         (["search", "lj", "lj:6", "--out", new, "--max-rmsd", "0"], "max_rmsd"),
         (["search", "lj", "lj:6", "--out", str(tmp_path / "nowhere" / "m.db")], "make it with: mkdir -p"),
+        (["search", "lj", "lj:6", "--out", new, "--minutes", "0"], "--minutes must be positive"),
+        (["search", "lj", "lj:6", "--out", new, "--minima", "-1"], "--minima must be positive"),
+        (["search", "lj", "lj:6", "--out", new, "--fmax", "0"], "--fmax must be positive"),
+        (["search", "lj", "lj:6", "--out", new, "--given", "none.xyz"], "--given: there is no file none.xyz"),
+        (["search", "lj", "lj:6", "--out", "nothing://new"], "postgresql://"),
         (["list", str(tmp_path / "none.db")], "no database"),
         (["export", str(databases[0]), str(tmp_path / "minima.blah")], "ends in .extxyz"),
     ):
         assert main(["minima", *arguments]) == 1
         assert said in capsys.readouterr().err
+    assert not Path(new).exists()
+
+
+def test_a_search_for_more_minima_than_there_are_ends_and_says_so(capsys, tmp_path):
+    file = str(tmp_path / "one.db")
+    Search(lennard_jones(), random_cluster(1), max_force=1e-4, out=file)  # ended before its first round: no obstacle
+    assert main(["minima", "search", "lj", "lj:1", "--out", file, "--minima", "5"]) == 0
+    assert "ended below 5 minima" in capsys.readouterr().out
+    assert output(capsys, "minima", "list", file)["found"] == 1
 
 
 def test_a_finished_search_that_is_resumed_finds_nothing_to_do(databases, capsys):

@@ -70,9 +70,18 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(
 def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
     assert "exists; add --overwrite" in refused(capsys, "ethanol", frames, "--out", frames)
     assert "--keep must name two, three or four atoms" in refused(capsys, "ethanol", frames, "--keep", "0,x")
-    assert "add cell=True, or leave out" in refused(capsys, "ethanol", frames, "--pressure-GPa", "1")
-    assert "periodic in all directions" in refused(capsys, "ethanol", frames, "--cell")
-    assert "positive, got -1" in refused(capsys, "ethanol", frames, "--fmax", "-1")
+    assert "add --cell, or leave out" in refused(capsys, "ethanol", frames, "--pressure-GPa", "1")
+    assert "hot.extxyz:0: --cell needs a structure" in refused(capsys, "ethanol", frames, "--cell")
+    assert "without --keep" in refused(capsys, "ethanol", frames, "--cell", "--keep", "0,1")
+    for name, value, said in (
+        ("--fmax", "-1", "positive, got -1"),
+        ("--gain-meV", "nan", "positive, got nan"),
+        ("--max-steps", "0", "at least 1, got 0"),
+        ("--batch", "-2", "at least 1, got -2"),
+    ):
+        assert f"{name} must be {said}" in refused(capsys, "ethanol", frames, name, value)
+    assert "hot.extxyz:0: --keep must name atoms below 9" in refused(capsys, "ethanol", frames, "--keep", "0,1,77")
+    assert "ala2: atoms hold N" in refused(capsys, "ethanol", frames, "ala2")
     assert "STRUCTURE must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
     (tmp_path / "broken.xyz").write_text("5\n\nC 0 0 0\n")
     assert "is the file complete?" in refused(capsys, "ethanol", tmp_path / "broken.xyz")
