@@ -1,9 +1,9 @@
 """What frames of any origin have in common: the face of a trajectory, for whoever draws or measures them."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from ase import Atoms
 from jaxtyping import Float, Integer
 
 from so3lab.frames.columns import numbers_in, times_in
+from so3lab.trajectory.frame_view import FrameView
 
 _OWN_ARRAYS = frozenset(("numbers", "positions", "tags"))
 _NAMES = {"initial_charges": "charge", "charges": "charge", "energies": "atomic energy", "magmoms": "magnetic moment"}
@@ -31,7 +32,7 @@ class Store(Protocol):
         ...
 
 
-class OpenedFrames(Sequence[Atoms]):
+class OpenedFrames(FrameView[Store]):
     """Frames of the same atoms, read when they are looked at; get them from :func:`so3lab.frames.open_frames`.
 
     Args:
@@ -49,39 +50,13 @@ class OpenedFrames(Sequence[Atoms]):
     def __init__(self, store: Store, path: Path | None, code: str):
         if not len(store):
             raise ValueError(f"{path or 'the sequence'} holds no frames")
-        self._open: Store | None = store
+        super().__init__(store, len(store), f"{path or 'the sequence of frames'}")
         self.path, self.code = path, code
-        self._frames = range(len(store))
         self.first = store.read(0)
         self._known: list[dict[str, np.ndarray]] = []  # numbers per frame once they were looked at, shared by slices
 
-    @property
-    def _store(self) -> Store:
-        if self._open is None:
-            raise ValueError(f"{self.path or 'the sequence of frames'} is closed; open it again")
-        return self._open
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    @overload
-    def __getitem__(self, index: int) -> Atoms: ...
-    @overload
-    def __getitem__(self, index: slice) -> "OpenedFrames": ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            view = object.__new__(type(self))
-            view.__dict__.update(self.__dict__, _frames=self._frames[index])
-            return view
-        return self._read(self._frames[index])
-
     def __iter__(self) -> Iterator[Atoms]:
         return (self._read(frame) for frame in self._frames)
-
-    @property
-    def frames(self) -> range:
-        """Which frames of the source these are; of a slice, those that it chose."""
-        return self._frames
 
     @property
     def atomic_numbers(self) -> Integer[np.ndarray, " atoms"]:
@@ -131,19 +106,15 @@ class OpenedFrames(Sequence[Atoms]):
         """One row per frame: ``step``, ``time_fs`` and every number that frames carry, energies in eV."""
         columns = dict(self._numbers())
         times = times_in(columns)
-        step = columns.pop("step", np.arange(len(self._store)))
+        step = columns.pop("step", np.arange(len(self._origin)))
         table = pd.DataFrame(
-            {"step": step, "time_fs": np.arange(len(self._store), dtype=float) if times is None else times}
+            {"step": step, "time_fs": np.arange(len(self._origin), dtype=float) if times is None else times}
         )
         others = {name: values for name, values in columns.items() if name not in ("time_fs", "time_ps")}
         return table.assign(**others).iloc[list(self._frames)].reset_index(drop=True).rename_axis("frame")
 
-    def close(self) -> None:
-        """Let go of the file; it closes when its slices and other readers have let go too."""
-        self._open = None
-
     def _read(self, frame: int) -> Atoms:
-        atoms = self._store.read(frame)
+        atoms = self._origin.read(frame)
         if len(atoms) != len(self.first) or not np.array_equal(atoms.numbers, self.first.numbers):
             raise ValueError(
                 f"frames must hold the same atoms in the same order, frame 0 is {self.first.get_chemical_formula()} "
@@ -154,9 +125,9 @@ class OpenedFrames(Sequence[Atoms]):
     def _numbers(self) -> dict[str, np.ndarray]:
         """Of all frames of the source, which are looked at once."""
         if not self._known:
-            found = self._store.columns()
+            found = self._origin.columns()
             if found is None:
-                found = numbers_in(self._store.read(frame) for frame in range(len(self._store)))
+                found = numbers_in(self._origin.read(frame) for frame in range(len(self._origin)))
             self._known.append(found)
         return self._known[0]
 

@@ -1,16 +1,17 @@
 """How frames are read back: a lazy sequence of ASE atoms, and the run's numbers as a table."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float, Integer
 
+from so3lab.trajectory.frame_view import FrameView
 from so3lab.trajectory.source import Source, source_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK = 64
 
 
-class Trajectory(Sequence[Atoms]):
+class Trajectory(FrameView[Source]):
     """A trajectory file as a sequence of :class:`ase.Atoms`; nothing is read before it is asked for.
 
     Each frame carries velocities, energy and forces (of a ``SinglePointCalculator``), and ``step``, ``time_fs`` and
@@ -36,29 +37,8 @@ class Trajectory(Sequence[Atoms]):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._open: Source | None = source_of(self.path)
-        self._frames = range(self._open.count())
-
-    @property
-    def _source(self) -> Source:
-        if self._open is None:
-            raise ValueError(f"the trajectory {self.path} is closed; open it again")
-        return self._open
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    @overload
-    def __getitem__(self, index: int) -> Atoms: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Trajectory": ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            view = object.__new__(type(self))
-            view.__dict__.update(self.__dict__, _frames=self._frames[index])
-            return view
-        frame = self._frames[index]
-        return next(self._atoms(range(frame, frame + 1)))
+        source = source_of(self.path)
+        super().__init__(source, source.count(), f"the trajectory {self.path}")
 
     def __iter__(self) -> Iterator[Atoms]:
         for start in range(0, len(self), _BLOCK):
@@ -72,10 +52,6 @@ class Trajectory(Sequence[Atoms]):
     ) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Let go of the file; it closes when its slices and other readers have let go too."""
-        self._open = None
-
     def refresh(self) -> int:
         """Look again how many frames a file that is being written has; returns the new length.
 
@@ -86,44 +62,39 @@ class Trajectory(Sequence[Atoms]):
         return len(self)
 
     @property
-    def frames(self) -> range:
-        """Which frames of the file these are; of a slice, those that it chose."""
-        return self._frames
-
-    @property
     def atomic_numbers(self) -> Integer[np.ndarray, " atoms"]:
         """Elements."""
-        return self._source.layout.atomic_numbers
+        return self._origin.layout.atomic_numbers
 
     @property
     def masses(self) -> Float[np.ndarray, " atoms"]:
         """Masses in amu."""
-        return self._source.layout.masses
+        return self._origin.layout.masses
 
     @property
     def pbc(self) -> tuple[bool, bool, bool]:
         """Which cell vectors repeat."""
-        return self._source.layout.pbc
+        return self._origin.layout.pbc
 
     @property
     def meta(self) -> dict[str, Any]:
         """Settings and provenance of the run."""
-        return self._source.layout.meta
+        return self._origin.layout.meta
 
     @property
     def observables(self) -> tuple[str, ...]:
         """Names of the numbers that every frame carries."""
-        return self._source.layout.observables
+        return self._origin.layout.observables
 
     @property
     def steps(self) -> Integer[np.ndarray, " frames"]:
         """Number of the time step of each frame."""
-        return self._source.read("step", self._frames)
+        return self._origin.read("step", self._frames)
 
     @property
     def times_fs(self) -> Float[np.ndarray, " frames"]:
         """Time of each frame in fs."""
-        return self._source.read("time_fs", self._frames)
+        return self._origin.read("time_fs", self._frames)
 
     def positions(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames atoms 3"]:
         """Positions in Å of one frame or of a range of frames, as stored."""
@@ -139,7 +110,7 @@ class Trajectory(Sequence[Atoms]):
 
     def cells(self, frames: int | slice = slice(None)) -> Float[np.ndarray, "*frames 3 3"]:
         """Cells in Å, rows are lattice vectors; zeros for a free molecule."""
-        if self._source.layout.has_cell:
+        if self._origin.layout.has_cell:
             return self._select("cell", frames)
         count = () if isinstance(frames, int) else (len(self._frames[frames]),)
         return np.zeros((*count, 3, 3))
@@ -149,31 +120,34 @@ class Trajectory(Sequence[Atoms]):
         import pandas as pd  # a writer has no use for it
 
         columns = {"step": self.steps, "time_fs": self.times_fs}
-        for name in self._source.layout.observables:
-            columns[name] = self._source.read(name, self._frames)
+        for name in self._origin.layout.observables:
+            columns[name] = self._origin.read(name, self._frames)
         if {"potential_energy", "kinetic_energy"} <= columns.keys():
             columns["total_energy"] = columns["potential_energy"] + columns["kinetic_energy"]
         return pd.DataFrame(columns).rename_axis("frame")
 
     def restart_state(self) -> dict[str, np.ndarray] | None:
         """Arrays of the last good restart state, ``None`` if there is none."""
-        return self._source.state()
+        return self._origin.state()
 
     def _select(self, name: str, frames: int | slice) -> np.ndarray:
         if isinstance(frames, slice):
-            return self._source.read(name, self._frames[frames])
+            return self._origin.read(name, self._frames[frames])
         frame = self._frames[frames]
-        return self._source.read(name, range(frame, frame + 1))[0]
+        return self._origin.read(name, range(frame, frame + 1))[0]
+
+    def _read(self, frame: int) -> Atoms:
+        return next(self._atoms(range(frame, frame + 1)))
 
     def _atoms(self, frames: range) -> Iterator[Atoms]:
-        blocks = {name: self._source.read(name, frames) for name in self._source.names}
+        blocks = {name: self._origin.read(name, frames) for name in self._origin.names}
         free = Atoms(numbers=self.atomic_numbers, pbc=self.pbc)
         if not np.allclose(free.get_masses(), self.masses, rtol=1e-12):
             free.set_masses(self.masses)
         for row in range(len(frames)):
             atoms = free.copy()
             atoms.positions = blocks["positions"][row]
-            if self._source.layout.has_cell:
+            if self._origin.layout.has_cell:
                 atoms.cell = blocks["cell"][row]
             atoms.set_velocities(blocks["velocities"][row].astype(np.float64))
             results: dict[str, Any] = {"forces": blocks["forces"][row].astype(np.float64)}
