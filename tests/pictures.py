@@ -110,13 +110,12 @@ def _take_picture(lab: Lab, browser: Browser, picture: Picture, target: Path) ->
 
 
 def _take_animation(lab: Lab, browser: Browser, picture: Picture, target: Path) -> None:
-    """The molecule and its curves, at the speed at which they were seen."""
+    """The molecule and its curves, some times faster than they were seen: to take a frame lasts longer than it is shown."""
     with _opened(lab, browser, picture, target.stem) as notebook:
         frames = []
         for _ in range(_FRAMES):
             frame = _grab(notebook, 700)
             frames.append(frame.resize((_ANIMATED_WIDTH, frame.height * _ANIMATED_WIDTH // frame.width)))
-            notebook.page.wait_for_timeout(_EVERY_MS)
     frames[0].save(target, save_all=True, append_images=frames[1:], duration=_EVERY_MS, loop=0, quality=55, method=4)
     if target.stat().st_size > MOST_BYTES:
         raise RuntimeError(f"{target} has {target.stat().st_size:,} bytes, more than {MOST_BYTES:,}")
