@@ -110,7 +110,7 @@ def _take_picture(lab: Lab, browser: Browser, picture: Picture, target: Path) ->
 
 
 def _take_animation(lab: Lab, browser: Browser, picture: Picture, target: Path) -> None:
-    """The molecule and its curves, some times faster than they were seen: to take a frame lasts longer than it is shown."""
+    """The molecule and its curves, faster than they were seen: a frame is not taken as fast as it is shown."""
     with _opened(lab, browser, picture, target.stem) as notebook:
         frames = []
         for _ in range(_FRAMES):
