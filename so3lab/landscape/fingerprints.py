@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from so3lab.structures.bonds import keep_bonds
 from so3lab.structures.symmetry import STAYS_PYRAMIDAL, MolecularGraph, molecular_graph
 
 _CARBON, _HYDROGEN = 6, 1
@@ -144,16 +145,32 @@ class Fingerprints:
         Raises:
             ValueError: If one of them is of another compound.
         """
-        rows = []
-        for number, atoms in enumerate(structures):
-            fingerprint = self.of_graph(molecular_graph(atoms))
+        groups: dict[Fingerprint, list[int]] = {}
+        for number, fingerprint in enumerate(self._of_each(structures)):
             if fingerprint is None:
                 raise ValueError(
-                    f"structures must be of one compound: number {number}, {atoms.get_chemical_formula()}, has other "
-                    "bonds"
+                    f"structures must be of one compound: number {number}, "
+                    f"{structures[number].get_chemical_formula()}, has other bonds"
                 )
-            rows.append(fingerprint.vectors(atoms.positions[None])[0])
-        return np.array(rows)
+            groups.setdefault(fingerprint, []).append(number)
+        found: dict[int, np.ndarray] = {}
+        for fingerprint, places in groups.items():
+            rows = fingerprint.vectors(np.stack([structures[place].positions for place in places]))
+            found |= dict(zip(places, rows, strict=True))
+        return np.array([found[number] for number in range(len(structures))])
+
+    def _of_each(self, structures: Sequence[ase.Atoms]) -> list[Fingerprint | None]:
+        """The fingerprint of each; those in the numbering of the compound are found together."""
+        numbers = self.graph.numbers
+        usual = [k for k, one in enumerate(structures) if not one.pbc.any() and np.array_equal(one.numbers, numbers)]
+        alike = np.zeros(len(structures), bool)
+        if usual:
+            positions = np.stack([structures[number].positions for number in usual])
+            alike[usual] = keep_bonds(numbers, self.graph.bonds, positions)
+        return [
+            self.kind if same else self.of_graph(molecular_graph(one))
+            for one, same in zip(structures, alike.tolist(), strict=True)
+        ]
 
 
 def has_hand(graph: MolecularGraph) -> bool:

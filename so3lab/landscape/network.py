@@ -16,7 +16,7 @@ from so3lab.landscape.database import LandscapeDatabase, StoredSaddle, vibration
 from so3lab.landscape.states import TransitionState
 from so3lab.landscape.vibrations import Vibrations, symmetry_order
 from so3lab.minima.accounts import Minimum
-from so3lab.minima.gathering import common_rule, gather_with_names
+from so3lab.minima.gathering import common_rule, gather_stored
 from so3lab.minima.identity import DuplicateRule, distinct
 
 Temperatures = Float[np.ndarray, " temperatures"]
@@ -49,9 +49,10 @@ class Landscape:
             ValueError: If searches had different rules or models, and no rule says which holds.
         """
         stored = database if isinstance(database, LandscapeDatabase) else LandscapeDatabase(database)
-        minima, number_of = gather_with_names(stored, rule)
+        rows = list(stored.minima())
+        minima, number_of = gather_stored(stored, rows, rule)
         known: list[Vibrations | None] = [None] * len(minima)
-        for one in stored.minima():
+        for one in rows:
             if "vibrations" in one.data:
                 known[number_of[one.search, one.minimum.number]] = vibrations_of(one.data["vibrations"])
         saddles = list(stored.saddles())

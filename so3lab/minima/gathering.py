@@ -45,7 +45,19 @@ def gather_with_names(
 ) -> tuple[list[Minimum], dict[tuple[str, int], int]]:
     """The same, and by the names of a search and its numbers the new numbers of minima; arguments as of
     :func:`gather`."""
-    stored = list(database.minima())
+    return gather_stored(database, list(database.minima()), rule)
+
+
+def gather_stored(
+    database: MinimaDatabase, stored: list[StoredMinimum], rule: DuplicateRule | None = None
+) -> tuple[list[Minimum], dict[tuple[str, int], int]]:
+    """The same of minima that have been read.
+
+    Args:
+        database: Where they were read from.
+        stored: All of its minima.
+        rule: As of :func:`gather`.
+    """
     if not stored:
         return [], {}
     searches = sorted({one.search for one in stored})

@@ -4,13 +4,15 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 from ase.neighborlist import natural_cutoffs
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 from so3lab.structures.elements import COVALENT
 from so3lab.structures.neighbors import Pairs, pair_list
 
 TOLERANCE = 1.15
 """Bonded are atoms closer than this many times the sum of their covalent radii."""
+_BLOCK = 4_000_000
+"""Distances that are computed at a time."""
 _DOUBLE = 0.905
 """Times that sum, for a double bond: C=C is at 0.89, the C-N of an amide, which turns, at 0.92."""
 
@@ -50,3 +52,33 @@ def bonds(atoms: ase.Atoms, tolerance: float = TOLERANCE) -> Int[np.ndarray, "bo
     i, j, _ = bonded_pairs(atoms, tolerance, metals=True)
     pairs = np.sort(np.stack([i, j], axis=1)[i != j].astype(int), axis=1)
     return np.unique(pairs, axis=0).reshape(-1, 2)
+
+
+def keep_bonds(
+    numbers: Int[np.ndarray, " atoms"],
+    bonded: Int[np.ndarray, "bonds 2"],
+    positions: Float[np.ndarray, "structures atoms 3"],
+) -> Bool[np.ndarray, " structures"]:
+    """Which of many structures of the same atoms have these covalent bonds and no others, by the same rule.
+
+    Thousands of conformations are told from what has reacted in the time that :func:`bonded_pairs` takes for some.
+
+    Args:
+        numbers: Atomic numbers.
+        bonded: Pairs of bonded atoms, as :class:`so3lab.structures.symmetry.MolecularGraph` has them.
+        positions: Å, of molecules without a cell.
+    """
+    first, second = np.triu_indices(len(numbers), 1)
+    covalent = np.isin(numbers, list(COVALENT))
+    first, second = (ends[covalent[first] & covalent[second]] for ends in (first, second))
+    radii = TOLERANCE * covalent_radii[numbers]
+    expected = np.zeros((len(numbers), len(numbers)), bool)
+    expected[tuple(np.reshape(bonded, (-1, 2)).T)] = True
+    expected = (expected | expected.T)[first, second]
+    reach, kept = radii[first] + radii[second], []
+    step = max(1, _BLOCK // max(1, len(first)))
+    for start in range(0, len(positions), step):
+        block = positions[start : start + step]
+        close = np.linalg.norm(block[:, first] - block[:, second], axis=2) < reach
+        kept.append(np.all(close == expected, axis=1))
+    return np.concatenate(kept) if kept else np.zeros(0, bool)

@@ -73,6 +73,19 @@ def test_other_compounds_are_refused():
         Fingerprints(molecule("CH3CH2OH")).vectors([molecule("CH3CH2OH"), molecule("CH3OCH3")])
 
 
+def test_many_structures_have_the_vectors_of_each():
+    atoms, rng = from_smiles("CC(C)CO", seed=3), np.random.default_rng(2)
+    fingerprints = Fingerprints(atoms)
+    structures = [atoms, shuffled(atoms, rng)]
+    for torsion in rotatable_dihedrals(atoms):
+        other = atoms.copy()
+        other.positions = turned(atoms.positions, fingerprints.graph, torsion, 100.0)
+        structures += [other, shuffled(other, rng)]
+    together = fingerprints.vectors(structures)
+    alone = np.concatenate([fingerprints.vectors([one]) for one in structures])
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-12)
+
+
 def test_families_follow_the_torsions_and_the_order():
     atoms = from_smiles("CCCC", seed=1)
     graph, (torsion,) = molecular_graph(atoms), rotatable_dihedrals(atoms)

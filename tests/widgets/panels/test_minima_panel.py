@@ -16,7 +16,7 @@ from waiting import wait_for
 
 from so3lab import units
 from so3lab.landscape import Band, Landscape, PrincipalMap, TransitionState, Vibrations
-from so3lab.minima import DuplicateRule, Search
+from so3lab.minima import DuplicateRule, MinimaDatabase, Minimum, Search
 from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
 
@@ -340,6 +340,21 @@ def straight(model, pairs, *, mirror_images):
         atoms.positions = (1.0 - share) * first.positions + share * second.positions
     energies = np.array([0.0, 0.1, 0.2, 0.1, 0.05])
     yield Band(0, images, energies, True, 0.01, 20, 2, np.zeros(first.positions.shape))
+
+
+def test_a_minimum_with_other_bonds_is_shown_and_why_there_are_no_components(empty):
+    start = from_smiles(SMILES)
+    broken = start.copy()
+    broken.positions[-1] += 5.0
+    database = MinimaDatabase("mixed.db")
+    database.begin("one", start, {"model": "none", "rule": dataclasses.asdict(DuplicateRule())})
+    found = [(0, start, 0.0), (1, broken, 0.3)]
+    database.commit("one", [Minimum(number, atoms, energy, "start", None) for number, atoms, energy in found], (), {})
+    empty.load("mixed.db")
+    assert len(empty.minima) == len(empty.views.map.table) == 2
+    assert "component_1" not in empty.table()
+    assert "no principal components among the axes: structures must be of one compound" in empty.message.sentence
+    assert empty.message.wrong
 
 
 def test_the_path_between_two_is_found_drawn_and_played(tmp_path, monkeypatch):

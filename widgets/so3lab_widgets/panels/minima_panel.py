@@ -178,6 +178,8 @@ class MinimaPanel(Panel):
             raise ValueError(f"{where} holds no minima yet; Start searches for some, with {where} in the field")
         self.form.file.value = where
         self._take(found, where)
+        if self.rows.without:
+            self.message.warn(self.rows.without)
         self.shared.minima = where
         self._show_code(f"panel.load({where!r})")
 
@@ -191,7 +193,8 @@ class MinimaPanel(Panel):
         before = len(self.minima)
         self._take(gathered(self._where, self._in_memory(), rule), self._where)
         self.comparison.show_rule(rule)
-        self.message.say(f"{before:,} minima before, {len(self.minima):,} by this rule.")
+        more = f"; {self.rows.without}" if self.rows.without else ""
+        self.message.say(f"{before:,} minima before, {len(self.minima):,} by this rule{more}.")
         self._show_code(f"panel.apply({rule_in_python(rule)})")
 
     def relax(self, atoms: Atoms) -> None:

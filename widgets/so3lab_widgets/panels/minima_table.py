@@ -23,6 +23,7 @@ class MinimaTable:
         landscape: Of the minima, where a database knows it; with vibrations of all of them, populations are harmonic
             ones.
         unit: Of energies above the lowest.
+        without: Why the newest table has no principal components, in a sentence; empty where it has them.
     """
 
     def __init__(self, reduced: bool):
@@ -33,7 +34,8 @@ class MinimaTable:
         self._known: TrainingConformations | None = None
         self._known_of = ""
         self._novelty: dict[bytes, float] = {}
-        self._placed: tuple[list[Atoms], np.ndarray] = ([], np.zeros((0, 2)))
+        self._placed: tuple[list[Atoms], np.ndarray | None] = ([], None)
+        self.without = ""
 
     @property
     def harmonic(self) -> bool:
@@ -53,8 +55,9 @@ class MinimaTable:
         table.insert(4, "population_percent", (100.0 * shares).tolist())
         if self._training is not None:
             table.insert(5, "novelty", self._novelties(minima))
-        if len(minima) > 1:  # one differs from nothing
-            table["component_1"], table["component_2"] = self._components(minima).T
+        components = self._components(minima) if len(minima) > 1 else None  # one differs from nothing
+        if components is not None:
+            table["component_1"], table["component_2"] = components.T
         if self.reduced:
             lowest = table["energy_eV"].min()
             table = table.drop(columns="above_lowest_kcal_mol").rename(columns={"energy_eV": "energy"})
@@ -102,12 +105,19 @@ class MinimaTable:
         self._training = (datasets.load(permitted(training)) if named else training) if training else None
         self._known, self._novelty = None, {}
 
-    def _components(self, minima: Sequence[Minimum]) -> np.ndarray:
-        """Along the two directions in which these minima differ most; temperatures change nothing about them."""
+    def _components(self, minima: Sequence[Minimum]) -> np.ndarray | None:
+        """Along the two directions in which these minima differ most; temperatures change nothing about them.
+
+        None where a minimum has other bonds than the first: what else is known of it can be shown all the same.
+        """
         structures = [one.atoms for one in minima]
         known, placed = self._placed
         if len(known) != len(structures) or any(one is not other for one, other in zip(known, structures, strict=True)):
-            placed = PrincipalMap(structures).place(structures)
+            placed, self.without = None, ""
+            try:
+                placed = PrincipalMap(structures).place(structures)
+            except ValueError as error:
+                self.without = f"no principal components among the axes: {error}"
             self._placed = structures, placed
         return placed
 

@@ -48,6 +48,24 @@ async function find(manager, id) {
   return manager.get_model(id);
 }
 
+// Plotly ends a drawing some time after it was asked for, and fails where its element was emptied meanwhile.
+function firstDrawing(el) {
+  return new Promise(resolve => {
+    const listen = ({detail}) => {
+      if (detail?.element !== el) return;
+      document.removeEventListener("plotlywidget-after-render", listen);
+      resolve();
+    };
+    document.addEventListener("plotlywidget-after-render", listen);
+  });
+}
+
+async function drawingEnded(el, first) {
+  await first;
+  await Promise.allSettled(el._promises ?? []);
+  await new Promise(resolve => setTimeout(resolve));
+}
+
 // A line across all rows at the model's cursor. It lies above the drawing, so that moving it paints no curve again.
 function drawCursor(model, el) {
   const line = document.createElement("div");
@@ -181,7 +199,7 @@ export default () => {
         return;
       }
       added = [];
-      const remove = figure.render({model, el}), mine = added;
+      const drawn = firstDrawing(el), remove = figure.render({model, el}), mine = added;
       const removeCursor = drawCursor(model, el), removeMarks = drawMarks(model, el);
       // A figure without a width of its own is as wide as its page; Plotly forgets that when its height is changed.
       const watcher = new ResizeObserver(() => {
@@ -197,7 +215,7 @@ export default () => {
         removeMarks();
         for (const [name, listener] of mine)
           if (listeners[name]) listeners[name] = listeners[name].filter(other => other !== listener);
-        remove();
+        drawingEnded(el, drawn).then(remove);
       };
     },
   };
