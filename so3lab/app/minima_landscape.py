@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from so3lab.app.console import Console, Interrupted
 from so3lab.app.minima_choice import add_novelty, require_file, rule_of
 from so3lab.app.minima_search import add_rule
 from so3lab.doctor.prepare import prepare_process
+from so3lab.machine.files import check_writable
 from so3lab.minima.connecting import without_password
 
 if TYPE_CHECKING:
     from so3lab.engine.energy_model import EnergyModel
     from so3lab.landscape import Exploration, Landscape
+    from so3lab.landscape.network import Standing
     from so3lab.minima.database import StoredSearch
     from so3lab.potential import Potential
 
@@ -33,9 +36,9 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="transition states between the minima, barriers, populations and rates",
         description="Search for transition states beside and between the minima of a database, and keep them there, "
-        "with minima that are found on the way. Without a budget it ends when the minima are connected and about 98 % "
-        "of the transition states (of molecules 90 %) are estimated to have been found. The same command goes on where "
-        "it was.",
+        "with minima that are found on the way. It ends when the minima are connected and about 98 % of the transition "
+        "states (of molecules 90 %) are estimated to have been found, or when a budget is used up. The same command "
+        "goes on where it was.",
         examples=[
             "so3lab minima landscape alanine.db --out alanine.html --training ala2",
             "so3lab minima landscape alanine.db --minutes 5 --window-kcal-mol 3",
@@ -75,16 +78,10 @@ def add_command(inner: Any, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Explore with progress, then say what came out."""
-    require_file(options.file)
-    if options.out is not None and options.out.exists() and not options.overwrite:
-        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
-    for name in ("fmax", "temperature_K", "window_kcal_mol"):
-        value = getattr(options, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value:g}")
+    _check(options)
     prepare_process()
     from so3lab import datasets
-    from so3lab.landscape import Exploration, LandscapeDatabase
+    from so3lab.landscape import Exploration, LandscapeDatabase, TrainingConformations
 
     database = LandscapeDatabase(options.file)
     searches = database.searches()
@@ -102,6 +99,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
         max_force=minimiser["max_force"] if options.fmax is None else options.fmax,
         max_gain_meV=minimiser["max_gain_meV"], steps_per_hessian=1 if name == REDUCED else None,
     )  # fmt: skip
+    if training is not None:
+        try:
+            TrainingConformations(training, exploration.minima[0].atoms)
+        except ValueError as error:  # of another compound
+            raise ValueError(f"--training: {error}") from None
     _explore(options, console, exploration)
     from so3lab.landscape import Landscape
 
@@ -114,6 +116,25 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.say(f"page: {write_landscape_page(landscape, options.out, **how)}")
     _tell(options, console, exploration, landscape, name == REDUCED)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse files and numbers before anything is computed."""
+    from so3lab.minima.search import check_budget
+
+    require_file(options.file)
+    for name in ("fmax", "temperature_K", "window_kcal_mol"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value:g}")
+    check_budget(options.saturation, **{"--minutes": options.minutes, "--saddles": options.saddles})
+    if options.out is None:
+        return
+    if options.out.suffix != ".html":
+        raise ValueError(f"--out must be a page whose name ends in .html, got {options.out}")
+    if options.out.exists() and not options.overwrite:
+        raise FileExistsError(f"{options.out} exists; add --overwrite to replace it")
+    check_writable(options.out)
 
 
 def _model(options: argparse.Namespace, stored: "StoredSearch") -> "tuple[str, Potential | EnergyModel]":
@@ -150,6 +171,7 @@ def _explore(options: argparse.Namespace, console: Console, exploration: "Explor
                     console.say(finding.sentence)
                 minutes = (time.monotonic() - started) / 60.0
                 progress.update(_share(exploration, budget, minutes), _note(exploration))
+            progress.update(1.0, _note(exploration))
     except KeyboardInterrupt:
         findings.close()
         raise Interrupted(
@@ -183,11 +205,9 @@ def _tell(
     scale = f"{temperature:g} {'ε/k' if reduced else 'K'}"
     _print(console, minima, f"minima, at {scale}", reduced)
     _print(console, saddles, f"transition states, at {scale}", reduced)
-    groups = landscape.components
-    state = "connected" if landscape.connected else f"in {len(groups)} groups that are not connected"
-    if not landscape.connected and exploration.connected and exploration.window is not None:
-        state = f"connected within {exploration.window / units.kcal_per_mol:g} kcal/mol, above which none are left"
-    console.line(f"{without_password(options.file)}: {_note(exploration)}, {state}")
+    counts = Counter(landscape.standings)
+    console.line(f"{without_password(options.file)}: {_note(exploration)}")
+    console.line(_hang_together(exploration, counts))
     if left := exploration.left_to_do:
         console.line(f"not done yet: {left}; the same command goes on")
     if any(one is None for one in landscape.vibrations):
@@ -197,8 +217,9 @@ def _tell(
             "file": without_password(options.file),
             "minima": len(landscape.minima),
             "transition_states": len(landscape.transition_states),
-            "connected": landscape.connected,
-            "groups": len(groups),
+            "connected": exploration.connected,
+            "standings": {"connected": counts["connected"], "apart": counts["apart"], "not tried": counts["not tried"]},
+            "groups": len(landscape.components),
             "left_to_do": exploration.left_to_do,
             "searches": exploration.searches,
             "unseen": exploration.unseen,
@@ -209,6 +230,20 @@ def _tell(
             "transition_states_table": saddles,
         }
     )
+
+
+def _hang_together(exploration: "Exploration", counts: "Counter[Standing]") -> str:
+    """Which minima are connected, in words."""
+    if set(counts) == {"connected"}:
+        return "all minima are connected"
+    window = exploration.window
+    within = f"within {window / units.kcal_per_mol:g} kcal/mol " if window is not None else ""
+    words = [f"{counts['connected']} minima are connected"]
+    words += [f"{counts['apart']} are apart: searches found no way from them"] * bool(counts["apart"])
+    words += [f"from {counts['not tried']} nobody has looked for a way (only minima {within}are left)"] * bool(
+        counts["not tried"]
+    )
+    return "; ".join(words)
 
 
 def _kelvin(options: argparse.Namespace, reduced: bool) -> float:
@@ -236,8 +271,11 @@ def _rows(landscape: "Landscape", kelvin: float, reduced: bool, classical: bool)
             "barrier_back_eV": _barrier(landscape, group, one.number, 0),
             "symmetry_order": None if modes is None else modes.symmetry_order,
             "population": share,
+            "standing": standing,
         }
-        for one, modes, share in zip(landscape.minima, landscape.vibrations, shares, strict=True)
+        for one, modes, share, standing in zip(
+            landscape.minima, landscape.vibrations, shares, landscape.standings, strict=True
+        )
     ]
     saddles = [
         {

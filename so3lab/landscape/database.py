@@ -113,6 +113,12 @@ class LandscapeDatabase(MinimaDatabase):
                 found["origin"], found["visits"],
             )  # fmt: skip
 
+    def left(self) -> set[Name]:
+        """Minima that landscapes have left along their modes."""
+        stored = (self.find(search) for search in self.searches() if search.startswith(KIND))
+        tried = [one for landscape in stored if landscape is not None for one in landscape.progress.get("tried", ())]
+        return {Name(*name) for name, count in tried if count}
+
     def take_from(self, other: MinimaDatabase) -> int:
         """Copy the searches of another database that are not here yet, landscapes with their saddles; return how many
         minima came.

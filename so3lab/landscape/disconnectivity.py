@@ -30,6 +30,8 @@ class DisconnectivityTree:
     """Where nodes are drawn: minima at whole numbers, superbasins above their lowest minimum."""
     minima: int
     """How many of the nodes are minima."""
+    saddles: Int[np.ndarray, " nodes"]
+    """Over which superbasins unite, by their places among those given; -1 for minima."""
 
     @property
     def roots(self) -> list[int]:
@@ -54,8 +56,8 @@ class DisconnectivityTree:
         return list(groups.values())
 
     def table(self) -> pd.DataFrame:
-        """One row per node: ``node``, ``parent`` (-1 for none), ``x``, ``energy_eV``, ``minimum`` (number, -1 for
-        superbasins) and ``size``, how many minima there are in it."""
+        """One row per node: ``node``, ``parent`` (-1 for none), ``x``, ``energy_eV``, ``minimum`` and ``saddle``
+        (numbers; -1 for superbasins and for minima), and ``size``, how many minima there are in it."""
         nodes = np.arange(len(self.energies))
         size = (nodes < self.minima).astype(int)
         for node, parent in enumerate(self.parents.tolist()):
@@ -68,6 +70,7 @@ class DisconnectivityTree:
                 "x": self.x,
                 "energy_eV": self.energies,
                 "minimum": np.where(nodes < self.minima, nodes, -1),
+                "saddle": self.saddles,
                 "size": size,
             }
         )
@@ -100,9 +103,10 @@ def disconnectivity_tree(
     joining = [(int(a), int(b), float(energy)) for a, b, energy in saddles]
     _check(lowest_energies, joining, step)
     heights = lowest_energies.tolist()
-    parents, children = _united(heights, [(a, b, _level(e, heights, step)) for a, b, e in joining if a != b])
+    levels = [(a, b, _level(e, heights, step), n) for n, (a, b, e) in enumerate(joining) if a != b]
+    parents, children, over = _united(heights, levels)
     x = _places(heights, parents, children, len(lowest_energies))
-    return DisconnectivityTree(np.array(heights), np.array(parents, int), x, len(lowest_energies))
+    return DisconnectivityTree(np.array(heights), np.array(parents, int), x, len(lowest_energies), np.array(over, int))
 
 
 def _check(energies: np.ndarray, saddles: list[tuple[int, int, float]], step: float | None) -> None:
@@ -128,10 +132,12 @@ def _level(energy: float, energies: list[float], step: float | None) -> float:
     return lowest + step * float(np.ceil((energy - lowest) / step - 1e-9))
 
 
-def _united(heights: list[float], saddles: list[tuple[int, int, float]]) -> tuple[list[int], dict[int, list[int]]]:
-    """Parents of all nodes, and children of superbasins, whose energies are added to the heights."""
+def _united(
+    heights: list[float], saddles: list[tuple[int, int, float, int]]
+) -> tuple[list[int], dict[int, list[int]], list[int]]:
+    """Parents of all nodes, children of superbasins, whose energies are added to the heights, and saddles of nodes."""
     member_of = list(range(len(heights)))
-    parents = [-1] * len(heights)
+    parents, over = [-1] * len(heights), [-1] * len(heights)
     top = dict(enumerate(range(len(heights))))
     children: dict[int, list[int]] = {}
 
@@ -144,21 +150,24 @@ def _united(heights: list[float], saddles: list[tuple[int, int, float]]) -> tupl
     by_energy = sorted(saddles, key=lambda saddle: saddle[2])
     for _, level in groupby(by_energy, key=lambda saddle: round(saddle[2] / _SAME_LEVEL)):
         united: dict[int, list[int]] = {}
+        last: dict[int, int] = {}
         energy = -np.inf
-        for first, second, height in level:
+        for first, second, height, number in level:
             energy = max(energy, height)
             a, b = representative(first), representative(second)
             if a != b:
                 member_of[b] = a
                 united[a] = united.pop(a, [top[a]]) + united.pop(b, [top[b]])
+                last[a] = number
         for set_, parts in united.items():
             node = len(heights)
             heights.append(max(energy, *(heights[part] for part in parts)))
             parents.append(-1)
+            over.append(last[set_])
             for part in parts:
                 parents[part] = node
             children[node], top[set_] = parts, node
-    return parents, children
+    return parents, children, over
 
 
 def _places(heights: list[float], parents: list[int], children: dict[int, list[int]], minima: int) -> np.ndarray:

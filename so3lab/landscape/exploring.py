@@ -22,7 +22,7 @@ from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.hessians import hessian
 from so3lab.landscape.database import KIND, LandscapeDatabase, Name, StoredSaddle
 from so3lab.landscape.models import exact_model
-from so3lab.landscape.saddles import Climbed, climb
+from so3lab.landscape.saddles import Climbed, Start, Stop, climb
 from so3lab.landscape.settling import Settling
 from so3lab.landscape.states import Finding, Origin, Outcome
 from so3lab.landscape.turns import Turns
@@ -30,7 +30,7 @@ from so3lab.landscape.vibrations import vibrations_from
 from so3lab.minima.accounts import Minimum, unseen
 from so3lab.minima.gathering import common_rule, gather_with_names
 from so3lab.minima.identity import DuplicateRule, KnownMinima
-from so3lab.minima.search import checksum_of
+from so3lab.minima.search import check_budget, checksum_of
 from so3lab.potential.potential import Potential
 from so3lab.structures.symmetry import molecular_graph
 
@@ -231,24 +231,21 @@ class Exploration:
     ) -> Generator[Finding]:
         """Explore, and yield what became of each search, once its round is stored.
 
-        It ends after the round in which a budget is used up. Without one it goes on until every minimum within the
-        window has been left along its modes, all of them are connected or all pairs have been tried, 98 % of the
-        saddles (of molecules 90 %) are estimated to have been found, and many searches at random have found nothing
-        new.
+        It ends when every minimum within the window has been left along its modes, all of them are connected or all
+        pairs have been tried, 98 % of the saddles (of molecules 90 %) are estimated to have been found, and many
+        searches at random have found nothing new; or earlier, when a budget is used up. When time is over, searches
+        stop where they are, what has been found is judged and stored, and the next run goes on with them.
 
         Args:
             minutes: From now.
-            saddles: Found in all.
-            saturation: Share of all saddles that are estimated to have been found, such as 0.95.
+            saddles: Found in all; it ends after the round in which they have been.
+            saturation: Share of all saddles that are estimated to have been found, such as 0.95, in place of the shares
+                above; it ends after the round in which it is reached.
 
         Raises:
             ValueError: If a budget is not positive.
         """
-        for name, value in (("minutes", minutes), ("saddles", saddles)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be positive, or None for no such budget, got {value}")
-        if saturation is not None and not 0 < saturation < 1:
-            raise ValueError(f"saturation must lie between 0 and 1, got {saturation}")
+        check_budget(minutes=minutes, saddles=saddles, saturation=saturation)
         if not self._turns.modes:
             return  # a single atom
         end = np.inf if minutes is None else time.monotonic() + 60.0 * minutes
@@ -256,29 +253,24 @@ class Exploration:
             time.monotonic() >= end
             or (saddles is not None and len(self.saddles) >= saddles)
             or (saturation is not None and self.saturation >= saturation)
-            or (minutes is None and saddles is None and saturation is None and self._complete)
+            or (saturation is None and self._complete)
         ):
-            yield from self._next_round()
+            yield from self._next_round(lambda: time.monotonic() >= end)
 
-    def _next_round(self) -> list[Finding]:
-        """Start, climb, judge, store."""
+    def _next_round(self, stop: Stop) -> list[Finding]:
+        """Start, climb, judge, store; when it is to stop, what has not ended is put back."""
         rng = np.random.default_rng([self._seed, self._round])
         visits, known = [one.visits for one in self.saddles], len(self.minima)
         self._turns.fresh_vibrations = {}
-        origin, starts = self._turns.next(rng)
-        seen = _Seen(self._known_saddles, self.rule)
-        climbed = []
-        for one in climb(
-            self._potential, starts, max_force=self._max_force, steps_per_hessian=self._every,
-            stays=self._settling.stays, is_known=seen,
-        ):  # fmt: skip
-            climbed.append(one)
-            seen.take_in(one)
-        findings = self._judged(sorted(climbed, key=lambda one: one.number), origin)
+        origin, starts = self._turns.next(rng, stop)
+        climbed = sorted(self._climbed(starts, stop), key=lambda one: one.number)
+        self._turns.put_back(origin, [one for one in climbed if one.why == "stopped"])
+        ended = [one for one in climbed if one.why != "stopped"]
+        findings = self._judged([one._replace(number=number) for number, one in enumerate(ended)], origin)
         self._round += 1
-        self._turns.note_vibrations(self._settling.names[known:])
+        self._turns.note_vibrations(self._settling.names[known:], stop)
         if origin != "mode":
-            self._turns.note_vibrations(self._turns.still[:VIBRATIONS])
+            self._turns.note_vibrations(self._turns.still[:VIBRATIONS], stop)
         self._database.commit_saddles(
             self.name,
             minima=self.minima[known:],
@@ -290,6 +282,17 @@ class Exploration:
             },
         )  # fmt: skip
         return findings
+
+    def _climbed(self, starts: Sequence[Start], stop: Stop) -> list[Climbed]:
+        """Where the searches of a round end."""
+        seen, found = _Seen(self._known_saddles, self.rule), []
+        for one in climb(
+            self._potential, starts, max_force=self._max_force, steps_per_hessian=self._every,
+            stays=self._settling.stays, is_known=seen, stop=stop,
+        ):  # fmt: skip
+            found.append(one)
+            seen.take_in(one)
+        return found
 
     def _judged(self, climbed: Sequence[Climbed], origin: Origin) -> list[Finding]:
         """What became of each search; new saddles are taken in with the minima that they join."""

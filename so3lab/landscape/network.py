@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ase
 import networkx as nx
@@ -19,6 +19,9 @@ from so3lab.minima.accounts import Minimum
 from so3lab.minima.gathering import common_rule, gather_stored
 from so3lab.minima.identity import DuplicateRule, distinct
 
+Standing = Literal["connected", "apart", "not tried"]
+"""Of a minimum: a way to the lowest is known; none has been found, though it, or one joined with it, has been left; or
+nobody has looked for one."""
 Temperatures = Float[np.ndarray, " temperatures"]
 
 
@@ -36,6 +39,8 @@ class Landscape:
     """Checksum of the model whose energies these are."""
     mirror_images: str = "merged"
     """Whether a state stands for its mirror image too (``"merged"``), or each hand for itself (``"kept"``)."""
+    left: frozenset[int] = frozenset()
+    """Numbers of the minima that searches for transition states have left along their modes."""
 
     @classmethod
     def read(cls, database: LandscapeDatabase | str | Path, rule: DuplicateRule | None = None) -> "Landscape":
@@ -67,7 +72,8 @@ class Landscape:
         first = stored.find(searches[0]) if searches else None
         model = "" if first is None else str(first.settings.get("model", ""))
         held = rule or (common_rule(stored, searches) if searches else DuplicateRule())
-        return cls(minima, found, known, model, held.mirror_images)
+        left = frozenset(number_of[name] for name in stored.left() if name in number_of)
+        return cls(minima, found, known, model, held.mirror_images, left)
 
     @functools.cached_property
     def graph(self) -> nx.MultiGraph:
@@ -89,6 +95,18 @@ class Landscape:
     def connected(self) -> bool:
         """Whether there is a way from every minimum to every other."""
         return len(self.components) == 1
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How each minimum stands to the lowest one."""
+        found: list[Standing] = ["not tried"] * len(self.minima)
+        for place, group in enumerate(self.components):
+            for number in group:
+                if place == 0 and (len(group) > 1 or number in self.left):
+                    found[number] = "connected"
+                elif group & self.left:
+                    found[number] = "apart"
+        return found
 
     def passage(self, first: int, second: int) -> list[TransitionState]:
         """Transition states on the way from one minimum to another whose highest point is as low as can be.

@@ -3,7 +3,7 @@
 The images of all paths are one batch of the engine. A path that has converged leaves, and the next one takes its place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ase
@@ -88,6 +88,7 @@ def nudged_elastic_band(
     spring: float = SPRING,
     climb: bool = True,
     mirror_images: bool = False,
+    stop: Callable[[], bool] | None = None,
     batch: int | None = None,
 ) -> Iterator[Band]:
     """Paths of lowest energy between pairs of minima, and yield each when it has ended.
@@ -105,6 +106,7 @@ def nudged_elastic_band(
         spring: eV/Å² between images.
         climb: Whether the highest image climbs to the saddle.
         mirror_images: Whether the second end may be reflected to come closer to the first.
+        stop: Asked at every step of a path whether it is to end as it is.
         batch: Paths at once; default: as many as the device computes well.
 
     Yields:
@@ -135,7 +137,8 @@ def nudged_elastic_band(
                 continue
             own = slice(slot * inner, (slot + 1) * inner)
             one.energies[1:-1], one.gradients[1:-1] = energies[own], gradients[own]
-            ended = _move(one, spring, climb, max_force, max_steps)
+            now = stop is not None and stop()
+            ended = _move(one, spring, climb, max_force, 1 if now else max_steps)
             if ended is not None:
                 yield _band(potential, one, ended)
                 running[slot] = one = next(waiting, None)

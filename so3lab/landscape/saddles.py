@@ -48,9 +48,10 @@ LOOKED_AFTER = 5
 """Steps, after which it is seen whether a structure is still what is looked for."""
 AT_ONCE = 32
 
-End = Literal["saddle", "minimum", "out of steps", "lost", "strayed"]
+End = Literal["saddle", "minimum", "out of steps", "lost", "strayed", "stopped"]
 Stays = Callable[[ase.Atoms], bool]
 IsKnown = Callable[[ase.Atoms, float], bool]
+Stop = Callable[[], bool]
 
 
 class Start(NamedTuple):
@@ -78,7 +79,8 @@ class Climbed(NamedTuple):
     """eV/Å²."""
     curvature: float  # eV/Å², the lowest
     mode: Float[np.ndarray, "atoms 3"]
-    """Direction of the lowest curvature, of length 1."""
+    """Direction of the lowest curvature, of length 1; of a stopped search the direction along which it goes on,
+    zeros where that is the softest one."""
     exact: bool
     """Whether the Hessian is exact; of a known saddle it is not."""
 
@@ -128,6 +130,7 @@ def climb(
     steps_per_hessian: int | None = None,
     stays: Stays | None = None,
     is_known: IsKnown | None = None,
+    stop: Stop | None = None,
     batch: int = AT_ONCE,
 ) -> Iterator[Climbed]:
     """Search uphill from each start, and yield each when it has ended.
@@ -137,10 +140,11 @@ def climb(
         starts: Structures of the same atoms, without a cell; atoms under ASE's ``FixAtoms`` stay where they are.
         max_force: eV/Å, the largest on an atom of a saddle.
         max_steps: Evaluations for each start.
-        steps_per_hessian: After which the Hessian is made anew; default: 6 for a network, 1 for other models.
+        steps_per_hessian: After which the Hessian is made anew; default: 8 for a network, 1 for other models.
         stays: Whether a structure on its way is still what is looked for, asked every few steps; a search whose
             structure is not has strayed. Default: clusters must hold together, molecules may do as they like.
         is_known: Whether a saddle, with its energy in eV, has been found before: its exact Hessian is then not made.
+        stop: Asked after every evaluation whether all that have not ended are to be yielded as they are.
         batch: Structures at once.
 
     Yields:
@@ -169,6 +173,9 @@ def climb(
         for slot, one in enumerate(running):
             if one is None:
                 continue
+            if stop is not None and stop():
+                yield from (_ended(potential, left, "stopped") for left in (*running, *waiting) if left is not None)
+                return
             end = _learn(one, float(energies[slot]), gradients[slot], rules)
             if end is not None:
                 yield _ended(potential, one, end)
@@ -323,7 +330,8 @@ def _ended(potential: Potential | EnergyModel, one: _Climb, why: End) -> Climbed
     energy = one.energy + shift_of(potential, atoms)
     gradient = one.gradient.reshape(-1, 3) if one.gradient.size else np.full(atoms.positions.shape, np.nan)
     atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=-gradient)
-    mode = one.mode.reshape(-1, 3) if one.mode.size else np.zeros(atoms.positions.shape)
+    mode = one.mode if why != "stopped" else one.followed
+    mode = mode.reshape(-1, 3) if mode is not None and mode.size else np.zeros(atoms.positions.shape)
     size = atoms.positions.size
     matrix = one.exact if one.exact is not None else one.learnt.matrix
     matrix = np.full((size, size), np.nan) if matrix is None else matrix

@@ -14,7 +14,7 @@ from so3lab.landscape.database import Name, StoredSaddle
 from so3lab.landscape.models import exact_model
 from so3lab.landscape.nudging import tangents
 from so3lab.landscape.paths import nudged_elastic_band
-from so3lab.landscape.saddles import Start
+from so3lab.landscape.saddles import Climbed, Start, Stop
 from so3lab.landscape.settling import Settling
 from so3lab.landscape.starts import along_mode, at_random, beside, modes_of, modes_to_follow
 from so3lab.landscape.states import Origin
@@ -63,13 +63,18 @@ class Turns:
         self._tried: dict[Name, int] = {}
         self._paths: set[tuple[Name, Name]] = set()
         self._modes_known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._stopped: tuple[Origin, list[Start]] | None = None
 
-    def next(self, rng: np.random.Generator) -> tuple[Origin, list[Start]]:
-        """Where the searches of a round begin.
+    def next(self, rng: np.random.Generator, stop: Stop) -> tuple[Origin, list[Start]]:
+        """Where the searches of a round begin: those that were stopped go on.
 
         Args:
             rng: Of what is at random.
+            stop: Whether time is over, so that paths end as they are.
         """
+        if self._stopped is not None:
+            stopped, self._stopped = self._stopped, None
+            return stopped
         starts: list[Start] = []
         for number in self.within:
             name, most = self._settling.names[number], 2 * self.modes
@@ -83,12 +88,24 @@ class Turns:
             return "mode", starts
         if pairs := self._pairs(PATHS):
             self._paths.update((self._settling.names[a], self._settling.names[b]) for a, b in pairs)
-            return "path", self._on_paths(pairs)
+            return "path", self._on_paths(pairs, stop)
         return "random", [self._at_random(rng, beside_saddle=number % 4 > 0) for number in range(self._round_size)]
 
-    def note_vibrations(self, names: Sequence[Name]) -> None:
-        """Compute those of minima that nobody leaves, or that have just been found."""
+    def put_back(self, origin: Origin, stopped: Sequence[Climbed]) -> None:
+        """Searches that were stopped, with which the next round goes on."""
+        if stopped:
+            ways = [one.mode if one.mode.any() else None for one in stopped]
+            starts = [Start(one.atoms, way) for one, way in zip(stopped, ways, strict=True)]
+            self._stopped = origin, starts
+
+    def note_vibrations(self, names: Sequence[Name], stop: Stop) -> None:
+        """Compute those of minima that nobody leaves, or that have just been found; later what there is no time for."""
+        self.still += [
+            name for name in names if name not in self.still and self._settling.number_of[name] not in self._modes_known
+        ]
         for name in names:
+            if stop():
+                return
             self._modes_at(self._settling.number_of[name])
 
     @property
@@ -100,8 +117,9 @@ class Turns:
     @property
     def unfollowed(self) -> int:
         """Searches along modes that are still to be made."""
+        stopped = 0 if self._stopped is None or self._stopped[0] != "mode" else len(self._stopped[1])
         names = [self._settling.names[number] for number in self.within]
-        return sum(max(0, 2 * self.modes - self._tried.get(name, 0)) for name in names)
+        return stopped + sum(max(0, 2 * self.modes - self._tried.get(name, 0)) for name in names)
 
     @property
     def connected(self) -> bool:
@@ -118,12 +136,20 @@ class Turns:
         return {
             "tried": [[list(name), count] for name, count in self._tried.items()],
             "paths": [[list(first), list(second)] for first, second in sorted(self._paths)],
-        }
+        } | ({} if self._stopped is None else {"stopped": _plain(*self._stopped)})
 
     def restore(self, progress: dict[str, Any]) -> None:
         """Go on where :meth:`progress` was made."""
         self._tried = {Name(*name): int(count) for name, count in progress["tried"]}
         self._paths = {(Name(*first), Name(*second)) for first, second in progress["paths"]}
+        if stopped := progress.get("stopped"):
+            self._stopped = stopped["origin"], [self._start(*one) for one in stopped["starts"]]
+
+    def _start(self, positions: Sequence, direction: Sequence | None) -> Start:
+        """One that was stored."""
+        atoms = self._settling.minima[0].atoms.copy()
+        atoms.set_positions(positions, apply_constraint=False)
+        return Start(atoms, None if direction is None else np.array(direction, float))
 
     def _at_random(self, rng: np.random.Generator, beside_saddle: bool) -> Start:
         """Beside a minimum; of a cluster also beside a saddle."""
@@ -172,14 +198,23 @@ class Turns:
         atoms, other = self._settling.minima[first].atoms, self._settling.minima[second].atoms
         return align(atoms, other, mirror_images=self._mirror_images).rmsd
 
-    def _on_paths(self, pairs: Sequence[tuple[int, int]]) -> list[Start]:
+    def _on_paths(self, pairs: Sequence[tuple[int, int]], stop: Stop) -> list[Start]:
         """Where paths between minima are highest, each hill of a path for itself."""
         ends = [[self._settling.minima[a].atoms, self._settling.minima[b].atoms] for a, b in pairs]
         starts = []
         for band in nudged_elastic_band(
-            self._potential, ends, max_force=ROUGH, max_steps=ROUGH_STEPS, mirror_images=self._mirror_images
+            self._potential, ends, max_force=ROUGH, max_steps=ROUGH_STEPS, mirror_images=self._mirror_images, stop=stop
         ):
             along = tangents(np.stack([image.positions for image in band.images]), band.energies)
             higher = (band.energies[1:-1] >= band.energies[:-2]) & (band.energies[1:-1] >= band.energies[2:])
             starts += [Start(band.images[n + 1], along[n]) for n in np.flatnonzero(higher).tolist()]
         return starts
+
+
+def _plain(origin: Origin, starts: Sequence[Start]) -> dict[str, Any]:
+    """Searches that were stopped, as JSON holds them."""
+    ways = [None if one.direction is None else np.asarray(one.direction).tolist() for one in starts]
+    return {
+        "origin": origin,
+        "starts": [[one.atoms.positions.tolist(), way] for one, way in zip(starts, ways, strict=True)],
+    }

@@ -194,7 +194,9 @@ def test_four_atoms_have_one_minimum_and_one_saddle(capsys, tmp_path):
     found = output(capsys, "minima", "landscape", file, "--saddles", "1")
     assert (found["minima"], found["transition_states"], found["connected"]) == (1, 1, True)
     assert found["lowest_energy_eV"] == pytest.approx(-6.0, abs=1e-6)
+    assert found["standings"] == {"connected": 1, "apart": 0, "not tried": 0}
     assert found["minima_table"][0]["population"] == 1.0
+    assert found["minima_table"][0]["standing"] == "connected"
     assert found["minima_table"][0]["symmetry_order"] == 24
     assert found["transition_states_table"][0]["energy_eV"] == pytest.approx(-5.073421, abs=1e-5)
     assert main(["minima", "landscape", str(file), "--saddles", "1"]) == 0
@@ -209,3 +211,18 @@ def test_a_landscape_needs_minima_and_their_model(databases, capsys, tmp_path):
     assert "there is no database" in capsys.readouterr().err
     assert main(["minima", "landscape", str(databases[0]), "--model", "ethanol"]) == 1
     assert "another model" in capsys.readouterr().err
+    (tmp_path / "page.html").touch()
+    for extra, said in (
+        (["--fmax", "0"], "--fmax must be positive"),
+        (["--temperature-K", "-1"], "--temperature-K must be positive"),
+        (["--window-kcal-mol", "3"], "is for molecules"),
+        (["--minutes", "0"], "--minutes must be positive"),
+        (["--saddles", "-2"], "--saddles must be positive"),
+        (["--saturation", "2"], "saturation must lie between 0 and 1"),
+        (["--training", "ethanol"], "--training: frames must hold two or more structures of Ar6"),
+        (["--out", str(tmp_path / "page.txt")], "ends in .html"),
+        (["--out", str(tmp_path / "page.html")], "--overwrite"),
+        (["--out", str(tmp_path / "none" / "page.html")], "mkdir -p"),
+    ):
+        assert main(["minima", "landscape", str(databases[0]), *extra]) == 1
+        assert said in capsys.readouterr().err

@@ -33,7 +33,9 @@ def test_superbasins_are_the_connected_parts_below_every_energy(seed):
 
 
 def test_leaves_have_places_of_their_own_and_branches_do_not_interleave():
-    tree = disconnectivity_tree(*random_landscape(5))
+    energies, saddles = random_landscape(5)
+    tree = disconnectivity_tree(energies, saddles)
+    assert (tree.saddles[: tree.minima] == -1).all()
     assert sorted(tree.x[: tree.minima]) == list(range(tree.minima))
     table = tree.table()
     for node in range(tree.minima, len(tree.energies)):
@@ -43,6 +45,7 @@ def test_leaves_have_places_of_their_own_and_branches_do_not_interleave():
         lowest = min(leaves, key=lambda m: tree.energies[m])
         assert tree.x[node] == tree.x[lowest]
         assert tree.energies[node] >= tree.energies[leaves].max()
+        assert saddles[tree.saddles[node]][2] == tree.energies[node]
     assert set(tree.roots) == {ancestors(tree, m)[-1] for m in range(tree.minima)}
 
 

@@ -1,6 +1,8 @@
 """Landscapes whose minima and saddles are known are found whole, and explorations go on where they were."""
 
+import itertools
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -94,6 +96,27 @@ def test_one_that_was_stopped_goes_on_as_one_that_was_not(five, tmp_path):
     whole.close()
     assert small(files[0]).searches == small(files[1]).searches > five[1].searches
     assert content(files[0]) == content(files[1])
+
+
+def test_when_time_is_over_searches_stop_and_the_next_run_goes_on_with_them(tmp_path, monkeypatch):
+    """A clock that goes on by a second whenever somebody looks at it: time is over amid each round."""
+    ticks = itertools.count()
+    monkeypatch.setattr("so3lab.landscape.exploring.time", SimpleNamespace(monotonic=lambda: float(next(ticks))))
+    database = begun(tmp_path / "lj5.db", lennard_jones(), random_cluster(5, seed=1))
+    first = small(database)
+    before = first.left_to_do
+    ended = [*first.run(minutes=0.5)]
+    assert len(ended) < 4  # some searches of the first round were stopped
+    assert first.left_to_do.startswith(f"{18 - len(ended)} searches along modes")
+    assert before.startswith("18 searches along modes")
+    runs = 0
+    while len(small(database).saddles) < KNOWN[5][1]:
+        list(small(database).run(minutes=0.5))
+        runs += 1
+    assert 1 < runs < 20
+    again = small(database)
+    assert [one.number for one in again.run(saddles=2)] == []
+    assert len(again.minima) == KNOWN[5][0]
 
 
 def test_nonsense_is_refused(five, tmp_path):

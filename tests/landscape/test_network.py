@@ -73,6 +73,16 @@ def test_the_graph_has_every_saddle_and_its_groups(database):
     assert not landscape.connected
 
 
+def test_what_nobody_has_left_is_not_apart(database):
+    assert Landscape.read(database).standings == ["connected"] * 3 + ["not tried"]
+    for count, standing in ((0, "not tried"), (6, "apart")):
+        progress = {"tried": [[[SEARCH, 3], count]], "paths": []}
+        database.commit_saddles(LANDSCAPE, minima=(), new=(), visited=(), vibrations={}, progress=progress)
+        assert Landscape.read(database).standings == ["connected"] * 3 + [standing]
+    alone = Landscape(Landscape.read(database).minima[:1], [], [None])
+    assert alone.standings == ["not tried"]
+
+
 def test_the_lowest_way_decides_a_barrier(database):
     landscape = Landscape.read(database)
     assert [one.number for one in landscape.passage(0, 2)] == [1, 2]

@@ -45,6 +45,18 @@ def test_sliding_ends_in_the_minima_on_both_sides(on_the_surface):
         np.testing.assert_allclose(np.sort(places, axis=0), np.sort(np.array(known), axis=0), atol=1e-3)
 
 
+def test_searches_that_are_stopped_go_on_to_the_same_saddles(on_the_surface):
+    starts = [Start(point(-0.55, 0.9)), Start(point(0.1, 0.4), np.array([[0, 0, 0], [1.0, -0.6, 0]]))]
+    asked = iter(range(100))
+    stopped = list(climb(muller_brown(), starts, max_force=1e-3, stop=lambda: next(asked) >= 7))
+    assert [one.why for one in stopped] == ["stopped"] * 2
+    assert all(one.evaluations == 3 or one.evaluations == 4 for one in stopped)
+    on = [Start(one.atoms, one.mode if one.mode.any() else None) for one in stopped]
+    ended = climb(muller_brown(), on, max_force=1e-3)
+    found = {tuple(np.round(place_of(one.atoms), 3).tolist()) for one in ended}
+    assert found == {tuple(np.round(place_of(one.atoms), 3).tolist()) for one in on_the_surface}
+
+
 def test_the_tetrahedron_of_four_atoms_is_left_over_a_rhombus():
     """Its only saddle: two triangles that share a side, flat."""
     rng, starts = np.random.default_rng(1), []

@@ -69,6 +69,8 @@ def test_the_tree_joins_minima_at_their_saddles_and_says_what_nothing_joins():
     assert {(float(x), float(y)) for x, y in ends[:, 2]} >= {below[0], below[1], below[2]}
     assert "2 parts that no known path joins" in figure.layout.title.subtitle.text
     assert figure.data[1].line.dash == "dot"  # minimum 3 stands alone
+    assert [row[0] for row in figure.data[2].customdata] == ["saddle 0", "saddle 1"]  # over which branches join
+    assert "joins 3 minima" in figure.data[2].customdata[1][1]
 
 
 def test_saddles_are_joined_to_their_minima_the_short_way_round():

@@ -74,13 +74,13 @@ def disconnectivity(tree: pd.DataFrame, minima: pd.DataFrame, *, unit: EnergyUni
     """Draw the tree of superbasins: two minima are joined at the height that a path between them must climb.
 
     Args:
-        tree: ``node``, ``parent``, ``x``, ``energy_eV``, ``minimum`` and ``size``, such as
+        tree: ``node``, ``parent``, ``x``, ``energy_eV``, ``minimum``, ``saddle`` and ``size``, such as
             :meth:`so3lab.landscape.DisconnectivityTree.table` gives.
         minima: ``number``, and what else is known of them, as :func:`energy_ladder` takes it; row ``n`` is minimum
             ``n`` of the tree.
         unit: Of the axis.
     """
-    require(tree, ["node", "parent", "x", "energy_eV", "minimum", "size"])
+    require(tree, ["node", "parent", "x", "energy_eV", "minimum", "saddle", "size"])
     require(minima, ["number", "energy_eV"])
     heights = _above(tree["energy_eV"], tree, unit)
     top = float(heights.max()) or 1.0
@@ -94,9 +94,13 @@ def disconnectivity(tree: pd.DataFrame, minima: pd.DataFrame, *, unit: EnergyUni
             line={"color": GREY, "width": 1.2, "dash": "dot"},
         )  # fmt: skip
     joined = (tree["minimum"] < 0).to_numpy()
+    words = [
+        [f"saddle {saddle}", f"saddle {saddle}, {height:.2f} {unit} above the lowest<br>joins {size} minima below it"]
+        for saddle, size, height in zip(tree["saddle"][joined], tree["size"][joined], heights[joined], strict=True)
+    ]
     figure.add_scatter(
-        x=tree["x"][joined], y=heights[joined], mode="markers", marker={"size": 5, "color": INK},
-        text=tree["size"][joined].astype(str), hovertemplate=f"%{{text}} minima below %{{y:.2f}} {unit}<extra></extra>",
+        x=tree["x"][joined], y=heights[joined], mode="markers", customdata=words, hovertemplate=_HOVER,
+        marker={"symbol": "diamond", "size": 7 if joined.sum() <= 300 else 4, "color": INK},
     )  # fmt: skip
     figure.update_traces(showlegend=False)
     leaves = tree[~joined].sort_values("minimum")
