@@ -117,5 +117,6 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
             "meta": dict(data.meta),
             "statistics": statistics,
             "remarks": data.remarks,
+            "untold": data.untold,
         }
     )

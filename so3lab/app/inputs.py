@@ -86,6 +86,8 @@ def load_data(options: argparse.Namespace, console: Console) -> "Dataset":
         console.warn(f"{data.name}: {data.meta['cells']}")
     for remark in data.remarks or ():
         console.warn(f"{data.name}: {remark}")
+    for sentence in data.untold:
+        console.say(f"{data.name}: {sentence}")
     return data
 
 

@@ -71,6 +71,8 @@ class Dataset:
     """Where the set comes from: source, level of theory, licence, citation, units read."""
     remarks: tuple[str, ...] | None = field(default=None, init=False, repr=False)
     """What `so3lab.datasets.check_labels` has to say of it, or of the set that it is a part of; None before that."""
+    untold: tuple[str, ...] = field(default=(), init=False, repr=False)
+    """What that check could not tell, for want of frames or bonds."""
 
     def __post_init__(self) -> None:
         energies = read_only(floats(self.energies, "energies"))
@@ -195,12 +197,13 @@ class Dataset:
             meta=self.meta,
         )
         if self.remarks is not None:
-            part.keep_remarks(self.remarks)
+            part.keep_remarks(self.remarks, self.untold)
         return part
 
-    def keep_remarks(self, remarks: tuple[str, ...]) -> None:
+    def keep_remarks(self, remarks: tuple[str, ...], untold: tuple[str, ...] = ()) -> None:
         """Remember what a check of the labels said, so that parts of the set are not asked again."""
         object.__setattr__(self, "remarks", remarks)
+        object.__setattr__(self, "untold", untold)
 
     @functools.cached_property
     def sizes(self) -> Integer[np.ndarray, " frames"]:

@@ -30,7 +30,10 @@ def joined(first: Dataset, second: Dataset) -> Dataset:
         meta=first.meta,
     )
     if first.remarks is not None and second.remarks is not None:
-        whole.keep_remarks(tuple(dict.fromkeys((*first.remarks, *second.remarks))))
+        whole.keep_remarks(
+            *(tuple(dict.fromkeys((*one, *other)))
+              for one, other in ((first.remarks, second.remarks), (first.untold, second.untold)))
+        )  # fmt: skip
     return whole
 
 

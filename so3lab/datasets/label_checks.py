@@ -2,11 +2,11 @@
 
 import warnings
 
-from so3lab.datasets.consistency.energy_against_forces import check_energy_against_forces
 from so3lab.datasets.consistency.energy_levels import check_energy_levels
 from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.force_balance import check_force_balance
 from so3lab.datasets.consistency.repeated_frames import check_repeated_frames
+from so3lab.datasets.consistency.signs_and_units import check_signs_and_units
 from so3lab.datasets.consistency.stress_against_energy import check_stress_against_energy
 from so3lab.datasets.dataset import Dataset
 from so3lab.structures.electrons import sounds_like_electrons
@@ -29,7 +29,7 @@ def _check_unused_labels(dataset: Dataset) -> list[Finding]:
 
 _CHECKS = (
     check_energy_levels,
-    check_energy_against_forces,
+    check_signs_and_units,
     check_stress_against_energy,
     check_force_balance,
     check_repeated_frames,
@@ -44,13 +44,14 @@ class LabelWarning(UserWarning):
 def check_labels(dataset: Dataset, *, refuse: bool = True) -> tuple[str, ...]:
     """Refuse labels that contradict each other, and warn of doubtful ones; a set, and parts of it, are asked once.
 
-    Energies must change between near frames as forces say, within what a linear rule tells
+    Forces must pull stretched bonds back, as strongly as bonds are
+    (:mod:`so3lab.datasets.consistency.bond_stretches`); energies must change between frames as forces say
     (:mod:`so3lab.datasets.consistency.energy_against_forces`), between near cells as stresses say
     (:mod:`so3lab.datasets.consistency.stress_against_energy`), vary, and count from one zero; forces of isolated
-    molecules must balance; copies must have the same labels. Few or far frames are left alone.
+    molecules must balance; copies must have the same labels. What too few frames tell nothing of is kept as ``untold``.
 
     Args:
-        dataset: The set; its ``remarks`` keep what was found.
+        dataset: The set; its ``remarks`` and ``untold`` keep what was found.
         refuse: Whether to refuse. If not, everything is a warning: for who knows better.
 
     Returns:
@@ -68,8 +69,8 @@ def check_labels(dataset: Dataset, *, refuse: bool = True) -> tuple[str, ...]:
             f"labels of {dataset.name!r} contradict each other: {'; '.join(refused)}. "
             f"If they are meant so, check=False leaves this check out"
         )
-    remarks = tuple(finding.sentence for finding in findings)
+    remarks = tuple(finding.sentence for finding in findings if not finding.open)
     for remark in remarks:
         warnings.warn(f"{dataset.name}: {remark}", LabelWarning, stacklevel=2)
-    dataset.keep_remarks(remarks)
+    dataset.keep_remarks(remarks, tuple(finding.sentence for finding in findings if finding.open))
     return remarks

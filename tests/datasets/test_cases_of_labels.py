@@ -238,7 +238,7 @@ def test_energies_converted_and_forces_not(tmp_path):
     """github.com/ACEsuit/mace-foundations/issues/51: CP2K gives hartree and hartree/bohr."""
     arrays = springs()
     arrays["forces"] = arrays["forces"] / (HARTREE / BOHR)
-    with pytest.raises(ValueError, match="energies in eV beside forces in hartree/bohr"):
+    with pytest.raises(ValueError, match="like forces in hartree/bohr, and were read as eV/angstrom"):
         datasets.load(written(tmp_path / "a.extxyz", as_atoms(arrays)))
 
 

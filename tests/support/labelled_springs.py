@@ -3,11 +3,14 @@
 import numpy as np
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.data import covalent_radii
 
 from so3lab.datasets import Dataset
 
 STIFFNESS = 20.0
-"""eV/Å² of every spring."""
+"""eV/Å² of every spring of the crystal."""
+BONDED, ACROSS = 34.0, 6.0
+"""eV/Å² of springs along single bonds, which shorter ones exceed, and across angles."""
 REACH = 2.3
 """Å up to which atoms of the molecule at rest are joined."""
 
@@ -19,11 +22,14 @@ def springs(name: str = "CH3CH2OH", frames: int = 40, spread: float = 0.06, seed
     i, j = np.triu_indices(len(rest), 1)
     apart = np.linalg.norm(rest.positions[i] - rest.positions[j], axis=1)
     i, j, apart = i[apart < REACH], j[apart < REACH], apart[apart < REACH]
+    radii = covalent_radii[rest.numbers]
+    beyond = apart - radii[i] - radii[j]
+    stiffness = np.where(beyond < 0.25, BONDED * np.exp(-3.67 * beyond), ACROSS)
     positions = rest.positions + spread * rng.normal(size=(frames, len(rest), 3))
     arrows = positions[:, i] - positions[:, j]
     lengths = np.linalg.norm(arrows, axis=2)
-    energies = total_energy(rest.numbers) + 0.5 * STIFFNESS * ((lengths - apart) ** 2).sum(axis=1)
-    pulls = -STIFFNESS * (1.0 - apart / lengths)[:, :, None] * arrows
+    energies = total_energy(rest.numbers) + 0.5 * (stiffness * (lengths - apart) ** 2).sum(axis=1)
+    pulls = -(stiffness * (1.0 - apart / lengths))[:, :, None] * arrows
     forces = np.zeros_like(positions)
     for pair, (a, b) in enumerate(zip(i, j, strict=True)):
         forces[:, a] += pulls[:, pair]

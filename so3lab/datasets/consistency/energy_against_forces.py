@@ -1,4 +1,4 @@
-"""Do energies change between near frames as the forces say: with the right sign, in the same unit, from one zero?"""
+"""Do energies change between frames as forces say: with the right sign, in the same unit, from one zero?"""
 
 import itertools
 from typing import NamedTuple
@@ -6,32 +6,46 @@ from typing import NamedTuple
 import numpy as np
 
 from so3lab.datasets.consistency.finding import Finding, frames_named
-from so3lab.datasets.consistency.near_frames import NearPairs, near_pairs
+from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames
+from so3lab.datasets.consistency.near_frames import near_pairs
+from so3lab.datasets.consistency.strained_frames import strained_pairs
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
 
-FEWEST_PAIRS = 6
-"""Fewer near pairs say nothing."""
-LEAST_CORRELATION = 0.7
-LEAST_EVIDENCE = 50.0
-"""Explained over unexplained squares times pairs; chance reaches it in less than one of a thousand sets."""
-SLOPES = (0.4, 2.5)
-"""Of energy changes over what forces say. Right labels of frames 0.6 Å apart have 0.8 to 1; units that do not belong
-together differ by more than this, but for bohr."""
+FEWEST_FRAMES = 4
+"""Beyond one of each kind; fewer say nothing."""
+LEAST_CORRELATION = 0.6
+LEAST_EVIDENCE = 30.0
+"""Explained over unexplained squares times frames; chance reaches it in less than one of a thousand sets."""
+SLOPES = (0.3, 3.0)
+"""Of energy changes over what forces say. Right labels have 0.6 to 1.3; units that do not belong together differ by
+more than this, but for bohr."""
 BOHR_SLOPES = (0.62, 1.6)
-_BOHR_MOVED = 0.3  # Å; nearer frames, between which slopes are within a few percent of 1
-_BOHR_CORRELATION = 0.95
+_BOHR_CORRELATION = 0.97
+_BOHR_FRAMES = 20
 _UNITS_OF_FORCES = ("eV", "kcal/mol", "kJ/mol", "hartree")
-_UNRELATED = 0.3
-_UNRELATED_PAIRS = 20
+_KINDS = 6
+_FRAMES_IN_ALL = 160
+_UNRELATED = 0.4
+_UNRELATED_FRAMES = 24
+_LEAST_SPREAD = 0.1  # eV
 _LEAST_ZEROS = 1.0  # eV between two zeros of energy
 _PAIRS_ACROSS = 3
+_BEYOND_STRAIN = 4.0
+_LEVELLED = 0.75  # of frames that are all compared with each other have one of two zeros, if there are two
+_ALIKE = 0.25  # in logarithms; slopes are not known better
+_KNOWN = 1.0  # in logarithms; closer units of forces than this, bonds do not tell apart
+_WRONG_SIGN = {
+    True: "forces pull stretched bonds back, as they must, so energies have the wrong sign: multiply them by -1",
+    False: "forces have the wrong sign: they are gradients; multiply them by -1",
+}
 
 
 class Agreement(NamedTuple):
     """How energy changes follow the forces."""
 
-    pairs: int
+    frames: int
+    """Less one for each kind."""
     slope: float
     """Of energy changes over what forces say; 1 where they agree."""
     correlation: float
@@ -41,86 +55,119 @@ class Agreement(NamedTuple):
         """Whether there is enough to go by."""
         r2 = min(self.correlation**2, 1.0 - 1e-9)
         return (
-            self.pairs >= FEWEST_PAIRS
+            self.frames >= FEWEST_FRAMES
             and abs(self.correlation) >= LEAST_CORRELATION
-            and (self.pairs - 1) * r2 / (1.0 - r2) >= LEAST_EVIDENCE
+            and self.frames * r2 / (1.0 - r2) >= LEAST_EVIDENCE
         )
 
 
-def check_energy_against_forces(dataset: Dataset) -> list[Finding]:
-    """What is wrong between energies and forces of near frames; nothing where there are few of them."""
-    pairs = near_pairs(dataset)
-    if len(pairs.first) < FEWEST_PAIRS or not np.any(pairs.expected):
-        return []
-    if zeros := _two_zeros(pairs):
-        return [zeros]
-    for chosen in (np.ones(len(pairs.first), bool), *_by_molecule(dataset, pairs)):
-        if finding := _disagreement(dataset, pairs.where(chosen)):
+def check_energy_against_forces(
+    dataset: Dataset, kinds: list[FramePairs], *, forces_are_right: bool = False
+) -> list[Finding]:
+    """What is wrong between energies and forces of frames of the same atoms; nothing where there are few of them.
+
+    Args:
+        dataset: The set.
+        kinds: Pairs of its frames, of :func:`pairs_of_frames`.
+        forces_are_right: Whether bonds confirm sign and unit of the forces, so that energies are at fault.
+    """
+    groups = groups_of(kinds)
+    for chosen in groups:
+        if finding := _disagreement(dataset, chosen, forces_are_right):
             return [finding]
+    for found in (*map(_two_zeros, kinds), *(_unrelated(dataset, pairs) for pairs in kinds)):
+        if found:
+            return [found]
     return []
 
 
-def agreement(pairs: NearPairs) -> Agreement:
-    """Slope (a ratio of sums, which few outliers leave) and correlation through zero."""
-    work, change = pairs.expected, pairs.energy_changes
+def groups_of(kinds: list[FramePairs]) -> list[list[FramePairs]]:
+    """All kinds together, and each by itself."""
+    return [kinds, *([pairs] for pairs in kinds)] if len(kinds) > 1 else [kinds] if kinds else []
+
+
+def pairs_of_frames(dataset: Dataset) -> list[FramePairs]:
+    """Pairs of frames of the largest kinds: over bonds and angles where those hold the forces, near ones otherwise."""
+    found, left = [], _FRAMES_IN_ALL
+    for frames in comparable_frames(dataset)[:_KINDS]:
+        pairs = strained_pairs(dataset, frames)
+        pairs = near_pairs(dataset, frames) if pairs is None else pairs
+        if len(pairs.first) and np.any(pairs.expected):
+            found.append(pairs)
+            left -= pairs.frames
+        if left < 2:
+            break
+    return found
+
+
+def agreement(kinds: list[FramePairs]) -> Agreement:
+    """Slope and correlation, through zero, of the pairs of some kinds of frames."""
+    work, change = (
+        np.concatenate([getattr(pairs, name) for pairs in kinds]) for name in ("expected", "energy_changes")
+    )
+    frames = sum(pairs.frames - 1 for pairs in kinds)
     norms = np.sqrt((work**2).sum() * (change**2).sum())
     if not norms:
-        return Agreement(len(work), 0.0, 0.0)
-    slope = (np.sign(work) * change).sum() / np.abs(work).sum()
-    return Agreement(len(work), float(slope), float((work * change).sum() / norms))
+        return Agreement(frames, 0.0, 0.0)
+    return Agreement(frames, float((work @ change) / (work @ work)), float((work @ change) / norms))
 
 
-def _by_molecule(dataset: Dataset, pairs: NearPairs) -> list[np.ndarray]:
-    """Pairs of one molecule each, where a set mixes several with enough pairs."""
-    molecule = dataset.molecules[pairs.first]
-    kinds, counts = np.unique(molecule, return_counts=True)
-    return [molecule == kind for kind in kinds[counts >= FEWEST_PAIRS]] if len(kinds) > 1 else []
-
-
-def _disagreement(dataset: Dataset, pairs: NearPairs) -> Finding | None:
-    found = agreement(pairs)
-    where = (
-        f"between {found.pairs} pairs of near frames, such as {pairs.first[0]} and {pairs.second[0]} of "
-        f"{dataset.name!r}, energies change by {found.slope:.3g} times what the forces say "
-        f"(-F·Δr; correlation {found.correlation:.2f})"
-    )
+def _disagreement(dataset: Dataset, kinds: list[FramePairs], forces_are_right: bool) -> Finding | None:
+    found = agreement(kinds)
+    where = _compared(dataset, kinds, found)
+    size = abs(found.slope)
+    units_fit = SLOPES[0] < size < SLOPES[1]
     if found.certain and found.slope < 0:
-        reason = "forces have the wrong sign: they are gradients; multiply them by -1"
-        return Finding(f"{where}; {reason}", refused=True)
-    if found.certain and not SLOPES[0] < found.slope < SLOPES[1]:
-        return Finding(f"{where}; {_units_like(dataset, found.slope)}", refused=True)
-    nearest = agreement(pairs.where(pairs.moved < _BOHR_MOVED))
-    if nearest.certain and nearest.correlation > _BOHR_CORRELATION:
-        if not BOHR_SLOPES[0] < nearest.slope < BOHR_SLOPES[1]:
-            return Finding(f"{where}; {_units_like(dataset, nearest.slope)}")
-        return None
-    spread = float(np.sqrt(np.mean(pairs.expected**2)))
-    unrelated = abs(found.correlation) < _UNRELATED and np.median(pairs.moved) < _BOHR_MOVED
-    if unrelated and found.pairs >= _UNRELATED_PAIRS and spread > 0.05:
-        return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
+        rest = "" if units_fit else f"; {_units_like(dataset, size, forces_are_right)}"
+        return Finding(f"{where}; {_WRONG_SIGN[forces_are_right]}{rest}", refused=True)
+    if found.certain and not units_fit:
+        return Finding(f"{where}; {_units_like(dataset, size, forces_are_right)}", refused=True)
+    clear = found.frames >= _BOHR_FRAMES and found.correlation > _BOHR_CORRELATION
+    if clear and not BOHR_SLOPES[0] < size < BOHR_SLOPES[1]:
+        return Finding(f"{where}; {_units_like(dataset, size, forces_are_right)}")
     return None
 
 
-def _units_like(dataset: Dataset, slope: float) -> str:
+def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
+    found = agreement([pairs])
+    spread = float(np.sqrt(np.mean(pairs.expected**2)))
+    if abs(found.correlation) > _UNRELATED or found.frames < _UNRELATED_FRAMES or spread < _LEAST_SPREAD:
+        return None
+    where = _compared(dataset, [pairs], found)
+    return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
+
+
+def _compared(dataset: Dataset, kinds: list[FramePairs], found: Agreement) -> str:
+    return (
+        f"between {found.frames + len(kinds)} frames of the same atoms, such as {kinds[0].first[0]} and "
+        f"{kinds[0].second[0]} of {dataset.name!r}, energies change by {found.slope:.3g} times what the forces say "
+        f"(correlation {found.correlation:.2f})"
+    )
+
+
+def _units_like(dataset: Dataset, slope: float, forces_are_right: bool) -> str:
     """Which units beside each other give such a slope, given those in which the set was read."""
     energy = dataset.meta.get("energy_unit_read", "eV")
     force = dataset.meta.get("force_unit_read", "eV/angstrom")
     top, _, bottom = force.rpartition("/")
-    as_written = slope / ENERGY_UNITS[energy] * (ENERGY_UNITS[top] / LENGTH_UNITS[bottom])
+    read = ENERGY_UNITS[top] / LENGTH_UNITS[bottom]
+    as_written = slope / ENERGY_UNITS[energy] * read
     candidates = {}
     for e, f, x in itertools.product(ENERGY_UNITS, _UNITS_OF_FORCES, ("angstrom", "bohr")):
-        if (e == energy) != (f"{f}/{x}" == force):
-            ratio = ENERGY_UNITS[f] / LENGTH_UNITS[x] / ENERGY_UNITS[e]
+        true = ENERGY_UNITS[f] / LENGTH_UNITS[x]
+        if (e == energy) != (f"{f}/{x}" == force) and not (forces_are_right and abs(np.log(true / read)) > _KNOWN):
+            ratio = true / ENERGY_UNITS[e]
             candidates[f"energies in {e} beside forces in {f}/{x}"] = abs(np.log(as_written / ratio))
+    candidates["energies per atom"] = abs(np.log(slope * float(np.median(dataset.sizes))))
     nearest = min(candidates.values())
-    likely = [words for words, off in candidates.items() if off < min(nearest + 0.1, 0.35)]
+    likely = [words for words, off in candidates.items() if off < min(nearest + _ALIKE, 0.4)]
     if not likely:
         return "they cannot both be right: check their units, and whether they belong to the same frames"
     return f"that is what {' or '.join(likely)} give, read as {energy} and {force}: convert one of them"
 
 
-def _two_zeros(pairs: NearPairs) -> Finding | None:
-    """Whether energies of near frames differ again and again by one constant that forces know nothing of."""
+def _two_zeros(pairs: FramePairs) -> Finding | None:
+    """Whether energies of frames differ again and again by one constant that forces know nothing of."""
     unexplained = np.abs(pairs.energy_changes - pairs.expected)
     across = np.flatnonzero(unexplained > max(_LEAST_ZEROS, 6.0 * np.quantile(unexplained, 0.25)))
     if len(across) < _PAIRS_ACROSS:
@@ -128,11 +175,25 @@ def _two_zeros(pairs: NearPairs) -> Finding | None:
     up = pairs.energy_changes[across] > 0
     low, high = (np.unique(np.where(up == side, pairs.first[across], pairs.second[across])) for side in (True, False))
     gaps = unexplained[across]
-    if min(len(low), len(high)) < _PAIRS_ACROSS or np.std(gaps) > 0.1 * np.mean(gaps):
+    strained = np.mean(gaps) < _BEYOND_STRAIN * np.sqrt(np.mean(pairs.expected**2))
+    if strained or min(len(low), len(high)) < _PAIRS_ACROSS or np.std(gaps) > 0.1 * np.mean(gaps):
+        return None
+    all_compared = len(pairs.first) > 2 * pairs.frames
+    if all_compared and len(low) + len(high) < _LEVELLED * pairs.frames:
+        return None
+    if _left_by_levels(pairs, low, high, float(np.mean(gaps))) > 0.15 * np.mean(gaps):
         return None
     return Finding(
         f"energies have two zeros: {frames_named(low)} lie {np.mean(gaps):.4g} eV below {frames_named(high)}, which "
-        f"look nearly the same, and the forces explain nothing of it; put energies of different programs or methods on "
+        f"have the same atoms, and the forces explain nothing of it; put energies of different programs or methods on "
         f"one zero, or take one of them",
         refused=True,
     )
+
+
+def _left_by_levels(pairs: FramePairs, low: np.ndarray, high: np.ndarray, gap: float) -> float:
+    """Root mean square in eV of what forces and one gap leave of the changes between frames of known level."""
+    levels = [np.isin(frames, high).astype(float) for frames in (pairs.first, pairs.second)]
+    known = [np.isin(frames, np.concatenate([low, high])) for frames in (pairs.first, pairs.second)]
+    left = pairs.energy_changes - pairs.expected - gap * (levels[1] - levels[0])
+    return float(np.sqrt(np.mean(left[known[0] & known[1]] ** 2)))

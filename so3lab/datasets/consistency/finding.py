@@ -12,6 +12,8 @@ class Finding(NamedTuple):
     sentence: str
     refused: bool = False
     """Whether the labels cannot be right, so that nobody should train on them."""
+    open: bool = False
+    """Whether nothing is known to be wrong, but something could not be told."""
 
 
 def frames_named(frames: Sequence[int] | np.ndarray) -> str:

@@ -1,83 +1,32 @@
-"""Which frames of a set are nearly the same, and how much must their energies differ by what their forces say?"""
-
-from typing import NamedTuple
+"""How much must energies of nearly the same frames of metals and clusters differ by what their forces say?"""
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Int
 
+from so3lab.datasets.consistency.frame_pairs import FramePairs
 from so3lab.datasets.dataset import Dataset
 from so3lab.structures.rotations import rotations_onto
 
 FURTHEST = 0.6
 """Å that the atom which moved most may be away: so far the mean force along a straight line tells the energy."""
 _MOVED = 1e-3  # Å; below, frames are the same
-_FRAMES_OF_ONE_KIND = 120
+_FRAMES = 120
 _FRAMES_IN_CELLS = 60
-_FRAMES_IN_ALL = 240
 _ATOMS_COMPARED = 24
 
 
-class NearPairs(NamedTuple):
-    """Pairs of frames that hold the same atoms nearly in the same places."""
-
-    first: Integer[np.ndarray, " pairs"]
-    second: Integer[np.ndarray, " pairs"]
-    energy_changes: Float[np.ndarray, " pairs"]
-    """eV from the first frame to the second."""
-    expected: Float[np.ndarray, " pairs"]
-    """eV by the mean of both frames' forces."""
-    moved: Float[np.ndarray, " pairs"]
-    """Å of the atom that moved most."""
-
-    def where(self, chosen: np.ndarray) -> "NearPairs":
-        """Some of the pairs."""
-        return NearPairs(*(column[chosen] for column in self))
-
-
-def near_pairs(dataset: Dataset) -> NearPairs:
+def near_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> FramePairs:
     r"""Each frame, or some hundred of many, with the one most like it, where that is less than ``FURTHEST`` away.
 
     .. math:: \Delta E \approx -\tfrac12 (F_a + F_b) \cdot (r_b - r_a)
 
-    with molecules superposed, and nearest images in cells. Pairs share atoms, charge, spin and cell.
+    with clusters superposed, and nearest images in cells.
+
+    Args:
+        dataset: The set.
+        frames: Frames of the same atoms, charge, spin and cell.
     """
-    found = [_pairs_of_kind(dataset, frames) for frames in _kinds(dataset)]
-    columns = [np.concatenate(column) for column in zip(*found, strict=True)] if found else [np.zeros(0)] * 5
-    pairs = NearPairs(columns[0].astype(int), columns[1].astype(int), *columns[2:])
-    return pairs.where((pairs.moved > _MOVED) & (pairs.moved < FURTHEST))
-
-
-def _kinds(dataset: Dataset) -> list[np.ndarray]:
-    """Frames that may be compared with each other, the largest kinds first, thinned out where they are many."""
-    columns = [dataset.total_charges, dataset.unpaired_electrons, *dataset.pbc.T]
-    columns += [] if dataset.cells is None else [*np.round(dataset.cells.reshape(-1, 9), 6).T]
-    kind = dataset.molecules
-    for column in columns:
-        if (column != column[0]).any():
-            values = np.unique(column, return_inverse=True)[1].reshape(-1)
-            kind = np.unique(kind * (values.max() + 1) + values, return_inverse=True)[1].reshape(-1)
-    order = np.argsort(kind, kind="stable")
-    kinds = np.split(order, np.flatnonzero(np.diff(kind[order])) + 1)
-    chosen, left = [], _FRAMES_IN_ALL
-    for frames in sorted(kinds, key=len, reverse=True):
-        if len(frames) < 2 or left < 2:
-            break
-        most = _FRAMES_IN_CELLS if dataset.pbc[frames[0]].any() else _FRAMES_OF_ONE_KIND
-        chosen.append(_thinned(frames, min(most, left)))
-        left -= len(chosen[-1])
-    return chosen
-
-
-def _thinned(frames: np.ndarray, count: int) -> np.ndarray:
-    """So many frames in pairs of neighbours, which are alike where frames follow each other in time."""
-    if len(frames) <= count:
-        return frames
-    starts = np.linspace(0, len(frames) - 2, count // 2).astype(int)
-    return frames[np.unique(np.concatenate([starts, starts + 1]))]
-
-
-def _pairs_of_kind(dataset: Dataset, frames: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Columns of `NearPairs` for frames of one kind, near or not."""
+    frames = _thinned(frames, _FRAMES_IN_CELLS if dataset.pbc[frames[0]].any() else _FRAMES)
     positions, forces = (np.stack([column[i] for i in frames]) for column in (dataset.positions, dataset.forces))
     periodic = dataset.pbc[frames[0]]
     if periodic.any():
@@ -97,7 +46,17 @@ def _pairs_of_kind(dataset: Dataset, frames: np.ndarray) -> tuple[np.ndarray, ..
         moves, turned = end @ turns - start, forces[second] @ turns
     expected = -0.5 * np.einsum("pni,pni->p", forces[first] + turned, moves)
     changes = dataset.energies[frames[second]] - dataset.energies[frames[first]]
-    return frames[first], frames[second], changes, expected, np.sqrt((moves**2).sum(axis=2).max(axis=1))
+    moved = np.sqrt((moves**2).sum(axis=2).max(axis=1))
+    near = (moved > _MOVED) & (moved < FURTHEST)
+    return FramePairs(frames[first], frames[second], changes, expected, moved).where(near)
+
+
+def _thinned(frames: np.ndarray, count: int) -> np.ndarray:
+    """So many frames in pairs of neighbours, which are alike where frames follow each other in time."""
+    if len(frames) <= count:
+        return frames
+    starts = np.linspace(0, len(frames) - 2, count // 2).astype(int)
+    return frames[np.unique(np.concatenate([starts, starts + 1]))]
 
 
 def _unlikeness(positions: Float[np.ndarray, "frames atoms 3"]) -> Float[np.ndarray, "frames frames"]:

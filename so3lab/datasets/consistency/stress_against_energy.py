@@ -124,7 +124,7 @@ def _disagreement(dataset: Dataset, pairs: _Pairs, found: Agreement) -> Finding 
     if not found.certain or SLOPES[0] < found.slope < SLOPES[1]:
         return None
     where = (
-        f"between {found.pairs} pairs of frames with nearly the same cell, such as {pairs.first[0]} and "
+        f"between {found.frames} pairs of frames with nearly the same cell, such as {pairs.first[0]} and "
         f"{pairs.second[0]} of {dataset.name!r}, energies change by {found.slope:.3g} times what the stress says "
         f"(V σ:ε; correlation {found.correlation:.2f})"
     )

@@ -239,7 +239,9 @@ def _facts(dataset: Dataset) -> str:
     words += ["cells"] if dataset.pbc.any() else []
     words += _electrons(dataset)
     words += [html.escape(str(dataset.meta[key])) for key in ("level_of_theory", "licence") if dataset.meta.get(key)]
-    remarks = "".join(f'<li style="line-height: 1.3">{html.escape(one)}</li>' for one in dataset.remarks or ())
+    remarks = "".join(
+        f'<li style="line-height: 1.3">{html.escape(one)}</li>' for one in (*(dataset.remarks or ()), *dataset.untold)
+    )
     doubts = f'<ul role="note" style="margin: 2px 0">{remarks}</ul>' if remarks else ""
     return f'<div style="line-height: 1.4">{" · ".join(words)}{doubts}</div>'
 

@@ -1,0 +1,206 @@
+"""Do forces pull stretched bonds back, and as strongly as bonds of such elements do: their sign and their unit."""
+
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, covalent_radii
+from jaxtyping import Float
+
+from so3lab import units
+from so3lab.datasets.consistency.finding import Finding
+from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
+from so3lab.structures.bonds import bonded_pairs
+
+FEWEST_BONDS = 6
+"""Beyond one of each kind, whose mean length is its length at rest."""
+LEAST_CORRELATION = 0.75
+"""Of forces with elongations; real sets have 0.85 to 0.98."""
+LEAST_EVIDENCE = 30.0
+"""Explained over unexplained squares times bonds; chance reaches it in less than one of some thousand sets."""
+LEAST_SPREAD = 0.004
+"""Å by which bonds of a kind must differ; in relaxed structures they differ for other reasons than forces."""
+FURTHEST_STRETCHED = 0.12
+"""Å from the usual length of a kind, beyond which bonds are no springs."""
+STIFFNESSES = (0.4, 2.6)
+"""Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2."""
+BOHR_STIFFNESSES = (0.7, 1.75)
+"""Beyond these, bonds to hydrogen are like forces that are per bohr where Å is read, or the other way round."""
+
+_FRAMES = 40
+_ATOMS = 20_000
+_BOHR_CORRELATION = 0.95
+_BOHR_BONDS = 12
+_BOHR_SPREAD = 0.07  # Å; so far are bonds springs
+_FORCE_UNITS = {
+    f"{energy}/{length}": ENERGY_UNITS[energy] / LENGTH_UNITS[length]
+    for energy in ENERGY_UNITS
+    for length in ("angstrom", "bohr")
+} | {"rydberg/bohr": units.hartree / 2.0 / units.bohr, "kJ/mol/nm": units.kJ_per_mol / 10.0}
+"""Units in which programs write forces, in eV/Å."""
+
+_CONVERT = "they are like forces in"
+
+Environment = tuple[tuple[int, tuple[int, ...]], ...]
+"""Both ends of a bond: their elements, and those of all that is bonded to them."""
+Bonds = dict[Environment, list[tuple[float, float]]]
+"""Length in Å and force along each bond, positive outwards, in eV/Å."""
+
+
+class BondStretches(NamedTuple):
+    """How forces along bonds follow elongations from the mean of bonds of the same kind."""
+
+    bonds: int
+    """Less one for each kind."""
+    stiffness: float
+    """Over that of the rule; 1 where forces are in eV/Å, negative where they push stretched bonds further."""
+    correlation: float
+    """Positive where forces pull back."""
+    spread: float
+    """Root mean square elongation in Å."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether there is enough to go by."""
+        r2 = min(self.correlation**2, 1.0 - 1e-9)
+        return (
+            self.bonds >= FEWEST_BONDS
+            and self.spread >= LEAST_SPREAD
+            and abs(self.correlation) >= LEAST_CORRELATION
+            and self.bonds * r2 / (1.0 - r2) >= LEAST_EVIDENCE
+        )
+
+
+def bonds_by_kind(dataset: Dataset) -> Bonds:
+    """Lengths and forces along all bonds of some dozen frames, from the whole set.
+
+    Args:
+        dataset: Molecules or cells, of one composition or many.
+    """
+    bonds: Bonds = {}
+    for frame in _some_frames(dataset):
+        for kind, length, force in _along_bonds(dataset, frame):
+            bonds.setdefault(kind, []).append((length, force))
+    return bonds
+
+
+def bond_stretches(bonds: Bonds, *, of_hydrogen: bool = False) -> BondStretches:
+    r"""Regression of forces along bonds on elongations.
+
+    .. math::
+        f = \mu \Big( \frac{F_j}{m_j} - \frac{F_i}{m_i} \Big) \cdot \hat r_{ij} \approx -k (r - \bar r), \quad
+        k = 0.3601 \, e^{-1.944 (\bar r - r_\mathrm{cov})} \ \text{hartree/bohr}^2
+
+    with the reduced mass :math:`\mu` of both ends, and the rule for the stiffness of bonds by Fischer and Almlöf,
+    J. Phys. Chem. 96, 9768 (1992), which is within 30 % of bonds from C-C to C=O and O-H.
+
+    Args:
+        bonds: Those of :func:`bonds_by_kind`.
+        of_hydrogen: Whether bonds to hydrogen alone, on which little else acts.
+    """
+    pull, strain, squares, elongation, count = 0.0, 0.0, 0.0, 0.0, 0
+    for kind, values in bonds.items():
+        if of_hydrogen and kind[0][0] != 1:
+            continue
+        lengths, along = np.array(values).T
+        usual = np.abs(lengths - np.median(lengths)) < FURTHEST_STRETCHED
+        lengths, along = lengths[usual], along[usual]
+        stiffness = _rule(kind[0][0], kind[1][0], float(lengths.mean()))
+        lengths, along = lengths - lengths.mean(), along - along.mean()
+        pull -= float(lengths @ along)
+        strain += stiffness * float(lengths @ lengths)
+        squares += float(along @ along) / stiffness
+        elongation += float(lengths @ lengths)
+        count += len(lengths) - 1
+    if not (strain and squares):
+        return BondStretches(count, 0.0, 0.0, 0.0)
+    spread = float(np.sqrt(elongation / count))
+    return BondStretches(count, pull / strain, pull / float(np.sqrt(strain * squares)), spread)
+
+
+def clearest_stretches(bonds: Bonds) -> BondStretches | None:
+    """Those of hydrogen where they tell, else those of all bonds; None where neither does."""
+    both = (bond_stretches(bonds, of_hydrogen=of_hydrogen) for of_hydrogen in (True, False))
+    return next((found for found in both if found.certain), None)
+
+
+def check_forces_along_bonds(dataset: Dataset, bonds: Bonds) -> list[Finding]:
+    """Forces whose sign or unit cannot be; nothing where bonds do not tell."""
+    found = clearest_stretches(bonds)
+    if found is None:
+        return []
+    unit = dataset.meta.get("force_unit_read", "eV/angstrom")
+    where = f"over {found.bonds} bonds of {dataset.name!r}, forces along stretched bonds"
+    if found.stiffness < 0:
+        wrong = "" if STIFFNESSES[0] < -found.stiffness < STIFFNESSES[1] else f"; {_unit_like(unit, -found.stiffness)}"
+        return [
+            Finding(
+                f"{where} push them further apart (correlation {-found.correlation:.2f}): forces have the wrong sign: "
+                f"they are gradients; multiply them by -1{wrong}",
+                refused=True,
+            )
+        ]
+    if not STIFFNESSES[0] < found.stiffness < STIFFNESSES[1]:
+        likely = _unit_like(unit, found.stiffness)
+        named = f"{where} are {found.stiffness:.3g} times as strong as bonds are; {likely}"
+        return [Finding(named, refused=likely.startswith(_CONVERT))]
+    return _per_bohr(dataset, bond_stretches(bonds, of_hydrogen=True), unit)
+
+
+def _per_bohr(dataset: Dataset, found: BondStretches, unit: str) -> list[Finding]:
+    """Whether forces are off by as little as a bohr is from an Å, which bonds to hydrogen tell."""
+    clear = found.bonds >= _BOHR_BONDS and found.correlation > _BOHR_CORRELATION and found.spread < _BOHR_SPREAD
+    if not clear or BOHR_STIFFNESSES[0] < found.stiffness < BOHR_STIFFNESSES[1]:
+        return []
+    return [
+        Finding(
+            f"over {found.bonds} bonds of {dataset.name!r} to hydrogen, forces along stretched bonds are "
+            f"{found.stiffness:.3g} times as strong as bonds are; {_unit_like(unit, found.stiffness)}"
+        )
+    ]
+
+
+def _unit_like(unit: str, stiffness: float) -> str:
+    """In which unit forces would be like those of bonds."""
+    top, _, bottom = unit.rpartition("/")
+    true = ENERGY_UNITS[top] / LENGTH_UNITS[bottom] / stiffness
+    off = {name: abs(np.log(value / true)) for name, value in _FORCE_UNITS.items() if name != unit}
+    nearest = min(off.values())
+    likely = [name for name in off if off[name] < min(nearest + 0.15, 0.5)]
+    if not likely:
+        return f"read as {unit}, they can be in none of the usual units: check where they come from"
+    return f"{_CONVERT} {' or '.join(likely)}, and were read as {unit}: convert them, or name the unit"
+
+
+def _some_frames(dataset: Dataset) -> list[int]:
+    """At most so many frames, from the whole set, whose atoms are not too many together."""
+    frames = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _FRAMES)).astype(int))
+    return [int(i) for i in frames[: max(1, int(np.searchsorted(np.cumsum(dataset.sizes[frames]), _ATOMS)))]]
+
+
+def _along_bonds(dataset: Dataset, frame: int) -> list[tuple[Environment, float, float]]:
+    """Kind, length in Å and force along each bond of a frame, positive outwards, in eV/Å."""
+    numbers, forces = dataset.numbers[frame], dataset.forces[frame]
+    cell = None if dataset.cells is None else dataset.cells[frame]
+    atoms = Atoms(numbers, dataset.positions[frame], cell=cell, pbc=dataset.pbc[frame])
+    i, j, images = bonded_pairs(atoms)
+    arrows = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
+    lengths: Float[np.ndarray, " bonds"] = np.linalg.norm(arrows, axis=1)
+    masses = atomic_masses[numbers]
+    pulls = forces / masses[:, None]
+    reduced = masses[i] * masses[j] / (masses[i] + masses[j])
+    along = reduced * np.einsum("bx,bx->b", pulls[j] - pulls[i], arrows) / lengths
+    beside: list[list[int]] = [[] for _ in numbers]
+    for one, other in zip(i, j, strict=True):
+        beside[one].append(int(numbers[other]))
+        beside[other].append(int(numbers[one]))
+    ends = [(int(z), tuple(sorted(near))) for z, near in zip(numbers, beside, strict=True)]
+    kinds = [tuple(sorted((ends[a], ends[b]))) for a, b in zip(i, j, strict=True)]
+    return list(zip(kinds, lengths.tolist(), along.tolist(), strict=True))
+
+
+def _rule(one: int, other: int, length: float) -> float:
+    """Stiffness in eV/Å² of a bond of two elements."""
+    beyond = (length - covalent_radii[one] - covalent_radii[other]) / units.bohr
+    return float(0.3601 * np.exp(-1.944 * beyond) * units.hartree / units.bohr**2)
