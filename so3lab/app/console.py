@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from so3lab.app.interrupts import interrupts_remembered
 from so3lab.app.tables import EnergyUnit, for_people, number
 
 if TYPE_CHECKING:
@@ -102,7 +103,10 @@ class Console:
 
     @contextmanager
     def progress(self, what: str) -> Iterator["ProgressLine"]:
-        """A progress bar with remaining time, or lines now and then where there is no terminal."""
+        """A progress bar with remaining time, or lines now and then where there is no terminal.
+
+        Until it ends, Ctrl-C and SIGTERM raise ``KeyboardInterrupt``, at the latest with the next update.
+        """
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -113,22 +117,27 @@ class Console:
             TextColumn("{task.fields[note]}", markup=False),
         )
         live = self._remarks.is_terminal
-        with Progress(*columns, console=self._remarks, disable=not live, transient=False) as bar:
-            yield ProgressLine(self, bar, what, live)
+        with interrupts_remembered() as check, Progress(*columns, console=self._remarks, disable=not live) as bar:
+            yield ProgressLine(self, bar, what, live, check)
 
 
 class ProgressLine:
     """One task's progress."""
 
-    def __init__(self, console: Console, bar: Progress, what: str, live: bool):
-        self._console, self._bar, self._what, self.live = console, bar, what, live
+    def __init__(self, console: Console, bar: Progress, what: str, live: bool, check: Callable[[], None]):
+        self._console, self._bar, self._what, self.live, self._check = console, bar, what, live, check
         self._task = bar.add_task(what, total=1.0, note="")
         self._first: tuple[float, float] | None = None
         self._next_line = 0.0
         self._ended = False
 
     def update(self, share: float, note: str = "") -> None:
-        """Tell which share is done, 0 to 1, and a word about it."""
+        """Tell which share is done, 0 to 1, and a word about it.
+
+        Raises:
+            KeyboardInterrupt: If the command was interrupted.
+        """
+        self._check()
         self._bar.update(self._task, completed=share, note=note)
         now = time.monotonic()
         if share > 0 and self._first is None:  # a resumed task begins where it stood, and compilation is over

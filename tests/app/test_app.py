@@ -1,6 +1,5 @@
 """The command line: every command works on its own, writes JSON, survives a kill and refuses with a sentence."""
 
-import contextlib
 import json
 import os
 import signal
@@ -136,25 +135,17 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)
 
 
-def interrupt(process: subprocess.Popen) -> str:
-    """Press Ctrl-C, and again where nothing comes of it: Python drops one that falls into a callback of its own."""
-    for _ in range(3):
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=100)[1]
-    process.kill()
-    raise AssertionError("the command goes on after three interrupts")
-
-
 @pytest.mark.process
-def test_interrupted_training_saves_the_best_model(frames, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_training_saves_the_best_model(number, frames, tmp_path):
     out = tmp_path / "m.so3.safetensors"
     words = [sys.executable, "-m", "so3lab", *map(str, train_arguments(frames, out, "--minutes", 10, train=60))]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if "epoch" in line:
             break
-    rest = interrupt(process)
+    process.send_signal(number)
+    rest = process.communicate(timeout=300)[1]
     assert process.returncode == 130
     assert "--resume goes on" in " ".join(rest.split())
     assert so3lab.load(out).metadata["epochs_run"] >= 1
