@@ -10,7 +10,7 @@ from so3lab.app.inputs import add_data_arguments, load_data, names_of
 from so3lab.app.tables import add_unit_argument, force_error
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
-from so3lab.training.settings import GENTLE_LEARNING_RATE
+from so3lab.training.settings import GENTLE_LEARNING_RATE, TrainingSettings
 
 if TYPE_CHECKING:
     import pandas
@@ -40,7 +40,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
             "so3lab train ethanol --out my.so3.safetensors --minutes 5",
             "so3lab train frames.extxyz --out my.so3.safetensors --train 900 --valid 50",
             "so3lab train mine.npz --energy-unit kcal/mol --out my.so3.safetensors",
-            "so3lab train few.extxyz --start-from so3lr --batch-size 5 --epochs 40 \\",
+            "so3lab train few.extxyz --start-from so3lr --epochs 40 \\",
             "       --out tuned.so3.safetensors",
             "so3lab train ethanol --run runs/run-1",
             "so3lab train --run runs/run-1 --resume",
@@ -83,8 +83,7 @@ def _add_network(group: Any) -> None:
         "--start-from",
         metavar="MODEL",
         help="begin with this model's weights and settings: a file, a bundled name, or so3lr; the learning rate "
-        f"is then {GENTLE_LEARNING_RATE:g} unless given, and --batch-size 5 is good for few frames (default: random "
-        "weights)",
+        f"is then {GENTLE_LEARNING_RATE:g} unless given (default: random weights)",
     )
     group.add_argument(
         "--trainable",
@@ -100,8 +99,11 @@ def _add_length(group: Any) -> None:
     length.add_argument(
         "--epochs", type=int, metavar="N", help="passes over the data instead; reproducible bit for bit"
     )
-    group.add_argument("--batch-size", type=int, metavar="N", help="structures per step (default: 10)")
-    group.add_argument("--learning-rate", type=float, metavar="RATE", help="at its peak (default: 0.004)")
+    usual = TrainingSettings(epochs=1)
+    group.add_argument("--batch-size", type=int, metavar="N", help=f"structures per step (default: {usual.batch_size})")
+    group.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help=f"at its peak (default: {usual.learning_rate:g})"
+    )
     group.add_argument(
         "--patience-epochs", type=int, metavar="N", help="stop without improvement for so many (default: never)"
     )
@@ -178,7 +180,7 @@ def _planned(options: argparse.Namespace, folder: Path, console: Console) -> "tu
 
 def _plan(options: argparse.Namespace, frames: int) -> "TrainingPlan":
     """The run that the options describe."""
-    from so3lab.training import TrainingPlan, TrainingSettings
+    from so3lab.training import TrainingPlan
 
     train, valid, test = _counts(options, frames)
     minutes = options.minutes or (None if options.epochs else DEFAULT_MINUTES)

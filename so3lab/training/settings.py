@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-Optimizer = Literal["amsgrad", "adamw"]
+Optimizer = Literal["muon", "amsgrad", "adamw"]
 Trainable = Literal["all", "readout"]
 GENTLE_LEARNING_RATE = 3e-4
 """Of a network that has learned already, which the usual rate, for random weights, would destroy."""
@@ -21,14 +21,15 @@ class TrainingSettings:
     """Passes over the training frames."""
     minutes: float | None = None
     """Wall-clock time to train; compilation comes before and is not counted."""
-    batch_size: int = 10
-    """Structures per step."""
-    learning_rate: float = 4e-3
-    """Peak learning rate, reached after the warm-up."""
+    batch_size: int = 4
+    """Structures per step. On CPUs few are best (docs/learning.md); a graphics card has room for more."""
+    learning_rate: float = 1e-2
+    """Peak learning rate, reached after the warm-up; 4e-3 is good for ``amsgrad``."""
     final_learning_rate: float = 2e-5
     """Learning rate at the end of the cosine decay."""
     warmup_steps: int = 100
-    optimizer: Optimizer = "amsgrad"
+    optimizer: Optimizer = "muon"
+    """``muon``: orthogonal steps of matrices, all else by Adam (:mod:`so3lab.training.muon`)."""
     weight_decay: float = 0.0
     """Decoupled weight decay per unit of learning rate."""
     energy_weight: float = 0.05

@@ -21,6 +21,7 @@ from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.training.batches import PaddedFrames, batch_graph
 from so3lab.training.devices import Devices, add_up, on_each, training_devices
+from so3lab.training.muon import layout_of, scale_by_muon
 from so3lab.training.settings import TrainingSettings
 
 
@@ -144,9 +145,12 @@ def loss_of(errors: Errors, settings: TrainingSettings) -> Float[Array, ""] | np
     return loss + settings.stress_weight * errors.stress_huber / jnp.maximum(errors.stresses, 1.0)
 
 
-def optimizer_of(settings: TrainingSettings) -> optax.GradientTransformation:
-    """Direction of a step; the learning rate and weight decay are applied outside."""
-    direction = optax.scale_by_amsgrad() if settings.optimizer == "amsgrad" else optax.scale_by_adam()
+def optimizer_of(settings: TrainingSettings, parameters: nnx.State) -> optax.GradientTransformation:
+    """Direction of a step of the vector of these parameters; the learning rate and weight decay are applied outside."""
+    if settings.optimizer == "muon":
+        direction = scale_by_muon(layout_of(parameters))
+    else:
+        direction = optax.scale_by_amsgrad() if settings.optimizer == "amsgrad" else optax.scale_by_adam()
     return optax.chain(optax.clip_by_global_norm(settings.gradient_clip), direction)
 
 
@@ -191,9 +195,10 @@ def training_functions(
 
 @functools.lru_cache(maxsize=16)
 def _training_functions(model: ModelSettings, settings: TrainingSettings, dtype: Dtype, devices: Devices) -> Functions:
-    energy, optimizer = batch_energy(model), optimizer_of(settings)
+    energy = batch_energy(model)
     with precision(dtype):
         parameters = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), abstract_network(model)[1])
+        optimizer = optimizer_of(settings, parameters)
         _, unravel = ravel_pytree(parameters)
         learns = None if settings.trainable == "all" else _readout_alone(parameters)
 

@@ -51,7 +51,7 @@ def fake_train(
     symbols = [chemical_symbols[z] for z in train_data.elements]
     for epoch in range(done + 1, epochs + 1):
         time.sleep(0.002)
-        error = 300.0 * math.exp(-epoch / 20.0) + 10.0 * settings.learning_rate / 4e-3
+        error = 300.0 * math.exp(-epoch / 20.0) + 10.0 * settings.learning_rate / 1e-2
         about = {
             "epoch": epoch,
             "dataset": train_data.name,

@@ -23,7 +23,7 @@ def test_bad_settings_are_refused():
         ({"batch_size": 0}, "batch_size must be positive, got 0"),
         ({"warmup_steps": -1}, "warmup_steps must not be negative, got -1"),
         ({"energy_weight": 0.0, "force_weight": 0.0}, "must not both be 0"),
-        ({"optimizer": "sgd"}, r"optimizer must be one of \('amsgrad', 'adamw'\), got 'sgd'"),
+        ({"optimizer": "sgd"}, r"optimizer must be one of \('muon', 'amsgrad', 'adamw'\), got 'sgd'"),
         ({"trainable": "none"}, r"trainable must be one of \('all', 'readout'\), got 'none'"),
     ],
 )

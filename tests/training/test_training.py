@@ -31,7 +31,7 @@ def data():
 @pytest.fixture(scope="module")
 def run(data):
     """All reports of a short run."""
-    return list(train(*data, TINY, TrainingSettings(epochs=40, batch_size=4, learning_rate=5e-3)))
+    return list(train(*data, TINY, TrainingSettings(epochs=40, batch_size=4)))
 
 
 def test_errors_fall_and_the_best_is_kept(run, data):
@@ -97,7 +97,7 @@ def test_stopped_and_resumed_run_ends_with_the_same_weights(run, data, tmp_path,
     """Stopped after a third and continued from its checkpoint, a run agrees bit by bit with an uninterrupted one, as
     runs of one seed do."""
     monkeypatch.setattr("so3lab.training.loop.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    settings = TrainingSettings(epochs=40, batch_size=4, learning_rate=5e-3)
+    settings = TrainingSettings(epochs=40, batch_size=4)
     reports = train(*data, TINY, settings, checkpoint=tmp_path / "c")
     while next(reports).epoch < 13:
         pass

@@ -182,7 +182,7 @@ def test_runs_get_names_of_their_own_and_are_compared(panel):
     panel.runs_part.choose("run-1")
     assert panel.code_line.code == "panel.runs_part.choose('run-1')"
     panel.runs_part.buttons["Open"].click()
-    assert panel.form.fields["learning_rate"].value == 4e-3
+    assert panel.form.fields["learning_rate"].value == 1e-2
     assert "best of run-1" in panel.hand.words.value
     with pytest.raises(ValueError, match="run must be one of run-1, run-2, got 'run-7'"):
         panel.runs_part.choose("run-7")

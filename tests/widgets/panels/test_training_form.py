@@ -72,10 +72,10 @@ def test_a_model_that_has_learned_wants_small_steps_unless_somebody_says_otherwi
     start.value = "so3lr"
     assert (rate.value, form.fields["preset"].disabled) == (3e-4, True)
     start.value = ""
-    assert (rate.value, form.fields["preset"].disabled) == (4e-3, False)
-    rate.value = 1e-2
+    assert (rate.value, form.fields["preset"].disabled) == (1e-2, False)
+    rate.value = 5e-3
     start.value = "so3lr"
-    assert rate.value == 1e-2
+    assert rate.value == 5e-3
 
 
 def test_every_field_says_what_it_means(form):
