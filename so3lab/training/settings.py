@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 
 Optimizer = Literal["muon", "amsgrad", "adamw"]
 Trainable = Literal["all", "readout"]
-GENTLE_LEARNING_RATE = 3e-4
+GENTLE_LEARNING_RATE = 1e-3
 """Of a network that has learned already, which the usual rate, for random weights, would destroy."""
 
 

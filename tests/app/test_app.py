@@ -83,7 +83,7 @@ def test_training_goes_on_from_a_model_gently(capsys, frames, model, tmp_path):
     run(capsys, *plain, "--epochs", 2)
     before, after = Potential.load(model), Potential.load(out)
     assert after.settings == before.settings
-    assert after.metadata["training"]["learning_rate"] == 3e-4
+    assert after.metadata["training"]["learning_rate"] == 1e-3
     one, other = (flat_parameters(potential.parameters) for potential in (before, after))
     changed = {name.split(".")[0] for name in one if not np.array_equal(one[name], other[name])}
     assert changed == {"energy"}

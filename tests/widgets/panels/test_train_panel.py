@@ -188,7 +188,7 @@ def test_runs_get_names_of_their_own_and_are_compared(panel):
         panel.runs_part.choose("run-7")
     panel.runs_part.buttons["Fine-tune"].click()
     assert panel.form.fields["start"].value.endswith("run-1/model.so3.safetensors")
-    assert panel.form.fields["learning_rate"].value == 3e-4
+    assert panel.form.fields["learning_rate"].value == 1e-3
     assert panel.form.fields["preset"].disabled
     trained(panel)
     assert panel.runs().set_index("run").loc["run-3", "network"].startswith("from ")

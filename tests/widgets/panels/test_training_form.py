@@ -70,7 +70,7 @@ def test_another_run_gets_another_folder_and_the_same_goes_on_in_its_own(form):
 def test_a_model_that_has_learned_wants_small_steps_unless_somebody_says_otherwise(form):
     rate, start = form.fields["learning_rate"], form.fields["start"]
     start.value = "so3lr"
-    assert (rate.value, form.fields["preset"].disabled) == (3e-4, True)
+    assert (rate.value, form.fields["preset"].disabled) == (1e-3, True)
     start.value = ""
     assert (rate.value, form.fields["preset"].disabled) == (1e-2, False)
     rate.value = 5e-3

@@ -23,7 +23,7 @@ _FIELDS = {
     "valid": ("Validation frames", 215, 130, "frames that decide which weights are best; not learned from"),
     "length": ("Length", 130, 48, "how long to train: wall-clock time without pauses, or passes over the frames"),
     "batch_size": ("Batch", 120, 42, "structures per step; fewer give more steps, and more noise"),
-    "learning_rate": ("Learning rate", 180, 88, "highest step length; 3e-4 is good for a model that has learned"),
+    "learning_rate": ("Learning rate", 180, 88, "highest step length; 1e-3 is good for a model that has learned"),
     "energy_weight": ("Energy weight", 190, 104, "share of energies in the loss, 0 to 1; forces have the rest"),
     "seed": ("Seed", 110, 36, "of the choice of frames, the first weights and the order of frames"),
 }
