@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from emt_frames import labelled
 
-from tests.benchmarks import electrostatics, engine, gpu, learning, minima, relaxation, replicas, trajectory_writing
+from tests.benchmarks import (
+    electrostatics,
+    engine,
+    gpu,
+    learning,
+    minima,
+    paths,
+    relaxation,
+    replicas,
+    trajectory_writing,
+)
 
 pytestmark = pytest.mark.process
 
@@ -49,6 +59,17 @@ def test_searches_are_compared_with_hopping_and_with_the_recipe():
     assert found["hopping"]["minima"] <= 2
     assert all(row["evaluations"] > 0 for name, row in found.items() if name != "so3lab")
     assert (minima.database_times(50)["seconds"] > 0).all()
+
+
+def test_paths_are_compared_with_ase(monkeypatch):
+    monkeypatch.setattr(paths, "MOLECULE", "ethanol")
+    monkeypatch.setattr(paths, "PROPOSALS", 33)
+    table = paths.measure(1, 5, 0.1, 100)
+    assert table[["converged", "ASE converged"]].all(axis=None)  # from trans to gauche
+    assert table["barrier eV"].item() == pytest.approx(table["ASE barrier eV"].item(), abs=5e-3)
+    told = paths.summary(table)
+    assert told["converged"].tolist() == [1, 1]
+    assert (told["CPU s"] > 0).all()
 
 
 def test_electrostatics_are_drawn_for_a_molecule_and_a_cell(monkeypatch):

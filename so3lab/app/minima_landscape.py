@@ -237,13 +237,10 @@ def _hang_together(exploration: "Exploration", counts: "Counter[Standing]") -> s
     if set(counts) == {"connected"}:
         return "all minima are connected"
     window = exploration.window
-    within = f"within {window / units.kcal_per_mol:g} kcal/mol " if window is not None else ""
-    words = [f"{counts['connected']} minima are connected"]
-    words += [f"{counts['apart']} are apart: searches found no way from them"] * bool(counts["apart"])
-    words += [f"from {counts['not tried']} nobody has looked for a way (only minima {within}are left)"] * bool(
-        counts["not tried"]
-    )
-    return "; ".join(words)
+    within = "" if window is None else f" (only those within {window / units.kcal_per_mol:g} kcal/mol are left)"
+    notes: dict[Standing, str] = {"connected": "", "apart": " (no way from them is known yet)", "not tried": within}
+    told = [f"{counts[standing]} {standing}{note}" for standing, note in notes.items() if counts[standing]]
+    return "minima: " + ", ".join(told)
 
 
 def _kelvin(options: argparse.Namespace, reduced: bool) -> float:

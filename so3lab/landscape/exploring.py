@@ -67,7 +67,7 @@ class Exploration:
             molecules, all of clusters. A wider one goes on with the same exploration.
 
     Raises:
-        ValueError: If the database holds no minima, or those of another model.
+        ValueError: If the database holds no minima, or those of another model, or an argument is not acceptable.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class Exploration:
     ):
         self._database = database if isinstance(database, LandscapeDatabase) else LandscapeDatabase(database)
         self._potential, self._exact, self._seed = potential, exact_model(potential), seed
+        if seed < 0:
+            raise ValueError(f"seed must not be negative, got {seed}")
         if window is not None and not window > 0:
             raise ValueError(f"window must be positive (eV), got {window}")
         self._max_force, self._max_gain_meV, self._every = max_force, max_gain_meV, steps_per_hessian

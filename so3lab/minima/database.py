@@ -21,6 +21,8 @@ from so3lab.minima.connecting import connected, without_password
 from so3lab.minima.torsions import rotatable_dihedrals
 from so3lab.observables.internal import Dihedral, dihedral_degrees
 
+SEARCH = "search-"
+"""With which the names of searches for minima begin."""
 _NOBODY = -1
 """Number of a parent that there is not."""
 _KEPT_INFO = (str, int, float, bool)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from so3lab.minima.accounts import Minimum
-from so3lab.minima.database import MinimaDatabase, StoredMinimum
+from so3lab.minima.database import SEARCH, MinimaDatabase, StoredMinimum
 from so3lab.minima.identity import DuplicateRule, KnownMinima, distinct
 
 
@@ -109,9 +109,9 @@ def _label_mirror_images(minima: list[Minimum], rule: DuplicateRule) -> None:
 
 
 def common_rule(database: MinimaDatabase, searches: list[str]) -> DuplicateRule:
-    """The rule that searches of one model share."""
+    """The rule that searches of one model share; landscapes of other rules beside them change nothing."""
     found = []
-    for search in searches:
+    for search in [one for one in searches if one.startswith(SEARCH)] or searches:
         stored = database.find(search)
         assert stored is not None
         found.append((stored.settings["model"], DuplicateRule(**stored.settings["rule"])))

@@ -22,7 +22,7 @@ from so3lab.machine.checksum import checksum
 from so3lab.machine.executors import Workers
 from so3lab.minima.accounts import Account, Ledger, Minimum, Proposal, unseen
 from so3lab.minima.confirming import shaken
-from so3lab.minima.database import MinimaDatabase
+from so3lab.minima.database import SEARCH, MinimaDatabase
 from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.judging import Compound, Verdict, judge
 from so3lab.minima.proposals import Given, Proposer, proposers_for
@@ -111,7 +111,7 @@ class Search:
             "given": checksum(*(one.positions for one in given)),
         }
         digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:12]
-        self.name = f"search-{digest}"
+        self.name = f"{SEARCH}{digest}"
         """The same for the same model, start, settings and seed."""
         self._database = None if out is None else MinimaDatabase(out)
         if self._database is not None:

@@ -216,6 +216,7 @@ def test_a_landscape_needs_minima_and_their_model(databases, capsys, tmp_path):
         (["--fmax", "0"], "--fmax must be positive"),
         (["--temperature-K", "-1"], "--temperature-K must be positive"),
         (["--window-kcal-mol", "3"], "is for molecules"),
+        (["--seed", "-5"], "seed must not be negative"),
         (["--minutes", "0"], "--minutes must be positive"),
         (["--saddles", "-2"], "--saddles must be positive"),
         (["--saturation", "2"], "saturation must lie between 0 and 1"),

@@ -73,6 +73,15 @@ def test_the_graph_has_every_saddle_and_its_groups(database):
     assert not landscape.connected
 
 
+def test_a_landscape_of_another_rule_leaves_the_rule_of_the_searches(database):
+    wide = SETTINGS["rule"] | {"max_rmsd": 5.0, "max_energy_difference": 5.0}
+    database.begin("landscape-wide", structure(0.0), SETTINGS | {"rule": wide})
+    more = [Minimum(0, structure(-1.8), -1.8, "saddle", None)]
+    database.commit("landscape-wide", more, (), {})
+    assert len(Landscape.read(database).minima) == len(ENERGIES) + 1
+    assert len(Landscape.read(database, DuplicateRule(**wide)).minima) == 1
+
+
 def test_what_nobody_has_left_is_not_apart(database):
     assert Landscape.read(database).standings == ["connected"] * 3 + ["not tried"]
     for count, standing in ((0, "not tried"), (6, "apart")):
