@@ -163,7 +163,7 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
     if not path.is_file():
         names = sorted(file.stem for file in paths.bundled("data").glob("*.xyz"))
         raise FileNotFoundError(
-            f"STRUCTURE must be a file, a bundled structure ({', '.join(names)}) or a SMILES such as "
+            f"the structure must be a file, a bundled structure ({', '.join(names)}) or a SMILES such as "
             f"{SMILES_PREFIX}CCO, got {text!r}"
         )
     return _of_file(path), text

@@ -82,6 +82,6 @@ def test_wrong_arguments_are_refused_with_a_sentence(frames, tmp_path, capsys):
         assert f"{name} must be {said}" in refused(capsys, "ethanol", frames, name, value)
     assert "hot.extxyz:0: --keep must name atoms below 9" in refused(capsys, "ethanol", frames, "--keep", "0,1,77")
     assert "ala2: atoms hold N" in refused(capsys, "ethanol", frames, "ala2")
-    assert "STRUCTURE must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
+    assert "structure must be a file" in refused(capsys, "ethanol", tmp_path / "nothing.xyz")
     (tmp_path / "broken.xyz").write_text("5\n\nC 0 0 0\n")
     assert "is the file complete?" in refused(capsys, "ethanol", tmp_path / "broken.xyz")

@@ -139,7 +139,7 @@ def test_a_run_that_blows_up_reports_its_sentence_and_stops_no_other(model, tmp_
     with ThreadPoolExecutor(1) as executor:
         wild, strange, calm = run_all(executor, runs)
     assert "the simulation blew up" in wild.failure
-    assert "STRUCTURE must be a file" in strange.failure
+    assert "structure must be a file" in strange.failure
     assert strange.frames == 0
     assert (calm.failure, calm.frames, calm.step) == (None, 6, 100)
     with Trajectory(calm.run.path) as trajectory:

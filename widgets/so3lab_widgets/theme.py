@@ -36,6 +36,8 @@ SIGNED_SCALE = (
     (1.0, "#00598C"),
 )
 """Signed numbers: orange below zero, almost nothing at zero, blue above."""
+SIZE_SCALE = ((0.0, SIGNED_SCALE[2][1]), (0.5, SIGNED_SCALE[3][1]), (1.0, SIGNED_SCALE[4][1]))
+"""Numbers that are never negative, beside signed ones: the upper half of their colours."""
 SIGNED_COLOURS = ("#B24A00", "#E69F00", "#D5D9DE", "#56B4E9", "#00598C")
 """The same for surfaces, which cannot be transparent."""
 

@@ -125,3 +125,5 @@ def test_one_minimum_and_many_can_be_drawn():
     rng = np.random.default_rng(0)
     many = pd.DataFrame({"number": range(3000), "energy_eV": np.sort(rng.normal(0, 0.2, 3000))})
     assert len(points(figures.energy_ladder(many))) == 3000
+    more = pd.concat([many, many.assign(number=many["number"] + 3000)])
+    assert [trace.type for trace in figures.energy_ladder(more).data] == ["scattergl", "scatter"], "points, and a ring"

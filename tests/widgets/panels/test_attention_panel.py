@@ -141,6 +141,7 @@ def test_matrices_of_groups_and_elements_keep_the_sum(panel):
         heat = panel.matrix.figure.data[0]
         assert sorted(heat.x) == sorted(names)
         assert np.sum(heat.z) == pytest.approx(total, rel=1e-5)
+        assert (heat.zmin < 0) == bool(np.nanmin(heat.z) < 0), "no colours for what there is not"
 
 
 def test_atoms_are_coloured_by_what_the_network_carries(panel):

@@ -112,6 +112,29 @@ def test_velocities_are_those_of_the_temperature_at_the_start(physical_panel):
     assert panel.live.table()["temperature"].iloc[0] == pytest.approx(1000.0 * of_27, rel=0.01)
 
 
+def test_a_run_of_constant_energy_starts_at_a_temperature_of_its_own(panel):
+    wait_for(lambda: panel.job.state == "paused", "preparations", 120)
+    assert panel.steering.starts_at is None
+    panel.form.ensemble.value = "nve"
+    panel.start()
+    wait_for(lambda: panel.steering.starts_at is not None and panel.live is not None and panel.live.frames() > 2, "NVE")
+    assert "temperature_K" not in panel.steering.sliders
+    panel.steering.starts_at.value = 450.0
+    assert panel.control.temperature_K == 450.0
+    assert "begins after Stop and Start" in panel.run.words
+    panel.control.temperature_K = 500.0
+    panel.steering.follow()
+    assert panel.steering.starts_at.value == 500.0
+
+
+def test_an_ensemble_with_a_barostat_is_refused_a_molecule_at_once(panel):
+    wait_for(lambda: panel.job.state == "paused", "preparations", 120)
+    panel.form.ensemble.value = "npt"
+    assert "NPT, constant shape, changes the volume of a cell, and C2H6O has none" in panel.message.sentence
+    panel.form.ensemble.value = "csvr"
+    assert panel.message.sentence == ""
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="ensemble must be one of"):
         DynamicsPanel(ensemble="nvt")

@@ -8,7 +8,7 @@ import pytest
 from fake_inside import fake_look
 from fake_simulation import FakeSimulation
 from mmff import relax_by_mmff
-from so3lab_widgets import AttentionPanel, DynamicsPanel, Lab, MinimaPanel
+from so3lab_widgets import AttentionPanel, DynamicsPanel, Lab, MinimaPanel, TrainPanel
 from waiting import wait_for
 
 from so3lab.minima import Search
@@ -31,14 +31,18 @@ def attention(model, structure, session):
     return AttentionPanel(model, session.structure or structure, session=session, look=fake_look)
 
 
-MADE = {"dynamics": dynamics, "minima": minima, "attention": attention}
+def training(model, structure, session):
+    return TrainPanel(session=session)
+
+
+MADE = {"dynamics": dynamics, "minima": minima, "attention": attention, "training": training}
 
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = set(threading.enumerate())
-    made = Lab("ethanol", ETHANOL, panels=["dynamics", "minima", "attention"], make=MADE)
+    made = Lab("ethanol", ETHANOL, panels=["dynamics", "minima", "attention", "training"], make=MADE)
     wait_for(lambda: made.panel("dynamics").live is not None, "the first simulation")
     yield made
     made.close()
@@ -55,9 +59,9 @@ def moved(lab) -> np.ndarray:
 
 
 def test_a_panel_is_made_when_its_tab_is_opened(lab):
-    assert [len(place.children) for place in lab.tabs.children] == [1, 0, 0]
+    assert [len(place.children) for place in lab.tabs.children] == [1, 0, 0, 0]
     lab.tabs.selected_index = 1
-    assert [len(place.children) for place in lab.tabs.children] == [1, 1, 0]
+    assert [len(place.children) for place in lab.tabs.children] == [1, 1, 0, 0]
     assert lab.code_line.code == "lab.turn_to('minima')"
     assert lab.panel("minima").shared is lab.panel("dynamics").shared is lab.shared
 
@@ -87,14 +91,36 @@ def test_a_frame_of_dynamics_goes_to_attention_and_a_minimum_to_dynamics(lab):
     assert lab.panel("dynamics").form.load()[1].positions == pytest.approx(lab.shared.structure.positions)
 
 
+def test_a_run_and_a_minimum_wait_for_labels_in_training(lab):
+    lab.turn_to("minima")
+    lab.doors["training"].click()
+    assert "there are no frames to be labelled; choose some" in lab.message.sentence
+    lab.turn_to("dynamics")
+    moved(lab)
+    lab.doors["training"].click()
+    panel, run = lab.panel("training"), lab.panel("dynamics")
+    assert lab.shown == "training"
+    assert panel.part.value == "Data"
+    count = run.live.frames()
+    assert len(panel.frames) == min(count, panel.found.at_most.value)
+    np.testing.assert_array_equal(panel.frames[-1].positions, run.atoms(count - 1).positions)
+    assert f"of {count} frames of Dynamics wait for labels" in lab.message.sentence
+    lab.panel("minima").relax(run.atoms())
+    lab.turn_to("minima")
+    lab.send("training")
+    (only,) = panel.frames
+    np.testing.assert_array_equal(only.positions, lab.panel("minima").minima[0].atoms.positions)
+    assert lab.code_line.code == "lab.send('training')"
+
+
 def test_what_shows_nothing_and_doors_that_are_not_there_are_said(lab):
     lab.turn_to("minima")
     lab.doors["attention"].click()
     assert "there is no minimum to begin with" in lab.message.sentence
-    with pytest.raises(ValueError, match="can be sent to dynamics, attention, minima, relax, got 'paper'"):
+    with pytest.raises(ValueError, match="can be sent to dynamics, attention, minima, relax, training, got 'paper'"):
         lab.send("paper")
-    with pytest.raises(ValueError, match="this lab has dynamics, minima, attention, got 'training'"):
-        lab.panel("training")
+    with pytest.raises(ValueError, match="this lab has dynamics, minima, attention, training, got 'trajectory'"):
+        lab.panel("trajectory")
 
 
 def test_panels_that_do_not_exist_are_refused():

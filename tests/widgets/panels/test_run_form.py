@@ -50,9 +50,12 @@ def test_a_charge_takes_the_place_of_what_the_molecule_says(form):
     form.charge.value = "1"
     assert total_charge(form.load()[1]) == 1
     assert form.values[-1] == "1"
-    form.charge.value = "one"
-    with pytest.raises(ValueError, match="charge must be a number of elementary charges such as -1, got 'one'"):
-        form.load()
+    for typed in ("one", "nan", "-inf"):
+        form.charge.value = typed
+        with pytest.raises(
+            ValueError, match=f"charge must be a number of elementary charges such as -1, got '{typed}'"
+        ):
+            form.load()
 
 
 def test_what_was_decided_in_reading_is_kept(form, tmp_path):

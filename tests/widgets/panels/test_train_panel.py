@@ -323,7 +323,7 @@ def test_every_button_of_an_empty_panel_says_what_stands_against_it(tmp_path, mo
             (panel.data.message, "the field is empty"),
             (panel.parity.message, "there is no model in hand"),
             (panel.found.bar.message, "there are no frames to be labelled"),
-            (panel.runs_part.message, "no runs in runs yet"),
+            (panel.runs_part.message, "no runs in the folder runs yet"),
         ):
             wait_for(lambda line=line, sentence=sentence: sentence in line.sentence, sentence)
     finally:

@@ -157,6 +157,7 @@ def test_what_cannot_be_opened_is_said_and_the_panel_stays(panel, tmp_path):
         (tmp_path / "nowhere.h5", "there is no trajectory file"),
         (tmp_path / "empty.h5", "is not an HDF5 file"),
         (tmp_path / "none.h5", "has no frames yet"),
+        (" ", "the trajectory must be a file such as run.h5; the field is empty"),
         (42, "frames must be a file, an open trajectory, Atoms, a sequence of them or a data set, got 42"),
     ):
         panel.load(wrong)

@@ -34,6 +34,8 @@ _ANGLES = {"range": [-180, 180], "tickvals": list(range(-180, 181, 60)), "constr
 _RUNGS = 120
 _NAMED_LEAVES = 60
 _NAMED_POINTS = 6
+_MOST_SHAPES = 3000
+"""Points that are drawn one by one; more are drawn by the graphics card, and a page with them stays quick."""
 _COLOURED_PERCENT = 90
 """Share of the minima over which colours spread; a few high ones would leave one colour for all others."""
 _SHOULDER = 0.025
@@ -53,8 +55,9 @@ def energy_ladder(minima: pd.DataFrame, *, unit: EnergyUnit = "kcal/mol") -> go.
     heights = _above(table["energy_eV"], minima, unit)
     few = len(table) <= _RUNGS
     figure = go.Figure()
+    points = figure.add_scatter if len(table) <= _MOST_SHAPES else figure.add_scattergl
     for name, colour, chosen in _by_novelty(table):
-        figure.add_scatter(
+        points(
             x=np.flatnonzero(chosen) + 1, y=heights[chosen], mode="markers", name=name,
             marker={
                 "symbol": "line-ew" if few else "circle", "color": colour,

@@ -376,6 +376,8 @@ class DynamicsPanel(Panel):
         """Another run is asked for, which Start begins."""
         self._show_code(f"panel.form.{name}.value = {change.new!r}")
         self.bar.refresh()
+        if name == "ensemble":
+            self.message.try_to(self.form.check_ensemble)
 
     def _on_curves(self, line: str) -> None:
         """Curves of another replica or a map of another residue are wanted."""

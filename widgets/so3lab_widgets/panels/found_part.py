@@ -133,6 +133,16 @@ class FoundPart(ipw.VBox):
             found = opened(given)
         if not len(found):
             raise ValueError(f"the {source} of the session hold no structure yet")
+        self.spread(found)
+
+    def spread(self, found: Sequence[Atoms]) -> None:
+        """Let some of these frames wait for labels: as many as the field says at most, spread evenly.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        if not len(found):
+            raise ValueError("there are no frames to be labelled; choose some")
         few = np.unique(np.linspace(0, len(found) - 1, min(len(found), self.at_most.value)).astype(int))
         self.frames = [found[int(number)] for number in few]
 

@@ -52,6 +52,8 @@ def load_frames(source: Source, topology: Any = None, columns: Any = None) -> Lo
         TypeError, ValueError, OSError, ImportError: If they cannot be opened (:func:`so3lab.frames.open_frames`), or
             numbers do not go with them (:func:`so3lab.frames.read_columns`).
     """
+    if isinstance(source, str) and not source.strip():
+        raise ValueError("the trajectory must be a file such as run.h5; the field is empty")
     opened = open_frames(permitted(source), topology=permitted(topology))
     if not len(opened):
         raise ValueError(f"{opened.path} has no frames yet; open it again when its run has written some")

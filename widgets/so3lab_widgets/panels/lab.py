@@ -1,6 +1,6 @@
 """All panels as tabs of one page: what one of them shows is sent to the others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,12 @@ DOORS = {
     "attention": ("Attention", "eye", "look at what the model attends to in what is shown"),
     "minima": ("Search", "search", "search for minima from what is shown; Start begins"),
     "relax": ("Relax and keep", "compress", "relax what is shown, and keep it among the minima"),
-}
-"""Where a structure can be sent to: words, icon and tip of the button."""
+    "training": (
+        "Label and train", "graduation-cap",
+        "frames of the run, chosen minima or chosen frames: label them, and let a model learn from them",
+    ),
+}  # fmt: skip
+"""Where a structure can be sent to, or many of them: words, icon and tip of the button."""
 
 
 class Lab(Panel):
@@ -135,18 +139,31 @@ class Lab(Panel):
         found.calc = None
         return found
 
+    def frames(self) -> Sequence[Atoms]:
+        """What is chosen in the open tab: remembered frames of dynamics, chosen frames or minima, or what is shown.
+
+        Raises:
+            ValueError: If there is nothing.
+        """
+        chosen = _CHOSEN.get(self.shown)
+        return [self.atoms()] if chosen is None else chosen(self.panel(self.shown))
+
     def send(self, door: str) -> None:
         """Send the structure that is shown elsewhere.
 
         Args:
             door: ``"dynamics"``, ``"attention"``, ``"minima"`` (a search begins with it when Start is pressed), or
-                ``"relax"``, which keeps what it relaxes to among the minima.
+                ``"relax"``, which keeps what it relaxes to among the minima. ``"training"`` takes all frames of
+                :meth:`frames`.
 
         Raises:
             ValueError: If there is no such door in this lab, or nothing is shown.
         """
         if door not in self.doors:
             raise ValueError(f"what is shown can be sent to {', '.join(self.doors)}, got {door!r}")
+        if door == "training":
+            self._label()
+            return
         atoms, target, source = self.atoms(), "minima" if door == "relax" else door, TITLES[self.shown]
         if door != "relax":
             self.shared.structure = None  # an equal structure would be no news, and may have another charge
@@ -159,6 +176,15 @@ class Lab(Panel):
             then = "; stop the run that is there, and Start begins with it" if _goes_on(panel) else ""
             self.message.say(f"{atoms.get_chemical_formula()} of {source} is in {TITLES[target]} now{then}.")
         self.code_line.show_code(f"lab.send({door!r})")
+
+    def _label(self) -> None:
+        """Take what is chosen to the training panel, where a button labels it."""
+        found, source = self.frames(), TITLES[self.shown]
+        panel = self.panel("training")
+        panel.label(found)
+        self.turn_to("training")
+        self.message.say(f"{len(panel.frames)} of {len(found)} frames of {source} wait for labels in Training now.")
+        self.code_line.show_code("lab.send('training')")
 
     def session(self) -> str:
         """All that was clicked in the lab itself as lines of Python; each panel has its own."""
@@ -226,6 +252,38 @@ _MAKERS: dict[str, Callable[..., Panel]] = {
     "dynamics": _made_dynamics, "trajectory": _made_trajectory, "minima": _made_minima, "attention": _made_attention,
     "training": _made_training,
 }  # fmt: skip
+
+
+class _Numbered(Sequence[Atoms]):
+    """Structures by their numbers, made when they are looked at: a run remembers thousands."""
+
+    def __init__(self, numbers: Sequence[int], structure: Callable[[int], Atoms]):
+        self._numbers, self._structure = numbers, structure
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._structure(int(self._numbers[place]))
+
+
+def _remembered(panel: DynamicsPanel) -> Sequence[Atoms]:
+    live, replica = panel.run.present, panel.plot_area.number
+    return _Numbered(range(live.frames(replica)), lambda frame: live.atoms(replica, frame))
+
+
+def _chosen_frames(panel: TrajectoryPanel) -> Sequence[Atoms]:
+    opened = panel.trajectory
+    if opened is None:
+        raise ValueError("no trajectory is open; open one, and choose frames of it")
+    return _Numbered(panel.choice.frames.tolist(), lambda frame: opened[frame])
+
+
+_CHOSEN: dict[str, Callable[[Any], Sequence[Atoms]]] = {
+    "dynamics": _remembered, "trajectory": _chosen_frames,
+    "minima": lambda panel: _Numbered(panel.chosen, panel.atoms),
+}  # fmt: skip
+"""Where many structures are chosen."""
 _SHOWN: dict[str, Callable[[Any], Atoms | None]] = {
     "dynamics": lambda panel: None if panel.live is None else panel.atoms(_first_shown(panel)),
     "trajectory": lambda panel: None if panel.trajectory is None else panel.trajectory[panel.viewer.frame],

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from so3lab.dynamics.control import Control
+from so3lab.dynamics.ensembles import ENSEMBLES
 from so3lab.dynamics.live import LiveDynamics
 from so3lab.dynamics.replicas import SimulationError
 from so3lab_widgets.panels.attempt import Attempt, Attempts
@@ -87,7 +88,10 @@ class LiveRun:
     @property
     def fields_differ(self) -> bool:
         """Whether the form asks for another run than the one that has begun, which goes on as it is."""
-        return self.attempts.begun and self.attempts.made_from[:-1] != self.form.values
+        made, asked = self.attempts.made_from, (*self.form.values, self.control.temperature_K)
+        if "temperature_K" in ENSEMBLES[self.form.ensemble.value].parameters:  # a knob that acts at once
+            made, asked = made[:-1], asked[:-1]
+        return self.attempts.begun and made != asked
 
     @property
     def words(self) -> str:

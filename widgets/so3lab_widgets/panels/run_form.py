@@ -39,7 +39,8 @@ class RunForm(SystemForm):
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not 1 <= replicas <= MOST_REPLICAS:
             raise ValueError(f"replicas must be 1 to {MOST_REPLICAS}, got {replicas}")
-        usual = [(facts.usual, name) for name, facts in ENSEMBLES.items()]
+        usual = [(f"{facts.usual}{' (cells)' * facts.constant_pressure}", name) for name, facts in ENSEMBLES.items()]
+        self._read: Atoms | None = None
         self.ensemble = field(ipw.Dropdown, "Ensemble", 240, 68, value=ensemble, options=usual)
         self.replicas = field(ipw.BoundedIntText, "Replicas", 140, 76, value=replicas, min=1, max=MOST_REPLICAS)
         super().__init__(model, structure, charge, load, (self.ensemble, self.replicas))
@@ -52,3 +53,21 @@ class RunForm(SystemForm):
     def arguments(self) -> str:
         """What was given, as arguments in Python; of objects, which have no such form, the name of the argument."""
         return f"{super().arguments()}, ensemble={self.ensemble.value!r}, replicas={self.replicas.value}"
+
+    def load(self) -> tuple[Potential | EnergyModel, Atoms]:
+        """Model and structure, as :meth:`SystemForm.load` gives them."""
+        model, self._read = super().load()
+        return model, self._read
+
+    def check_ensemble(self) -> None:
+        """Say at once that an ensemble needs a cell that the molecule, as it was read last, does not have.
+
+        Raises:
+            ValueError: If so.
+        """
+        facts = ENSEMBLES[self.ensemble.value]
+        if facts.constant_pressure and self._read is not None and not self._read.pbc.all():
+            raise ValueError(
+                f"{facts.usual}, changes the volume of a cell, and {self._read.get_chemical_formula()} has none: "
+                "choose NVE or NVT, or a structure with a cell"
+            )

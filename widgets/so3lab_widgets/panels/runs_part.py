@@ -144,7 +144,7 @@ class RunsPart(ipw.VBox):
             self._reading = False
         self._compare()
         if runs.empty:
-            self.message.say(f"no runs in {self.folder} yet")
+            self.message.say(f"no runs in the folder {self.folder} yet")
 
     def _compare(self) -> None:
         """Draw the curves of what is chosen; what cannot be read is said, and keeps nobody from the others."""

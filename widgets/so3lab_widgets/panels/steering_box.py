@@ -37,6 +37,10 @@ KNOBS = (
     _Knob("pressure_GPa", "Pressure (GPa)", -0.5, 5.0, 0.01, "of the barostat"),
     _Knob("barostat_fs", "Barostat (fs)", 2.0, 5.0, 0.1, "relaxation time", True),
 )
+_FIRST_VELOCITIES = KNOBS[0]._replace(
+    words="Starts at (K)",
+    tip="temperature of the velocities that a run begins with; this ensemble keeps no temperature",
+)
 _UNITS = {2: ("Å", "eV/Å²"), 3: ("°", "eV/rad²"), 4: ("°", "eV/rad²")}
 _STRENGTHS = {2: 5.0, 3: 1.0, 4: 0.5}
 _WIDE = {"width": "100%"}
@@ -55,6 +59,10 @@ class SteeringBox(ipw.VBox):
         message: Says what cannot be done.
         on_change: Called with a line of Python that does what somebody has just done.
         most: How many restraints and pulls of each kind there may be.
+
+    Attributes:
+        sliders: Of the knobs that act while it runs, by name.
+        starts_at: The slider for the temperature of the first velocities, where the ensemble keeps no temperature.
     """
 
     def __init__(
@@ -72,9 +80,12 @@ class SteeringBox(ipw.VBox):
         self.control, self._picked, self._measure, self._symbols = control, picked, measure, symbols
         self._on_change, self._message, self._most = on_change, message, most
         self.sliders: dict[str, Any] = {}
+        parameters = ENSEMBLES[ensemble].parameters
         for knob in KNOBS:
-            if knob.name in ENSEMBLES[ensemble].parameters:
+            if knob.name in parameters:
                 self.sliders[knob.name] = self._slider(knob)
+        kept = _FIRST_VELOCITIES.name in parameters
+        self.starts_at = None if kept else self._slider(_FIRST_VELOCITIES)
         self.hold_button = ipw.Button(
             description="Restrain picked", tooltip="a spring on the distance, angle or dihedral of the picked atoms"
         )
@@ -92,7 +103,8 @@ class SteeringBox(ipw.VBox):
                 self._pull_row(bias.atoms, bias.force)
         self._applied = tuple(bias() for _, bias in self._biases)
         buttons = ipw.HBox([self.hold_button, self.pull_button])
-        super().__init__([*self.sliders.values(), buttons, self.rows, self.others])
+        first = () if self.starts_at is None else (self.starts_at,)
+        super().__init__([*first, *self.sliders.values(), buttons, self.rows, self.others])
 
     def hold(
         self, atoms: Sequence[int] | None = None, centre: float | None = None, strength: float | None = None
@@ -155,7 +167,7 @@ class SteeringBox(ipw.VBox):
         """Show what was set in Python; whoever drags a slider meanwhile is not disturbed."""
         for knob in KNOBS:
             value = getattr(self.control, knob.name)
-            slider = self.sliders.get(knob.name)
+            slider = self.sliders.get(knob.name) or (self.starts_at if knob.name == _FIRST_VELOCITIES.name else None)
             if slider is not None and isinstance(value, float) and knob.steps_between(slider.value, value) > 0.51:
                 slider.min, slider.max = self._limits(knob, value)
                 slider.value = value

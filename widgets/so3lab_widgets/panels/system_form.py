@@ -1,5 +1,6 @@
 """What is worked on: fields for model, molecule and charge, which stand for objects as well."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -155,13 +156,16 @@ def number_in(text: ipw.Text, rule: str) -> float | None:
     """The number in a field; None where nothing stands there.
 
     Raises:
-        ValueError: If it is none; the rule says what it must be.
+        ValueError: If it is none, or not finite; the rule says what it must be.
     """
     typed = text.value.strip()
     try:
-        return float(typed) if typed else None
+        found = float(typed) if typed else None
     except ValueError:
         raise ValueError(f"{rule}, got {typed!r}") from None
+    if found is not None and not math.isfinite(found):
+        raise ValueError(f"{rule}, got {typed!r}")
+    return found
 
 
 def _name_of(thing: Any) -> str:

@@ -115,6 +115,12 @@ class TrainPanel(TrainingResults):
         self.found.frames = frames
         self.part.value, self._unfolds.selected_index = "Data", 0
 
+    def label(self, found: Sequence[Atoms]) -> None:
+        """Take frames found elsewhere, as many as *at most* says, spread evenly, and show what labels them."""
+        self._check_open()
+        self.found.spread(found)
+        self.part.value, self._unfolds.selected_index = "Data", 0
+
     def load_data(self, source: str | Dataset, energy_unit: str | None = None, length_unit: str | None = None) -> None:
         """Begin to load another set; what is wrong with it is said in the panel.
 

@@ -11,7 +11,7 @@ from so3lab.attention import grouped_matrix
 from so3lab_widgets.panels.attention.shown import Shown
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.plots.linked_figure import LinkedFigure
-from so3lab_widgets.theme import ORANGE, SIGNED_SCALE, styled
+from so3lab_widgets.theme import ORANGE, SIGNED_SCALE, SIZE_SCALE, styled
 
 ROWS = ("atoms", "groups", "elements")
 """``groups`` are heavy atoms with their hydrogens."""
@@ -53,7 +53,9 @@ class MatrixView(ipw.VBox):
         figure = self.figure
         with figure.edits, figure.batch_update():
             heat = figure.data[0]
-            heat.x, heat.y, heat.z, heat.zmin, heat.zmax = names, names, seen.astype(np.float32), -largest, largest
+            signed = bool((matrix < 0.0).any())
+            heat.x, heat.y, heat.z = names, names, seen.astype(np.float32)
+            heat.zmin, heat.zmax, heat.colorscale = -largest * signed, largest, SIGNED_SCALE if signed else SIZE_SCALE
             heat.hovertemplate = f"%{{y}} listens to %{{x}}<br>{shown.words}: %{{z:.4f}}, no unit<extra></extra>"
             figure.layout.title.text = shown.words
         self.mark(self._picked)
