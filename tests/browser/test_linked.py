@@ -142,6 +142,24 @@ def test_a_page_loaded_again_shows_the_newest_curve(notebook):
     assert curves(notebook) == newest
 
 
+# Lets whatever is drawn in the newest figure from now on end a moment later, as formulas and pictures in figures do.
+SLOW = """() => {
+  const plot = [...document.querySelectorAll('.js-plotly-plot')].at(-1);
+  const late = new Promise(done => setTimeout(done, 1500)).then(() => { window.drawnLate = true; });
+  Object.defineProperty(plot, '_promises', {get: () => [late], set: () => {}});
+}"""
+
+
+def test_a_figure_that_goes_while_it_is_drawn_leaves_no_error(notebook):
+    before = len(curves(notebook))
+    notebook.page.evaluate(SLOW)
+    notebook.run_code("second.stream(second.data[0].x, {'second': second.data[0].x}, last=True); second.close()")
+    notebook.wait_until(lambda: len(curves(notebook)) < before, "that it has gone")
+    notebook.page.wait_for_function("window.drawnLate === true")
+    notebook.rest()
+    assert notebook.errors == []
+
+
 def test_a_closed_figure_leaves_the_page(notebook):
     notebook.run_code("first.close()")
-    notebook.wait_until(lambda: len(curves(notebook)) == 1, "one figure")
+    notebook.wait_until(lambda: len(curves(notebook)) == 0, "no figure")
