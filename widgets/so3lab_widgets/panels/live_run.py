@@ -88,10 +88,10 @@ class LiveRun:
     @property
     def fields_differ(self) -> bool:
         """Whether the form asks for another run than the one that has begun, which goes on as it is."""
-        made, asked = self.attempts.made_from, (*self.form.values, self.control.temperature_K)
-        if "temperature_K" in ENSEMBLES[self.form.ensemble.value].parameters:  # a knob that acts at once
-            made, asked = made[:-1], asked[:-1]
-        return self.attempts.begun and made != asked
+        *made, temperature = self.attempts.made_from or (None,)
+        acts_at_once = "temperature_K" in ENSEMBLES[self.form.ensemble.value].parameters
+        differ = made != [*self.form.values] or not (acts_at_once or temperature == self.control.temperature_K)
+        return self.attempts.begun and differ
 
     @property
     def words(self) -> str:
