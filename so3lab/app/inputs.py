@@ -81,7 +81,9 @@ def load_data(options: argparse.Namespace, console: Console) -> "Dataset":
         )
     for quantity in ("energies", "forces"):
         if name := data.meta.get(f"{quantity}_read_from"):
-            console.say(f"{data.name}: {quantity} are read from {name!r}")
+            console.say(f"{data.name}: {quantity} are read from {name if ' ' in name else repr(name)}")
+    if "labels_left_out" in data.meta:
+        console.warn(f"{data.name}: left out {data.meta['labels_left_out']}")
     if "cells" in data.meta:
         console.warn(f"{data.name}: {data.meta['cells']}")
     for remark in data.remarks or ():

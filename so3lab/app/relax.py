@@ -154,22 +154,24 @@ def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterat
 
     said: set[str] = set()
     frames = _frames(source)
-    for number, atoms in enumerate(frames):
+    for number, (atoms, notes) in enumerate(frames):
         one = understand(atoms, charge=options.charge, multiplicity=options.multiplicity)
-        for note in {note for note in one.notes} - said:
+        for note in {*notes, *one.notes} - said:
             console.warn(f"{source}: {note}")
             said.add(note)
         name = source if len(frames) == 1 else f"{source}:{number}"
         yield name, one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
 
 
-def _frames(source: str) -> "Sequence[Atoms | str]":
-    """Frames of a file that has several; anything else as it is."""
-    from so3lab.structures.reading import read_frames
+def _frames(source: str) -> "Sequence[tuple[Atoms | str, Sequence[str]]]":
+    """Frames of a file that has several, with what its reader decided; anything else as it is."""
+    from so3lab.structures.reading import read_contents
 
     path = Path(source).expanduser()
     several = path.suffix.lower() in (".h5", ".h5md", ".hdf5", ".xyz", ".extxyz", ".traj", ".db", ".json")
-    return read_frames(path) if several and path.is_file() else [source]
+    if not (several and path.is_file()):
+        return [(source, ())]
+    return [(content.atoms, content.notes) for content in read_contents(path)]
 
 
 def _held(text: str) -> "Held":

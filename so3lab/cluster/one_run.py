@@ -16,7 +16,7 @@ from ase import Atoms
 
 from so3lab.doctor.prepare import be_quiet, prepare_worker
 from so3lab.structures.constraints import held_atoms
-from so3lab.structures.electrons import total_charge
+from so3lab.structures.electrons import total_charge, unpaired_electrons
 from so3lab.structures.reading import read_structure
 from so3lab.trajectory import Trajectory, TrajectoryWriter, check_same_atoms
 from so3lab.trajectory.files import FileLock
@@ -115,8 +115,7 @@ class RunSpec:
         """Values that a trajectory file keeps and that must stay the same when a run goes on."""
         named = {name: getattr(self, name) for name in ("ensemble", "interval", "seed")}
         atoms = self.atoms()
-        of_atoms = {"held_atoms": np.flatnonzero(held_atoms(atoms)).tolist(), "charge": total_charge(atoms)}
-        return json.loads(json.dumps(self.knobs().to_dict() | named | of_atoms))
+        return json.loads(json.dumps(self.knobs().to_dict() | named | _of_atoms(atoms)))
 
 
 class Summary(NamedTuple):
@@ -238,9 +237,17 @@ def provenance(run: RunSpec, potential: Any, batch: Mapping[str, Any] = ALONE) -
         "model": str(run.model),
         "structure": structure,
         "settings": potential.settings.to_dict(),
-        "held_atoms": np.flatnonzero(held_atoms(run.atoms())).tolist(),
-        "charge": total_charge(run.atoms()),
+        **_of_atoms(run.atoms()),
         **batch,
+    }
+
+
+def _of_atoms(atoms: Atoms) -> dict[str, Any]:
+    """What a trajectory keeps of atoms beside elements, masses and positions."""
+    return {
+        "held_atoms": np.flatnonzero(held_atoms(atoms)).tolist(),
+        "charge": total_charge(atoms),
+        "unpaired_electrons": unpaired_electrons(atoms),
     }
 
 

@@ -12,12 +12,15 @@ from ase import Atoms
 from so3lab.datasets.cell_labels import stresses_of_frames
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
-from so3lab.datasets.frame_electrons import spins_of_atoms
+from so3lab.datasets.frame_electrons import require_all_charged, spins_of_atoms
 from so3lab.datasets.label_names import (
     found_under,
+    in_order_of_families,
+    is_gradient,
     is_name_of,
     nothing_found,
     record_of_cell_labels,
+    record_of_families,
     record_of_names,
 )
 from so3lab.datasets.numerals import number, numbers_of
@@ -66,8 +69,10 @@ def from_atoms(
         raise ValueError(f"{where} holds no frames")
     keys = dict(keys or {})
     stores = [_Labels.of(atoms) for atoms in frames]
-    names = {q: _name_in_all(stores, q, keys, where) for q in ("energies", "forces")}
+    candidates = _candidates(stores, keys)
+    names = {q: _name_in_all(stores, q, candidates[q], keys, where) for q in ("energies", "forces")}
     called = names["energies"], names["forces"]
+    sign = -1.0 if is_gradient(called[1]) else 1.0
     energies = [
         number(labels.energies[called[0]], f"frame {i} of {where}, {called[0]!r}") for i, labels in enumerate(stores)
     ]
@@ -80,8 +85,11 @@ def from_atoms(
     energy, length, force = (units.energy, units.length, units.force) if units else (1.0, 1.0, 1.0)
     cells = np.array([np.asarray(atoms.cell) for atoms in frames])
     charges = [_charge(atoms, i, where) for i, atoms in enumerate(frames)]
-    charge_source = stated_charge(frames[0]).source
+    sources = [stated_charge(atoms).source for atoms in frames]
+    require_all_charged(charges, [bool(source) for source in sources], where)
+    charge_source = sources[0]
     record = record_of_names(names) | ({"total_charges_from": charge_source} if charge_source else {})
+    record |= record_of_families(*([names[q], *(n for n in candidates[q] if n != names[q])] for q in names))
     stresses, label = stresses_of_frames(frames, [labels.energies for labels in stores], energy, length, where)
     record |= record_of_cell_labels(stores[0].energies, label)
     return Dataset(
@@ -89,7 +97,7 @@ def from_atoms(
         numbers=tuple(atoms.numbers for atoms in frames),
         positions=tuple(atoms.positions * length for atoms in frames),
         energies=np.array(energies) * energy,
-        forces=tuple(f * force for f in forces),
+        forces=tuple(sign * f * force for f in forces),
         cells=cells * length if cells.any() else None,
         pbc=np.array([atoms.pbc for atoms in frames]),
         total_charges=np.array(charges),
@@ -117,13 +125,22 @@ class _Labels(NamedTuple):
         return cls({**atoms.info, **results}, {**atoms.info, **atoms.arrays, **results}, alone)
 
 
-def _name_in_all(stores: list[_Labels], quantity: str, keys: Mapping[str, str], where: str) -> str:
-    """The first usual name of a quantity, or the caller's, that every frame has."""
+def _candidates(stores: list[_Labels], keys: Mapping[str, str]) -> dict[str, list[str]]:
+    """Names of both labels in the first frame that has to have both, the likeliest first."""
+    first = next((labels for labels in stores if not labels.alone), stores[0])
+    energies = found_under(first.energies.keys(), "energies", keys)
+    forces = found_under(first.forces.keys(), "forces", keys)
+    return dict(zip(("energies", "forces"), in_order_of_families(energies, forces), strict=True))
+
+
+def _name_in_all(
+    stores: list[_Labels], quantity: str, candidates: list[str], keys: Mapping[str, str], where: str
+) -> str:
+    """The first name of a quantity that every frame has."""
     asked = [not (quantity == "forces" and labels.alone) for labels in stores]
-    first = asked.index(True) if any(asked) else 0
-    asked[first] = True
+    if not any(asked):
+        asked[0] = True
     entries = [getattr(labels, quantity) for labels in stores]
-    candidates = found_under(entries[first].keys(), quantity, keys)
     for candidate in candidates:
         if all(candidate in entry for entry, needed in zip(entries, asked, strict=True) if needed):
             return candidate
@@ -182,7 +199,7 @@ def _first_frame(path: Path) -> Atoms:
     except Exception:
         if path.suffix.lower() not in (".xyz", ".extxyz"):
             raise
-        first = read_all_xyz(path)[0]
+        first = read_all_xyz(path)[0].atoms
     assert isinstance(first, Atoms)
     return first
 

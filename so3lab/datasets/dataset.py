@@ -150,7 +150,7 @@ class Dataset:
             cell=None if self.cells is None else self.cells[i],
             pbc=self.pbc[i],
         )
-        if self.total_charges[i]:
+        if self.total_charges.any():  # in every frame, since silence is not zero beside charges
             atoms.info["charge"] = float(self.total_charges[i])
         if self.unpaired_electrons[i]:
             atoms.info["multiplicity"] = float(self.unpaired_electrons[i]) + 1.0

@@ -7,6 +7,7 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
+from so3lab.datasets.frames import frames_named
 from so3lab.structures.electrons import check_parity, is_spin_key, stated_spin
 
 
@@ -45,6 +46,27 @@ def require_parity(
         raise ValueError(
             f"frame {frame}: unpaired_electrons must be {'odd' if least[frame] else 'even'} for a total charge of "
             f"{charges[frame]:+g}, got {unpaired[frame]:g}; correct it, or pass unpaired_electrons=None"
+        )
+
+
+def require_all_charged(charges: Sequence[float], said: Sequence[bool], where: str) -> None:
+    """Refuse sets in which some frames carry a total charge and others say nothing: neutral, or forgotten?
+
+    Args:
+        charges: In e, of each frame.
+        said: Whether the frame says it.
+        where: What sentences call the set.
+
+    Raises:
+        ValueError: With numbers of frames of both kinds, where a charge that is said is not 0.
+    """
+    charged = [i for i, charge in enumerate(charges) if said[i] and charge]
+    silent = [i for i, one in enumerate(said) if not one]
+    if charged and silent:
+        raise ValueError(
+            f"every frame of {where} must say its total charge, or none: {frames_named(charged)} "
+            f"carry one ({charges[charged[0]]:+g} e in frame {charged[0]}), {frames_named(silent)} say nothing; write "
+            "charge=0 where it is 0"
         )
 
 

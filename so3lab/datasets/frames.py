@@ -1,5 +1,6 @@
 """Whether arrays make up frames: shapes that agree, finite numbers, elements that exist."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -152,3 +153,12 @@ def require_stresses(stresses: np.ndarray, cells: np.ndarray | None, pbc: np.nda
     if wrong.size:
         raise ValueError(f"frame {wrong[0]}: stresses must be symmetric, got {stresses[wrong[0]].tolist()}")
     return result
+
+
+def frames_named(frames: Sequence[int] | np.ndarray) -> str:
+    """The first few of some frames in words: ``frames 3, 8, 9 and 40 more``."""
+    shown = [str(int(frame)) for frame in frames[:3]]
+    more = len(frames) - len(shown)
+    if len(frames) == 1:
+        return f"frame {shown[0]}"
+    return f"frames {', '.join(shown)} and {more} more" if more else f"frames {', '.join(shown[:-1])} and {shown[-1]}"

@@ -19,13 +19,16 @@ from so3lab.datasets.ase_readers import read_with_ase
 from so3lab.datasets.cell_labels import stresses_of_arrays
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
-from so3lab.datasets.frame_electrons import spins_of_arrays
+from so3lab.datasets.frame_electrons import require_all_charged, spins_of_arrays
 from so3lab.datasets.label_names import (
     NAMES,
     QUANTITIES,
     found_under,
+    in_order_of_families,
+    is_gradient,
     nothing_found,
     record_of_cell_labels,
+    record_of_families,
     record_of_names,
 )
 from so3lab.datasets.numerals import numbers_of
@@ -77,8 +80,9 @@ def unpack_xz(source: Path, target: Path) -> None:
 
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     arrays = _archive(path)
-    names = {q: _name(arrays, q, keys, str(path)) for q in QUANTITIES}
-    found = {q: _read_array(arrays[name], q, f"{path}, {name!r}") for q, name in names.items()}
+    candidates = _candidates(arrays, keys, str(path))
+    names = {q: names[0] for q, names in candidates.items()}
+    found = {q: _read_array(arrays[name], q, name, str(path)) for q, name in names.items()}
     frames = len(found["positions"])
     optional = {q: _pick_optional(arrays, q) for q in NAMES if q not in QUANTITIES}
     optional["total_charges"] = _total_charges(arrays, frames, str(path))
@@ -92,7 +96,13 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys
         if value.ndim >= 1 and len(value) == frames and frames > 1 and text(value) is None
         if not (is_charge_key(key) or is_spin_key(key))
     }
-    meta = {"source": path.name, **_description(fields), **read_units.record, **record_of_names(names)}
+    meta = {
+        "source": path.name,
+        **_description(fields),
+        **read_units.record,
+        **record_of_names(names),
+        **record_of_families(candidates["energies"], candidates["forces"]),
+    }
     dataset = _assemble(path.stem, found, optional, labels, read_units, meta)
     stresses, label = stresses_of_arrays(fields, dataset.cells, read_units.energy, read_units.length, str(path))
     spins = spins_of_arrays(fields, dataset.numbers, dataset.total_charges, str(path))
@@ -132,17 +142,22 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray:
         ) from None
 
 
-def _name(available: Mapping[str, Any], quantity: str, keys: Mapping[str, str], what: str) -> str:
-    """Under which name a quantity is read."""
-    names = found_under(available.keys(), quantity, keys)
-    if not names:
-        raise ValueError(f"{what} has {nothing_found(available.keys(), quantity, keys)}")
-    return names[0]
+def _candidates(available: Mapping[str, Any], keys: Mapping[str, str], what: str) -> dict[str, list[str]]:
+    """Under which names each quantity stands, the one to read first."""
+    found = {q: found_under(available.keys(), q, keys) for q in QUANTITIES}
+    for quantity, names in found.items():
+        if not names:
+            raise ValueError(f"{what} has {nothing_found(available.keys(), quantity, keys)}")
+    found["energies"], found["forces"] = in_order_of_families(found["energies"], found["forces"])
+    return found
 
 
-def _read_array(values: Any, quantity: str, what: str) -> np.ndarray:
-    """The numbers of a quantity; labels are finite, and may be texts of numbers."""
-    return numbers_of(values, what, ("frame", "atom")) if quantity in ("energies", "forces") else np.asarray(values)
+def _read_array(values: Any, quantity: str, name: str, what: str) -> np.ndarray:
+    """The numbers of a quantity; labels are finite, and may be texts of numbers; forces are minus a gradient."""
+    if quantity not in ("energies", "forces"):
+        return np.asarray(values)
+    found = numbers_of(values, f"{what}, {name!r}", ("frame", "atom"))
+    return -found if quantity == "forces" and is_gradient(name) else found
 
 
 def _pick_optional(arrays: Mapping[str, Any], quantity: str) -> Any:
@@ -244,7 +259,7 @@ def _read_hdf5(
     path: Path, original: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
 ) -> Dataset:
     """Groups at any depth, each with the frames of one molecule: one frame as in QM7-X, or several."""
-    filled = (*QUANTITIES, "total_charges", "unpaired_electrons", "id", "molecule")
+    filled = (*QUANTITIES, "total_charges", "charge_said", "unpaired_electrons", "id", "molecule")
     columns: dict[str, list[Any]] = {q: [] for q in filled}
     documented = ""
     try:
@@ -262,6 +277,7 @@ def _read_hdf5(
             f"{' or '.join(map(repr, [keys['positions']] if 'positions' in keys else NAMES['positions']))}; pass "
             f"keys={{'positions': '...'}} with the name that it uses"
         )
+    require_all_charged(columns["total_charges"], columns["charge_said"], str(original))
     units = file_units(stated, energy_unit, length_unit, str(original), documented)
     dataset = Dataset(
         name=original.stem,
@@ -282,8 +298,8 @@ def _read_hdf5(
 
 def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path) -> None:
     where = f"{original}, group {group.name}"
-    names = {q: _name(group, q, keys, where) for q in QUANTITIES}
-    values = {q: _read_array(group[name], q, f"{where}, {name!r}") for q, name in names.items()}
+    names = {q: names[0] for q, names in _candidates(group, keys, where).items()}
+    values = {q: _read_array(group[name], q, name, where) for q, name in names.items()}
     positions, forces = (values[q].astype(np.float64) for q in ("positions", "forces"))
     if positions.ndim == 2:
         positions, forces = positions[None], forces[None]
@@ -299,6 +315,7 @@ def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mappin
     columns["energies"] += energies.tolist()
     charges = _total_charges(group, len(positions), where)
     columns["total_charges"] += charges.tolist()
+    columns["charge_said"] += [any(map(is_charge_key, group.keys()))] * len(positions)
     molecules = [values["numbers"]] * len(positions)
     spins = spins_of_arrays(group, molecules, charges, where)
     columns["unpaired_electrons"] += [np.nan] * len(positions) if spins is None else spins.tolist()

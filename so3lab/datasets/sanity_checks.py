@@ -11,6 +11,7 @@ from vesin import ase_neighbor_list
 from so3lab import units
 from so3lab.datasets.dataset import Dataset, energy_shifts
 from so3lab.datasets.file_units import ENERGY_UNITS
+from so3lab.structures.elements import COVALENT
 
 CLOSEST = 0.3
 """Å; no two nuclei of a reference calculation are nearer."""
@@ -24,6 +25,12 @@ LOWEST_ENERGY_RATIO = 1.5
 """Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
 
 _USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV/Å
+_LONELY = 1.35
+"""Times a bond length beyond which the nearest atom is no neighbour."""
+_LONELY_SHARE = 0.25
+_FEWEST_ORDERED = 4
+_FARTHEST_BONDED = 1.8
+"""Å; in frames whose atoms all have another one nearer than this, nothing has dissociated."""
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 _PERIODIC_SEARCH = 5.0  # Å
 _PAIRS_AT_ONCE = 2_000_000
@@ -37,6 +44,7 @@ def check_units_and_geometry(dataset: Dataset) -> None:
     """
     distances, neighbours = _nearest(dataset)
     _require_bond_lengths(dataset, distances, neighbours)
+    _require_order_of_atoms(dataset, distances, neighbours)
     _require_atoms_apart(dataset, distances, neighbours)
     _require_force_scale(dataset)
     _require_energy_scale(dataset)
@@ -112,6 +120,31 @@ def _require_bond_lengths(dataset: Dataset, distances: np.ndarray, neighbours: n
             f"{found}; positions were probably read in the wrong unit: check length_unit "
             f"(0.53 times: they are in angstrom already; 0.1 times: they are in nm)"
         )
+
+
+def _require_order_of_atoms(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:
+    """Refuse molecules of nonmetals in most of which many atoms are too far from their neighbours for their elements,
+    though atoms are apart as in molecules: elements in another order than positions."""
+    sizes = dataset.sizes
+    starts = np.cumsum(sizes) - sizes
+    numbers = np.concatenate(dataset.numbers)
+    partners = numbers[np.repeat(starts, sizes) + np.maximum(neighbours, 0)]
+    lonely = distances > _LONELY * (covalent_radii[numbers] + covalent_radii[partners])
+    shares = np.add.reduceat(lonely.astype(float), starts) / sizes
+    farthest = np.maximum.reduceat(np.where(np.isfinite(distances), distances, np.inf), starts)
+    nonmetals = np.logical_and.reduceat(np.isin(numbers, list(COVALENT)), starts)
+    asked = nonmetals & (sizes >= _FEWEST_ORDERED) & (farthest < _FARTHEST_BONDED)
+    wrong = np.flatnonzero(asked & (shares >= _LONELY_SHARE))
+    if not asked.any() or len(wrong) < 0.9 * asked.sum():
+        return
+    frame = int(wrong[0])
+    row = int(starts[frame] + np.flatnonzero(lonely[starts[frame] : starts[frame] + sizes[frame]])[0])
+    symbol, partner = chemical_symbols[numbers[row]], chemical_symbols[partners[row]]
+    raise ValueError(
+        f"in {dataset.name!r} elements do not fit their places: in frame {frame} {symbol}{row - starts[frame]} is "
+        f"{distances[row]:.2f} Å from its nearest atom, a {partner}, and {shares[frame]:.0%} of the atoms are as "
+        f"lonely ({len(wrong)} frames); atomic numbers are probably in another order than positions"
+    )
 
 
 def _require_atoms_apart(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:

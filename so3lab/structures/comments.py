@@ -18,7 +18,7 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
 _BARE = re.compile(rf"\s*{_NUMBER}(?:[\s,]+{_NUMBER}){{2,8}}\s*")
 _IPI_CELL = re.compile(rf"CELL\(?(?P<kind>abcABC|H|GENH)\)?:\s*(?P<numbers>(?:{_NUMBER}\s+)+)")
 _IPI_UNIT = re.compile(r"(positions|cell)\{(\w+)\}")
-_CHARGE = re.compile(r"(?<![\w-])(?:total[ _])?charge(?:\s*[:=]\s*|\s+)([+-]?\d+)\b", re.IGNORECASE)
+_CHARGE = re.compile(r"(?<![\w-])(?:(?:total[ _])?charge|chrg|chg)(?:\s*[:=]\s*|\s+)([+-]?\d+)\b", re.IGNORECASE)
 _MULTIPLICITY = re.compile(r"(?<![\w-])mult(?:iplicity)?(?:\s*[:=]\s*|\s+)(\d+)\b", re.IGNORECASE)
 _CELLS = frozenset(("lattice", "cell", "unit_cell", "box"))
 _MASSES = ("mass", "atomic_masses", "atom_masses")
@@ -94,14 +94,14 @@ def _take_words(atoms: ase.Atoms, comment: str) -> list[str]:
     """Charge and multiplicity in words such as ``charge -1, multiplicity 2``, where nothing of ``info`` says them."""
     found: dict[str, int] = {}
     for key, pattern in (("charge", _CHARGE), ("multiplicity", _MULTIPLICITY)):
-        stated = [value for name, value in atoms.info.items() if key[:4] in str(name).lower() and value is not True]
+        stated = [value for name, value in atoms.info.items() if pattern.match(f"{name} 0") and value is not True]
         matches = pattern.findall(comment)
         if matches and not stated and len(set(matches)) == 1:
             found[key] = int(matches[0])
     if not found:
         return []
     for name in [name for name, value in atoms.info.items() if value is True]:
-        if re.match(r"(total_?)?charge|mult", str(name), re.IGNORECASE):
+        if re.match(r"(total_?)?charge|chrg|chg|mult", str(name), re.IGNORECASE):
             del atoms.info[name]
     atoms.info.update(found)
     return ["read from the words of the second line: " + ", ".join(f"{key} {value:d}" for key, value in found.items())]

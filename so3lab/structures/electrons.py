@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
     "molecular_charge", "molecule_charge", "tot_charge", "pubchem_total_charge", "overall_charge", "ionic_charge",
-    "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state",
+    "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state", "chrg", "chg",
 )  # fmt: skip
 """Names of a total charge in e, whatever their capitals and dashes."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")
@@ -30,7 +30,7 @@ SPIN_KEYS = ("spin", "total_spin")
 CHARGE_ARRAYS = ("initial_charges", "formal_charges", "formal_charge")
 """Names of charges of atoms whose sum is the total charge."""
 PARTIAL_ARRAYS = ("charges", "charge", "partial_charges", "atomic_charges", "mulliken_charges", "hirshfeld_charges",
-                  "npa_charges", "esp_charges", "resp_charges", "bader_charges", "cm5_charges")  # fmt: skip
+                  "npa_charges", "q", "esp_charges", "resp_charges", "bader_charges", "cm5_charges")  # fmt: skip
 """Names of computed charges of atoms, which tell the total charge where nothing else does and they add up to a whole
 number."""
 

@@ -21,6 +21,10 @@ _NM = 10.0  # Å
 _NM_PER_PS = _NM / (1000.0 * ase.units.fs)
 _VIRTUAL = re.compile(r"(MW|LP|EP|EPW|MCH3|MNH3|OM|IW)\d*")
 """Names of massless sites: TIP4P, TIP5P, lone pairs, mass centres of methyl groups."""
+_BEADS = re.compile(r"W[FP]?|BB|NC3|NH3|PO4|GL[12]|[CD][1-6][AB]|ROH|SC\d")
+"""Names of Martini's beads: water, backbones, side chains, heads and tails of lipids."""
+_ONLY_BEADS = frozenset(("W", "WF", "BB", "NC3", "PO4", "GL1"))
+"""Those that no atom is called."""
 _COMMON = frozenset("HCNOSPFIBK")
 _BOX_ORDER = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 
@@ -52,6 +56,7 @@ def read_gro(path: Path, which: int = -1) -> Content:
     notes = which_of(len(starts), which, "frames", path)
     start = starts[which]
     end = start + 2 + int(lines[start + 1])
+    _check_not_beads(lines[start + 2 : end], path)
     rows = [_row(lines[number], f"{path}, line {number + 1}") for number in range(start + 2, end)]
     cell = _cell(lines[end], f"{path}, line {end + 1}")
     virtual = [row for row in rows if not row.symbol]
@@ -64,6 +69,18 @@ def read_gro(path: Path, which: int = -1) -> Content:
     if not cell.any():
         notes.append("a box of zeros is none: a molecule without a cell")
     return Content(_atoms(real, cell), "GRO", [*notes, _read_names(real)])
+
+
+def _check_not_beads(lines: Sequence[str], path: Path) -> None:
+    """Refuse coarse grains, of which each is several atoms."""
+    names = {(line[5:10].strip(), line[10:15].strip()) for line in lines}
+    beads = sorted({name for residue, name in names if _BEADS.fullmatch(name)})
+    if not any(name in _ONLY_BEADS and (name != "W" or residue == "W") for residue, name in names):
+        return
+    raise ValueError(
+        f"{path} holds coarse grains ({', '.join(beads[:4])}), as Martini has them, and each is several atoms; give a "
+        "structure of all atoms, made from it with cg2at or backward"
+    )
 
 
 def _starts(lines: Sequence[str], path: Path) -> list[int]:

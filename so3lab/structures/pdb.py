@@ -28,8 +28,18 @@ RESIDUES = frozenset((
 """Residues in which a name begins with its one-letter element, whatever its second letter."""
 _IONS = {"SOD": "Na", "POT": "K", "CLA": "Cl", "CAL": "Ca", "CES": "Cs", "LIT": "Li", "RUB": "Rb", "BAR": "Ba"}
 """Names of CHARMM."""
+_RESIDUES_OF_IONS = frozenset(("ION", "IONS"))
+"""Residues of GROMACS whose atoms are ions by their names."""
 _PAIRS = frozenset(("CL", "BR", "SI", "SE", "ZN", "MG", "LI", "FE", "MN", "AL"))
 """Two letters that no force field uses for another element."""
+
+
+_VIRTUAL = re.compile(r"(EP|LP)[A-Z]?\d*[A-Z]?|MW\d*")
+"""Names of virtual sites where no element is stated: TIP4P, TIP5P, lone pairs."""
+_OF_VIRTUAL = frozenset(("EP", "LP", "M", "MW", "X", "XX", "VS"))
+"""What stands in their place of an element."""
+_NEAR_DRUDE = 0.5
+"""Å; Drude particles, whose names are D and that of their atom, are nearer to it."""
 
 
 class _Row(NamedTuple):
@@ -71,9 +81,12 @@ def read_pdb(path: Path, which: int = -1) -> Content:
     if not models:
         raise ValueError(f"{path} holds no atoms: no line begins with ATOM or HETATM")
     notes = which_of(len(models), which, "models", path)
-    rows, alternates = _one_location(models[which])
+    real, virtual = _without_virtual_sites(models[which])
+    if not real:
+        raise ValueError(f"{path} holds no atoms, but virtual sites alone")
+    rows, alternates = _one_location(real)
     cell, about_cell = _cell(lines, path)
-    notes += [*alternates, *about_cell, *_guessed(lines, rows), *_in_part(rows), *_without_hydrogens(rows)]
+    notes += [*virtual, *alternates, *about_cell, *_guessed(lines, rows), *_in_part(rows), *_without_hydrogens(rows)]
     return Content(_atoms(rows, cell), "PDB", notes)
 
 
@@ -115,11 +128,16 @@ def _element_columns(line: str) -> tuple[str, str]:
 
 
 def _element(stated: str, name: str, residue: str, where: str) -> tuple[str, float | None]:
-    """Symbol and, of an isotope, mass: from what the columns state, or from the name of the atom."""
+    """Symbol and, of an isotope, mass: from what the columns state, or from the name of the atom; an empty symbol for a
+    virtual site."""
     if stated in ISOTOPES:
         return ISOTOPES[stated]
+    if stated.upper() in _OF_VIRTUAL:
+        return "", None
     if stated.capitalize() in atomic_numbers and stated != "X":
         return stated.capitalize(), None
+    if _VIRTUAL.fullmatch(name.strip().upper()) and not stated:
+        return "", None
     if stated and not stated.isdigit():
         raise ValueError(
             f"{where}: columns 77 and 78 must hold an element, got {stated!r} for the atom {name.strip()!r}"
@@ -150,6 +168,8 @@ def element_of_two_names(name: str, residue: str) -> str:
         residue: Its residue, such as ``CLA``.
     """
     letters, of_residue = (re.sub(r"[^A-Za-z]", "", word).upper() for word in (name, residue))
+    if of_residue in _RESIDUES_OF_IONS:
+        of_residue = letters
     if letters == of_residue and letters in _IONS:
         return _IONS[letters]
     if letters == of_residue and letters.capitalize() in atomic_numbers:
@@ -167,6 +187,20 @@ def _charge(word: str, where: str) -> int | None:
     if not digits.isdigit() or len(word) != 2:
         raise ValueError(f"{where}: columns 79 and 80 must hold a formal charge such as 2- or 1+, got {word!r}")
     return int(sign + digits)
+
+
+def _without_virtual_sites(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
+    """Atoms alone: virtual sites are none, nor Drude particles, which lie at the atom whose name follows their D."""
+    places = {(row.residue, row.name): np.array(row.position) for row in rows}
+    left_out, real = [], []
+    for row in rows:
+        core = places.get((row.residue, row.name[1:])) if row.name.startswith("D") else None
+        drude = core is not None and bool(np.linalg.norm(core - row.position) < _NEAR_DRUDE)
+        (left_out if drude or not row.symbol else real).append(row)
+    if not left_out:
+        return real, []
+    names = ", ".join(sorted({f"{row.name} of {row.residue[0]}" for row in left_out}))
+    return real, [f"{len(left_out)} virtual sites or Drude particles, which are no atoms, are left out: {names}"]
 
 
 def _one_location(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:

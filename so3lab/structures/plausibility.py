@@ -29,6 +29,8 @@ _FLAT = 1e-4
 """Å; a drawing has one coordinate that never varies by more."""
 _SINGLE = 0.95
 """Times the sum of covalent radii; carbon's double and triple bonds are shorter."""
+_BENT = 0.6
+"""Length of the sum of both unit vectors to the neighbours of a carbon; 0 in a straight line, 1 at 120 degrees."""
 _BOND, _DRAWN_BOND = 1.25, 1.45
 """Times the sum of covalent radii up to which atoms of a drawing count as bonded, and hydrogens, drawn too long."""
 
@@ -171,16 +173,19 @@ def _check_not_drawn(atoms: ase.Atoms) -> None:
 
 
 def bare_carbon(atoms: ase.Atoms) -> str:
-    """A carbon with one or two neighbours at the length of single bonds in a molecule without any hydrogen, in words.
+    """A carbon with one or two neighbours at the length of single bonds, or with two in a bend, in a molecule or an
+    organic crystal without any hydrogen, in words.
 
     Returns:
         Empty where there is none.
     """
     carbons = atoms.numbers == 6
-    if atoms.pbc.any() or not carbons.any() or (atoms.numbers == 1).any() or len(atoms) < 3:
+    if not carbons.any() or (atoms.numbers == 1).any() or len(atoms) < 3:
         return ""
+    if atoms.pbc.any() and not np.isin(atoms.numbers, (7, 8, 9, 16, 17, 35)).any():
+        return ""  # diamond, graphite and their surfaces
     radii = covalent_radii[atoms.numbers]
-    i, j, distances = ase_neighbor_list("ijd", atoms, 2.0 * float(radii.max()) * _BOND)
+    i, j, distances, arrows = ase_neighbor_list("ijdD", atoms, 2.0 * float(radii.max()) * _BOND)
     shares = distances / (radii[i] + radii[j])
     bonded = shares < _BOND
     neighbours, single, to_carbon = (
@@ -188,7 +193,12 @@ def bare_carbon(atoms: ase.Atoms) -> str:
     )
     bare = np.flatnonzero(carbons & (neighbours <= 2) & (single == neighbours) & (to_carbon > 0))
     if not bare.size:
-        return ""
+        along = np.zeros(
+            (len(atoms), 3)
+        )  # of two unit vectors the sum is longer than one where they bend by 60 degrees
+        np.add.at(along, i[bonded], arrows[bonded] / distances[bonded, None])
+        bent = np.flatnonzero(carbons & (neighbours == 2) & (np.linalg.norm(along, axis=1) > _BENT))
+        return f"C{bent[0]} has 2 neighbours alone, in a bend" if bent.size else ""
     atom = int(bare[0])
     return (
         f"C{atom} has {neighbours[atom]} neighbour{'s' * (neighbours[atom] > 1)} alone, as far away as in a single bond"

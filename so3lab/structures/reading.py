@@ -22,6 +22,7 @@ from so3lab.structures.packed import is_packed, unpacked
 from so3lab.structures.pdb import read_pdb
 from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import stated_in_program_files
+from so3lab.structures.program_inputs import input_of_program
 from so3lab.structures.sdf import read_sdf
 from so3lab.structures.smiles import from_smiles
 from so3lab.structures.understood import Content, Understood, which_of
@@ -50,6 +51,8 @@ _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
 _WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
+_INPUTS = frozenset((".inp", ".in", ".qin", ".qcin", ".orca"))
+"""Inputs of ORCA and Q-Chem, and of programs that ASE reads."""
 _OF_LAMMPS = frozenset((".lammpstrj", ".dump", ".lammps", ".lmp"))
 
 
@@ -132,19 +135,30 @@ def read_frames(path: Path) -> list[ase.Atoms]:
     Raises:
         ValueError: If it cannot be read; the sentence names the file, and of XYZ files line and token.
     """
+    return [content.atoms for content in read_contents(path)]
+
+
+def read_contents(path: Path) -> list[Content]:
+    """The same as :func:`read_frames`, each with what its reader decided.
+
+    Raises:
+        ValueError: As :func:`read_frames`.
+    """
     kind = path.suffix.lower()
     if is_packed(path):
         with unpacked(path) as inside:
-            return read_frames(inside)
-    if kind in _TRAJECTORIES:
-        return _frames_of_trajectory(path)
+            return read_contents(inside)
     if kind in _XYZ:
         return read_all_xyz(path)
-    if kind in _DATABASES:
-        return _frames_of_database(path)
     if kind in _READERS_OF_ANY or kind == ".cif":
-        return [_of_file(path).atoms]
-    return _frames_of_ase(path)[0]
+        return [_of_file(path)]
+    if kind in _TRAJECTORIES:
+        frames = _frames_of_trajectory(path)
+    elif kind in _DATABASES:
+        frames = _frames_of_database(path)
+    else:
+        frames = _frames_of_ase(path)[0]
+    return [Content(atoms, f"{kind.removeprefix('.')} file") for atoms in frames]
 
 
 def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
@@ -186,9 +200,9 @@ def _one_of_file(path: Path, which: int) -> Content:
             return _one_of_file(inside, which)
     if kind in _READERS_OF_ANY:
         return _READERS_OF_ANY[kind](path, which)
-    frames = read_frames(path)
+    frames = read_contents(path)
     about = which_of(len(frames), which, "frames", path)
-    return Content(frames[which], f"{kind.removeprefix('.')} file", about)
+    return frames[which]._replace(notes=[*about, *frames[which].notes])
 
 
 def _of_file(path: Path) -> Content:
@@ -212,6 +226,8 @@ def _of_file(path: Path) -> Content:
         )
     if kind in _WITHOUT_POSITIONS:
         raise ValueError(f"{path} is a topology that holds no positions; give a file of coordinates")
+    if kind in _INPUTS and (content := input_of_program(path)) is not None:
+        return content
     return _with_ase(path)
 
 
@@ -231,6 +247,8 @@ def _frames_of_trajectory(path: Path, which: slice = slice(None)) -> list[ase.At
         atoms.calc = None
         if "charge" in meta:
             atoms.info["charge"] = meta["charge"]
+        if meta.get("unpaired_electrons"):
+            atoms.info["multiplicity"] = meta["unpaired_electrons"] + 1
     return frames
 
 
@@ -274,9 +292,9 @@ def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
             f"{path} is of no format that so3lab or ASE knows ({error}); write it as XYZ, PDB, SDF or CIF"
         ) from None
     except ValueError as error:
-        raise ValueError(f"ASE cannot read {path}: {error}; is it complete?") from error
+        raise ValueError(f"ASE cannot read {path}: {error}; {_likely(name, error)}") from error
     except Exception as error:  # ASE's readers raise whatever they stumble over
-        raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; is it complete?") from error
+        raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; {_likely(name, error)}") from error
     if name.startswith("lammps"):
         _check_lammps_elements(path)
     if not frames:
@@ -288,6 +306,16 @@ def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
         for key, value in stated.items():
             atoms.info.setdefault(key, value)
     return frames, name
+
+
+def _likely(name: str, error: Exception) -> str:
+    """What is probably wrong with a file that ASE cannot read."""
+    if name == "vasp" and "chemical symbols" in str(error):
+        return (
+            "files of VASP 4 name no elements: write them, such as 'C H O', into a line of their own above the line of "
+            "the numbers of atoms, as VASP 5 does"
+        )
+    return "is it complete?"
 
 
 def _check_lammps_elements(path: Path) -> None:

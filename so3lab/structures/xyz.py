@@ -55,23 +55,26 @@ def read_xyz(path: Path, which: int = -1) -> Content:
     if not frames:
         raise ValueError(f"{path} holds no atoms")
     notes += which_of(len(frames), which, "frames", path)
-    frame = frames[which]
-    atoms, more = _atoms(frame, path)
-    extended = "Properties=" in frame.comment or "Lattice=" in frame.comment
-    return Content(atoms, "extended XYZ" if extended else "XYZ", (*notes, *more))
+    return _content(frames[which], path, notes)
 
 
-def read_all_xyz(path: Path) -> list[ase.Atoms]:
+def read_all_xyz(path: Path) -> list[Content]:
     """Every frame of an XYZ file, as :func:`read_xyz` reads one.
 
     Raises:
         ValueError: As :func:`read_xyz`.
     """
-    text, _ = _text(path)
-    found = [_atoms(frame, path)[0] for frame in _frames(text.splitlines(), path)]
+    text, notes = _text(path)
+    found = [_content(frame, path, notes) for frame in _frames(text.splitlines(), path)]
     if not found:
         raise ValueError(f"{path} holds no atoms")
     return found
+
+
+def _content(frame: _Frame, path: Path, notes: list[str]) -> Content:
+    atoms, more = _atoms(frame, path)
+    extended = "Properties=" in frame.comment or "Lattice=" in frame.comment
+    return Content(atoms, "extended XYZ" if extended else "XYZ", (*notes, *more))
 
 
 def frame_of_text(text: str) -> ase.Atoms:

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from so3lab.datasets.consistency.finding import Finding, frames_named
+from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames
 from so3lab.datasets.consistency.near_frames import near_pairs
 from so3lab.datasets.consistency.strained_frames import strained_pairs
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
+from so3lab.datasets.frames import frames_named
 
 FEWEST_FRAMES = 4
 """Beyond one of each kind; fewer say nothing."""

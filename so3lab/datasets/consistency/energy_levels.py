@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from so3lab.datasets.consistency.finding import Finding, frames_named
+from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.frame_hashes import frame_hashes
+from so3lab.datasets.frames import frames_named
 from so3lab.datasets.sanity_checks import ratios_to_atoms
 
 FEWEST_FRAMES = 3

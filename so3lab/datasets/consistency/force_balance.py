@@ -3,8 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from so3lab.datasets.consistency.finding import Finding, frames_named
+from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.dataset import Dataset
+from so3lab.datasets.frames import frames_named
 
 LARGEST_SHARE = 0.1
 """Of a net force in the root of the summed squares of all forces (a torque likewise); forces without relation have

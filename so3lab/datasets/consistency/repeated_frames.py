@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from so3lab.datasets.consistency.finding import Finding, frames_named
+from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.frame_hashes import first_copies
+from so3lab.datasets.frames import frames_named
 
 LARGEST_ENERGY_DIFFERENCE = 1e-3
 """eV between copies; reference programs repeat themselves to less."""
