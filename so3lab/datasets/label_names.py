@@ -57,7 +57,11 @@ def in_order_of_families(energies: list[str], forces: list[str]) -> tuple[list[s
     """
     both = {_family(name) for name in energies} & {_family(name) for name in forces}
     first = min(both, key=_FAMILIES.index, default="")
-    return tuple(sorted(names, key=lambda name: _family(name) != first) for names in (energies, forces))  # type: ignore[return-value]
+
+    def ordered(names: list[str]) -> list[str]:
+        return sorted(names, key=lambda name: _family(name) != first)
+
+    return ordered(energies), ordered(forces)
 
 
 def record_of_families(energies: list[str], forces: list[str]) -> dict[str, str]:

@@ -192,7 +192,8 @@ def _charge(word: str, where: str) -> int | None:
 def _without_virtual_sites(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
     """Atoms alone: virtual sites are none, nor Drude particles, which lie at the atom whose name follows their D."""
     places = {(row.residue, row.name): np.array(row.position) for row in rows}
-    left_out, real = [], []
+    left_out: list[_Row] = []
+    real: list[_Row] = []
     for row in rows:
         core = places.get((row.residue, row.name[1:])) if row.name.startswith("D") else None
         drude = core is not None and bool(np.linalg.norm(core - row.position) < _NEAR_DRUDE)
