@@ -247,7 +247,7 @@ def _of_atoms(atoms: Atoms) -> dict[str, Any]:
     return {
         "held_atoms": np.flatnonzero(held_atoms(atoms)).tolist(),
         "charge": total_charge(atoms),
-        "unpaired_electrons": unpaired_electrons(atoms),
+        "multiplicity": unpaired_electrons(atoms) + 1.0,
     }
 
 

@@ -247,8 +247,8 @@ def _frames_of_trajectory(path: Path, which: slice = slice(None)) -> list[ase.At
         atoms.calc = None
         if "charge" in meta:
             atoms.info["charge"] = meta["charge"]
-        if meta.get("unpaired_electrons"):
-            atoms.info["multiplicity"] = meta["unpaired_electrons"] + 1
+        if meta.get("multiplicity", 1.0) > 1.0:  # 1 stands for nothing said, too
+            atoms.info["multiplicity"] = meta["multiplicity"]
     return frames
 
 
