@@ -23,8 +23,9 @@ LEAST_SPREAD = 0.004
 """Å by which bonds of a kind must differ; in relaxed structures they differ for other reasons than forces."""
 FURTHEST_STRETCHED = 0.12
 """Å from the usual length of a kind, beyond which bonds are no springs."""
-STIFFNESSES = (0.4, 2.6)
-"""Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2."""
+STIFFNESSES = (0.15, 5.0)
+"""Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4; units
+differ by more, but for bohr."""
 BOHR_STIFFNESSES = (0.7, 1.75)
 """Beyond these, bonds to hydrogen are like forces that are per bohr where Å is read, or the other way round."""
 
