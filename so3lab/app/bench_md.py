@@ -36,7 +36,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print a row for each number of replicas, and what that means for a nanosecond."""
-    atoms = load_structure(options, console, cell=not options.no_cell)
+    atoms = load_structure(options, console)
     prepare_process(keep_programs=False)
     import so3lab
     from so3lab.dynamics import throughput

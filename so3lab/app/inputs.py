@@ -31,13 +31,15 @@ def add_structure_arguments(parser: argparse.ArgumentParser, words: str = "") ->
     parser.add_argument(
         "--multiplicity", type=int, metavar="M", help="2S + 1: 1 for a closed shell (default: what the file says)"
     )
+    parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
 
 
-def load_structure(options: argparse.Namespace, console: Console, *, cell: bool) -> "Atoms":
+def load_structure(options: argparse.Namespace, console: Console) -> "Atoms":
     """The structure that the arguments of :func:`add_structure_arguments` name; what was decided on the way is said."""
     from so3lab.structures.reading import understand
 
-    found = understand(options.structure, charge=options.charge, multiplicity=options.multiplicity, cell=cell)
+    cell, charge, multiplicity = not options.no_cell, options.charge, options.multiplicity
+    found = understand(options.structure, charge=charge, multiplicity=multiplicity, cell=cell)
     console.say(f"{found.source}: {found.summary()}")
     for note in found.notes:
         console.warn(f"{found.source}: {note}")

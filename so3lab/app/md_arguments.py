@@ -21,7 +21,6 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
     """What moves and by which equations: arguments that ``md`` shares with ``bench-md``."""
     add_model_argument(parser)
     add_structure_arguments(parser)
-    parser.add_argument("--no-cell", action="store_true", help="a molecule, whatever cell its file gives it")
     parser.add_argument(
         "--ensemble",
         default="langevin",
@@ -122,7 +121,7 @@ def run_of(options: argparse.Namespace, console: Console) -> RunSpec:
         ValueError: If an argument is malformed, or has no meaning beside another one.
     """
     _refuse_what_would_do_nothing(options)
-    atoms = load_structure(options, console, cell=not options.no_cell)
+    atoms = load_structure(options, console)
     if options.hold is not None:
         atoms = md_values.with_held_atoms(atoms, options.hold)
     knobs = {name: getattr(options, name) for name in _KNOBS if getattr(options, name) is not None}

@@ -170,7 +170,7 @@ def _search(options: argparse.Namespace, console: Console, executor: "Workers | 
     model, atoms, smiles = _system(options, console)
     reduced = options.model == LENNARD_JONES
     return Search(
-        model, atoms, proposals=options.proposals, smiles=smiles, given=_given(options.given),
+        model, atoms, proposals=options.proposals, smiles=smiles, given=_given(options.given, cell=not options.no_cell),
         rule=DuplicateRule(**rule_arguments(options)), out=options.out, resume=options.resume, seed=options.seed,
         max_force=options.fmax if options.fmax is not None else 1e-4 if reduced else 0.01,
         executor=executor, **({} if options.round_size is None else {"round_size": options.round_size}),
@@ -194,13 +194,14 @@ def _system(options: argparse.Namespace, console: Console) -> "tuple[Potential |
         return lennard_jones(options.dtype or "float64"), random_cluster(int(size), seed=options.seed), None
     import so3lab
 
-    atoms = load_structure(options, console, cell=False)
+    atoms = load_structure(options, console)
     smiles = options.structure.removeprefix(SMILES) if options.structure.startswith(SMILES) else None
     return so3lab.load(options.model, options.dtype or "float32"), atoms, smiles
 
 
-def _given(files: Sequence[str]) -> "list[Atoms]":
-    """All frames of some files."""
+def _given(files: Sequence[str], *, cell: bool) -> "list[Atoms]":
+    """All frames of some files; as for the structure, an empty box is no cell, and a cell may be told not to be one."""
+    from so3lab.structures.boxes import is_empty_box, without_box
     from so3lab.structures.reading import read_frames
 
     found: list[Atoms] = []
@@ -208,9 +209,18 @@ def _given(files: Sequence[str]) -> "list[Atoms]":
         if not Path(name).is_file():
             raise FileNotFoundError(f"--given: there is no file {name}")
         frames = read_frames(Path(name))
-        for atoms in frames:
-            atoms.calc, atoms.pbc, atoms.cell = None, False, None
-        found += frames
+        for number, atoms in enumerate(frames):
+            atoms.calc = None
+            if not cell:
+                atoms.pbc, atoms.cell = False, None
+            elif is_empty_box(atoms):
+                atoms = without_box(atoms)
+            elif atoms.pbc.any():
+                raise ValueError(
+                    f"--given {name}: frame {number} has a cell, and minima of cells are not told apart yet; take the "
+                    "cell away if it is none (--no-cell)"
+                )
+            found.append(atoms)
     return found
 
 

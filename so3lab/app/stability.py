@@ -84,7 +84,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
     resume = _resumes(options)
     prepare_process()
-    atoms = load_structure(options, console, cell=False)
+    atoms = load_structure(options, console)
     potential = so3lab.load(options.model, options.dtype)
     reference, labelled = _reference(options, potential, atoms)
     if reference is None:

@@ -356,7 +356,8 @@ def _check(atoms: ase.Atoms, seed: int, round_size: int) -> None:
         raise ValueError("atoms must hold at least one atom, got none")
     if atoms.pbc.any():
         raise ValueError(
-            "atoms must not be periodic: minima of cells are not told apart yet; relax them with so3lab.minimize"
+            "atoms must not be periodic: minima of cells are not told apart yet; relax them with so3lab.minimize "
+            "(so3lab relax), or take the cell away if it is none (--no-cell, atoms.pbc = False)"
         )
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")

@@ -156,7 +156,10 @@ def _judged(chunks: Generator[list[Chunk]], accumulator: StabilityAccumulator, l
 
 def _check(atoms, temperatures_K, replicas, ps, ensemble, timestep_fs, interval, reference) -> None:
     if atoms.pbc.any():
-        raise ValueError(f"atoms must be a free molecule, got atoms.pbc {atoms.pbc.tolist()}")
+        raise ValueError(
+            f"atoms must be a free molecule, got atoms.pbc {atoms.pbc.tolist()}; if its cell is none, take it away "
+            "(--no-cell, atoms.pbc = False)"
+        )
     if not len(bonds(atoms)):
         raise ValueError(f"atoms must have bonds to watch, {atoms.get_chemical_formula()} as it stands has none")
     if not len(temperatures_K) or not all(np.isfinite(t) and t > 0 for t in temperatures_K):

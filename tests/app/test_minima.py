@@ -6,6 +6,7 @@ from pathlib import Path
 import ase.db
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from molecule_search import search
@@ -68,7 +69,9 @@ def test_ase_opens_the_database_and_exports_are_structures(databases, capsys, tm
 
 
 def test_what_cannot_be_is_refused_with_a_sentence(databases, capsys, tmp_path):
-    new = str(tmp_path / "new.db")
+    new, crystal, given = (str(tmp_path / name) for name in ("new.db", "crystal.xyz", "given.xyz"))
+    bulk("NaCl", "rocksalt", a=5.64, cubic=True).write(crystal, format="extxyz")
+    bulk("Ar", "fcc", a=5.3, cubic=True).repeat((3, 1, 1)).write(given, format="extxyz")
     for arguments, said in (
         (["search", "lj", "ethanol", "--out", new], "lj:13"),
         (["search", "lj", "lj:many", "--out", new], "how many atoms"),
@@ -82,6 +85,8 @@ def test_what_cannot_be_is_refused_with_a_sentence(databases, capsys, tmp_path):
         (["search", "lj", "lj:6", "--out", new, "--minima", "-1"], "--minima must be positive"),
         (["search", "lj", "lj:6", "--out", new, "--fmax", "0"], "--fmax must be positive"),
         (["search", "lj", "lj:6", "--out", new, "--given", "none.xyz"], "--given: there is no file none.xyz"),
+        (["search", "lj", "lj:6", "--out", new, "--given", given], "frame 0 has a cell"),
+        (["search", "so3lr", crystal, "--out", new], "atoms must not be periodic"),
         (["search", "lj", "lj:6", "--out", "nothing://new"], "postgresql://"),
         (["list", str(tmp_path / "none.db")], "no database"),
         (["export", str(databases[0]), str(tmp_path / "minima.blah")], "ends in .extxyz"),
