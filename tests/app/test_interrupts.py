@@ -9,6 +9,9 @@ from so3lab.app.console import Console
 from so3lab.app.interrupts import SIGNALS, interrupts_remembered
 
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
+
 def arrives(number: int) -> None:
     """A signal that comes where nobody hears of it, such as in a callback."""
     with pytest.raises(KeyboardInterrupt):
