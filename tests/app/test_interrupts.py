@@ -8,7 +8,6 @@ import pytest
 from so3lab.app.console import Console
 from so3lab.app.interrupts import SIGNALS, interrupts_remembered
 
-
 pytestmark = pytest.mark.usefixtures("interruptible")
 
 
