@@ -19,7 +19,7 @@ START, STOP = "button:has-text('Start')", "button:has-text('Stop')"
 PROGRAMS = "__import__('so3lab.dynamics.compiled_loop', fromlist=['_']).run_chunk._cache_size()"
 BATH = ["Temperature (K)", "Time step (fs)", "Thermostat (fs)"]
 SLIDERS = {
-    "nve": ["Time step (fs)"],
+    "nve": ["Starts at (K)", "Time step (fs)"],
     "nose-hoover": BATH,
     "csvr": BATH,
     "langevin": ["Temperature (K)", "Time step (fs)", "Friction (1/ps)"],
@@ -94,7 +94,7 @@ def test_ensembles_bring_their_sliders_which_act_and_compile_nothing(lab, browse
     with lab.open(browser, new_notebook(cells=[new_code_cell(NPT)]), "ensembles") as notebook:
         notebook.run_all(seconds=180)
         for ensemble in ("nve", "nose-hoover", "npt-flexible"):
-            notebook.page.get_by_label("Ensemble", exact=True).select_option(ENSEMBLES[ensemble].usual)
+            choose(notebook, ensemble)
             start(notebook)
             moves(notebook)
             notebook.wait_until(
@@ -108,6 +108,13 @@ def test_ensembles_bring_their_sliders_which_act_and_compile_nothing(lab, browse
             notebook.wait_until(lambda: ask(notebook, "panel.job.ended"), "the end")
         assert notebook.failures() == []
         assert notebook.errors == []
+
+
+def choose(notebook, ensemble: str) -> None:
+    """Choose it in the form, by the words that stand there."""
+    facts = ENSEMBLES[ensemble]
+    words = facts.usual + " (cells)" * facts.constant_pressure
+    notebook.page.get_by_label("Ensemble", exact=True).select_option(words)
 
 
 def turn_knobs(notebook, ensemble: str) -> None:
@@ -160,7 +167,7 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         pytest.skip(f"SO3LR's published weights cannot be had here: {error}")
     with lab.open(browser, new_notebook(cells=[new_code_cell(WATER)]), "water") as notebook:
         notebook.run_all(seconds=180)
-        notebook.page.get_by_label("Ensemble", exact=True).select_option("NPT, constant shape")
+        choose(notebook, "npt")
         start(notebook)
         moves(notebook)
         notebook.wait_until(lambda: sliders(notebook) == SLIDERS["npt-flexible"], "sliders of npt")
