@@ -84,6 +84,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from so3lab.landscape import Exploration, LandscapeDatabase, TrainingConformations
 
     database = LandscapeDatabase(options.file)
+    database.check_writable()
     searches = database.searches()
     stored = database.find(searches[0]) if searches else None
     if stored is None:

@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace, console: Console, search: "Search") -> int
         accounts.close()
         raise Interrupted(
             f"interrupted with {len(search.minima)} minima in {without_password(options.out)}; the same command with "
-            "--resume goes on"
+            "--resume goes on, and what was relaxed since is not relaxed again"
         ) from None
     _tell(options, console, search, (time.monotonic() - started) / 60.0, known)
     return 0

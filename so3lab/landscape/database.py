@@ -16,6 +16,7 @@ import numpy as np
 from so3lab.landscape.states import Origin, TransitionState
 from so3lab.landscape.vibrations import Vibrations
 from so3lab.minima.accounts import Minimum
+from so3lab.minima.connecting import transaction
 from so3lab.minima.database import MinimaDatabase, atoms_of, info_of
 
 KIND = "landscape-"
@@ -87,7 +88,7 @@ class LandscapeDatabase(MinimaDatabase):
             vibrations: Of minima, whichever search they belong to.
             progress: How far it has come, as JSON holds it.
         """
-        with self._database as database:
+        with transaction(self._database, self.name) as database:
             self._store(search, minima, (), progress)
             for saddle in visited:
                 database.update(self._saddle_rows[search, saddle.number], visits=saddle.visits)

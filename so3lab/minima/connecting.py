@@ -1,8 +1,10 @@
-"""Which databases can hold minima, and does this one answer? SQLite files, and servers by their URL."""
+"""Which databases can hold minima, does this one answer, and may it be written? SQLite files, servers by their URL."""
 
+import contextlib
 import re
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,50 @@ def check_name(where: str) -> None:
         raise ValueError(f"a database of minima must be a file whose name ends in .db, or a URL, got {where!r}")
     if not Path(where).is_file():
         check_writable(Path(where))
+
+
+def check_database_writable(where: str) -> None:
+    """Refuse a database that is there and takes nothing more, before work is done for it; of servers nothing is asked.
+
+    Raises:
+        PermissionError: If the file may not be written, or no journal beside it, without which SQLite writes nothing.
+    """
+    if "://" not in where:
+        check_writable(Path(where))
+
+
+@contextlib.contextmanager
+def transaction(database: Any, name: str) -> Iterator[Any]:
+    """Write all of a block or, whatever happens, nothing; the database is ready for the next one after that.
+
+    Args:
+        database: Of ASE.
+        name: As it may be shown.
+
+    Raises:
+        OSError: If the database cannot be written: its disk is full, another process holds it for long.
+    """
+    try:
+        with database:
+            yield database
+    except BaseException as error:  # an interrupt, too: one that comes while a transaction ends leaves it open
+        _abandon(database)
+        if isinstance(error, Exception) and _is_of_a_database(error):
+            raise OSError(
+                f"{name} cannot be written ({error}); what had been stored before is safe, and is gone on from once "
+                "it can be"
+            ) from error
+        raise
+
+
+def _abandon(database: Any) -> None:
+    """Undo a transaction that has not ended."""
+    connection, database.connection = database.connection, None
+    if connection is not None:
+        with contextlib.suppress(Exception):
+            connection.rollback()
+        with contextlib.suppress(Exception):
+            connection.close()
 
 
 def without_password(where: str) -> str:

@@ -1,8 +1,9 @@
 """Where are minima kept? In a database of ASE, which ``ase db`` and every tool of ASE opens.
 
 Each search has a row of kind ``start``, the structure that it began with, whose data say how far it has come, and its
-minima have rows of kind ``minimum``. A round of a search is one transaction: what has been committed is never lost, and
-what has not is done again. Several processes may write to one SQLite file, each its own searches; they rely on the
+minima have rows of kind ``minimum``. A round of a search is one transaction: what has been committed is never lost.
+Relaxations of the round that is running are kept beside it every few seconds, and only the last ones are done again.
+Several processes may write to one SQLite file, each its own searches; they rely on the
 locks of SQLite, which die with their process, unlike lock files. SQLite is unsafe on network drives: there, give each
 process its own file and merge, or use a server (any URL that :func:`ase.db.connect` takes).
 """
@@ -17,7 +18,7 @@ import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from so3lab.minima.accounts import Minimum
-from so3lab.minima.connecting import connected, without_password
+from so3lab.minima.connecting import check_database_writable, connected, transaction, without_password
 from so3lab.minima.torsions import rotatable_dihedrals
 from so3lab.observables.internal import Dihedral, dihedral_degrees
 
@@ -42,6 +43,8 @@ class StoredSearch(NamedTuple):
     start: ase.Atoms
     settings: dict[str, Any]
     progress: dict[str, Any]
+    running: dict[str, Any]
+    """What its running round has relaxed, see :class:`so3lab.minima.unfinished.Unfinished`."""
 
 
 class MinimaDatabase:
@@ -68,6 +71,14 @@ class MinimaDatabase:
         """Where it is, in words that may be shown: without a password."""
         return without_password(self.where)
 
+    def check_writable(self) -> None:
+        """Refuse what takes nothing more, before work is done for it.
+
+        Raises:
+            PermissionError: If it is a file that may not be written.
+        """
+        check_database_writable(self.where)
+
     def begin(self, search: str, start: ase.Atoms, settings: Mapping[str, Any]) -> None:
         """Note a new search.
 
@@ -76,6 +87,11 @@ class MinimaDatabase:
             start: The structure that it begins with.
             settings: Model, minimiser, rule and seed, as JSON holds them.
         """
+        with transaction(self._database, self.name):
+            self._begin(search, start, settings)
+
+    def _begin(self, search: str, start: ase.Atoms, settings: Mapping[str, Any]) -> None:
+        """Within a transaction."""
         data = {"settings": dict(settings), "progress": {}, "info": info_of(start)}
         bare = start.copy()
         bare.calc = None
@@ -87,7 +103,10 @@ class MinimaDatabase:
         """A search that has been begun, or None."""
         for row in self._database.select(kind="start", search=search):
             self._starts[search] = row.id
-            return StoredSearch(atoms_of(row), dict(row.data["settings"]), dict(row.data["progress"]))
+            data = row.data
+            return StoredSearch(
+                atoms_of(row), dict(data["settings"]), dict(data["progress"]), dict(data.get("running", {}))
+            )
         return None
 
     def commit(
@@ -100,16 +119,32 @@ class MinimaDatabase:
             new: Minima that it found.
             visited: Minima that were known, and have been visited again.
             progress: How far it has come, as JSON holds it.
+
+        Raises:
+            OSError: If the database cannot be written, as when its disk is full.
         """
-        with self._database:
+        with transaction(self._database, self.name):
             self._store(search, new, visited, progress)
+
+    def keep(self, search: str, running: Mapping[str, Any]) -> None:
+        """Store what the running round of a search has relaxed so far, until the round is committed.
+
+        Args:
+            search: Its name.
+            running: As JSON holds it.
+
+        Raises:
+            OSError: If the database cannot be written.
+        """
+        with transaction(self._database, self.name):
+            self._database.update(self._starts[search], data={"running": dict(running)})
 
     def _store(
         self, search: str, new: Sequence[Minimum], visited: Sequence[Minimum], progress: Mapping[str, Any]
     ) -> None:
         """Within a transaction."""
         database = self._database
-        database.update(self._starts[search], data={"progress": dict(progress)})
+        database.update(self._starts[search], data={"progress": dict(progress), "running": {}})
         for minimum in visited:
             database.update(self._rows[search, minimum.number], visits=minimum.visits)
         for minimum in new:
@@ -166,8 +201,8 @@ class MinimaDatabase:
             if self.models() - {stored.settings["model"]}:
                 raise ValueError(f"{other.name} holds minima of another model than {self.name}; keep them apart")
             minima = [one.minimum for one in other.minima(search)]
-            with self._database:
-                self.begin(search, stored.start, stored.settings)
+            with transaction(self._database, self.name):
+                self._begin(search, stored.start, stored.settings)
                 self._store(search, minima, (), stored.progress)
                 self._store_more_of(search, other)
             taken += len(minima)

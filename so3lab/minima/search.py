@@ -1,7 +1,8 @@
 """Search for the minima of a compound: propose, relax in batches, say what became of each, remember, go on.
 
 A search goes in rounds. Each has its own random numbers, which follow from the seed and its number, and is stored as a
-whole, so that a search that was killed goes on to the same minima as one that was not.
+whole, so that a search that was killed goes on to the same minima as one that was not. What a round has relaxed is kept
+until then, and is not relaxed again; the rest of it, in a batch of other neighbours, is the same but for rounding.
 """
 
 import functools
@@ -27,6 +28,7 @@ from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.judging import Compound, Verdict, judge
 from so3lab.minima.proposals import Given, Proposer, proposers_for
 from so3lab.minima.spreading import SpreadRelaxation
+from so3lab.minima.unfinished import Unfinished
 from so3lab.minimize import Relaxed, minimize
 from so3lab.potential.potential import Potential
 
@@ -92,6 +94,7 @@ class Search:
         self._known = KnownMinima(self.rule)
         self._compound: Compound | None = None
         self._round = 0
+        self._unfinished = Unfinished()
         self._seed, self._round_size, self._confirm = seed, round_size, confirm
         self._relax: Relax = relax or functools.partial(
             minimize, potential, max_force=max_force, max_gain_meV=max_gain_meV
@@ -118,7 +121,11 @@ class Search:
             self._open(self._database, resume)
 
     def _open(self, database: MinimaDatabase, resume: bool) -> None:
+        database.check_writable()
         stored = database.find(self.name)
+        self._unfinished = Unfinished(
+            None if stored is None else stored.running, functools.partial(database.keep, self.name)
+        )
         if stored is None:
             if database.models() - {self.settings["model"]}:
                 raise ValueError(f"{database.name} holds minima of another model than the one given; take another file")
@@ -205,6 +212,7 @@ class Search:
         if self._database is not None:
             again = [one for one, old in zip(self.minima, visits, strict=False) if one.visits != old]
             self._database.commit(self.name, self.minima[before:], again, self._progress())
+            self._unfinished.clear()
         return accounts
 
     def _proposed(self) -> tuple[Proposer | None, list[Proposal]]:
@@ -223,9 +231,14 @@ class Search:
         compound = self._compound
         usable = [n for n, atoms in enumerate(structures) if compound is None or compound.same_atoms(atoms)]
         result: list[Relaxed | None] = [None] * len(structures)
-        if usable:
-            for one in (self._spread or self._relax)([structures[number] for number in usable]):
-                result[usable[one.number]] = one
+        for number in usable:
+            result[number] = self._unfinished.find(structures[number])
+        left = [number for number in usable if result[number] is None]
+        if left:
+            with self._unfinished.stored_if_interrupted():
+                for one in (self._spread or self._relax)([structures[number] for number in left]):
+                    result[left[one.number]] = one
+                    self._unfinished.add(structures[left[one.number]], one)
         return result
 
     def _confirmed(self, relaxed: list[Relaxed | None]) -> list[Relaxed | None]:
