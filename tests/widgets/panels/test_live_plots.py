@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from fake_simulation import DRIFT, FakeSimulation
+from plot_page import from_page
 from so3lab_widgets.panels.live_plots import LivePlots
 
 from so3lab.structures import read_structure
@@ -50,7 +51,38 @@ def test_what_is_picked_is_drawn_with_its_name_until_it_is_picked_no_more(live, 
     assert drawn.y[0] == pytest.approx(live.measure((0, 1), frames=slice(0, 1))[0], abs=1e-6)
     plots.update(live)
     assert len(drawn.y) == 0
-    assert "pick 2 to 4" in plots.curves.layout.yaxis4.title.text
+
+
+def test_the_row_of_what_is_picked_is_there_while_something_is(live, plots):
+    def heights() -> list[float]:
+        axes = [plots.curves.layout[f"yaxis{row}"].domain for row in ("", 2, 3, 4)]
+        return [high - low for low, high in axes]
+
+    hint = next(one for one in plots.curves.layout.annotations if "pick 2 to 4 atoms" in one.text)
+    plots.update(live, picked=(0, 1, 2))
+    assert np.ptp(heights()) < 1e-9
+    assert not hint.visible
+    plots.update(live)
+    assert heights()[3] < 0.1 * heights()[0]
+    assert hint.visible
+    assert not plots.curves.layout.yaxis4.visible
+
+
+def test_a_line_follows_the_pointer_and_a_click_tells_the_moment(live):
+    moments = []
+    plots = LivePlots(live.replicas.structures[0], on_time=moments.append)
+    plots.update(live)
+    plots.stand_at(0.25)
+    for row in range(len(plots.curves.data)):
+        from_page(plots.curves, "hover", row, [0.1 + row])
+        assert plots.curves.cursor == 0.1 + row
+    from_page(plots.curves, "unhover", 0, [0.1])
+    assert plots.curves.cursor == 0.25, "where it stood"
+    from_page(plots.curves, "click", 1, [0.2])
+    assert moments == [0.2]
+    plots.stand_at(None)
+    assert plots.curves.cursor is None
+    plots.close()
 
 
 def test_a_dihedral_at_the_end_of_the_circle_is_cut_where_it_jumps(live, plots):

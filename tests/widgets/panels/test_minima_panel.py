@@ -277,7 +277,7 @@ def test_a_landscape_of_a_database_has_a_tree_whose_saddles_are_shown(empty):
     empty.figures.choice.value = "Tree"
     assert len(empty.figures.figure.data) > 2
     empty.figures.refresh()
-    empty._on_figure("saddle 0", "click")
+    empty.browser.on_point("saddle 0", "click")
     assert empty.viewer.caption == "saddle 0, between minima 0 and 1"
     assert empty.rows.harmonic
 
@@ -372,7 +372,7 @@ def test_the_path_between_two_is_found_drawn_and_played(tmp_path, monkeypatch):
         (drawn,) = panel.figures.figure.data
         assert np.argmax(drawn.y) == panel.paths.place.value == 2
         assert panel.viewer.caption == "image 2 of the path from minimum 0 to 2"
-        panel._on_figure("image 4", "hover")
+        panel.browser.on_point("image 4", "hover")
         assert panel.viewer.caption.startswith("image 4")
         shown = panel.views._superposed(panel.paths.band.images[4])
         wait_for(lambda: np.allclose(panel.viewer.latest["positions"], shown, atol=1e-4), "its last image")

@@ -19,7 +19,9 @@ def said():
 
 @pytest.fixture
 def area(said):
-    made = PlotArea(picked=tuple, on_draw=lambda live: True, on_choice=said.append, on_trouble=said.append)
+    made = PlotArea(
+        picked=tuple, on_draw=lambda live: True, on_choice=said.append, on_trouble=said.append, on_time=said.append
+    )
     yield made
     made.close()
 
@@ -57,7 +59,7 @@ def shown(widget) -> list:
 
 def test_closing_leaves_nothing():
     widgets = open_widgets()
-    area = PlotArea(picked=tuple, on_draw=lambda live: True, on_choice=print, on_trouble=print)
+    area = PlotArea(picked=tuple, on_draw=lambda live: True, on_choice=print, on_trouble=print, on_time=print)
     area.set_structure(molecule("H2O"), 1, thermostat=False)
     area.close()
     close_all(area)

@@ -92,17 +92,10 @@ class DynamicsPanel(Panel):
         self._stop_sharing: Callable[[], None] = lambda: None
         self._make_controls()
         self.run = LiveRun(
-            self.form,
-            self.control,
-            seed,
-            simulate=simulate,
-            bar=self.bar,
-            name=self._name,
-            on_structure=self._set_structure,
-            on_chunks=self._on_chunks,
-            on_state=self._on_state,
+            self.form, self.control, seed, simulate=simulate, bar=self.bar, name=self._name,
+            on_structure=self._set_structure, on_chunks=self._on_chunks, on_state=self._on_state,
             on_look=lambda frame: self.views.show(self.run.present, frame),
-        )
+        )  # fmt: skip
         super().__init__([self.form, self.bar, self._body, self.plot_area, self.saving, self.code_line])
         for field in ("model", "structure", "charge", "ensemble", "replicas"):
             getattr(self.form, field).observe(functools.partial(self._on_field, field), "value")
@@ -292,6 +285,7 @@ class DynamicsPanel(Panel):
             on_draw=self._on_draw,
             on_choice=self._on_curves,
             on_trouble=self.message.warn,
+            on_time=lambda time_ps: self.message.try_to(lambda: self.show_frame(self.run.frame_at(time_ps))),
         )
         self.curves_of = self.plot_area.curves_of
         molecule = ipw.VBox([self.views, self.history], layout=ipw.Layout(flex="3 1 460px", min_width="0"))
@@ -357,6 +351,7 @@ class DynamicsPanel(Panel):
     def _on_state(self, job: Job) -> None:
         """The slider of the past is for whoever has paused or ended the run; while it runs, the present is shown."""
         self.history.reset(job.state == "running")
+        self.plot_area.stand_at(None)
         if job.ended and self.live is not None:
             self.live.stop_recording()
         self.saving.look()
@@ -392,7 +387,9 @@ class DynamicsPanel(Panel):
     def _show_position(self, frame: int) -> None:
         live = self.run.present
         self.saving.look()
-        self.history.show_position(frame, live.frames(), 0.001 * float(live.table()["time_fs"].iloc[frame]))
+        time_ps = 0.001 * float(live.table()["time_fs"].iloc[frame])
+        self.history.show_position(frame, live.frames(), time_ps)
+        self.plot_area.stand_at(time_ps if frame < live.frames() - 1 else None)
 
     def _show_code(self, line: str) -> None:
         self.code_line.show_code(line, self.live.replicas.step if self.live is not None else 0)

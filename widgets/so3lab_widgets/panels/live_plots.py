@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,11 @@ _LIGHT_CM_PER_FS = 2.99792458e-5
 _MAPS, _SPECTRUM_ALONE = 0.75, 0.5
 """Height of map and spectrum side by side, and of a spectrum alone, as a share of that of the curves."""
 _CONSERVED = "conserved energy"
-_NOTHING_PICKED = "pick 2 to 4<br>atoms"
+_NOTHING_PICKED = "pick 2 to 4 atoms, and their distance, angle or dihedral is drawn here"
+_UNITS = {"temperature": "K", "thermostat": "K", "potential": "eV", "total": "eV", "conserved": "meV"}
+_ROWS, _GAP = 4, 0.06
+_FOLDED = 0.02
+"""Height of the row of what is picked while nothing is, as a share of the figure."""
 
 
 class LivePlots:
@@ -46,6 +50,7 @@ class LivePlots:
         atoms: Its structure.
         height: Of the curves in pixels.
         thermostat: Whether there is one, whose temperature is drawn.
+        on_time: Called with the moment, in ps, that somebody clicks on a curve.
 
     Attributes:
         curves: Temperature, energies, what is conserved of them, and what is picked, over time.
@@ -53,7 +58,13 @@ class LivePlots:
         backbone: Which residue is mapped, and since when; None where there is no backbone.
     """
 
-    def __init__(self, atoms: Atoms, height: int = 450, thermostat: bool = True):
+    def __init__(
+        self,
+        atoms: Atoms,
+        height: int = 450,
+        thermostat: bool = True,
+        on_time: Callable[[float], None] = lambda time_ps: None,
+    ):
         self._symbols, self._masses = atoms.get_chemical_symbols(), atoms.get_masses()
         self.backbone: BackboneMap | None = None
         with contextlib.suppress(ValueError):  # no peptide
@@ -62,6 +73,12 @@ class LivePlots:
         self.maps = LinkedFigure(_maps(round((_MAPS if self.backbone else _SPECTRUM_ALONE) * height), self.backbone))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
         self._mapped_at = -float("inf")
+        self._on_time = on_time
+        self._stands_at: float | None = None
+        for curve in self.curves.data:
+            curve.on_hover(lambda trace, points, state: self._point_at(points.xs))
+            curve.on_unhover(lambda trace, points, state: self.stand_at(self._stands_at))
+            curve.on_click(lambda trace, points, state: self._go_to(points.xs))
 
     @property
     def rate_hz(self) -> float:
@@ -79,6 +96,10 @@ class LivePlots:
     def forget(self) -> None:
         """Another replica or residue comes: draw all of it with the next update."""
         self._mapped_at = -float("inf")
+
+    def stand_at(self, time_ps: float | None) -> None:
+        """Let a line stand at a moment of the past; None for the present, which has none."""
+        self.curves.cursor = self._stands_at = time_ps
 
     def figures(self) -> list[go.Figure]:
         """Both as plain figures."""
@@ -110,12 +131,24 @@ class LivePlots:
             self._say("drift", _drift(table, conserved, live.conditions.since_step))
             if measured is None:
                 self._draw("picked", times[:0], times[:0])
-                title = _NOTHING_PICKED
+                self._fold("")
             else:
                 self._draw("picked", times[: len(measured)], _broken(measured, len(picked) == 4))
-                title = Series(column_of(self._symbols, picked), measured).title
-            if self.curves.layout.yaxis4.title.text != title:
-                self.curves.layout.yaxis4.title.text = title
+                self._fold(Series(column_of(self._symbols, picked), measured).title)
+
+    def _fold(self, title: str) -> None:
+        """Give what is picked a row with this title; without one the other rows take its place."""
+        if (self.curves.layout.yaxis4.title.text or "") != title:
+            self.curves.update_layout(_rows(title))
+            next(one for one in self.curves.layout.annotations if one.name == _NOTHING_PICKED).visible = not title
+
+    def _point_at(self, times_ps: Sequence[float]) -> None:
+        if times_ps:
+            self.curves.cursor = float(times_ps[0])
+
+    def _go_to(self, times_ps: Sequence[float]) -> None:
+        if times_ps:
+            self._on_time(float(times_ps[0]))
 
     def _draw_maps(self, live: LiveDynamics, number: int, table: pd.DataFrame) -> None:
         spectrum = self._spectrum(live, number, table)
@@ -176,8 +209,19 @@ def _small_title(axis: Any) -> None:
     axis.title.font.size = 12
 
 
+def _rows(picked: str) -> dict[str, Any]:
+    """Where the rows of curves are: the last one has this title, or next to no height without one."""
+    last = (1 - _GAP * (_ROWS - 1)) / _ROWS if picked else _FOLDED
+    each = (1 - last - _GAP * (_ROWS - 1)) / (_ROWS - 1)
+    found: dict[str, Any] = {"yaxis4": {"domain": [0.0, last], "visible": bool(picked), "title": {"text": picked}}}
+    for row in range(_ROWS - 1):
+        top = 1 - row * (each + _GAP)
+        found[f"yaxis{row + 1}" if row else "yaxis"] = {"domain": [top - each, top]}
+    return found
+
+
 def _curves(height: int, thermostat: bool) -> go.Figure:
-    figure = make_subplots(rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    figure = make_subplots(rows=_ROWS, cols=1, shared_xaxes=True, vertical_spacing=_GAP)
     for row, name, colour in (
         (1, "temperature", VERMILLION),
         (1, "thermostat", INK),
@@ -192,9 +236,10 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
         # A dihedral about 180° is cut at each jump to -180°: its moments are dots where no line is left of it.
         mode = "lines+markers" if name == "picked" else "lines"
         figure.add_scatter(
-            x=[], y=[], name=name, mode=mode, row=row, col=1, line=line, marker={"size": 2.5, "color": colour}
-        )
-    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, "ΔE per atom<br>(meV)"), (4, _NOTHING_PICKED)):
+            x=[], y=[], name=name, mode=mode, row=row, col=1, line=line, marker={"size": 2.5, "color": colour},
+            hovertemplate=f"%{{x:.3f}} ps<br>{name} %{{y:.4~g}} {_UNITS.get(name, '')}<extra></extra>",
+        )  # fmt: skip
+    for row, words in ((1, "T (K)"), (2, "E − E₀ (eV)"), (3, "ΔE per atom<br>(meV)")):
         figure.update_yaxes(title_text=words, row=row, col=1)
     figure.update_xaxes(title_text="time (ps)", row=4, col=1)
     for row, place, words, colour in (
@@ -211,9 +256,13 @@ def _curves(height: int, thermostat: bool) -> go.Figure:
             showarrow=False, xref="x domain", yref="y domain", x=place, y=1.0, xanchor="left", yanchor="bottom",
             row=row, col=1,
         )  # fmt: skip
+    figure.add_annotation(
+        text=_NOTHING_PICKED, name=_NOTHING_PICKED, font={"color": INK, "size": 12}, showarrow=False, xref="paper",
+        yref="paper", x=0.0, y=0.0, xanchor="left", yanchor="bottom",
+    )  # fmt: skip
     return (
         styled(figure, height=height)
-        .update_layout(showlegend=False, margin_t=24, uirevision="live")
+        .update_layout(showlegend=False, margin_t=24, uirevision="live", hovermode="x", hoverdistance=-1, **_rows(""))
         .for_each_xaxis(_small_title)
         .for_each_yaxis(_small_title)
     )

@@ -148,6 +148,14 @@ class LiveRun:
         self.shown_frame = frame if frame < last else None
         return min(frame, last)
 
+    def frame_at(self, time_ps: float) -> int:
+        """The remembered frame that is nearest to a moment.
+
+        Raises:
+            ValueError: If nothing has run yet.
+        """
+        return int((self.present.table()["time_fs"] - 1000.0 * time_ps).abs().to_numpy().argmin())
+
     def rewind(self, frame: int, new_velocities: bool = False) -> None:
         """Make a moment of the past the present, as it was or with new thermal velocities; later ones are forgotten.
 

@@ -22,9 +22,14 @@ class MessageLine(ipw.HTML):
         self.sentence, self.wrong = "", False
         super().__init__()
 
-    def say(self, sentence: str) -> None:
-        """Say what goes on."""
-        self._show(sentence, False)
+    def say(self, sentence: str, links: str = "") -> None:
+        """Say what goes on.
+
+        Args:
+            sentence: Plain words.
+            links: HTML that stands behind them.
+        """
+        self._show(sentence, False, links)
 
     def warn(self, trouble: BaseException | str) -> None:
         """Say what went wrong, without the numbers that operating systems give to errors."""
@@ -43,7 +48,7 @@ class MessageLine(ipw.HTML):
         except Exception as error:
             self.warn(error)
 
-    def _show(self, sentence: str, wrong: bool) -> None:
+    def _show(self, sentence: str, wrong: bool, links: str = "") -> None:
         self.sentence, self.wrong = sentence, wrong
         looks = f'role="alert" style="{_WRONG}"' if wrong else 'role="status"'
-        self.value = f"<span {looks}>{html.escape(sentence)}</span>" if sentence else ""
+        self.value = f"<span {looks}>{html.escape(sentence)}</span> {links}".rstrip() if sentence else ""

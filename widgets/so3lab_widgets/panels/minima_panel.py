@@ -1,8 +1,6 @@
 """The minima of a compound that somebody searches for, browses and compares: a molecule, a map and a table, linked."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,21 @@ import pandas as pd
 from ase import Atoms
 
 from so3lab.engine.energy_model import EnergyModel
-from so3lab.landscape import Band, Landscape, nudged_elastic_band
-from so3lab.minima import Comparison, DuplicateRule, Minimum, Search, compare
+from so3lab.landscape import Band, nudged_elastic_band
+from so3lab.minima import Comparison, DuplicateRule, Minimum, Search
 from so3lab.potential.potential import Potential
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.later import Later
-from so3lab_widgets.panels.minima_comparison import MinimaComparison, rule_in_python
-from so3lab_widgets.panels.minima_figures import PATH, MinimaFigures, drawings_of
-from so3lab_widgets.panels.minima_keeping import check_compound, in_memory, number_of
+from so3lab_widgets.panels.minima_browser import MinimaBrowser
+from so3lab_widgets.panels.minima_comparison import rule_in_python
+from so3lab_widgets.panels.minima_figures import PATH
+from so3lab_widgets.panels.minima_keeping import number_of
 from so3lab_widgets.panels.minima_knobs import MinimaKnobs
-from so3lab_widgets.panels.minima_path import MinimaPath
-from so3lab_widgets.panels.minima_reading import gathered, is_there, where_of
+from so3lab_widgets.panels.minima_reading import is_there, where_of
 from so3lab_widgets.panels.minima_saving import MinimaSaving, write_structures
+from so3lab_widgets.panels.minima_source import MinimaSource
 from so3lab_widgets.panels.minima_table import MinimaTable
-from so3lab_widgets.panels.minima_views import MinimaViews, side_by_side
 from so3lab_widgets.panels.panel import Panel, first_of
 from so3lab_widgets.panels.search_form import SearchForm
 from so3lab_widgets.panels.search_run import SearchRun
@@ -68,9 +66,8 @@ class MinimaPanel(Panel):
     Attributes:
         form: Fields for compound, proposals, budgets, seed and file.
         run: The search and its job.
-        views: The molecule, the map and the table.
+        browser: All that shows them, of which ``views``, ``figures``, ``comparison`` and ``paths`` are parts.
         viewer: The molecule.
-        comparison: The rule for duplicates, and two minima side by side.
         shared: The session.
         message: What goes on, and what stands against what was clicked.
     """
@@ -97,14 +94,13 @@ class MinimaPanel(Panel):
         self.reduced = isinstance(model, EnergyModel) if reduced is None else reduced
         self.form = SearchForm(model, structure, charge, self.shared.load, where_of(database))
         self._take_place("minima")
-        self.rows, self._searching, self._where = MinimaTable(self.reduced), False, ""
-        self._relaxed: list[Minimum] = []
-        self._turn = threading.RLock()  # what a search found may not be drawn over what was opened since
+        self.rows = MinimaTable(self.reduced)
         self._make_controls(temperature_K, height)
         self.run = SearchRun(
             self.form, search=search, bar=self.bar, name=f"{self._name} search", on_news=lambda account: self._news(),
             on_state=self._on_state,
         )  # fmt: skip
+        self._source = MinimaSource(self.run, self.browser)
         for name, place in self.form.fields.items():
             place.observe(lambda change, name=name: self._on_field(name, change.new), "value")
         super().__init__([self.form, self.bar, self._body])
@@ -170,14 +166,9 @@ class MinimaPanel(Panel):
             ValueError: If a search runs, there is no such database, or its searches do not go together.
         """
         where = where_of(database)
-        self.run.refuse_while_running()
-        if not is_there(where):
-            raise ValueError(f"there is no database {where}; Start makes one when it stands in the field")
-        found = gathered(where, (), None)
-        if not found.minima:
-            raise ValueError(f"{where} holds no minima yet; Start searches for some, with {where} in the field")
+        found = self._source.read(where)
         self.form.file.value = where
-        self._take(found, where)
+        self._source.take(found, where)
         if self.rows.without:
             self.message.warn(self.rows.without)
         self.shared.minima = where
@@ -189,9 +180,8 @@ class MinimaPanel(Panel):
         Raises:
             ValueError: If a search runs, or nothing is there.
         """
-        self.run.refuse_while_running()
         before = len(self.minima)
-        self._take(gathered(self._where, self._in_memory(), rule), self._where)
+        self._source.gather(rule)
         self.comparison.show_rule(rule)
         more = f"; {self.rows.without}" if self.rows.without else ""
         self.message.say(f"{before:,} minima before, {len(self.minima):,} by this rule{more}.")
@@ -207,16 +197,11 @@ class MinimaPanel(Panel):
         """
         if not self.minima and is_there(self.form.database):
             self.load(self.form.database)
-        where = self._where if self.minima else self.form.database
-        check_compound(self.minima, atoms)
-        found = self.run.relax(atoms, where)
-        if not where:
-            self._relaxed.append(replace(found, parent=None))
-        self._take(gathered(where, self._in_memory(), self.comparison.rule), where)
+        found = self._source.relax(atoms, self.form.database, self.comparison.rule)
         at = number_of(self.minima, found, self.comparison.rule)
         self.look_at(at)
         height = self.views.words_about(at).partition(" · ")[2]
-        self.message.say(f"It relaxed to minimum {at}, {height}; kept in {where or 'memory'}.")
+        self.message.say(f"It relaxed to minimum {at}, {height}; kept in {self._source.where or 'memory'}.")
 
     def learn(self, training: Any) -> None:
         """Colour minima by how far they lie beyond a training set: the column ``novelty``, above 1 beyond it.
@@ -229,10 +214,10 @@ class MinimaPanel(Panel):
         """
         self.rows.learn(training)
         try:
-            self._draw(self.minima)
+            self.browser.draw(self.minima)
         except ValueError:  # it does not know the compound
             self.rows.learn(None)
-            self._draw(self.minima)
+            self.browser.draw(self.minima)
             raise
         if "novelty" in self.table():
             self.views.map.colour.value = "novelty"
@@ -255,7 +240,7 @@ class MinimaPanel(Panel):
 
     def compare(self, first: int, second: int) -> Comparison:
         """Two minima side by side, by the rule in the fields."""
-        return compare(self.minima[first], self.minima[second], self.comparison.rule)
+        return self.browser.compare(first, second)
 
     def path(self, first: int, second: int) -> Band:
         """The way of lowest energy between two minima, by a climbing nudged elastic band, which the panel then plays.
@@ -328,8 +313,7 @@ class MinimaPanel(Panel):
         self._updates.close()
         self._later.close()
         self.saving.close()
-        self.views.close()
-        self.figures.close()
+        self.browser.close()
         super().close()
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
@@ -345,12 +329,6 @@ class MinimaPanel(Panel):
         self._show_code = self.code_line.show_code
         self._later = Later(self.message, f"{self._name} gather", "reading and comparing …")
         self._updates = LatestValueSender(self._refresh, _DRAWN_HZ, name=self._name)
-        self.views = MinimaViews(
-            height=height, reduced=self.reduced, on_look=lambda row: self._describe(), on_line=self._show_code,
-            on_select=self._on_selected,
-        )  # fmt: skip
-        self.viewer: Viewer = self.views.viewer
-        self.code_line.follow(self.viewer, "panel.viewer")
         self.knobs = MinimaKnobs(
             reduced=self.reduced, temperature_K=temperature_K, on_use=lambda: self.message.try_to(self.use),
             on_open=lambda: self._later.do(lambda: self.load(self.form.file.value)),
@@ -358,44 +336,18 @@ class MinimaPanel(Panel):
         self.temperature = self.knobs.temperature
         self.temperature.observe(lambda change: self._on_temperature(change.new), "value")
         self.knobs.training.observe(lambda change: self._later.do(lambda: self.learn(change.new.strip())), "value")
-        self.readout = ipw.HTML()
-        self.paths = MinimaPath(self.rows.unit, self._on_path, self.views.show_structure)
-        drawings = drawings_of(
-            lambda: self.minima, self.rows, self.table, lambda: self.run.found, self.knobs.limits, self.paths.drawn
-        )
-        self.figures = MinimaFigures(drawings, on_point=self._on_figure, on_line=self._show_code, height=height)
-        self.comparison = MinimaComparison(
-            DuplicateRule(), lambda rule: self._later.do(lambda: self.apply(rule)), self.message
-        )
+        self.browser = MinimaBrowser(
+            self.rows, temperature=self.temperature.value, limits=self.knobs.limits, height=height,
+            message=self.message, found=lambda: self.run.found, on_line=self._show_code,
+            on_path=lambda first, second: self._later.do(lambda: self.path(first, second)),
+            on_rule=lambda rule: self._later.do(lambda: self.apply(rule)),
+        )  # fmt: skip
+        self.views, self.figures, self.readout = self.browser.views, self.browser.figures, self.browser.readout
+        self.comparison, self.paths = self.browser.comparison, self.browser.paths
+        self.viewer: Viewer = self.views.viewer
+        self.code_line.follow(self.viewer, "panel.viewer")
         self.saving = MinimaSaving(self, on_line=self._show_code, name=f"{self._name} save")
-        below = side_by_side(self.figures, self.views.table)
-        parts = [self.knobs, self.views, self.readout, below, self.comparison, self.paths, self.saving, self.code_line]
-        self._body = ipw.VBox(parts)
-
-    def _in_memory(self) -> list[Minimum]:
-        return in_memory([] if self.run.where else self.run.minima, self._relaxed)
-
-    def _take(self, landscape: Landscape, where: str) -> None:
-        self.run.refuse_while_running()  # one that was begun while this was read or relaxed
-        with self._turn:
-            self._searching, self.rows.landscape, self._where = False, landscape, where
-            self.paths.forget()
-            self._draw(landscape.minima)
-
-    def _draw(self, minima: Sequence[Minimum]) -> None:
-        if minima:
-            self.views.show(minima, self.rows.rows(minima, self.temperature.value))
-            self.figures.refresh()
-            self._describe()
-
-    def _on_figure(self, what: Any, how: str) -> None:
-        """Somebody points at a minimum in a figure, or at a saddle."""
-        if not isinstance(what, str):
-            self.views.on_point(int(what), how)
-        elif what.startswith("image "):
-            self.paths.place.value = int(what.removeprefix("image "))
-        elif self.rows.landscape is not None:
-            self.views.show_saddle(self.rows.landscape.transition_states[int(what.removeprefix("saddle "))])
+        self._body = ipw.VBox([self.knobs, self.browser, self.saving, self.code_line])
 
     def _news(self) -> None:
         self._updates.put((None,))
@@ -403,10 +355,7 @@ class MinimaPanel(Panel):
     def _refresh(self, _: Any) -> None:
         """In the sender's thread: bring all up to date; what fails is said, and the next one may do."""
         try:
-            with self._turn:
-                if self._searching:
-                    self._where = self.run.where
-                self._draw(self.run.minima if self._searching else self.minima)
+            self._source.refresh()
             self.bar.refresh()
         except Exception as error:
             self.message.warn(f"the minima could not be drawn: {error}")
@@ -415,8 +364,7 @@ class MinimaPanel(Panel):
     def _on_state(self, job: Job) -> None:
         """The search runs, waits or has ended."""
         if not job.ended:
-            self._searching, self.rows.landscape = True, None
-            self.paths.forget()
+            self._source.follow_search()
             return
         self._news()
         if self.run.search is not None and job.state != "failed":
@@ -425,28 +373,10 @@ class MinimaPanel(Panel):
                 self.shared.minima = self.run.where
             self._show_code("panel.wait()")
 
-    def _describe(self) -> None:
-        row = self.current
-        self.figures.mark(row)
-        if row is None or row >= len(self.table()):
-            return
-        self.readout.value = self.rows.sentence(self.table().iloc[row], self.views.words_about(row))
-
-    def _on_path(self) -> None:
-        two = self.views.selected
-        if len(two) != 2:
-            self.message.warn("a path leads from one minimum to another: select two of them")
-            return
-        self._later.do(lambda: self.path(two[0], two[1]))
-
     def _on_temperature(self, value: float) -> None:
         self._show_code(f"panel.temperature.value = {value:g}")
-        self.figures.show_temperature(value)
+        self.browser.at_temperature(value)
         self._news()
-
-    def _on_selected(self, rows: Sequence[int]) -> None:
-        two = [row for row in rows if row < len(self.minima)][-2:]
-        self.message.try_to(lambda: self.comparison.show(self.compare(two[0], two[1]) if len(two) == 2 else None))
 
     def _on_field(self, name: str, value: Any) -> None:
         self._show_code(f"panel.form.{name}.value = {value!r}")
@@ -458,7 +388,7 @@ class MinimaPanel(Panel):
             return
         if change.name == "minima":
             where = where_of(change.new)
-            if where != self._where:
+            if where != self._source.where:
                 self._later.do(lambda: self.load(where))
         else:
             self.form.system.take(**{"model" if change.name == "potential" else "structure": change.new})

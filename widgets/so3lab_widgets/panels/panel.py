@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets as ipw
 from IPython.display import display
 
+from so3lab_widgets.panels.spoken_sliders import SpokenSliders
 from so3lab_widgets.running.cell import CellRun, running_cell
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 
@@ -28,8 +29,8 @@ class Panel(ipw.VBox):
     _name = ""
     _preview: StaticPreview | None = None
 
-    def __init__(self, *children: Any, **options: Any):
-        super().__init__(*children, **options)
+    def __init__(self, children: Sequence[ipw.Widget], **options: Any):
+        super().__init__([SpokenSliders(), *children], **options)
         self.add_class("so3-panel")  # by which a page says once that its kernel has ended
 
     def __repr__(self) -> str:

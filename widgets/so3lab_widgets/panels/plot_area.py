@@ -22,6 +22,7 @@ class PlotArea(ipw.VBox):
         on_draw: Called before each drawing; says whether this simulation is still the one to be drawn.
         on_choice: Called when somebody wants another replica or residue, with the line of Python that says so.
         on_trouble: Told in a sentence what could not be drawn.
+        on_time: Called with the moment, in ps, that somebody clicks on a curve.
 
     Attributes:
         curves_of: The field that says which replica is meant.
@@ -37,8 +38,10 @@ class PlotArea(ipw.VBox):
         on_draw: Callable[[LiveDynamics], bool],
         on_choice: Callable[[str], None],
         on_trouble: Callable[[str], None],
+        on_time: Callable[[float], None],
     ):
         self._picked, self._on_draw, self._on_choice, self._on_trouble = picked, on_draw, on_choice, on_trouble
+        self._on_time = on_time
         self.plots: LivePlots | None = None
         self.curves_of = ipw.Dropdown(
             options=[0],
@@ -76,7 +79,7 @@ class PlotArea(ipw.VBox):
         self._head.layout.display = "" if copies > 1 else "none"
         before = (*self._figures.children, *self.beside.children[1:])
         self.plots = None  # whoever chooses a residue now means none of the old ones
-        plots = LivePlots(structure, thermostat=thermostat)
+        plots = LivePlots(structure, thermostat=thermostat, on_time=self._on_time)
         residues = plots.backbone.residues if plots.backbone is not None else 0
         more = [("all residues together", None)] if residues > 1 else []
         self.residue.options = [*((f"residue {number + 1}", number) for number in range(residues or 1)), *more]
@@ -101,6 +104,11 @@ class PlotArea(ipw.VBox):
             self.plots.update(live, self.number, tuple(self._picked()))
         self._updates.limit(self.plots.rate_hz)
         self._updates.report(1)
+
+    def stand_at(self, time_ps: float | None) -> None:
+        """Let a line stand in the curves at the moment that is shown; None for the present."""
+        if self.plots is not None:
+            self.plots.stand_at(time_ps)
 
     def count_anew(self) -> None:
         """Let the map of the backbone count from now on."""

@@ -9,6 +9,7 @@ import ipywidgets as ipw
 from so3lab_widgets.confinement import permitted
 from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.message_line import MessageLine
+from so3lab_widgets.panels.saved_file import links_to
 from so3lab_widgets.running.jobs import Job
 
 
@@ -115,7 +116,7 @@ class SaveRow(ipw.HBox):
                 self.message.warn(job.error or "")
 
         def written(sentence: str) -> None:
-            self.message.say(sentence)
+            self.message.say(sentence, links_to(target))
             self._on_line(writing.line)
 
         self.message.say(f"writing {target} …")
