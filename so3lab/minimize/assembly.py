@@ -1,20 +1,21 @@
 """How do sparse rows of Wilson's matrix become Hessians of atoms, and how do they act on vectors?
 
 Rows have up to twelve entries, so that nothing here costs more than a few hundred products per coordinate, whatever
-the number of atoms.
+the number of atoms. Atoms in the right order make the Hessian a band about its diagonal, since coordinates reach no
+farther than three bonds.
+
+Source of the order: E. Cuthill and J. McKee, Proc. 24th ACM National Conference, 157 (1969), reversed.
 """
 
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from so3lab.minimize.coordinates import InternalCoordinates
 from so3lab.minimize.wilson import WilsonRows
-
-DENSE_UP_TO = 300
-"""Coordinates of atoms up to which products with a matrix full of zeros are quicker."""
 
 
 class Assembly:
@@ -39,17 +40,33 @@ class Assembly:
         self._rows = [slice(start, stop) for start, stop in pairwise(stops.tolist())]
         where = [part.ravel() for part in self._columns]
         self._scatter = _sums(np.concatenate(where), self.size)
-        targets = [(part[:, :, None] * self.size + part[:, None, :]).ravel() for part in self._columns]
-        joined = np.concatenate(targets)
+        joined = np.concatenate([_joined(part, self.size) for part in self._columns])
         indices = np.concatenate(where)
         lengths = np.concatenate([np.full(len(part), part.shape[1]) for part in self._columns])
-        self._lengths, self._flat = lengths, indices + self.size * np.repeat(np.arange(len(lengths)), lengths)
-        self._pointers = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        self._indices = indices.astype(np.int32)
-        lower = np.flatnonzero(joined // self.size >= joined % self.size)
-        self._places, into = np.unique(joined[lower], return_inverse=True)
-        shape = (len(self._places), len(joined))
-        self._hessian = csr_array((np.ones(len(lower)), (into, lower)), shape)
+        self._owners = np.repeat(np.arange(len(lengths)), lengths)  # coordinates that entries belong to
+        self._begins = np.cumsum(lengths) - lengths
+        self._flat = indices + self.size * self._owners
+        self._places, into = np.unique(joined, return_inverse=True)
+        self._hessian = _sums(into, len(self._places))
+        self._products = np.empty(0)
+        self._make_band(coordinates.atoms, indices)
+
+    def _make_band(self, atoms: int, indices: Int[np.ndarray, " entries"]) -> None:
+        """The order of atoms, and where places of the Hessian are in the band."""
+        first, second = np.divmod(self._places, self.size)
+        pairs = (first // 3, second // 3)
+        graph = csr_array((np.ones(len(self._places)), pairs), (atoms, atoms))
+        order = reverse_cuthill_mckee(csr_array(graph + graph.T), symmetric_mode=True)
+        self.order = (3 * order[:, None] + np.arange(3)).ravel()
+        """Coordinates of atoms in the order of the band."""
+        self.place = np.argsort(self.order)
+        """Where each of them is in it."""
+        apart = np.abs(self.place[first] - self.place[second])
+        self.width = int(apart.max(initial=0)) + 1
+        """Diagonals of the band, the main one and those below."""
+        self._in_band = apart + self.width * np.minimum(self.place[first], self.place[second])
+        self._ordered = self.place[indices]
+        self._scatter_ordered = _sums(self._ordered, self.size)
 
     def free(self, rows: WilsonRows) -> WilsonRows:
         """The rows without entries of atoms that are fixed."""
@@ -67,22 +84,38 @@ class Assembly:
             constants: k, one for each coordinate.
         """
         structures = constants.shape[1]
-        products = []
-        for part, own in zip(rows.parts, self._rows, strict=True):
-            weighted = part * constants[own, None]
-            products.append((weighted[:, :, None] * part[:, None]).reshape(-1, structures))
-        found = self._hessian @ np.concatenate(products)
         full = np.zeros((structures, self.size * self.size))
-        full[:, self._places] = found.T
+        full[:, self._places] = self._summed(rows, constants).T
         return full.reshape(structures, self.size, self.size)
 
-    def to_internal(self, rows: WilsonRows, steps: Float[np.ndarray, "cartesian structures"]) -> np.ndarray:
-        """B x: change of coordinates by small displacements of atoms, shape ``(coordinates, structures)``."""
-        parts = [
-            np.einsum("ces,ces->cs", part, steps[columns])
-            for part, columns in zip(rows.parts, self._columns, strict=True)
-        ]
-        return np.concatenate(parts)
+    def band(
+        self, rows: WilsonRows, constants: Float[np.ndarray, "coordinates structures"]
+    ) -> Float[np.ndarray, "structures cartesian width"]:
+        """The same in the order of the band; each transposed is what LAPACK takes as the lower triangle of a band.
+
+        Arguments as of :meth:`hessian`.
+        """
+        full = np.zeros((constants.shape[1], self.size * self.width))
+        full[:, self._in_band] = self._summed(rows, constants).T
+        return full.reshape(len(full), self.size, self.width)
+
+    def _summed(self, rows: WilsonRows, constants) -> Float[np.ndarray, "places structures"]:
+        """Elements of the lower triangle that are not nil."""
+        structures = constants.shape[1]
+        size = self._hessian.shape[1] * structures
+        if size > len(self._products):  # made once: memory that is asked for anew costs as much as the arithmetic
+            self._products = np.empty(size)
+        products = self._products[:size].reshape(-1, structures)
+        begin = 0
+        for part, own in zip(rows.parts, self._rows, strict=True):
+            weighted = part * constants[own, None]
+            for entry in range(part.shape[1]):
+                end = begin + len(part) * (part.shape[1] - entry)
+                block = products[begin:end].reshape(len(part), part.shape[1] - entry, structures)
+                np.multiply(weighted[:, entry : entry + 1], part[:, entry:], out=block)
+                begin = end
+        found: np.ndarray = self._hessian @ products
+        return found
 
     def to_cartesian(self, rows: WilsonRows, forces: Float[np.ndarray, "coordinates structures"]) -> np.ndarray:
         """Bᵀ f: what forces along coordinates are on atoms, shape ``(cartesian, structures)``."""
@@ -92,23 +125,45 @@ class Assembly:
         ]
         return self._scatter @ np.concatenate(parts)
 
-    def matrix(self, rows: WilsonRows, structure: int) -> np.ndarray | csr_array:
-        """Wilson's matrix of one structure, with its zeros only where they are few: such products are quicker then."""
-        return self.dense(rows, structure) if self.size <= DENSE_UP_TO else self.sparse(rows, structure)
+    def entries(self, rows: WilsonRows) -> Float[np.ndarray, "structures entries"]:
+        """Entries of Wilson's matrices, structure by structure."""
+        structures = rows.parts[0].shape[2]
+        return np.ascontiguousarray(np.concatenate([part.reshape(-1, structures) for part in rows.parts]).T)
 
-    def sparse(self, rows: WilsonRows, structure: int) -> csr_array:
-        """Wilson's matrix of one structure."""
-        shape = (len(self._lengths), self.size)
-        return csr_array((self._entries(rows, structure), self._indices, self._pointers), shape)
+    def stretched(
+        self, entries: Float[np.ndarray, "structures entries"], steps: Float[np.ndarray, "structures cartesian"]
+    ) -> Float[np.ndarray, "structures coordinates"]:
+        """B x: change of coordinates by small displacements of atoms.
+
+        Args:
+            entries: Of B, as :meth:`entries` has them.
+            steps: x, in the order of the band.
+        """
+        found: np.ndarray = np.add.reduceat(entries * steps[:, self._ordered], self._begins, axis=1)
+        return found
+
+    def pulled(
+        self, entries: Float[np.ndarray, "structures entries"], forces: Float[np.ndarray, "structures coordinates"]
+    ) -> Float[np.ndarray, "structures cartesian"]:
+        """Bᵀ f: what forces f along coordinates are on atoms, in the order of the band; entries as of
+        :meth:`stretched`."""
+        found: np.ndarray = (self._scatter_ordered @ (entries * forces[:, self._owners]).T).T
+        return found
 
     def dense(self, rows: WilsonRows, structure: int) -> Float[np.ndarray, "coordinates cartesian"]:
         """Wilson's matrix of one structure with all its zeros."""
-        full = np.zeros(len(self._lengths) * self.size)
-        full[self._flat] = self._entries(rows, structure)
-        return full.reshape(-1, self.size)
+        full = np.zeros((len(self._begins), self.size))
+        full.reshape(-1)[self._flat] = self.entries(rows)[structure]
+        return full
 
-    def _entries(self, rows: WilsonRows, structure: int) -> np.ndarray:
-        return np.concatenate([part[:, :, structure].ravel() for part in rows.parts])
+
+def _joined(columns: Int[np.ndarray, "coordinates entries"], size: int) -> Int[np.ndarray, " products"]:
+    """Places in the lower triangle of the Hessian to which products of entries of a row belong, each pair once."""
+    found = []
+    for entry in range(columns.shape[1]):
+        first, second = columns[:, entry:], columns[:, entry : entry + 1]
+        found.append((size * np.maximum(first, second) + np.minimum(first, second)).ravel())
+    return np.concatenate(found) if found else np.zeros(0, int)
 
 
 def _sums(targets: np.ndarray, size: int) -> csr_array:

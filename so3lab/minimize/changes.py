@@ -1,6 +1,7 @@
 """Is a relaxed structure still the molecule that it was: bonds that were made or broken, centres and double bonds
 inverted?"""
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -64,27 +65,35 @@ def inverted(
     Returns:
         Atoms that are inverted centres, and pairs of atoms whose double bond has turned.
     """
-    neighbours: dict[int, list[int]] = {atom: [] for atom in range(len(after))}
-    for i, j in np.reshape(bonded, (-1, 2)).tolist():
-        neighbours[i].append(j)
-        neighbours[j].append(i)
-    kinds = _kinds(after.numbers, neighbours)
-    centres = [
-        atom
-        for atom, near in neighbours.items()
-        if _is_centre(atom, near, kinds, neighbours) and _handed(before, near) * _handed(after.positions, near) < 0
+    pairs = tuple(map(tuple, np.reshape(bonded, (-1, 2)).tolist()))
+    neighbours, kinds, centres = _graph(tuple(after.numbers.tolist()), pairs)
+    inverted_ones = [
+        atom for atom in centres if _handed(before, neighbours[atom]) * _handed(after.positions, neighbours[atom]) < 0
     ]
     turned = [
         (i, j)
-        for i, j in np.reshape(bonded, (-1, 2)).tolist()
+        for i, j in pairs
         if _is_double(i, j, after, neighbours) and _has_turned(i, j, neighbours, kinds, before, after.positions)
     ]
-    return centres, turned
+    return inverted_ones, turned
 
 
-def _kinds(numbers: np.ndarray, neighbours: dict[int, list[int]]) -> list[int]:
+@functools.lru_cache(maxsize=64)
+def _graph(
+    numbers: tuple[int, ...], bonded: tuple[tuple[int, int], ...]
+) -> tuple[dict[int, list[int]], list[int], list[int]]:
+    """Neighbours and kinds of atoms, and which are stereocentres: the same for all structures of a molecule."""
+    neighbours: dict[int, list[int]] = {atom: [] for atom in range(len(numbers))}
+    for i, j in bonded:
+        neighbours[i].append(j)
+        neighbours[j].append(i)
+    kinds = _kinds(numbers, neighbours)
+    return neighbours, kinds, [atom for atom, near in neighbours.items() if _is_centre(atom, near, kinds, neighbours)]
+
+
+def _kinds(numbers: Sequence[int], neighbours: dict[int, list[int]]) -> list[int]:
     """Classes of atoms that differ by what they are bonded to, however far away (Morgan's refinement)."""
-    kinds, count = numbers.tolist(), 0
+    kinds, count = list(numbers), 0
     while True:
         signs = [(kinds[atom], tuple(sorted(kinds[n] for n in near))) for atom, near in neighbours.items()]
         names = {sign: number for number, sign in enumerate(sorted(set(signs)))}

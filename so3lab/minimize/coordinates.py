@@ -5,6 +5,7 @@ a dihedral. Where an angle is straight it has no direction to open to, and two l
 then reach across the straight part. Molecules beside each other are joined at their nearest atoms, as if by a bond.
 """
 
+import functools
 from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 STRAIGHT_DEGREES = 165.0
 """Angles beyond which two linear bends take the place of one angle."""
+_STRAIGHT = -np.cos(np.radians(STRAIGHT_DEGREES))
 MOST_PER_ATOM = 24
 """Internal coordinates per atom beyond which a structure is no molecule, but something as dense as a metal."""
 Neighbours = dict[int, tuple[int, ...]]
@@ -83,20 +85,43 @@ def internal_coordinates(
     atoms = len(numbers)
     if atoms < 3:
         raise CoordinatesError(f"internal coordinates need three atoms, got {atoms}")
+    bent = _of_bent_molecule(atoms, tuple(map(tuple, np.reshape(bonds, (-1, 2)).tolist())))
+    if bent is not None and (np.abs(_cosines(positions, bent.angles)) < _STRAIGHT).all():
+        return bent
     joined = np.concatenate([np.reshape(bonds, (-1, 2)), _contacts(numbers, positions, bonds)]).astype(int)
     joined = np.unique(np.sort(joined, axis=1), axis=0)
     neighbours = _neighbours(atoms, joined)
     if sum(len(near) * (len(near) - 1) // 2 for near in neighbours.values()) > MOST_PER_ATOM * atoms:
         raise CoordinatesError("atoms have too many neighbours for internal coordinates")
-    bent, straight = _angles(positions, neighbours)
+    angles, straight = _angles(positions, neighbours)
     bends = [(a, b, c, _reference(positions, a, b, c)) for a, b, c in straight]
     dihedrals, ends = _dihedrals(positions, joined, neighbours, {b for _, b, _ in straight})
     found = InternalCoordinates(
-        atoms, joined, _rows(bent, 3), _rows(dihedrals, 4), _rows(bends, 4), np.array(ends, int)
+        atoms, joined, _rows(angles, 3), _rows(dihedrals, 4), _rows(bends, 4), np.array(ends, int)
     )
     if found.size > MOST_PER_ATOM * atoms:
         raise CoordinatesError(f"{found.size} internal coordinates of {atoms} atoms are more than a molecule has")
     return found
+
+
+@functools.lru_cache(maxsize=64)
+def _of_bent_molecule(atoms: int, bonds: tuple[tuple[int, int], ...]) -> InternalCoordinates | None:
+    """Coordinates of one molecule none of whose angles is straight, wherever its atoms are; None where there are none.
+
+    A batch of conformations asks for the same ones again and again.
+    """
+    joined = np.unique(np.sort(_rows(bonds, 2), axis=1), axis=0)
+    if not len(joined) or connected_parts(atoms, joined).max() > 0:
+        return None
+    neighbours = _neighbours(atoms, joined)
+    angles = [(a, b, c) for b, near in neighbours.items() for a, c in combinations(near, 2)]
+    if len(angles) > MOST_PER_ATOM * atoms:
+        return None
+    dihedrals, ends = _dihedrals(None, joined, neighbours, set())
+    found = InternalCoordinates(
+        atoms, joined, _rows(angles, 3), _rows(dihedrals, 4), np.zeros((0, 4), int), np.array(ends, int)
+    )
+    return found if found.size <= MOST_PER_ATOM * atoms else None
 
 
 def connected_parts(atoms: int, bonds: Int[np.ndarray, "bonds 2"]) -> Int[np.ndarray, " atoms"]:
@@ -172,7 +197,8 @@ def _reference(positions, a: int, b: int, c: int) -> int:
 
 
 def _dihedrals(positions, bonds, neighbours: Neighbours, straight: set[int]):
-    """Dihedrals about every bond, or about a straight chain of bonds as about one, and the bonds at both ends.
+    """Dihedrals about every bond, or about a straight chain of bonds as about one, and the bonds at both ends; without
+    positions, those of molecules none of whose angles is straight.
 
     A flat atom with three neighbours, none of which has others, gets an improper dihedral, or nothing would know that
     it may leave the plane.
@@ -185,7 +211,7 @@ def _dihedrals(positions, bonds, neighbours: Neighbours, straight: set[int]):
         right = [m for m in neighbours[k] if m != before and m != j]
         found += [(i, j, k, m) for i in left for m in right if i != m and j != k]
         ends += [len(left) + len(right)] * (len(found) - len(ends))
-    if found:
+    if found and positions is not None:
         sound = _sound(positions, np.array(found))
         found, ends = [c for c, good in zip(found, sound, strict=True) if good], np.array(ends)[sound].tolist()
     for b, near in neighbours.items():
@@ -215,7 +241,7 @@ def _axis(i: int, j: int, neighbours: Neighbours, straight: set[int]) -> tuple[i
 def _sound(positions, chains: Int[np.ndarray, "dihedrals 4"]) -> Bool[np.ndarray, " dihedrals"]:
     """Which dihedrals have a meaning: those of which no three atoms lie on a line."""
     cosines = np.stack([_cosines(positions, chains[:, :3]), _cosines(positions, chains[:, 1:])])
-    return (np.abs(cosines) < -np.cos(np.radians(STRAIGHT_DEGREES))).all(axis=0)
+    return (np.abs(cosines) < _STRAIGHT).all(axis=0)
 
 
 def _rows(members: Sequence[tuple[int, ...]], width: int) -> np.ndarray:

@@ -11,7 +11,6 @@ Sources: quasi-Newton in redundant coordinates, P. Pulay and G. Fogarasi, J. Che
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.linalg import lapack
-from scipy.sparse import csr_array
 
 from so3lab.minimize.assembly import Assembly
 from so3lab.minimize.coordinates import InternalCoordinates
@@ -37,6 +36,8 @@ molecule."""
 
 Rows = Int[np.ndarray, " rows"]
 Points = Float[np.ndarray, "rows atoms 3"]
+Entries = Float[np.ndarray, "rows entries"]
+Forces = Float[np.ndarray, "rows coordinates"]
 
 
 class InternalBFGS:
@@ -60,6 +61,7 @@ class InternalBFGS:
     ):
         self.coordinates, self._numbers = coordinates, np.asarray(numbers)
         self._assembly = Assembly(coordinates, fixed)
+        self._angles = _every_angle(coordinates)
         self._stiffness = np.ones(coordinates.size)
         if held is not None:
             self._stiffness[held] = HELD
@@ -73,8 +75,8 @@ class InternalBFGS:
         self._forces_q = np.zeros((coordinates.size, rows))
         self._constants = np.zeros((coordinates.size, rows))
         self._memory = Memory(coordinates.size, rows, MEMORY)
-        self._wilson: list[np.ndarray | csr_array | None] = [None] * rows
-        self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of Bᵀ k B + c
+        self._entries: Entries | None = None  # of B, of each row
+        self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of Bᵀ k B + c, in the order of the band
         self.failed = np.zeros(rows, bool)
         """Rows whose coordinates are no good any more."""
 
@@ -91,8 +93,9 @@ class InternalBFGS:
         self._constants[:, rows] = self._stiffness[:, None] * constants
         self._trust[rows], self.failed[rows] = LONGEST_STEP, False
         self._memory.forget(rows)
-        q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), keep=True)
+        q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), np.ones(len(rows), bool))
         self._arrive(rows, positions, energies, gradients, q, forces_q)
+        self._solve(rows)
 
     def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
         """Learn of the points proposed; return which of them are accepted, so that the structure is there now.
@@ -105,19 +108,23 @@ class InternalBFGS:
         lengths = np.linalg.norm(positions - self._positions[rows], axis=2).max(axis=1)
         gained = self._energies[rows] - energies
         self._trust[rows] = trust_after(self._trust[rows], lengths, gained, predicted, accepted)
-        for which, keep in ((accepted, True), (~accepted & np.isfinite(energies), False)):
-            if not which.any():
-                continue
-            some, at, flat = rows[which], positions[which], gradients[which].reshape(which.sum(), -1)
-            q, forces_q = self._look(some, at, flat, keep)
-            step = difference(self.coordinates, q, self._q[:, some])
-            before = self._forces_q[:, some].T
-            self._memory.learn(some, step.T, forces_q.T - before, -share[which, None] * before)
-            if keep:
-                self._arrive(some, at, energies[which], gradients[which], q, forces_q)
-            else:
-                self._solve(some)
+        finite = np.isfinite(energies)
+        if finite.any():
+            told = (positions, energies, gradients, share, accepted)
+            self._learn(rows[finite], *(part[finite] for part in told))
         return accepted
+
+    def _learn(self, rows: Rows, positions: Points, energies, gradients: Points, share, accepted) -> None:
+        """From points with energies, which lie at shares of Newton's steps, and go to those that are accepted."""
+        q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), accepted)
+        step = difference(self.coordinates, q, self._q[:, rows])
+        before = self._forces_q[:, rows].T
+        self._memory.learn(rows, step.T, forces_q.T - before, -share[:, None] * before)
+        self._arrive(
+            rows[accepted], positions[accepted], energies[accepted], gradients[accepted], q[:, accepted],
+            forces_q[:, accepted],
+        )  # fmt: skip
+        self._solve(rows)
 
     def propose(self, rows: Rows) -> Points:
         """Where to look next, Å."""
@@ -128,13 +135,13 @@ class InternalBFGS:
         if not len(curved):
             return there
         wanted = np.zeros((self.coordinates.size, len(rows)))
-        for number in curved:
-            wanted[:, number] = self._b(rows[number]) @ steps[number]
+        straight = steps[curved][:, self._assembly.order]
+        wanted[:, curved] = self._assembly.stretched(self._entries_of(rows[curved]), straight).T
         for _ in range(CORRECTIONS):
             q = values(self.coordinates, _structures_last(there[curved]))
             missing = wanted[:, curved] - difference(self.coordinates, q, self._q[:, rows[curved]])
             pulls = missing * self._constants[:, rows[curved]]
-            shifts = np.stack([self._relax(rows[place], pull) for place, pull in zip(curved, pulls.T, strict=True)])
+            shifts = self._relax(rows[curved], pulls.T)[:, self._assembly.place]
             there[curved] += shifts.reshape(len(curved), -1, 3)
             curved = curved[np.abs(shifts).max(axis=1) > CORRECTED]
             if not len(curved):
@@ -148,75 +155,84 @@ class InternalBFGS:
         """eV by which the energy is predicted to fall until the minimum: half of gᵀ H⁻¹ g."""
         return -0.5 * np.einsum("rc,rc->r", self._gradients[rows], self._newton[rows])
 
-    def _b(self, row: int) -> np.ndarray | csr_array:
-        found = self._wilson[row]
-        assert found is not None
-        return found
+    def _entries_of(self, rows: Rows) -> Entries:
+        """Of Wilson's matrix B."""
+        assert self._entries is not None
+        return self._entries[rows]
 
     def _share(self, rows: Rows) -> Float[np.ndarray, " rows"]:
         """By which Newton's steps are shortened to the trust radius."""
         longest = np.linalg.norm(self._newton[rows].reshape(len(rows), -1, 3), axis=2).max(axis=1)
         return np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))
 
-    def _look(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"], keep: bool):
-        """Coordinates at new points, and gradients along them; ``keep``: what the next steps from there need."""
+    def _look(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"], keep):
+        """Coordinates at new points, and gradients along them; ``keep`` says of which what the next steps from there
+        need."""
         q, wilson = values_and_rows(self.coordinates, _structures_last(positions))
         wilson = self._assembly.free(wilson)
-        models = self._assembly.hessian(wilson, self._constants[:, rows])
-        models[:, np.arange(models.shape[1]), np.arange(models.shape[1])] += SOFTEST
-        forces_q = np.zeros_like(q)
+        models = self._assembly.band(wilson, self._constants[:, rows])
+        models[:, :, 0] += SOFTEST
+        solved, entries = gradients[:, self._assembly.order], self._assembly.entries(wilson)
+        if self._entries is None:
+            self._entries = np.zeros((len(self._factor), entries.shape[1]))
         for number, row in enumerate(rows):
-            factor, wrong = lapack.dpotrf(models[number].T, lower=0, clean=0)
+            factor, wrong = lapack.dpbtrf(models[number].T, lower=1)
             if wrong:
-                self.failed[row] = True
+                self.failed[row], solved[number] = True, 0.0
                 continue
-            b = self._assembly.matrix(wilson, number)
-            solved = lapack.dpotrs(factor, gradients[number], lower=0)[0]
-            forces_q[:, number] = self._constants[:, row] * (b @ solved)
-            if keep:
-                self._wilson[row], self._factor[row] = b, factor
+            solved[number] = lapack.dpbtrs(factor, solved[number], lower=1)[0]
+            if keep[number]:
+                self._entries[row], self._factor[row] = entries[number], factor
+        forces_q = self._constants[:, rows] * self._assembly.stretched(entries, solved).T
         return q, forces_q
 
     def _arrive(self, rows: Rows, positions, energies, gradients, q, forces_q) -> None:
         self._positions[rows], self._energies[rows] = positions, energies
-        self._gradients[rows] = gradients.reshape(len(rows), -1)
+        self._gradients[rows] = gradients.reshape(len(rows), self._gradients.shape[1])
         self._q[:, rows], self._forces_q[:, rows] = q, forces_q
-        self.failed[rows] |= _straightened(self.coordinates, positions)
-        self._solve(rows)
+        self.failed[rows] |= self._straightened(positions)
 
     def _solve(self, rows: Rows) -> None:
         """Newton's steps with what has been learnt."""
         rows = rows[~self.failed[rows]]
 
-        def inverse(forces: Float[np.ndarray, "rows coordinates"]) -> Float[np.ndarray, "rows coordinates"]:
+        def inverse(forces: Forces) -> Forces:
             """B (Bᵀ k B + c)⁻¹ Bᵀ."""
-            return np.stack([self._b(row) @ self._relax(row, f) for row, f in zip(rows, forces, strict=True)])
+            return self._assembly.stretched(self._entries_of(rows), self._relax(rows, forces))
 
         if len(rows):
             turned = self._memory.solve(rows, -self._forces_q[:, rows].T, inverse)
-            for row, q in zip(rows, turned, strict=True):
-                self._newton[row] = self._relax(row, self._constants[:, row] * q)
+            self._newton[rows] = self._relax(rows, self._constants[:, rows].T * turned)[:, self._assembly.place]
 
-    def _relax(self, row: int, forces: Float[np.ndarray, " coordinates"]) -> Float[np.ndarray, " cartesian"]:
-        """(Bᵀ k B + c)⁻¹ Bᵀ times forces along coordinates."""
-        return lapack.dpotrs(self._factor[row], self._b(row).T @ forces, lower=0)[0]
+    def _straightened(self, positions: Points) -> Bool[np.ndarray, " rows"]:
+        """Whether an angle, or one within a dihedral, has become straight, or a straight one bent."""
+        wrong = np.zeros(len(positions), bool)
+        for members, limit, sign in ((self._angles, STRAIGHTENED, -1), (self.coordinates.linear_bends[:, :3], BENT, 1)):
+            if not len(members):
+                continue
+            back = positions[:, members[:, 0]] - positions[:, members[:, 1]]
+            forth = positions[:, members[:, 2]] - positions[:, members[:, 1]]
+            lengths = np.sqrt(np.einsum("rax,rax->ra", back, back) * np.einsum("rax,rax->ra", forth, forth))
+            cosines = np.einsum("rax,rax->ra", back, forth) / lengths
+            wrong |= (sign * (cosines - np.cos(np.radians(limit))) > 0).any(axis=1)
+        return wrong
+
+    def _relax(self, rows: Rows, forces: Forces) -> Float[np.ndarray, "rows cartesian"]:
+        """(Bᵀ k B + c)⁻¹ Bᵀ times forces along coordinates, in the order of the band."""
+        pulls = self._assembly.pulled(self._entries_of(rows), forces)
+        return np.stack(
+            [lapack.dpbtrs(self._factor[row], pull, lower=1)[0] for row, pull in zip(rows, pulls, strict=True)]
+        )
 
 
 def _structures_last(positions: Points) -> Float[np.ndarray, "3 atoms rows"]:
     return np.ascontiguousarray(positions.transpose(2, 1, 0))
 
 
-def _straightened(coordinates: InternalCoordinates, positions: Points) -> Bool[np.ndarray, " rows"]:
-    """Whether an angle, or one within a dihedral, has become straight, or a straight one bent."""
-    wrong = np.zeros(len(positions), bool)
+def _every_angle(coordinates: InternalCoordinates) -> Int[np.ndarray, "angles 3"]:
+    """Angles, those within dihedrals among them, each once."""
     i, j, k, m = coordinates.dihedrals.T
-    within = np.concatenate([coordinates.angles, np.stack([i, j, k], 1), np.stack([j, k, m], 1)])
-    for members, limit, sign in ((within, STRAIGHTENED, -1), (coordinates.linear_bends[:, :3], BENT, 1)):
-        if not len(members):
-            continue
-        back = positions[:, members[:, 0]] - positions[:, members[:, 1]]
-        forth = positions[:, members[:, 2]] - positions[:, members[:, 1]]
-        lengths = np.linalg.norm(back, axis=2) * np.linalg.norm(forth, axis=2)
-        cosines = np.einsum("rax,rax->ra", back, forth) / lengths
-        wrong |= (sign * (cosines - np.cos(np.radians(limit))) > 0).any(axis=1)
-    return wrong
+    every = np.concatenate([coordinates.angles, np.stack([i, j, k], 1), np.stack([j, k, m], 1)])
+    ends = np.sort(every[:, [0, 2]], axis=1)
+    found: np.ndarray = np.unique(np.stack([ends[:, 0], every[:, 1], ends[:, 1]], axis=1), axis=0)
+    return found

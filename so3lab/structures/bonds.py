@@ -3,7 +3,6 @@
 import ase
 import numpy as np
 from ase.data import covalent_radii
-from ase.neighborlist import natural_cutoffs
 from jaxtyping import Bool, Float, Int
 
 from so3lab.structures.elements import COVALENT
@@ -30,14 +29,14 @@ def longest_double_bond(one: int, other: int) -> float:
 def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool = False) -> Pairs:
     """Bonds with their periodic images: pairs closer than ``tolerance`` times the sum of their covalent radii.
 
-    The radii are ASE's natural cutoffs (Cordero et al., Dalton Trans. 2832, 2008).
+    The radii are ASE's covalent ones (Cordero et al., Dalton Trans. 2832, 2008).
 
     Args:
         atoms: The structure.
         tolerance: Factor on the sum of the radii.
         metals: Whether metals and noble gases have bonds too, or nonmetals (``COVALENT``) alone.
     """
-    radii = tolerance * np.array(natural_cutoffs(atoms))
+    radii = tolerance * covalent_radii[atoms.numbers]
     i, j, images = pair_list(atoms.positions, 2.0 * radii.max(), np.asarray(atoms.cell), atoms.pbc)
     vectors = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
     close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j]
@@ -50,8 +49,9 @@ def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool
 def bonds(atoms: ase.Atoms, tolerance: float = TOLERANCE) -> Int[np.ndarray, "bonds 2"]:
     """The same as pairs of different atoms, the lower index first, whatever the image; metals have bonds too."""
     i, j, _ = bonded_pairs(atoms, tolerance, metals=True)
-    pairs = np.sort(np.stack([i, j], axis=1)[i != j].astype(int), axis=1)
-    return np.unique(pairs, axis=0).reshape(-1, 2)
+    apart = i != j
+    low, high = (np.asarray(side(i[apart], j[apart]), int) for side in (np.minimum, np.maximum))
+    return np.stack(np.divmod(np.unique(low * len(atoms) + high), max(1, len(atoms))), axis=1)
 
 
 def keep_bonds(

@@ -9,6 +9,7 @@ and :func:`find_pairs` inside a compiled loop, with arrays of a fixed capacity a
 is raised when the capacity was too small.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from vesin import NeighborList
 
+FEW_ATOMS = 100
+"""Of molecules, up to which all pairs are looked at sooner than a list is made."""
 HostOrDevice = jax.Array | np.ndarray
 """Index arrays are NumPy when they were just built and JAX inside compiled code."""
 
@@ -64,7 +67,7 @@ def pair_list(
     cell: Float[np.ndarray, "3 3"] | None = None,
     pbc: Bool[np.ndarray, " 3"] | None = None,
 ) -> Pairs:
-    """All undirected pairs closer than ``cutoff``, found on the host with vesin.
+    """All undirected pairs closer than ``cutoff``, found on the host: with vesin, or among all pairs of a few atoms.
 
     Args:
         positions: Å, shape ``(atoms, 3)``; atoms may lie outside the cell.
@@ -78,6 +81,8 @@ def pair_list(
     positions = np.asarray(positions, dtype=np.float64)
     check_finite(positions)
     periodic = np.zeros(3, bool) if pbc is None else np.asarray(pbc, bool)
+    if len(positions) <= FEW_ATOMS and not periodic.any():
+        return _among_all(positions, cutoff)
     search = NeighborList(cutoff=float(cutoff), full_list=False, n_threads=1)
     if periodic.any():
         box = complete_cell(np.asarray(cell), periodic)
@@ -88,6 +93,19 @@ def pair_list(
         images = np.zeros((len(i), 3))
     order = np.lexsort((j, i))
     return Pairs(i[order].astype(np.int32), j[order].astype(np.int32), images[order].astype(np.int32))
+
+
+@functools.lru_cache(maxsize=FEW_ATOMS)
+def _every_pair(atoms: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(atoms, k=1)
+
+
+def _among_all(positions: Float[np.ndarray, "atoms 3"], cutoff: float) -> Pairs:
+    i, j = _every_pair(len(positions))
+    vectors = positions[j] - positions[i]
+    close = np.einsum("px,px->p", vectors, vectors) < cutoff**2
+    i, j = i[close].astype(np.int32), j[close].astype(np.int32)
+    return Pairs(i, j, np.zeros((len(i), 3), np.int32))
 
 
 class Candidates(NamedTuple):

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from vesin import ase_neighbor_list
 
 from so3lab.structures.elements import COVALENT
+from so3lab.structures.neighbors import pair_list
 
 NEAREST, NEAREST_METAL = 0.6, 0.5
 """Times the sum of covalent radii: nonmetals are never nearer in a structure that means something (the most compressed
@@ -66,7 +67,9 @@ def closest_contact(atoms: ase.Atoms, nonmetals: float = NEAREST, metals: float 
         metals: The same where one of them is a metal or a noble gas.
     """
     radii = covalent_radii[atoms.numbers]
-    i, j, distances, images = ase_neighbor_list("ijdS", atoms, 2.0 * float(radii.max()) * max(nonmetals, metals))
+    reach, cell = 2.0 * float(radii.max()) * max(nonmetals, metals), np.asarray(atoms.cell)
+    i, j, images = pair_list(atoms.positions, reach, cell, atoms.pbc)
+    distances = np.linalg.norm(atoms.positions[j] - atoms.positions[i] + images @ cell, axis=1)
     covalent = np.isin(atoms.numbers, list(COVALENT))
     shares = distances / (radii[i] + radii[j])
     near = np.flatnonzero(shares < np.where(covalent[i] & covalent[j], nonmetals, metals))

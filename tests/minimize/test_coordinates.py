@@ -76,9 +76,17 @@ def test_sparse_products_are_those_of_the_dense_matrix(case):
     assembly = Assembly(coordinates)
     rows = values_and_rows(coordinates, xyz)[1]
     matrix, constants = assembly.dense(rows, 0), force_constants(coordinates, atoms.numbers, xyz)
-    hessian = assembly.hessian(rows, constants)[0]
-    np.testing.assert_allclose(hessian, np.tril(matrix.T @ (constants * matrix)), atol=1e-12)
-    np.testing.assert_allclose(assembly.sparse(rows, 0).toarray(), matrix, atol=0)
+    hessian = matrix.T @ (constants * matrix)
+    np.testing.assert_allclose(assembly.hessian(rows, constants)[0], np.tril(hessian), atol=1e-12)
+    band, order = assembly.band(rows, constants)[0], assembly.order
+    ordered = hessian[order][:, order]
+    for below in range(len(order)):
+        expected = band[: len(order) - below, below] if below < assembly.width else 0.0
+        np.testing.assert_allclose(np.diagonal(ordered, -below), expected, atol=1e-12)
+    rng, entries = np.random.default_rng(0), assembly.entries(rows)
+    step, force = rng.normal(size=(1, assembly.size)), rng.normal(size=(1, coordinates.size))
+    np.testing.assert_allclose(assembly.stretched(entries, step[:, order]), step @ matrix.T, atol=1e-12)
+    np.testing.assert_allclose(assembly.pulled(entries, force)[:, assembly.place], force @ matrix, atol=1e-12)
 
 
 def test_fixed_atoms_have_no_entries(case):
