@@ -1,7 +1,6 @@
 """``so3lab minima landscape``: how the minima of a database hang together."""
 
 import argparse
-import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from so3lab import units
-from so3lab.app.console import Console, Interrupted
+from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_novelty, require_file, rule_of
 from so3lab.app.minima_search import add_rule
+from so3lab.app.minima_stream import budget_share, follow
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
 from so3lab.minima.connecting import without_password
@@ -162,30 +162,16 @@ def _model(options: argparse.Namespace, stored: "StoredSearch") -> "tuple[str, P
 
 def _explore(options: argparse.Namespace, console: Console, exploration: "Exploration") -> None:
     budget = {name: getattr(options, name) for name in ("minutes", "saddles", "saturation")}
-    findings = exploration.run(**budget)
-    started = time.monotonic()
-    try:
-        with console.progress("exploring") as progress:
-            progress.update(0.0, "compiling")
-            for finding in findings:
-                if finding.outcome == "new" and progress.live:
-                    console.say(finding.sentence)
-                minutes = (time.monotonic() - started) / 60.0
-                progress.update(_share(exploration, budget, minutes), _note(exploration))
-            progress.update(1.0, _note(exploration))
-    except KeyboardInterrupt:
-        findings.close()
-        raise Interrupted(
-            f"interrupted with {len(exploration.saddles)} transition states in {without_password(options.file)}; the "
-            "same command goes on"
-        ) from None
 
+    def share(minutes: float) -> float:
+        used = budget_share(budget, minutes=minutes, saddles=len(exploration.saddles))
+        return min(0.99, max(used, exploration.share_done))
 
-def _share(exploration: "Exploration", budget: dict[str, Any], minutes: float) -> float:
-    """How much of the budget is used up; without one, of what is to be done."""
-    shares = [minutes / budget["minutes"]] if budget["minutes"] else []
-    shares += [len(exploration.saddles) / budget["saddles"]] if budget["saddles"] else []
-    return min(0.99, max([*shares, exploration.share_done]))
+    follow(
+        console, "exploring", exploration.run(**budget), share, lambda _: _note(exploration),
+        lambda: f"interrupted with {len(exploration.saddles)} transition states in {without_password(options.file)}; "
+        "the same command goes on",
+    )  # fmt: skip
 
 
 def _note(exploration: "Exploration") -> str:

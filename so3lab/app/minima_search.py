@@ -1,15 +1,15 @@
 """``so3lab minima search``: find the minima of a compound, and tell what was found on the way."""
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from so3lab import units
 from so3lab.app import minima_spread
-from so3lab.app.console import Console, Interrupted
+from so3lab.app.console import Console
 from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
+from so3lab.app.minima_stream import budget_share, follow
 from so3lab.doctor.prepare import prepare_process
 from so3lab.minima.connecting import check_name, without_password
 from so3lab.minima.proposals.names import NAMES
@@ -143,23 +143,16 @@ def _budget(options: argparse.Namespace) -> dict[str, Any]:
 def _run(options: argparse.Namespace, console: Console, search: "Search") -> int:
     known = len(search.minima)
     budget = _budget(options)
-    accounts = search.run(**budget)
-    started = time.monotonic()
-    try:
-        with console.progress("searching") as progress:
-            progress.update(0.0, "compiling")
-            for account in accounts:
-                if account.outcome == "new" and progress.live:
-                    console.say(account.sentence)
-                minutes = (time.monotonic() - started) / 60.0
-                progress.update(_share(search, budget, minutes), _note(search, known, minutes))
-    except KeyboardInterrupt:
-        accounts.close()
-        raise Interrupted(
-            f"interrupted with {len(search.minima)} minima in {without_password(options.out)}; the same command with "
-            "--resume goes on, and what was relaxed since is not relaxed again"
-        ) from None
-    _tell(options, console, search, (time.monotonic() - started) / 60.0, known)
+
+    def share(minutes: float) -> float:
+        return budget_share(budget, minutes=minutes, minima=len(search.minima), saturation=search.saturation)
+
+    minutes = follow(
+        console, "searching", search.run(**budget), share, lambda minutes: _note(search, known, minutes),
+        lambda: f"interrupted with {len(search.minima)} minima in {without_password(options.out)}; the same command "
+        "with --resume goes on, and what was relaxed since is not relaxed again",
+    )  # fmt: skip
+    _tell(options, console, search, minutes, known)
     return 0
 
 
@@ -222,14 +215,6 @@ def _given(files: Sequence[str], *, cell: bool) -> "list[Atoms]":
                 )
             found.append(atoms)
     return found
-
-
-def _share(search: "Search", budget: dict[str, Any], minutes: float) -> float:
-    """How much of the budget is used up."""
-    shares = [minutes / budget["minutes"]] if budget["minutes"] else []
-    shares += [len(search.minima) / budget["minima"]] if budget["minima"] else []
-    shares += [search.saturation / budget["saturation"]] if budget["saturation"] else []
-    return min(1.0, max(shares))
 
 
 def _note(search: "Search", known: int, minutes: float) -> str:
