@@ -11,38 +11,25 @@ import ase
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, UInt32
 
 from so3lab.dynamics.chunk import Chunk, chunk_of
-from so3lab.dynamics.compiled_loop import Buffers, LoopSpec, LoopState, frame_of, run_chunk, system_of
+from so3lab.dynamics.compiled_loop import Buffers, frame_of, system_of
 from so3lab.dynamics.control import Control
 from so3lab.dynamics.ensembles import CONSTANT_PRESSURE, ENSEMBLES, Ensemble
 from so3lab.dynamics.fastest_vibration import check_timestep
 from so3lab.dynamics.freedom import DegreesOfFreedom
 from so3lab.dynamics.initial_conditions import checked_held_atoms, start_velocities
-from so3lab.dynamics.integrators import (
-    THERMOSTAT_VARIABLES,
-    MDState,
-    StepParameters,
-    key_data,
-    kinetic_energies,
-    thermal_velocities,
-)
-from so3lab.dynamics.limits import Limits, StopReason, check_cells, failure_message
+from so3lab.dynamics.integrators import MDState, StepParameters, key_data, kinetic_energies, thermal_velocities
+from so3lab.dynamics.limits import Limits, check_cells, failure_message
+from so3lab.dynamics.propagator import Propagator, first_rows
 from so3lab.dynamics.restart import with_present_names
 from so3lab.engine.biases import BiasCapacity, bias_arrays
 from so3lab.engine.energy_model import EnergyModel, precision
-from so3lab.engine.forces import Stop, go_on
-from so3lab.engine.pair_lists import CandidatePairs, PairLists, PairListSpec
+from so3lab.engine.pair_lists import PairLists
 from so3lab.machine.checksum import checksum
-from so3lab.machine.compilation import on_device
 from so3lab.potential.potential import Potential
 from so3lab.structures.electrons import total_charge, unpaired_electrons
 from so3lab.structures.plausibility import check_plausible
-
-FRAMES_PER_CHUNK = 64
-MEMORY_PER_CHUNK = 256e6
-"""Bytes of frames collected on the device; large systems get fewer frames per chunk."""
 
 
 class SimulationError(RuntimeError):
@@ -93,7 +80,6 @@ class Replicas:
         self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
         self.time_fs = 0.0
-        self._buffers: Buffers | None = None
         self.bias_capacity = (bias_capacity or BiasCapacity()).with_capacity_for(self.control.biases)
         self._biases: tuple | None = None
         self.shifts: np.ndarray = np.zeros(len(structures))
@@ -115,15 +101,13 @@ class Replicas:
             for of_one in zip(structures, held, temperatures.tolist(), seeds, strict=True)
         ]
         self._freedom = DegreesOfFreedom(self.structures, held, velocities, ensemble)
-        self._system = system_of(
-            structures, held, self._freedom.counted, self.limits, self._field.cutoff, self._field.dtype
-        )
-        changing = ensemble in CONSTANT_PRESSURE
-        with precision(self._field.dtype):
-            self.lists = PairLists(structures, self._field.cutoff, self._field.long_range, self._field.dtype, changing)
-        check_cells(structures, self.limits, self._field.cutoff)
+        cutoff, dtype = self._field.cutoff, self._field.dtype
+        system = system_of(structures, held, self._freedom.counted, self.limits, cutoff, dtype)
+        self._propagator = Propagator(self._field, structures, system, ensemble)
+        check_cells(structures, self.limits, cutoff)
         positions = np.concatenate([atoms.positions for atoms in structures])
-        self.state = self._start(positions, np.concatenate(velocities), np.stack([key_data(s) for s in seeds]))
+        keys = np.stack([key_data(seed) for seed in seeds])
+        self.state = self._with_forces(self._propagator.at_start(positions, np.concatenate(velocities), keys))
 
     def __len__(self) -> int:
         return len(self.structures)
@@ -136,8 +120,12 @@ class Replicas:
     @property
     def most_frames(self) -> int:
         """Frames that a chunk may have."""
-        per_frame = 9 * self.state.positions.size * self.state.positions.dtype.itemsize / 3
-        return max(1, min(FRAMES_PER_CHUNK, int(MEMORY_PER_CHUNK / per_frame)))
+        return self._propagator.most_frames
+
+    @property
+    def lists(self) -> PairLists:
+        """The pair lists."""
+        return self._propagator.lists
 
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run goes on: ensemble, precision, charges, spins, and a digest of the force
@@ -188,9 +176,8 @@ class Replicas:
             raise ValueError(f"frames must be 1 to {self.most_frames} and interval positive, got {frames}, {interval}")
         start, timestep_fs = self.step, self.control.timestep_fs
         times = self.time_fs + timestep_fs * interval * np.arange(1, frames + 1)
-        progress = self._progress(self._knobs(), frames * interval, interval)
-        self._buffers = progress.buffers
-        rows = jax.tree.map(lambda x: np.asarray(_first_rows(x, frames)), progress.buffers)
+        progress = self._propagator.run(self.state, self._knobs(), frames * interval, interval)
+        rows = jax.tree.map(lambda x: np.asarray(first_rows(x, frames)), progress.buffers)
         last_good_step, stop_flags = np.asarray(progress.state.last_good_step), np.asarray(progress.state.stop_flags)
         good = np.where(stop_flags == 0, int(progress.done), np.maximum(last_good_step - start, 0)) // interval
         self.state = progress.state
@@ -247,7 +234,7 @@ class Replicas:
         factors = np.sqrt(np.asarray(temperatures_K) / old)
         self.control.temperature_K = tuple(float(t) for t in temperatures_K)
         with precision(self._field.dtype):
-            scale, particles = jnp.asarray(factors, self._field.dtype), self._system.particles
+            scale, particles = jnp.asarray(factors, self._field.dtype), self._propagator.system.particles
             kinetic = kinetic_energies(self.state.velocities, particles)
             self.state = self.state._replace(
                 velocities=self.state.velocities * scale[particles.structure_index][:, None],
@@ -323,76 +310,14 @@ class Replicas:
             structures = self.structures if self._biases is None else self.present_atoms()
             self._bias_arrays = bias_arrays(biases, structures, self.bias_capacity, dtype)
             self._biases = biases
-            self._count_degrees_of_freedom(biases)
+            if self._freedom.add_pulls(biases):  # they may set rotation free, which carries heat from then on
+                self._propagator.count_degrees_of_freedom(self._freedom.counted)
         return jax.tree.map(lambda knob: np.asarray(knob, dtype), knobs)._replace(biases=self._bias_arrays)
 
-    def _count_degrees_of_freedom(self, biases: tuple) -> None:
-        """Pulls may set rotation free, which carries heat from then on."""
-        if not self._freedom.add_pulls(biases):
-            return
-        particles = self._system.particles
-        with precision(self._field.dtype):
-            counted = on_device(self._freedom.counted, self._field.dtype)
-        self._system = self._system._replace(particles=particles._replace(degrees_of_freedom=counted))
-
-    def _progress(self, knobs: StepParameters, steps: int, interval: int) -> LoopState:
-        """A chunk after so many steps, or fewer when no structure is left."""
-        with precision(self._field.dtype):
-            start = LoopState(self.state, self._take_buffers(), on_device(0, np.int32))
-
-            def advance(progress: LoopState, pair_list_spec: PairListSpec, candidates: CandidatePairs) -> LoopState:
-                state = progress.state
-                sound = progress._replace(
-                    state=state._replace(pair_list_flags=on_device(np.zeros(len(self), np.int32)))
-                )
-                loop_spec = LoopSpec(self._field.energy, pair_list_spec, self.ensemble)
-                return run_chunk(
-                    loop_spec, self._field.parameters, self._system, candidates, *sound, knobs, steps, interval
-                )
-
-            return go_on(self.lists, start, advance, self._stop_of, _given_up)
-
-    def _take_buffers(self) -> Buffers:
-        """Room for frames on the device; that of the last chunk is written over, and lost to whoever held it."""
-        buffers, self._buffers = self._buffers, None
-        if buffers is not None:
-            return buffers
-        empty = jax.tree.map(lambda row: np.zeros((self.most_frames, *row.shape), row.dtype), frame_of(self.state))
-        return on_device(empty)
-
-    def _stop_of(self, progress: LoopState) -> Stop:
-        """Where a chunk stopped."""
-        state = progress.state
-        cells = state.cells if self.ensemble in CONSTANT_PRESSURE else None
-        return Stop(int(progress.done), np.asarray(state.pair_list_flags), state.positions, cells)
-
-    def _start(
-        self,
-        positions: Float[np.ndarray, "atoms 3"],
-        velocities: Float[np.ndarray, "atoms 3"],
-        seeds: UInt32[np.ndarray, "structures words"],
-    ) -> MDState:
-        """The first state: a step of no length from nothing gives its forces, with the program of all later steps."""
-        dtype, structures = self._field.dtype, len(self)
-        with precision(dtype):
-            real = functools.partial(on_device, dtype=dtype)
-            none, nothing = on_device(np.zeros(structures, np.int32)), real(np.zeros(structures))
-            cells = None if self.lists.cells is None else real(self.lists.cells)
-            virial = real(np.zeros((structures, 3, 3))) if self.ensemble in CONSTANT_PRESSURE else None
-            start = MDState(
-                real(positions), real(velocities), real(np.zeros(positions.shape)), nothing, nothing, nothing,
-                real(np.zeros((structures, THERMOSTAT_VARIABLES.get(self.ensemble, 0)))), on_device(seeds),
-                on_device(-1, np.int32), none, none, none, cells, virial,
-            )  # fmt: skip
-        return self._with_forces(start)
-
     def _with_forces(self, state: MDState) -> MDState:
-        """A state at step -1 with its forces: after a step of no length, which is judged by its numbers alone."""
-        before, self.state = getattr(self, "state", None), state
-        knobs = self._knobs()
-        # A nil of the same type: a bare 0.0 would be another one to JAX, and compile everything a second time.
-        progress = self._progress(knobs._replace(timestep=0 * knobs.timestep), 1, 1)
-        self._buffers, settled = progress.buffers, progress.state
+        """A state with its forces; the present one is kept where it has none."""
+        before, self.state = getattr(self, "state", None), state  # biases look at where atoms are
+        settled = self._propagator.with_forces(state, self._knobs())
         for number in np.flatnonzero(np.asarray(settled.stop_flags)):
             if before is not None:
                 self.state = before
@@ -400,8 +325,7 @@ class Replicas:
             raise SimulationError(
                 f"the energy of the start structure{which} is not a finite number; are atoms on top of each other?"
             )
-        with precision(self._field.dtype):
-            return settled._replace(bath_energy=on_device(np.zeros(len(self)), self._field.dtype))
+        return settled
 
     def _chunk(self, rows: Buffers, times: np.ndarray, number: int, good: int) -> Chunk:
         """The good frames of one structure out of those of all."""
@@ -415,19 +339,3 @@ class Replicas:
             shift=self.shifts[number],
             targets_K=self.control.target_K(len(self), np.array(rows.step[:good], np.int64))[:, number],
         )
-
-
-def _first_rows(rows: jax.Array, count: int) -> jax.Array:
-    """At least so many rows, sliced where they are: few lengths, so that few slices are compiled; on CPU a view."""
-    if all(device.platform == "cpu" for device in rows.devices()):
-        return rows
-    return rows[: min(1 << (count - 1).bit_length(), len(rows))]
-
-
-def _given_up(progress: LoopState, leapt: Bool[np.ndarray, " structures"]) -> LoopState:
-    """Structures in which an atom leapt over the skin of its pair list in one step stay where they are."""
-    state = progress.state
-    stop_flags = jnp.where(leapt, StopReason.PAIR_LIST_STALE.value, state.stop_flags)
-    return progress._replace(
-        state=state._replace(stop_flags=stop_flags, last_good_step=jnp.where(leapt, state.step, state.last_good_step))
-    )
