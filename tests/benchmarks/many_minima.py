@@ -23,6 +23,7 @@ from so3lab.minima import DuplicateRule, MinimaDatabase, Minimum
 from so3lab.minima.torsions import rotatable_dihedrals, turned
 from so3lab.structures import molecular_graph, read_structure
 from so3lab.structures.bonds import keep_bonds
+from tests.benchmarks.canvas import until_another_picture
 from tests.browser.conftest import _FLAGS, chromium
 from tests.browser.jupyter import Notebook, start_lab
 from tests.browser.test_linked import asked
@@ -35,24 +36,17 @@ began = time.perf_counter()
 panel = MinimaPanel(lennard_jones(), read_structure("ala2"), reduced=False, database="many.db")
 took = time.perf_counter() - began
 panel"""
-# What is drawn on the molecule's canvas, in a number; a click at a place; milliseconds until it is another number.
-CLICK = """async ([x, y, row]) => {
-  const canvas = document.querySelector('.so3-stage canvas');
-  const copy = new OffscreenCanvas(96, 64), pen = copy.getContext('2d', {willReadFrequently: true});
-  const look = () => {
-    pen.clearRect(0, 0, 96, 64);
-    pen.drawImage(canvas, 0, 0, 96, 64);
-    return pen.getImageData(0, 0, 96, 64).data.reduce((sum, value) => (31 * sum + value) % 1000003, 0);
-  };
-  const before = look(), began = performance.now();
+# On a place of the page, or on a row of the table.
+CLICK = until_another_picture(
+    """([x, y, row]) => {
   if (row !== null) document.querySelector(`.so3-table-row[data-row='${row}'] span`).click();
   else {
     const at = {clientX: x, clientY: y, bubbles: true, view: window}, place = document.elementFromPoint(x, y);
     for (const kind of ['mousemove', 'mousedown', 'mouseup', 'click']) place.dispatchEvent(new MouseEvent(kind, at));
   }
-  while (look() === before && performance.now() - began < 20000) await new Promise(requestAnimationFrame);
-  return performance.now() - began;
-}"""
+}""",
+    most_ms=20_000,
+)
 # Many points are drawn by the graphics card, on a canvas.
 MAP = """() => {
   if (document.querySelector('.js-plotly-plot .scatterlayer .point')) return true;

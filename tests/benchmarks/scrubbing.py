@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from so3lab.structures import read_structure
 from so3lab.trajectory import TrajectoryWriter
+from tests.benchmarks.canvas import until_another_picture
 from tests.browser.conftest import _FLAGS
 from tests.browser.jupyter import Notebook, start_lab
 from tests.browser.test_linked import asked
@@ -38,21 +39,14 @@ ALONE = """from so3lab.trajectory import Trajectory
 from so3lab_widgets import Viewer
 viewer = Viewer(Trajectory("long.h5"), height=420)
 viewer"""
-JUMP = """async frame => {
-  const canvas = document.querySelector('.so3-stage canvas');
+JUMP = until_another_picture(
+    """frame => {
   const slider = document.querySelector('.so3-player input[type=range]');
-  const copy = new OffscreenCanvas(96, 64), pen = copy.getContext('2d', {willReadFrequently: true});
-  const look = () => {
-    pen.clearRect(0, 0, 96, 64);
-    pen.drawImage(canvas, 0, 0, 96, 64);
-    return pen.getImageData(0, 0, 96, 64).data.reduce((sum, value) => (31 * sum + value) % 1000003, 0);
-  };
-  const before = look(), began = performance.now();
   slider.value = frame;
   slider.dispatchEvent(new Event('input'));
-  while (look() === before && performance.now() - began < 5000) await new Promise(requestAnimationFrame);
-  return performance.now() - began;
-}"""
+}""",
+    most_ms=5_000,
+)
 DRAG = """async ([last, seconds]) => {
   const slider = document.querySelector('.so3-player input[type=range]'), began = performance.now();
   for (let share = 0; share < 1;) {

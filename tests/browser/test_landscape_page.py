@@ -10,7 +10,7 @@ from so3lab.minima.torsions import rotatable_dihedrals, turned
 from so3lab.structures import from_smiles, molecular_graph
 
 pytest.importorskip("playwright")
-from tests.browser.jupyter import Watched
+from tests.browser.from_disk import opened_from_disk
 
 ANGLES = [(180, 180), (180, 65), (65, 65), (65, -95)]
 _PLACE = """([title, key]) => {
@@ -53,16 +53,8 @@ def pentane() -> Landscape:
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     path = write_landscape_page(pentane(), tmp_path_factory.mktemp("page") / "pentane.html")
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    context.set_offline(True)
-    watched = Watched(context.new_page())
-    watched.page.on("requestfailed", lambda request: watched.errors.append(f"asked for {request.url}"))
-    watched.page.goto(path.as_uri())
-    watched.page.evaluate("Promise.all(players.map(player => player.ready))")
-    watched.page.evaluate("players.forEach(player => player.stage.setParameters({sampleLevel: -1}))")
-    yield watched
-    context.close()
-    assert watched.errors == []
+    with opened_from_disk(browser, path, 1400) as watched:
+        yield watched
 
 
 def told(page) -> str:

@@ -1,7 +1,5 @@
 """The report, opened from disk in a browser that is cut off from the network."""
 
-import contextlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,8 @@ from so3lab_widgets import figures
 from so3lab_widgets.report import Movie, Section, build_report
 
 pytest.importorskip("playwright")
-from tests.browser.jupyter import Canvas, Watched
+from tests.browser.from_disk import opened_from_disk
+from tests.browser.jupyter import Canvas
 
 FRAMES = 60
 
@@ -32,26 +31,9 @@ def report_path(tmp_path_factory):
     return build_report(sections, path, title="Ethanol", subtitle="A test", numbers={"force": "0.2 kcal/mol/Å"})
 
 
-@contextlib.contextmanager
-def opened(browser, path, width: int, scheme: str):
-    """The page without a network; it must neither ask for one nor report an error."""
-    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-    context.set_offline(True)
-    watched = Watched(context.new_page())
-    watched.page.on("requestfailed", lambda request: watched.errors.append(f"asked for {request.url}"))
-    watched.page.goto(path.as_uri())
-    watched.page.evaluate("Promise.all(players.map(player => player.ready))")
-    watched.page.wait_for_selector(".js-plotly-plot .main-svg")
-    # One sample per pixel: the same frame gives the same pixels at once, also when drawn in software.
-    watched.page.evaluate("players.forEach(player => player.stage.setParameters({sampleLevel: -1}))")
-    yield watched
-    context.close()
-    assert watched.errors == []
-
-
 @pytest.fixture(scope="module")
 def report(browser, report_path):
-    with opened(browser, report_path, 1300, "light") as page:
+    with opened_from_disk(browser, report_path, 1300) as page:
         yield page
 
 
@@ -71,7 +53,7 @@ def drag_to(report, frame: int) -> None:
 
 @pytest.mark.parametrize(("width", "scheme"), [(1000, "dark"), (1900, "light")])
 def test_molecule_and_figures_are_drawn_at_every_width(browser, report_path, width, scheme):
-    with opened(browser, report_path, width, scheme) as report:
+    with opened_from_disk(browser, report_path, width, color_scheme=scheme) as report:
         report.wait_until(lambda: stage(report).painted > 2000, "a painted molecule")
         assert report.page.locator(".js-plotly-plot .scatterlayer .trace").count() == 2
         report.picture(f"report-{scheme}-{width}")
