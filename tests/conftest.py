@@ -15,6 +15,14 @@ avoid_known_faults()  # as the commands do, and before JAX computes anything
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+LONG = (
+    "tests/browser", "tests/dynamics/test_ensembles.py", "tests/landscape/test_exploring.py",
+    "tests/pretrained/test_so3lr.py", "tests/pretrained/test_bundled_models.py", "tests/test_notebooks.py",
+    "tests/test_benchmarks.py", "tests/dynamics/test_jax_md.py", "tests/cluster/test_cluster.py",
+    "tests/engine/test_hessians.py", "tests/minima/test_truth.py", "tests/minima/test_gfn2.py",
+    "tests/app/test_app.py", "tests/training/test_devices.py",
+)  # fmt: skip
+"""What takes a worker more than a minute, the longest first; ``--costs`` tells how long."""
 SMALL = ModelSettings(
     num_features=16, num_layers=2, num_heads=2, degrees=(1, 2), cutoff=4.0, num_radial=8, energy_hidden=8,
     mean_neighbors=6.0, repulsion=True,
@@ -29,13 +37,21 @@ def pytest_itemcollected(item):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Workers take a file as a whole, so that its fixtures and programs are made once; the browser's files together."""
+    """Workers take a file as a whole, so that its fixtures and programs are made once; the browser's files together.
+    What takes long begins first, so that no worker is idle for long at the end."""
     from xdist.scheduler import LoadScopeScheduling
+
+    assert all((ROOT / path).exists() for path in LONG), "LONG names a file of tests that is no more"
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
             return "tests/browser" if path.startswith("tests/browser/") else path
+
+        def _assign_work_unit(self, node) -> None:
+            longest = min(self.workqueue, key=lambda scope: LONG.index(scope) if scope in LONG else len(LONG))
+            self.workqueue.move_to_end(longest, last=False)
+            super()._assign_work_unit(node)
 
     return ByFile(config, log)
 

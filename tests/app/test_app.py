@@ -117,8 +117,8 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
         words = train_arguments(frames, tmp_path / out, "--epochs", 30, *more, train=60)
         return [sys.executable, "-m", "so3lab", *map(str, words)]
 
-    environment = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}
-    first = subprocess.Popen(command("a.so3.safetensors"), stderr=subprocess.DEVNULL, env=environment)
+    often = {**os.environ, "SO3LAB_CHECKPOINT_SECONDS": "0"}
+    first = subprocess.Popen(command("a.so3.safetensors"), stderr=subprocess.DEVNULL, env=often)
     folder = tmp_path / "a.so3.safetensors.training" / "checkpoints"
     deadline = time.monotonic() + 300
     while not any(part.name.isdigit() and int(part.name) > 5 for part in folder.glob("*")):
@@ -128,8 +128,8 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert not (tmp_path / "a.so3.safetensors").exists()
-    subprocess.run(command("a.so3.safetensors", "--resume"), check=True, env=environment, capture_output=True)
-    subprocess.run(command("b.so3.safetensors"), check=True, env=environment, capture_output=True)
+    subprocess.run(command("a.so3.safetensors", "--resume"), check=True, capture_output=True)
+    subprocess.run(command("b.so3.safetensors"), check=True, capture_output=True)
     a, b = (flat_parameters(so3lab.load(tmp_path / f"{name}.so3.safetensors").parameters) for name in "ab")
     for name in a:
         np.testing.assert_array_equal(np.asarray(a[name]), np.asarray(b[name]), err_msg=name)

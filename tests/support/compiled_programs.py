@@ -1,8 +1,9 @@
 """How tests compile: into one cache on disk, and, where tests are many and programs run briefly, without optimisation.
 
 Most of the time of a test that computes is XLA compiling. Without its optimisations it compiles five times as fast, to
-programs that are slower and say the same. Whatever is marked (``study``, ``process``, ``notebook``, ``browser``) runs
-the programs that people run; ``--real-programs`` does so for any selection.
+programs that are slower and say the same. So does what tests marked ``process`` start: they ask whether it survives.
+Whatever is marked ``study``, ``notebook`` or ``browser`` runs the programs that people run; ``--real-programs`` does so
+for any selection.
 """
 
 import os
@@ -10,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 QUICK = (
     "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
@@ -34,18 +37,32 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     """Before anything is computed: XLA reads its flags once."""
-    quick = "not study" in (config.option.markexpr or "") and not config.getoption("--real-programs")
-    if quick and _CHOSEN not in os.environ:  # workers inherit the choice
-        os.environ[_CHOSEN] = QUICK if _xla_knows(QUICK) else ""
-    flags = os.environ.get("XLA_FLAGS", "")
-    if quick and os.environ[_CHOSEN] not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {os.environ[_CHOSEN]}".strip()
+    if "not study" in (config.option.markexpr or "") and not config.getoption("--real-programs"):
+        os.environ["XLA_FLAGS"] = _with_quick(os.environ.get("XLA_FLAGS", ""))
 
 
-def _xla_knows(flags: str) -> bool:
-    """XLA ends a process whose flags it does not know, and flags come and go."""
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    tried = subprocess.run(
-        [sys.executable, "-c", "import jax; jax.devices()"], env=environment, capture_output=True, check=False
-    )
-    return tried.returncode == 0
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """What a test marked ``process`` starts inherits other flags than this process, which has read its own."""
+    asked = {mark.name for mark in item.iter_markers()}
+    if "process" not in asked or "study" in asked or item.config.getoption("--real-programs"):
+        return (yield)
+    import jax
+
+    jax.devices()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", _with_quick(os.environ.get("XLA_FLAGS", "")))
+        return (yield)
+
+
+def _with_quick(flags: str) -> str:
+    """XLA's flags, and those that leave optimisation out, where XLA knows them: it ends a process whose flags it does
+    not know, and flags come and go."""
+    if _CHOSEN not in os.environ:  # workers inherit the choice
+        environment = {**os.environ, "XLA_FLAGS": QUICK, "JAX_PLATFORMS": "cpu"}
+        tried = subprocess.run(
+            [sys.executable, "-c", "import jax; jax.devices()"], env=environment, capture_output=True, check=False
+        )
+        os.environ[_CHOSEN] = QUICK if tried.returncode == 0 else ""
+    chosen = os.environ[_CHOSEN]
+    return flags if chosen in flags else f"{flags} {chosen}".strip()
