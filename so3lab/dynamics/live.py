@@ -234,7 +234,8 @@ class LiveDynamics:
         if not -frames <= frame < frames:
             raise IndexError(f"frame must be 0 to {frames - 1}, got {frame}")
         frame %= frames
-        chosen = [self.atoms(number, min(frame, self.frames(number) - 1)) for number in numbers]
+        last = [min(frame, self.frames(number) - 1) for number in numbers]
+        chosen = [self.atoms(number, at) for number, at in zip(numbers, last, strict=True)]
         longest = int(np.argmax([self.frames(number) for number in numbers]))
         chunk, row = self._past[longest].find(frame)
         changing = chunk.cell is not None
@@ -245,6 +246,7 @@ class LiveDynamics:
             step=int(chunk.step[row]),
             time_fs=float(chunk.time_fs[row]),
             cells=np.stack([np.asarray(atoms.cell) for atoms in chosen]) if changing else None,
+            bath_energies=np.array([_from_bath(*past.find(at)) for past, at in zip(self._past, last, strict=True)]),
         )
         self.conditions.go_back(int(chunk.step[row]))
         if seed is not None:
@@ -301,3 +303,9 @@ class LiveDynamics:
         while max(map(len, self._past)) > self._most_frames:
             for past in self._past:
                 past.forget_oldest()
+
+
+def _from_bath(chunk: Chunk, row: int) -> float:
+    """What the heat bath has given until a frame, eV: what the conserved energy leaves out of all energies."""
+    energies = chunk.potential_energy[row] + chunk.kinetic_energy[row] + chunk.bias_energy[row]
+    return float(energies - chunk.conserved_energy[row])

@@ -249,6 +249,7 @@ class Replicas:
         step: int,
         time_fs: float,
         cells: np.ndarray | None = None,
+        bath_energies: np.ndarray | None = None,
     ) -> None:
         """Go on from another moment, such as one of the past; whoever had blown up lives again.
 
@@ -258,6 +259,7 @@ class Replicas:
             step: Its number.
             time_fs: Its time.
             cells: Vectors as rows for each structure, where the cell changes, Å.
+            bath_energies: What each structure has got from the heat bath until then, eV; none unless given.
 
         Raises:
             ValueError: If the arrays are those of other structures, or not finite.
@@ -281,10 +283,12 @@ class Replicas:
                     last_good_step=jnp.zeros_like(old.last_good_step),
                 )
             )._replace(step=jnp.asarray(step, jnp.int32))
+            if bath_energies is not None:
+                self.state = self.state._replace(bath_energy=real(bath_energies))
         self.time_fs = float(time_fs)
 
     def draw_velocities(self, seed: int) -> None:
-        """New thermal velocities for all structures at the temperatures of now."""
+        """New thermal velocities for all structures at the temperatures of now; what they bring counts as heat."""
         temperatures, now = self.control.temperatures_K(len(self)), self.present_atoms()
         drawn = [
             thermal_velocities(
@@ -298,8 +302,9 @@ class Replicas:
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
         ]
         with precision(self._field.dtype):
-            velocities = jnp.asarray(np.concatenate(drawn), self._field.dtype)
-            self.state = self.state._replace(velocities=velocities)
+            velocities, particles = jnp.asarray(np.concatenate(drawn), self._field.dtype), self._system.particles
+            gained = kinetic_energies(velocities, particles) - kinetic_energies(self.state.velocities, particles)
+            self.state = self.state._replace(velocities=velocities, bath_energy=self.state.bath_energy + gained)
 
     def _knobs(self) -> StepParameters:
         """The knobs of now."""

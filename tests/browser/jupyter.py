@@ -43,6 +43,15 @@ _RAN = """() => {
   const failed = (FAILED)().length > 0;
   return prompts.every(prompt => !prompt.includes('*') && (failed || /\\d/.test(prompt)));
 }"""
+# A page that has just been opened asks its kernel for widgets, and takes those that come into being meanwhile for two:
+# what is drawn of one may then be the other's, of which nothing is heard any more. So cells wait for the answer.
+_RESTORED = """async () => {
+  const {rendermime} = window.jupyterapp.shell.currentWidget.content;
+  const renderer = rendermime.createRenderer('application/vnd.jupyter.widget-view+json');
+  const manager = await renderer._manager.promise;
+  while (!manager.restoredStatus) await new Promise(resolve => setTimeout(resolve, 50));
+  renderer.dispose();
+}"""
 _TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))"
 # An error has the type of its own or that of stderr, by the version of JupyterLab.
 _FAILED = """() => [...document.querySelectorAll('.jp-OutputArea-output')]
@@ -200,9 +209,10 @@ class Notebook(Watched):
         self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
 
     def wait_for_kernel(self) -> None:
-        """Wait until the page shows a notebook whose kernel is idle."""
+        """Wait until the page shows a notebook whose kernel is idle and has told of its widgets."""
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
         self.page.wait_for_function(_IDLE)
+        self.page.evaluate(_RESTORED)
 
     def failures(self) -> list[str]:
         """How the tracebacks shown in cells begin."""

@@ -154,6 +154,37 @@ def test_forces_are_drawn_by_a_click(opened):
     opened.wait_until(lambda: not ask(opened, "'arrows' in panel.viewers[0].drawn"), "no arrows")
 
 
+def test_a_click_on_a_curve_shows_that_moment_and_a_line_stands_there(opened):
+    curves = opened.page.locator(".js-plotly-plot .nsewdrag").first
+    curves.scroll_into_view_if_needed()
+    box = curves.bounding_box()
+    x, y = box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"]
+    opened.page.mouse.move(x - 9, y)
+    opened.page.mouse.move(x, y)
+    line = opened.page.locator(".so3-cursor").first
+    line.wait_for()  # beside the pointer, before anything is clicked
+    opened.page.mouse.down()
+    opened.page.mouse.up()
+    opened.wait_until(lambda: ask(opened, "panel.run.shown_frame is not None"), "a moment of the past")
+    assert ask(opened, "panel.job.state") == "paused"
+    frame, last = ask(opened, "[panel.run.shown_frame, panel.live.frames() - 1]")
+    assert 0 < frame < last
+    opened.page.mouse.move(x, 5)
+    times = "[panel.plots.curves.cursor, 0.001 * float(panel.live.table()['time_fs'].iloc[panel.run.shown_frame])]"
+    opened.wait_until(lambda: len(set(ask(opened, times))) == 1, "the line where that moment is")
+    opened.page.locator("button:has-text('Go on')").first.click()
+    opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "the run going on")
+    opened.wait_until(lambda: not line.is_visible(), "no line at the present")
+
+
+def test_sliders_have_names_and_true_values_for_screen_readers(opened):
+    said = opened.page.locator(".widget-slider:visible [role=slider]").evaluate_all(
+        "all => all.map(one => [one.getAttribute('aria-label'), one.getAttribute('aria-valuetext')])"
+    )
+    assert ["Friction (1/ps)", "20.0"] in said  # and not its logarithm, which is where the handle is
+    assert all(name and value for name, value in said), said
+
+
 def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
     field = opened.page.get_by_label("Save as", exact=True)
     field.fill(str(tmp_path / "saved.h5"))
@@ -190,7 +221,8 @@ FITS = """() => {
 NAMELESS = """() => [...document.querySelectorAll('.jp-OutputArea-output :is(button, input, select, [role=slider])')]
   .filter(one => one.getClientRects().length && (one.tabIndex < 0
     || !(one.textContent.trim() || one.title || one.ariaLabel || one.labels?.length || one.getAttribute('aria-label')
-      || one.closest('.widget-inline-hbox, .widget-hbox')?.querySelector('.widget-label')?.textContent.trim())))
+      || (one.role !== 'slider' && one.closest('.widget-inline-hbox, .widget-hbox')
+        ?.querySelector('.widget-label')?.textContent.trim()))))
   .map(one => one.outerHTML.slice(0, 120))"""
 
 

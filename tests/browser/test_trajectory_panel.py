@@ -214,6 +214,15 @@ def test_chosen_frames_are_saved_once(notebook):
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
     said.wait_for()
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
+    with notebook.page.expect_download() as download:
+        notebook.page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "frames.extxyz"
+    shell = "window.jupyterapp.shell"
+    mine = notebook.page.evaluate(f"{shell}.currentWidget.id")
+    notebook.page.get_by_role("link", name="Open").click()
+    notebook.page.wait_for_function(f"{shell}.currentWidget?.context?.path === 'frames.extxyz'")
+    notebook.page.evaluate(f"id => {{ {shell}.currentWidget.close(); {shell}.activateById(id); }}", mine)
+    notebook.page.wait_for_function(f"id => {shell}.currentWidget?.id === id", arg=mine)
     notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
     notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for()
 

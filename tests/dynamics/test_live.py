@@ -92,7 +92,7 @@ def test_going_back_is_going_the_same_way_again(potential):
     simulation.go_back(frame)
     assert simulation.frames() == frame + 1
     row = simulation.table().iloc[-1]
-    for name in ("step", "time_fs", "potential_energy", "temperature"):
+    for name in ("step", "time_fs", "potential_energy", "temperature", "conserved_energy"):
         assert row[name] == pytest.approx(energies[name][frame], rel=1e-9)
     while simulation.frames() < 20:
         some(simulation, 1)
@@ -131,9 +131,13 @@ def test_new_velocities_make_another_future(potential):
     simulation = live(potential, seeds=[5])
     some(simulation, 6)
     before, start = simulation.positions(), simulation.atoms(0, 5)
+    kinetic, conserved = simulation.table().loc[5, ["kinetic_energy", "conserved_energy"]]
     simulation.go_back(5, seed=11)
     np.testing.assert_allclose(simulation.positions()[5], before[5], atol=1e-12)
     assert np.abs(simulation.velocities()[5] - start.get_velocities()).max() > 1e-3
+    table = simulation.table()
+    assert table["kinetic_energy"][5] != pytest.approx(kinetic, abs=1e-6)
+    assert table["conserved_energy"][5] == pytest.approx(conserved, abs=1e-9), "what velocities bring counts as heat"
     some(simulation, 3)
     assert np.abs(simulation.positions()[6] - before[6]).max() > 1e-4
 

@@ -39,6 +39,14 @@ def files(tmp_path):
     return tmp_path / "long.h5", tmp_path / "short.h5"
 
 
+def test_a_model_goes_by_the_name_that_it_was_loaded_by():
+    session = Session()
+    assert session.named(session.load("ethanol")) == "ethanol"
+    other = so3lab.load("ethanol")
+    assert session.named(other) is other
+    assert session.named(None) is None
+
+
 def test_a_model_is_loaded_once_and_anew_when_its_file_has_changed(tmp_path, monkeypatch):
     session, loaded = Session(), []
     plain = so3lab.load

@@ -61,6 +61,12 @@ class Session(traitlets.HasTraits):
                 self._loaded[key] = so3lab.load(Path(model) if isinstance(model, os.PathLike) else model)
             return self._loaded[key]
 
+    def named(self, potential: Any) -> Any:
+        """The name or file that a potential was loaded by in this session, or itself where there is none."""
+        with self._loading:
+            found = (key[0] for key, loaded in self._loaded.items() if loaded is potential)
+            return next(found, potential)
+
     @property
     def filling(self) -> bool:
         """Whether a change that is being told now is no wish of anybody, but comes from :meth:`fill`."""

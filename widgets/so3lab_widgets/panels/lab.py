@@ -216,8 +216,13 @@ class Lab(Panel):
         return ", ".join([*given, *more])
 
 
+def _model_of(session: Session, model: Any) -> Any:
+    """What a panel begins with: the model of the session, by its name where it has one, or that of the lab."""
+    return first_of(session.named(session.potential), model, "ala2")
+
+
 def _made_dynamics(model: Any, structure: Any, session: Session) -> DynamicsPanel:
-    return DynamicsPanel(first_of(session.potential, model, "ala2"), session.structure or structure, session=session)
+    return DynamicsPanel(_model_of(session, model), session.structure or structure, session=session)
 
 
 def _made_trajectory(model: Any, structure: Any, session: Session) -> TrajectoryPanel:
@@ -226,11 +231,11 @@ def _made_trajectory(model: Any, structure: Any, session: Session) -> Trajectory
 
 
 def _made_minima(model: Any, structure: Any, session: Session) -> MinimaPanel:
-    return MinimaPanel(first_of(session.potential, model, "ala2"), session.structure or structure, session=session)
+    return MinimaPanel(_model_of(session, model), session.structure or structure, session=session)
 
 
 def _made_attention(model: Any, structure: Any, session: Session) -> AttentionPanel:
-    return AttentionPanel(first_of(session.potential, model, "ala2"), session.structure or structure, session=session)
+    return AttentionPanel(_model_of(session, model), session.structure or structure, session=session)
 
 
 def _made_training(model: Any, structure: Any, session: Session) -> TrainPanel:

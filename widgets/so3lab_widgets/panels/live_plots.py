@@ -34,7 +34,7 @@ _LIGHT_CM_PER_FS = 2.99792458e-5
 _MAPS, _SPECTRUM_ALONE = 0.75, 0.5
 """Height of map and spectrum side by side, and of a spectrum alone, as a share of that of the curves."""
 _CONSERVED = "conserved energy"
-_NOTHING_PICKED = "pick 2 to 4 atoms, and their distance, angle or dihedral is drawn here"
+_NOTHING_PICKED = "distance, angle or dihedral: pick 2 to 4 atoms"
 _UNITS = {"temperature": "K", "thermostat": "K", "potential": "eV", "total": "eV", "conserved": "meV"}
 _ROWS, _GAP = 4, 0.06
 _FOLDED = 0.02

@@ -84,7 +84,10 @@ class MinimaTable:
             words: Its number and height.
         """
         how = "harmonic" if self.harmonic else "by energies alone"
-        parts = [f"{row['population_percent']:.1f} % of the molecules ({how})", f"visited {row['visits']:,} times"]
+        parts = [
+            f"{row['population_percent']:.1f} % of the molecules ({how})",
+            "visited " + ("once" if row["visits"] == 1 else f"{row['visits']:,} times"),
+        ]
         parts += [f"found by {row['origin']}"] + ([f"from minimum {row['parent']}"] if row["parent"] >= 0 else [])
         if "novelty" in row:
             where = "beyond" if row["novelty"] > 1.0 else "within"
