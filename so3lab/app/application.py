@@ -78,7 +78,7 @@ def run_app(options: argparse.Namespace, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="so3lab-app-") as place:
         page = Path(place) / "so3lab.ipynb"
         page.write_text(json.dumps(notebook(folder, options.model, options.structure, confined)))
-        server = voila(config=_settings(options))
+        server = voila(config=settings(options))
         server.initialize([str(page)])
         server.template_paths.insert(0, str(_PAGE))
         _once_it_listens(lambda: _tell(server, console, open_browser=not options.no_browser))
@@ -174,7 +174,7 @@ def _voila() -> Any:
     return Voila
 
 
-def _settings(options: argparse.Namespace) -> Any:
+def settings(options: argparse.Namespace) -> Any:
     """As Voilà's own options would have them; a token that JUPYTER_TOKEN holds is not written anywhere."""
     from traitlets.config import Config
 
@@ -187,7 +187,9 @@ def _settings(options: argparse.Namespace) -> Any:
     found.VoilaConfiguration.extension_denylist = list(_LEFT_OUT)
     found.VoilaConfiguration.show_tracebacks = False
     # A page that closes says so without the word that jupyter_server asks for; its kernel's name is nobody's guess.
-    found.Voila.tornado_settings = {"disable_check_xsrf": True}
+    # Where no token keeps strangers out, a web site may not pass for this computer by giving its own name this address.
+    elsewhere = not (options.no_token and is_local(options.ip))
+    found.Voila.tornado_settings = {"disable_check_xsrf": True, "allow_remote_access": elsewhere}
     found.MappingKernelManager.cull_idle_timeout = _LOST_AFTER_S
     if options.no_token:
         os.environ.pop("JUPYTER_TOKEN", None)

@@ -302,7 +302,8 @@ class Replicas:
             for number, (atoms, temperature) in enumerate(zip(now, temperatures, strict=True))
         ]
         with precision(self._field.dtype):
-            velocities, particles = jnp.asarray(np.concatenate(drawn), self._field.dtype), self._system.particles
+            velocities = jnp.asarray(np.concatenate(drawn), self._field.dtype)
+            particles = self._propagator.system.particles
             gained = kinetic_energies(velocities, particles) - kinetic_energies(self.state.velocities, particles)
             self.state = self.state._replace(velocities=velocities, bath_energy=self.state.bath_energy + gained)
 

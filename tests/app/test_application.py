@@ -2,11 +2,12 @@
 
 import ast
 import sys
+from argparse import Namespace
 
 import pytest
 
 from so3lab.app import main
-from so3lab.app.application import exposure, is_local, notebook
+from so3lab.app.application import exposure, is_local, notebook, settings
 
 
 def refused(capsys, *words) -> str:
@@ -32,6 +33,17 @@ def test_panels_are_confined_before_there_are_any_where_others_reach_them(tmp_pa
         (lab,) = (one for one in calls if ast.unparse(one.func) == "Lab")
         given = {one.arg: ast.literal_eval(one.value) for one in lab.keywords}
         assert given == {"model": "so3lr", "structure": "smiles:C'C"}
+
+
+@pytest.mark.parametrize(
+    ("ip", "no_token", "elsewhere"),
+    [("127.0.0.1", True, False), ("127.0.0.1", False, True), ("0.0.0.0", True, True), ("0.0.0.0", False, True)],
+)
+def test_without_a_token_names_of_other_computers_are_refused_where_none_is_meant(monkeypatch, ip, no_token, elsewhere):
+    monkeypatch.delenv("JUPYTER_TOKEN", raising=False)
+    made = settings(Namespace(ip=ip, port=8866, theme="light", no_token=no_token))
+    assert made.Voila.tornado_settings["allow_remote_access"] is elsewhere
+    assert made.Voila.auto_token is not no_token
 
 
 def test_it_says_who_can_do_what(tmp_path):
