@@ -43,10 +43,31 @@ def hessian(model: EnergyModel, atoms: ase.Atoms) -> Float[np.ndarray, "coordina
     Raises:
         ValueError: If numbers come out that are not finite.
     """
-    size = 3 * len(atoms)
-    found = products(model, [atoms], np.eye(size).reshape(size, -1, 3))
-    matrix = np.asarray(found.gradients).reshape(size, size)
-    symmetric: np.ndarray = 0.5 * (matrix + matrix.T)
+    matrix: np.ndarray = hessians(model, [atoms])[0]
+    return matrix
+
+
+def hessians(
+    model: EnergyModel, structures: Sequence[ase.Atoms]
+) -> Float[np.ndarray, "structures coordinates coordinates"]:
+    """The same of several structures side by side.
+
+    Args:
+        model: As for :func:`hessian`.
+        structures: With equally many atoms.
+
+    Returns:
+        eV/Å², shape ``(structures, 3 atoms, 3 atoms)``.
+
+    Raises:
+        ValueError: If their numbers of atoms differ, or numbers come out that are not finite.
+    """
+    if len(sizes := {len(atoms) for atoms in structures}) != 1:
+        raise ValueError(f"structures must have equally many atoms, and theirs are {sorted(sizes)}")
+    count, size = len(structures), 3 * len(structures[0])
+    columns = np.tile(np.eye(size).reshape(size, -1, 3), (1, count, 1))  # none feels that others move as well
+    matrices = np.asarray(products(model, structures, columns).gradients).reshape(size, count, size).swapaxes(0, 1)
+    symmetric: np.ndarray = 0.5 * (matrices + matrices.swapaxes(1, 2))
     return symmetric
 
 

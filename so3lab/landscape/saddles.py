@@ -21,10 +21,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab.engine.energy_model import EnergyModel
-from so3lab.engine.hessians import hessian
+from so3lab.engine.hessians import hessians
 from so3lab.landscape.differences import DifferenceHessians
 from so3lab.landscape.learnt_hessians import LearntHessian, learnt_hessian
-from so3lab.landscape.models import energy_model, exact_model, shift_of, slots_for
+from so3lab.landscape.models import energy_model, exact_model, padded, shift_of, slots_for
 from so3lab.minima.judging import in_one_piece
 from so3lab.minimize.curvature import FLAT
 from so3lab.minimize.evaluators import EngineEvaluator
@@ -170,13 +170,14 @@ def climb(
             if one is not None:
                 rows[slot] = one.positions
         energies, gradients = evaluator(rows)
-        for slot, one in enumerate(running):
-            if one is None:
-                continue
+        there = [(slot, one) for slot, one in enumerate(running) if one is not None]
+        early = {slot: _arrive(one, float(energies[slot]), gradients[slot], rules) for slot, one in there}
+        rules.renew([one for slot, one in there if early[slot] is None])
+        for slot, one in there:
             if stop is not None and stop():
                 yield from (_ended(potential, left, "stopped") for left in (*running, *waiting) if left is not None)
                 return
-            end = _learn(one, float(energies[slot]), gradients[slot], rules)
+            end = early[slot] or _decide(one, rules)
             if end is not None:
                 yield _ended(potential, one, end)
                 running[slot] = following = next(waiting, None)
@@ -204,21 +205,32 @@ class _Rules:
         self._exact = exact_model(potential)
         self._soon = DifferenceHessians(energy_model(potential), atoms) if network else None
 
-    def renew(self, one: _Climb) -> None:
-        """Make the Hessian of a structure where it is now, as well as it needs to be on the way."""
+    def renew(self, some: Sequence[_Climb]) -> None:
+        """Make Hessians that are too old, of structures where they are now, as good as they need to be on the way."""
+        old = [one for one in some if one.learnt.matrix is None or one.age >= self.steps_per_hessian]
         if self._soon is None:
-            self.exact(one)
-        else:
+            self._make_exact(old)
+            return
+        for one in old:
             one.learnt.renew(self._soon(one.positions))
             one.age = 0
 
     def exact(self, one: _Climb) -> np.ndarray:
         """The exact Hessian of a structure where it is now."""
         if one.exact is None:
-            one.exact = hessian(self._exact, one.now())
-            one.learnt.renew(one.exact)
-            one.age = 0
+            self._make_exact([one])
+        assert one.exact is not None
         return one.exact
+
+    def _make_exact(self, some: Sequence[_Climb]) -> None:
+        """Those of all side by side, in one of few sizes."""
+        if not some:
+            return
+        now = [one.now() for one in some]
+        for one, matrix in zip(some, hessians(self._exact, padded(now) if len(now) > 1 else now), strict=False):
+            one.exact = matrix
+            one.learnt.renew(matrix)
+            one.age = 0
 
     def found_before(self, one: _Climb) -> bool:
         """Whether the saddle on which a search seems to have arrived is known."""
@@ -241,8 +253,8 @@ def _prepared(number: int, start: Start) -> _Climb:
     return _Climb(number, start.atoms, freedom, atoms.positions.copy(), followed, learnt, start.hessian)
 
 
-def _learn(one: _Climb, energy: float, gradient: np.ndarray, rules: _Rules) -> End | None:
-    """Take in energy and gradient at the new positions, and decide upon the next ones; or say why it ends."""
+def _arrive(one: _Climb, energy: float, gradient: np.ndarray, rules: _Rules) -> End | None:
+    """Take in energy and gradient at the new positions; or say why it ends there."""
     one.evaluations += 1
     if np.isnan(one.first_energy):
         one.first_energy = energy
@@ -252,13 +264,15 @@ def _learn(one: _Climb, energy: float, gradient: np.ndarray, rules: _Rules) -> E
         return "lost"
     if one.evaluations % LOOKED_AFTER == 0 and not rules.stays(one.now()):
         return "strayed"
-    gradient = one.freedom.project(gradient, one.positions).ravel()
-    _arrive(one, energy, gradient)
-    if one.learnt.matrix is None or one.age >= rules.steps_per_hessian:
-        rules.renew(one)
+    _learn(one, energy, one.freedom.project(gradient, one.positions).ravel())
+    return None
+
+
+def _decide(one: _Climb, rules: _Rules) -> End | None:
+    """The next positions, by what is known of the present ones; or why it ends."""
     assert one.learnt.matrix is not None
     values, modes = _modes(one, one.learnt.matrix)
-    calm = np.linalg.norm(gradient.reshape(-1, 3), axis=1).max() <= rules.max_force
+    calm = np.linalg.norm(one.gradient.reshape(-1, 3), axis=1).max() <= rules.max_force
     calm = calm and (one.followed is None or values[0] < -FLAT)  # who leaves a minimum feels little at first
     one.curvature, one.mode = float(values[0]), modes[0]
     if calm and int(np.sum(values < -FLAT)) == 1 and rules.found_before(one):
@@ -286,7 +300,7 @@ def _holds_together(now: ase.Atoms) -> bool:
     return bool(len(molecular_graph(now).bonds)) or in_one_piece(now)
 
 
-def _arrive(one: _Climb, energy: float, gradient: np.ndarray) -> None:
+def _learn(one: _Climb, energy: float, gradient: np.ndarray) -> None:
     """Trust longer or shorter steps, and let this one tell of the Hessian."""
     one.learnt.arrive(one.positions, gradient)
     if one.steps:
