@@ -112,7 +112,7 @@ def test_train_evaluate_and_simulate(capsys, frames, structure, tmp_path):
 
 
 @pytest.mark.process
-def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
+def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path, quick_children):
     def command(out, *more):
         words = train_arguments(frames, tmp_path / out, "--epochs", 30, *more, train=60)
         return [sys.executable, "-m", "so3lab", *map(str, words)]
@@ -137,7 +137,7 @@ def test_training_killed_and_resumed_gives_the_same_weights(frames, tmp_path):
 
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_training_saves_the_best_model(number, frames, tmp_path, interruptible):
+def test_interrupted_training_saves_the_best_model(number, frames, tmp_path, interruptible, quick_children):
     out = tmp_path / "m.so3.safetensors"
     words = [sys.executable, "-m", "so3lab", *map(str, train_arguments(frames, out, "--minutes", 10, train=60))]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)

@@ -1,9 +1,8 @@
 """How tests compile: into one cache on disk, and, where tests are many and programs run briefly, without optimisation.
 
 Most of the time of a test that computes is XLA compiling. Without its optimisations it compiles five times as fast, to
-programs that are slower and say the same. So does what tests marked ``process`` start: they ask whether it survives.
-Whatever is marked ``study``, ``notebook`` or ``browser`` runs the programs that people run; ``--real-programs`` does so
-for any selection.
+programs that are slower and say the same. Whatever is marked (``study``, ``process``, ``notebook``, ``browser``) runs
+the programs that people run, unless it asks for ``quick_children``; ``--real-programs`` does so for any selection.
 """
 
 import os
@@ -41,18 +40,14 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = _with_quick(os.environ.get("XLA_FLAGS", ""))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item, nextitem):
-    """What a test marked ``process`` starts inherits other flags than this process, which has read its own."""
-    asked = {mark.name for mark in item.iter_markers()}
-    if "process" not in asked or "study" in asked or item.config.getoption("--real-programs"):
-        return (yield)
+@pytest.fixture
+def quick_children(request, monkeypatch):
+    """Programs that a test starts compile without optimisation, where it compares them with each other alone."""
     import jax
 
-    jax.devices()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", _with_quick(os.environ.get("XLA_FLAGS", "")))
-        return (yield)
+    jax.devices()  # this process reads its own flags before
+    if not request.config.getoption("--real-programs"):
+        monkeypatch.setenv("XLA_FLAGS", _with_quick(os.environ.get("XLA_FLAGS", "")))
 
 
 def _with_quick(flags: str) -> str:

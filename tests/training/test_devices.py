@@ -23,7 +23,7 @@ def test_one_device_trains_where_there_is_one():
 
 
 @pytest.mark.process
-def test_eight_devices_learn_what_one_learns_and_a_run_goes_on_with_another_number(tmp_path):
+def test_eight_devices_learn_what_one_learns_and_a_run_goes_on_with_another_number(tmp_path, quick_children):
     """In double precision, for frames of several sizes and batches that do not go round: losses, errors and weights."""
     paths = os.pathsep.join([str(SUPPORT), *sys.path])
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
