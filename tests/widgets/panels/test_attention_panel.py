@@ -1,7 +1,5 @@
 """The attention panel without a browser: one look is drawn in many places that are linked; what is wrong is said."""
 
-import threading
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +8,7 @@ from fake_inside import SETTINGS, expected_pair, fake_displace, fake_look, fake_
 from lennard_jones import cluster_in_reduced_units
 from so3lab_widgets import AttentionPanel, Session
 from so3lab_widgets.panels.attention_panel import VIEWS
-from waiting import wait_for
+from waiting import no_threads_left, wait_for
 
 import so3lab
 from so3lab.attention import Channel, attention_matrix, channels, cumulene, pair_series, rank_correlation
@@ -38,7 +36,7 @@ def model():
 @pytest.fixture
 def make(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before, made = set(threading.enumerate()), []
+    made = []
 
     def one(structure=None, *, wait=True, **options):
         options = {"look": fake_look, "follow": follow, "respond": fake_respond, "displace": fake_displace} | options
@@ -48,10 +46,10 @@ def make(model, tmp_path, monkeypatch):
             wait_for(lambda: panel.shown is not None, "an answer")
         return panel
 
-    yield one
-    for panel in made:
-        panel.close()
-    wait_for(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("so3lab")], "no threads")
+    with no_threads_left():
+        yield one
+        for panel in made:
+            panel.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The lab without a browser: panels are made when they are opened, and what one shows goes to the others."""
 
 import functools
-import threading
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from fake_inside import fake_look
 from fake_simulation import FakeSimulation
 from mmff import relax_by_mmff
 from so3lab_widgets import AttentionPanel, DynamicsPanel, Lab, MinimaPanel, TrainPanel
-from waiting import wait_for
+from waiting import no_threads_left, wait_for
 
 from so3lab.minima import Search
 from so3lab.structures import from_smiles
@@ -41,12 +40,11 @@ MADE = {"dynamics": dynamics, "minima": minima, "attention": attention, "trainin
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = set(threading.enumerate())
-    made = Lab("ethanol", ETHANOL, panels=["dynamics", "minima", "attention", "training"], make=MADE)
-    wait_for(lambda: made.panel("dynamics").live is not None, "the first simulation")
-    yield made
-    made.close()
-    wait_for(lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("so3lab")], "no threads")
+    with no_threads_left():
+        made = Lab("ethanol", ETHANOL, panels=["dynamics", "minima", "attention", "training"], make=MADE)
+        wait_for(lambda: made.panel("dynamics").live is not None, "the first simulation")
+        yield made
+        made.close()
 
 
 def moved(lab) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The viewer without a browser: what it sends to a page, what it refuses, how it plays and films."""
 
-import threading
 import time
 from io import BytesIO
 
@@ -13,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from PIL import Image
 from so3lab_widgets.viewer import movie_encoder
 from so3lab_widgets.viewer.viewer import Viewer
-from waiting import wait_for
+from waiting import no_threads_left, wait_for
 
 from so3lab.observables import superpose
 
@@ -70,7 +69,7 @@ def frames_of(count: int = 40, forces: bool = False) -> list:
 
 @pytest.fixture
 def make():
-    before, made = set(threading.enumerate()), []
+    made = []
 
     def one(*arguments, answers: bool = True, **options):
         viewer = Viewer(**options)
@@ -80,13 +79,10 @@ def make():
             viewer.show(*arguments)
         return viewer, page
 
-    yield one
-    for viewer in made:
-        viewer.close()
-    wait_for(
-        lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith("so3lab")],
-        "no threads",
-    )
+    with no_threads_left():
+        yield one
+        for viewer in made:
+            viewer.close()
 
 
 def centred(atoms) -> np.ndarray:
