@@ -1,3 +1,4 @@
+from .bands import Band as Band
 from .clusters import distances_between as distances_between
 from .clusters import families as families
 from .database import LandscapeDatabase as LandscapeDatabase
@@ -14,7 +15,6 @@ from .maps import ramachandran_maps as ramachandran_maps
 from .network import Landscape as Landscape
 from .novelty import Novelty as Novelty
 from .novelty import TrainingConformations as TrainingConformations
-from .paths import Band as Band
 from .paths import nudged_elastic_band as nudged_elastic_band
 from .saddles import Climbed as Climbed
 from .saddles import Start as Start

@@ -1,6 +1,7 @@
 """Which way leads from one minimum to another: nudged elastic bands, many at once.
 
 The images of all paths are one batch of the engine. A path that has converged leaves, and the next one takes its place.
+One that does not converge is divided at the minima on its way, if there are any, and each leg is a path.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,14 +9,15 @@ from dataclasses import dataclass
 
 import ase
 import numpy as np
-import pandas as pd
 from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.landscape.alignment import SAME, align
 from so3lab.landscape.band_steps import BandSteps
+from so3lab.landscape.bands import Band
 from so3lab.landscape.interpolation import interpolated
+from so3lab.landscape.legs import joined, minima_on
 from so3lab.landscape.models import energy_model, shift_of
 from so3lab.landscape.nudging import nudged_forces, tangents
 from so3lab.minimize.evaluators import EngineEvaluator
@@ -28,47 +30,31 @@ SPRING = 1.0
 """eV/Å² between images."""
 CLIMBS_BELOW = 0.5
 """eV/Å of the largest force at which the highest image begins to climb."""
+MOST_DIVISIONS = 3
+"""Times that a path that does not converge, and then its legs, are divided at minima."""
 _ATOMS_AT_ONCE = 1500
 
 Inner = Float[np.ndarray, "inner atoms 3"]
 
 
 @dataclass(frozen=True)
-class Band:
-    """A path between two minima."""
+class _How:
+    """Arguments of :func:`nudged_elastic_band` that all of its paths share."""
 
-    number: int
-    """Of the pair that it joins, from 0."""
-    images: list[ase.Atoms]
-    """Both ends included, aligned, with energies and forces."""
-    energies: Float[np.ndarray, " images"]
-    """eV."""
-    converged: bool
     max_force: float
-    """eV/Å, the largest that is left on an image: across the path, and of its springs."""
-    steps: int
-    highest: int
-    """The image that climbed; 0 or the last one where the path only falls or only rises."""
-    tangent: Float[np.ndarray, "atoms 3"]
-    """Direction of the path at the highest image, of length 1."""
-
-    @property
-    def barrier(self) -> float:
-        """eV from the first end to the highest image."""
-        return float(self.energies[self.highest] - self.energies[0])
-
-    def profile(self) -> pd.DataFrame:
-        """``image``, ``distance_A`` from the first end along the path (norm over all atoms), and ``energy_eV``."""
-        steps = np.diff([one.positions for one in self.images], axis=0)
-        gone = np.concatenate([[0.0], np.cumsum(np.linalg.norm(steps, axis=(1, 2)))])
-        return pd.DataFrame({"image": range(len(self.images)), "distance_A": gone, "energy_eV": self.energies})
+    max_steps: int
+    spring: float
+    climb: bool
+    stop: Callable[[], bool] | None
+    batch: int | None
 
 
 class _Running:
     """A path on its way."""
 
-    def __init__(self, number: int, atoms: ase.Atoms, positions: np.ndarray):
+    def __init__(self, number: int, atoms: ase.Atoms, positions: np.ndarray, known: Sequence[ase.Atoms] = ()):
         self.number, self.atoms, self.positions = number, atoms, positions
+        self.known = known  # minima through which it must not lead
         self.energies = np.full(len(positions), np.nan)
         self.gradients = np.zeros(positions.shape)
         self.freedom = Freedom(atoms)
@@ -88,6 +74,7 @@ def nudged_elastic_band(
     spring: float = SPRING,
     climb: bool = True,
     mirror_images: bool = False,
+    divide: bool = True,
     stop: Callable[[], bool] | None = None,
     batch: int | None = None,
 ) -> Iterator[Band]:
@@ -106,6 +93,8 @@ def nudged_elastic_band(
         spring: eV/Å² between images.
         climb: Whether the highest image climbs to the saddle.
         mirror_images: Whether the second end may be reflected to come closer to the first.
+        divide: Whether a path that does not converge goes in legs between the minima on its way; it then has more
+            images, and ``max_steps`` is of each leg.
         stop: Asked at every step of a path whether it is to end as it is.
         batch: Paths at once; default: as many as the device computes well.
 
@@ -119,13 +108,54 @@ def nudged_elastic_band(
     _check(images, max_force, max_steps, spring, batch)
     prepared = [_prepared(number, own, images, mirror_images) for number, own in enumerate(ends)]
     _check_alike(prepared)
-    waiting = iter(prepared)
+    how = _How(max_force, max_steps, spring, climb, stop, batch)
+    yield from _divided(potential, prepared, how, MOST_DIVISIONS if divide else 0)
+
+
+def _divided(
+    potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How, divisions: int
+) -> Iterator[Band]:
+    """Bands; those that do not converge in legs, which may be divided again so many times."""
+    stuck = []
+    for band in _bands(potential, paths, how):
+        if band.converged or not divisions or (how.stop is not None and how.stop()):
+            yield band
+        else:
+            stuck.append(band)
+    known = {path.number: path.known for path in paths}
+    legs: list[_Running] = []
+    owned: list[range] = []
+    for band in stuck:
+        minima = minima_on(potential, band, known[band.number])
+        found = _legs(band, minima, [*known[band.number], band.images[0], *minima, band.images[-1]], len(legs))
+        owned.append(range(len(legs), len(legs) + len(found)))
+        legs += found
+    done = {leg.number: leg for leg in _divided(potential, legs, how, divisions - 1)} if legs else {}
+    for band, numbers in zip(stuck, owned, strict=True):
+        yield joined(band, [done[number] for number in numbers]) if numbers else band
+
+
+def _legs(band: Band, minima: Sequence[ase.Atoms], known: Sequence[ase.Atoms], number: int) -> list[_Running]:
+    """Paths from minimum to minimum on the way of another, numbered from one on; none where there is no minimum."""
+    here = band.images[0].copy()
+    found: list[_Running] = []
+    for there in (*minima, band.images[-1]) if minima else ():
+        positions = interpolated(here, align(here, there).positions, len(band.images))
+        found.append(_Running(number + len(found), here, positions, known))
+        here = here.copy()
+        here.positions = positions[-1]
+    return found
+
+
+def _bands(potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How) -> Iterator[Band]:
+    """As many at once as go together, each until it has ended."""
+    waiting = iter(paths)
     first = next(waiting, None)
     if first is None:
         return
     inner = len(first.positions) - 2
-    most = batch or max(1, _ATOMS_AT_ONCE // (inner * len(first.atoms)))
-    running: list[_Running | None] = [first, *(next(waiting, None) for _ in range(min(most, len(ends)) - 1))]
+    most = how.batch or max(1, _ATOMS_AT_ONCE // (inner * len(first.atoms)))
+    running: list[_Running | None] = [first, *(next(waiting, None) for _ in range(min(most, len(paths)) - 1))]
     whole = [image for one in running if one is not None for image in _images(one)]
     _tell_ends(potential, running)
     evaluator = EngineEvaluator(energy_model(potential), whole)
@@ -137,8 +167,8 @@ def nudged_elastic_band(
                 continue
             own = slice(slot * inner, (slot + 1) * inner)
             one.energies[1:-1], one.gradients[1:-1] = energies[own], gradients[own]
-            now = stop is not None and stop()
-            ended = _move(one, spring, climb, max_force, 1 if now else max_steps)
+            now = how.stop is not None and how.stop()
+            ended = _move(one, how.spring, how.climb, how.max_force, 1 if now else how.max_steps)
             if ended is not None:
                 yield _band(potential, one, ended)
                 running[slot] = one = next(waiting, None)

@@ -203,8 +203,9 @@ class Turns:
         ends = [[self._settling.minima[a].atoms, self._settling.minima[b].atoms] for a, b in pairs]
         starts = []
         for band in nudged_elastic_band(
-            self._potential, ends, max_force=ROUGH, max_steps=ROUGH_STEPS, mirror_images=self._mirror_images, stop=stop
-        ):
+            self._potential, ends, max_force=ROUGH, max_steps=ROUGH_STEPS, mirror_images=self._mirror_images,
+            divide=False, stop=stop,
+        ):  # fmt: skip
             along = tangents(np.stack([image.positions for image in band.images]), band.energies)
             higher = (band.energies[1:-1] >= band.energies[:-2]) & (band.energies[1:-1] >= band.energies[2:])
             starts += [Start(band.images[n + 1], along[n]) for n in np.flatnonzero(higher).tolist()]

@@ -55,7 +55,8 @@ class MinimaPath(ipw.HBox):
         up = band.barrier / per_unit(self._unit)
         back = (band.energies[band.highest] - band.energies[-1]) / per_unit(self._unit)
         sure = "" if band.converged else f"; not converged, {band.max_force:.2g} eV/Å are left"
-        return f"{up:.2f} {self._unit} from minimum {first} to {second}, {back:.2f} back{sure}."
+        way = f", by way of {len(band.minima)} more" if band.minima else ""
+        return f"{up:.2f} {self._unit} from minimum {first} to {second}{way}, {back:.2f} back{sure}."
 
     def take(self, band: Band, ends: tuple[int, int]) -> None:
         """Have a path, and go to its highest image."""
