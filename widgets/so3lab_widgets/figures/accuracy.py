@@ -46,45 +46,29 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     extra = np.column_stack(
         [table["seconds"], table[force] * units.kcal_mol_per_meV, table[energy] * units.kcal_mol_per_meV]
     )
-    common = {"x": table["epoch"], "customdata": extra, "mode": "lines+markers", "marker": {"size": 4}}
-    head, after = "epoch %{x}<br>", "<br>after %{customdata[0]:.1f} s<extra></extra>"
-    figure.add_scatter(
-        y=table[force],
-        line_color=BLUE,
-        name="force error",
-        row=1,
-        col=1,
-        **common,
-        hovertemplate=head + "%{y:.2f} meV/Å = %{customdata[1]:.3f} kcal/mol/Å" + after,
-    )
-    figure.add_scatter(
-        y=table[energy],
-        line_color=VERMILLION,
-        name="energy error",
-        row=1,
-        col=2,
-        **common,
-        hovertemplate=head + "%{y:.2f} meV = %{customdata[2]:.3f} kcal/mol" + after,
-    )
-    figure.add_scatter(
-        y=table["train_loss"],
-        line_color=GREEN,
-        name="training loss",
-        row=1,
-        col=3,
-        **common,
-        hovertemplate=head + "loss %{y:.3g}" + after,
-    )
-    figure.add_scatter(
-        y=table["learning_rate"],
-        line={"color": ORANGE, "dash": "dot"},
-        name="learning rate",
-        row=1,
-        col=3,
-        secondary_y=True,
-        **(common | {"mode": "lines"}),
-        hovertemplate=head + "learning rate %{y:.2g}" + after,
-    )
+    for column, name, colour, place, title, told in (
+        (force, "force error", BLUE, {"col": 1}, "force MAE (meV/Å)",
+         "%{y:.2f} meV/Å = %{customdata[1]:.3f} kcal/mol/Å"),
+        (energy, "energy error", VERMILLION, {"col": 2}, "energy MAE (meV)",
+         "%{y:.2f} meV = %{customdata[2]:.3f} kcal/mol"),
+        ("train_loss", "training loss", GREEN, {"col": 3, "secondary_y": False}, "loss", "loss %{y:.3g}"),
+        ("learning_rate", "learning rate", ORANGE, {"col": 3, "secondary_y": True}, "learning rate",
+         "learning rate %{y:.2g}"),
+    ):  # fmt: skip
+        rates = column == "learning_rate"
+        figure.add_scatter(
+            x=table["epoch"],
+            y=table[column],
+            customdata=extra,
+            mode="lines" if rates else "lines+markers",
+            marker={"size": 4},
+            line={"color": colour, "dash": "dot" if rates else "solid"},
+            name=name,
+            hovertemplate=f"epoch %{{x}}<br>{told}<br>after %{{customdata[0]:.1f}} s<extra></extra>",
+            row=1,
+            **place,
+        )
+        figure.update_yaxes(title_text=title, row=1, **place, **log_ticks(table[column]))
     best = table.iloc[int(np.argmin(table[force].fillna(np.inf)))]
     figure.add_scatter(
         x=[best["epoch"]],
@@ -97,13 +81,6 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
         marker={"symbol": "star", "size": 13, "color": ORANGE, "line": {"color": INK, "width": 1}},
     )
     figure.update_xaxes(title_text="epoch", **log_ticks(table["epoch"]))
-    for column, name, place in (
-        (force, "force MAE (meV/Å)", {"col": 1}),
-        (energy, "energy MAE (meV)", {"col": 2}),
-        ("train_loss", "loss", {"col": 3, "secondary_y": False}),
-        ("learning_rate", "learning rate", {"col": 3, "secondary_y": True}),
-    ):
-        figure.update_yaxes(title_text=name, row=1, **place, **log_ticks(table[column]))
     figure.update_yaxes(showgrid=False, secondary_y=True)
     subtitle = (
         f"best epoch {best['epoch']:.0f}: forces {best[force]:.1f} meV/Å"
@@ -152,17 +129,7 @@ def parity(table: pd.DataFrame, quantity: str) -> go.Figure:
         row=1,
         col=1,
     )
-    bins = int(np.clip(2 * np.sqrt(len(errors)), 11, 61))
-    counts, edges = np.histogram(errors, bins=bins, range=_error_range(errors))
-    figure.add_bar(
-        x=0.5 * (edges[1:] + edges[:-1]),
-        y=counts,
-        marker_color=SKY,
-        showlegend=False,
-        row=1,
-        col=2,
-        hovertemplate=f"error %{{x:.1f}} {small_unit}<br>%{{y}} values<extra></extra>",
-    )
+    _add_spread(figure, errors, small_unit)
     suffix = " − mean" if quantity == "energy" else ""
     figure.update_xaxes(title_text=f"reference {noun}{suffix} ({unit})", range=span, row=1, col=1)
     figure.update_yaxes(title_text=f"predicted {noun}{suffix} ({unit})", range=span, row=1, col=1)
@@ -198,6 +165,21 @@ def _add_dots(
             row=1,
             col=1,
         )
+
+
+def _add_spread(figure: go.Figure, errors: np.ndarray, unit: str) -> None:
+    """How often errors of each size occur."""
+    bins = int(np.clip(2 * np.sqrt(len(errors)), 11, 61))
+    counts, edges = np.histogram(errors, bins=bins, range=_error_range(errors))
+    figure.add_bar(
+        x=0.5 * (edges[1:] + edges[:-1]),
+        y=counts,
+        marker_color=SKY,
+        showlegend=False,
+        row=1,
+        col=2,
+        hovertemplate=f"error %{{x:.1f}} {unit}<br>%{{y}} values<extra></extra>",
+    )
 
 
 def _density(x: np.ndarray, y: np.ndarray, span: Sequence[float], noun: str, unit: str) -> go.Heatmap:
