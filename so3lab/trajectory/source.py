@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
@@ -34,8 +34,8 @@ class Source:
         self._count = self._file[f"{_layout.PRIVATE}/frames"]
         self._datasets = _layout.growing_datasets(self._file, self.layout)
 
-    def __del__(self) -> None:
-        if not sys.is_finalizing() and getattr(self, "_file", None):  # h5py closes what is left at the end
+    def __del__(self, at_the_end: Callable[[], bool] = sys.is_finalizing) -> None:  # modules may be gone by then
+        if not at_the_end() and getattr(self, "_file", None):  # h5py closes what is left at the end
             self._file.close()
 
     @property
