@@ -13,13 +13,14 @@ import numpy as np
 import plotly
 import plotly.graph_objects as go
 import traitlets
-from plotly import basewidget
 from plotly.basedatatypes import Undefined
 from plotly.serializers import custom_serializers
 
+from so3lab_widgets.plots.quick_import import plotly_widgets
 from so3lab_widgets.theme import TEMPLATE
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
+_BUNDLE = Path(str(plotly_widgets().__file__)).with_name("package_data") / "widgetbundle.js"
 _STATIC = resources.files("so3lab_widgets") / "plots"
 
 
@@ -36,8 +37,7 @@ class PlotlySource(ipywidgets.Widget):
         """The one of this kernel, made when the first figure asks, and again after it was closed."""
         with cls._lock:
             if cls._current is None or cls._current.comm is None:
-                bundle = Path(basewidget.__file__).with_name("package_data") / "widgetbundle.js"
-                cls._current = cls(packed=gzip.compress(bundle.read_bytes(), 6))
+                cls._current = cls(packed=gzip.compress(_BUNDLE.read_bytes(), 6))
             return cls._current
 
 
