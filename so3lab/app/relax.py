@@ -155,11 +155,11 @@ def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterat
     said: set[str] = set()
     frames = _frames(source)
     for number, (atoms, notes) in enumerate(frames):
-        one = understand(atoms, charge=options.charge, multiplicity=options.multiplicity)
+        name = source if len(frames) == 1 else f"{source}:{number}"
+        one = understand(atoms, charge=options.charge, multiplicity=options.multiplicity, name=name)
         for note in {*notes, *one.notes} - said:
             console.warn(f"{source}: {note}")
             said.add(note)
-        name = source if len(frames) == 1 else f"{source}:{number}"
         yield name, one.atoms if options.hold is None else with_held_atoms(one.atoms, options.hold)
 
 

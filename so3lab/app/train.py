@@ -260,6 +260,11 @@ def _tested(best: "Potential", test_data: "Dataset", console: Console) -> "panda
 def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | None]:
     """Numbers of training, validation and test frames; what is not given is chosen sensibly."""
     valid = max(min(20, frames // 4), frames // 20) if options.valid is None else options.valid
+    if valid < 1:
+        raise ValueError(
+            f"training needs frames to learn from and others to validate on, but of {frames} none is left to validate "
+            "on; give more frames (4 at least), or --valid 1"
+        )
     if options.train is not None:
         return options.train, valid, options.test
     test = frames // 10 if options.test is None else options.test

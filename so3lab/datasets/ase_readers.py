@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ase.db
-import ase.io
 import numpy as np
 from ase import Atoms
 
@@ -26,13 +25,14 @@ from so3lab.datasets.label_names import (
 from so3lab.datasets.numerals import number, numbers_of
 from so3lab.structures.electrons import is_charge_key, is_spin_key, stated_charge, total_charge
 from so3lab.structures.packed import is_packed, unpacked
-from so3lab.structures.reading import read_frames, values_beside
+from so3lab.structures.reading import read_contents, read_quietly, values_beside
 from so3lab.structures.xyz import read_all_xyz
 
 _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
 """Endings of data sets."""
 _COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".mol2", ".cif", ".gro", ".com", ".gjf"))
 """Endings of formats that have no place for energies and forces."""
+_NOTES = 3
 _MOTION = frozenset(("positions", "momenta", "velocities", "velocity", "vel", "velo", "initial_magmoms"))
 """Tables of atoms that are no labels."""
 
@@ -188,14 +188,19 @@ def has_labels(path: Path) -> bool:
         first = _first_frame(path)
     except Exception:  # whoever reads it as a structure says what is wrong
         return False
-    results = set(first.calc.results) if first.calc is not None else set()
+    results = {name for name, value in first.calc.results.items() if value is not True} if first.calc else set()
     tables = {name for name, values in first.arrays.items() if values.ndim == 2 and name not in _MOTION}
-    return bool(results & {"energy", "forces"} or tables or any("energy" in str(key).lower() for key in first.info))
+    return bool(results & {"energy", "forces"} or tables or any(map(_is_energy, first.info.items())))
+
+
+def _is_energy(entry: tuple[Any, Any]) -> bool:
+    """Whether an entry of ``info`` is an energy, and no mere word of a comment."""
+    return "energy" in str(entry[0]).lower() and entry[1] is not True
 
 
 def _first_frame(path: Path) -> Atoms:
     try:
-        first = ase.io.read(path, index=0)
+        first = read_quietly(path, 0)
     except Exception:
         if path.suffix.lower() not in (".xyz", ".extxyz"):
             raise
@@ -209,24 +214,34 @@ def read_with_ase(path: Path, energy_unit: str | None, length_unit: str | None, 
     if foreign := sorted(set(keys) & {"numbers", "positions"}):
         raise ValueError(f"keys may name 'energies' and 'forces' of files that ASE reads, got {foreign}")
     try:
-        frames, stated = _read_database(path) if path.suffix == ".db" else _read_frames(path)
+        frames, stated, notes = _read_database(path) if path.suffix == ".db" else _read_frames(path)
+    except ValueError as error:
+        named = "" if str(path) in str(error) else f"{path}: "
+        raise ValueError(f"{named}{error}") from error
     except Exception as error:  # ASE's readers raise whatever their format provokes
         raise ValueError(
             f"{path} could not be read ({type(error).__name__}: {error}); "
             f"so3lab reads .npz, .hdf5, .xz, .db and the files that ASE reads, best as .extxyz"
         ) from error
     read_units = file_units(stated, energy_unit, length_unit, str(path), documented="ASE's convention")
-    meta = {"source": path.name, **read_units.record}
+    meta = {"source": path.name, **read_units.record, **({"notes": notes} if notes else {})}
     return from_atoms(frames, path.stem, keys=keys, units=read_units, meta=meta, where=str(path))
 
 
-def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str]]:
-    """Frames of any file that ASE reads, and the units that their comment lines state."""
-    frames = read_frames(path)
-    return frames, stated_fields(frames[0].info) if frames else {}
+def _read_frames(path: Path) -> tuple[list[Atoms], dict[str, str], str]:
+    """Frames of any file that ASE reads, the units that their comment lines state, and what was decided on the way."""
+    contents = read_contents(path)
+    frames = [content.atoms for content in contents]
+    first: dict[str, int] = {}
+    for frame, content in enumerate(contents):
+        for note in content.notes:
+            first.setdefault(note, frame)
+    said = [f"frame {frame}: {note}" for note, frame in first.items()]
+    more = [f"and {len(said) - _NOTES} more of the kind"] if len(said) > _NOTES else []
+    return frames, stated_fields(frames[0].info) if frames else {}, "; ".join(said[:_NOTES] + more)
 
 
-def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str]]:
+def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str], str]:
     """Frames of an ASE database with what its rows store beside them, and the units it states."""
     frames = []
     with ase.db.connect(path) as database:
@@ -240,4 +255,4 @@ def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str]]:
                 per_atom = value.ndim > 1 and len(value) == len(atoms)
                 (atoms.arrays if per_atom else atoms.info)[key] = value
             frames.append(atoms)
-    return frames, stated
+    return frames, stated, ""

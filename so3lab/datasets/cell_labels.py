@@ -85,17 +85,22 @@ def stresses_of_frames(
 def stresses_of_arrays(
     values: Mapping[str, Any], cells: Float[np.ndarray, "frames 3 3"] | None, energy: float, length: float, where: str
 ) -> tuple[Float[np.ndarray, "frames 3 3"] | None, CellLabel | None]:
-    """The same of an array with a stress for each frame, where ``cells`` are in Å."""
+    """The same of an array with a stress for each frame; ``cells`` are in Å, or like ``length`` in any unit with 1.
+
+    Raises:
+        ValueError: If there is not one for each frame, or one is no stress.
+    """
     label = cell_label(values.keys()) or (CellLabel(_OF_MANY, False) if _OF_MANY in values else None)
-    if label is None or cells is None or len(values[label.name]) != len(cells):
+    if label is None or cells is None:
         return None, None
-    what = f"{where}, {label.name!r}"
-    tensors = np.array(
-        [
-            symmetric_tensor(row, f"{what}, frame {number}")
-            for number, row in enumerate(np.asarray(values[label.name], float))
-        ]
-    )
+    what, entries = f"{where}, {label.name!r}", np.asarray(values[label.name], float)
+    if len(cells) == 1 and entries.shape in ((6,), (9,), (3, 3)):
+        entries = entries[None]
+    if entries.ndim < 2 or len(entries) != len(cells):
+        raise ValueError(
+            f"{what}: must be six or nine numbers for each of {len(cells)} frames, got shape {entries.shape}"
+        )
+    tensors = np.array([symmetric_tensor(row, f"{what}, frame {number}") for number, row in enumerate(entries)])
     tensors *= energy
     if not label.virial:
         return tensors / length**3, label

@@ -24,5 +24,7 @@ def without_empty_boxes(dataset: Dataset) -> Dataset:
     for number, atoms in empty.items():
         cells[number], pbc[number], positions[number] = 0.0, False, atoms.positions
     words = f"the boxes of {len(empty)} frames are empty around molecules, which have no cell here"
+    if pbc.any() and "cells" in dataset.meta:
+        words = f"{dataset.meta['cells']}; {words}"
     meta = {**dataset.meta, "cells": words}
     return replace(dataset, cells=cells if pbc.any() else None, pbc=pbc, positions=tuple(positions), meta=meta)

@@ -15,6 +15,8 @@ from so3lab.structures.electrons import sounds_like_electrons
 def _check_unused_labels(dataset: Dataset) -> list[Finding]:
     """Say which labels of cells have no part in training, and which names sound like a charge or a spin."""
     findings = [Finding(f"left out: {dataset.meta['left_out']}")] if "left_out" in dataset.meta else []
+    if "notes" in dataset.meta:  # of the reader
+        findings.append(Finding(dataset.meta["notes"]))
     unknown = [name for name in dataset.labels if sounds_like_electrons(name)]
     if unknown:
         named = ", ".join(map(repr, unknown))

@@ -8,7 +8,7 @@ QUANTITIES = ("numbers", "positions", "energies", "forces")
 """What every frame needs, and the keys of the ``keys`` argument."""
 
 NAMES: dict[str, tuple[str, ...]] = {
-    "numbers": ("z", "Z", "nuclear_charges", "numbers", "atomic_numbers", "atNUM"),
+    "numbers": ("z", "Z", "nuclear_charges", "numbers", "atomic_numbers", "atNUM", "species"),
     "positions": ("R", "coords", "positions", "coordinates", "atXYZ"),
     "energies": ("energy", "E", "energies", "ePBE0+MBD", "REF_energy", "total_energy", "potential_energy", "dft_energy",
                  "dft_total_energy", "free_energy"),

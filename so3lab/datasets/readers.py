@@ -1,4 +1,4 @@
-"""How the arrays of a file become a Dataset: NumPy archives, HDF5 files, ASE databases, and all ASE reads."""
+"""How a file becomes a Dataset by its ending: NumPy archives here, HDF5 files and what ASE reads elsewhere."""
 
 import json
 import lzma
@@ -6,32 +6,28 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from jaxtyping import Float
 
 from so3lab.datasets.ase_readers import read_with_ase
 from so3lab.datasets.cell_labels import stresses_of_arrays
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
-from so3lab.datasets.frame_electrons import require_all_charged, spins_of_arrays
-from so3lab.datasets.label_names import (
-    NAMES,
-    QUANTITIES,
-    found_under,
-    in_order_of_families,
-    is_gradient,
-    nothing_found,
-    record_of_cell_labels,
-    record_of_families,
-    record_of_names,
+from so3lab.datasets.frame_electrons import spins_of_arrays
+from so3lab.datasets.hdf5_groups import read_hdf5
+from so3lab.datasets.label_names import NAMES, QUANTITIES, record_of_cell_labels, record_of_families, record_of_names
+from so3lab.datasets.named_arrays import (
+    NOT_SAID,
+    candidates,
+    cells_of_arrays,
+    pick_optional,
+    read_array,
+    total_charges,
 )
-from so3lab.datasets.numerals import numbers_of
 from so3lab.structures.electrons import is_charge_key, is_spin_key
 from so3lab.structures.packed import is_packed, unpacked
 
@@ -46,6 +42,8 @@ def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Map
     unknown = sorted(set(keys or {}) - set(QUANTITIES))
     if unknown:
         raise ValueError(f"keys may name {', '.join(QUANTITIES)}, got {', '.join(unknown)}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give a file in it")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     keys = dict(keys or {})
@@ -56,12 +54,12 @@ def read(path: Path, energy_unit: str | None, length_unit: str | None, keys: Map
     if path.suffix == ".npz":
         return _read_npz(path, energy_unit, length_unit, keys)
     if path.suffix in (".hdf5", ".h5"):
-        return _read_hdf5(path, path, energy_unit, length_unit, keys)
+        return read_hdf5(path, path, energy_unit, length_unit, keys)
     if path.suffix == ".xz":
         with tempfile.TemporaryDirectory() as folder:
             plain = Path(folder) / "unpacked.hdf5"
             unpack_xz(path, plain)
-            return _read_hdf5(plain, path, energy_unit, length_unit, keys)
+            return read_hdf5(plain, path, energy_unit, length_unit, keys)
     return read_with_ase(path, energy_unit, length_unit, keys)
 
 
@@ -80,12 +78,12 @@ def unpack_xz(source: Path, target: Path) -> None:
 
 def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]) -> Dataset:
     arrays = _archive(path)
-    candidates = _candidates(arrays, keys, str(path))
-    names = {q: names[0] for q, names in candidates.items()}
-    found = {q: _read_array(arrays[name], q, name, str(path)) for q, name in names.items()}
+    named = candidates(arrays, keys, str(path))
+    names = {q: found[0] for q, found in named.items()}
+    found = {q: read_array(arrays[name], q, name, str(path)) for q, name in names.items()}
     frames = len(found["positions"])
-    optional = {q: _pick_optional(arrays, q) for q in NAMES if q not in QUANTITIES}
-    optional["total_charges"] = _total_charges(arrays, frames, str(path))
+    optional = {q: pick_optional(arrays, q) for q in NAMES if q not in QUANTITIES}
+    optional["total_charges"] = total_charges(arrays, frames, str(path))
     used = {id(arrays[name]) for name in names.values()} | {id(value) for value in optional.values()}
     fields = {key: value for key, value in arrays.items() if id(value) not in used}
     documented = "QM7-X" if "ePBE0+MBD" in arrays else ""
@@ -101,7 +99,7 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys
         **_description(fields),
         **read_units.record,
         **record_of_names(names),
-        **record_of_families(candidates["energies"], candidates["forces"]),
+        **record_of_families(named["energies"], named["forces"]),
     }
     dataset = _assemble(path.stem, found, optional, labels, read_units, meta)
     stresses, label = stresses_of_arrays(fields, dataset.cells, read_units.energy, read_units.length, str(path))
@@ -140,53 +138,6 @@ def _member(archive: Any, key: str, path: Path) -> np.ndarray:
             f"because unpickling can run code; store frames of different sizes as extxyz, or padded with 0 "
             f"and their atom counts as N"
         ) from None
-
-
-def _candidates(available: Mapping[str, Any], keys: Mapping[str, str], what: str) -> dict[str, list[str]]:
-    """Under which names each quantity stands, the one to read first."""
-    found = {q: found_under(available.keys(), q, keys) for q in QUANTITIES}
-    for quantity, names in found.items():
-        if not names:
-            raise ValueError(f"{what} has {nothing_found(available.keys(), quantity, keys)}")
-    found["energies"], found["forces"] = in_order_of_families(found["energies"], found["forces"])
-    return found
-
-
-def _read_array(values: Any, quantity: str, name: str, what: str) -> np.ndarray:
-    """The numbers of a quantity; labels are finite, and may be texts of numbers; forces are minus a gradient."""
-    if quantity not in ("energies", "forces"):
-        return np.asarray(values)
-    found = numbers_of(values, f"{what}, {name!r}", ("frame", "atom"))
-    return -found if quantity == "forces" and is_gradient(name) else found
-
-
-def _pick_optional(arrays: Mapping[str, Any], quantity: str) -> Any:
-    return next((arrays[name] for name in found_under(arrays.keys(), quantity, {})), None)
-
-
-def _total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np.ndarray, " frames"]:
-    """Charges under any usual name, one for all frames or one for each; zero where there is none.
-
-    Arrays of another shape, such as charges of atoms or quadrupoles called Q, are not total charges.
-
-    Raises:
-        ValueError: If two names disagree.
-    """
-    found = {key: np.asarray(values[key]) for key in values if is_charge_key(key)}
-    usable = {
-        key: np.broadcast_to(array.astype(float).reshape(-1), frames)
-        for key, array in found.items()
-        if array.size in (1, frames) and array.dtype.kind in "iuf"
-    }
-    for key, charges in usable.items():
-        first, others = next(iter(usable.items()))
-        wrong = np.flatnonzero(charges != others)
-        if wrong.size:
-            raise ValueError(
-                f"{what}: the total charge must be said once, or the same each time, but frame {wrong[0]} has "
-                f"{others[wrong[0]]:g} e under {first!r} and {charges[wrong[0]]:g} e under {key!r}; remove one"
-            )
-    return next(iter(usable.values()), np.zeros(frames))
 
 
 def _description(fields: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -229,10 +180,7 @@ def _assemble(
         raise ValueError(f"forces of {name!r} must have the positions' shape {positions.shape}, got {forces.shape}")
     if energies.size != frames:
         raise ValueError(f"energies of {name!r} must be one for each of {frames} frames, got shape {energies.shape}")
-    cells = optional["cells"]
-    if cells is not None:
-        cells = np.broadcast_to(np.asarray(cells, float), (frames, 3, 3)) * units.length
-    pbc = np.broadcast_to(np.asarray(False if optional["pbc"] is None else optional["pbc"], bool), (frames, 3))
+    cells, pbc, guessed = cells_of_arrays(optional["cells"], optional["pbc"], frames, repr(name))
     molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
     placed: Any = positions.astype(np.float64) * units.length
     pulled: Any = forces.astype(np.float64) * units.force
@@ -247,85 +195,9 @@ def _assemble(
         positions=placed,
         energies=energies.reshape(frames).astype(np.float64) * units.energy,
         forces=pulled,
-        cells=cells,
+        cells=None if cells is None else cells * units.length,
         pbc=pbc,
         total_charges=optional["total_charges"],
         labels=labels,
-        meta=meta,
+        meta={**meta, "cells": NOT_SAID} if guessed else meta,
     )
-
-
-def _read_hdf5(
-    path: Path, original: Path, energy_unit: str | None, length_unit: str | None, keys: Mapping[str, str]
-) -> Dataset:
-    """Groups at any depth, each with the frames of one molecule: one frame as in QM7-X, or several."""
-    filled = (*QUANTITIES, "total_charges", "charge_said", "unpaired_electrons", "id", "molecule")
-    columns: dict[str, list[Any]] = {q: [] for q in filled}
-    documented = ""
-    try:
-        with h5py.File(path, "r") as file:
-            stated = stated_fields(dict(file.attrs))
-            for group in _groups(file):
-                if found_under(group.keys(), "positions", keys):
-                    _append_group(columns, group, keys, original)
-                    documented = "QM7-X" if "ePBE0+MBD" in group else documented
-    except OSError as error:
-        raise ValueError(f"{original} is no HDF5 file or is damaged ({error}); download or write it again") from None
-    if not columns["id"]:
-        raise ValueError(
-            f"{original} has no group with positions under "
-            f"{' or '.join(map(repr, [keys['positions']] if 'positions' in keys else NAMES['positions']))}; pass "
-            f"keys={{'positions': '...'}} with the name that it uses"
-        )
-    require_all_charged(columns["total_charges"], columns["charge_said"], str(original))
-    units = file_units(stated, energy_unit, length_unit, str(original), documented)
-    dataset = Dataset(
-        name=original.stem,
-        numbers=tuple(columns["numbers"]),
-        positions=tuple(r * units.length for r in columns["positions"]),
-        energies=np.array(columns["energies"]) * units.energy,
-        forces=tuple(f * units.force for f in columns["forces"]),
-        total_charges=np.array(columns["total_charges"]),
-        labels={"id": np.array(columns["id"]), "molecule": np.array(columns["molecule"])},
-        meta={"source": original.name, **units.record},
-    )
-    stated_spins = np.array(columns["unpaired_electrons"])
-    if np.isnan(stated_spins).all():
-        return dataset
-    spins = np.where(np.isnan(stated_spins), dataset.unpaired_electrons, stated_spins)
-    return replace(dataset, unpaired_electrons=spins)
-
-
-def _append_group(columns: dict[str, list[Any]], group: h5py.Group, keys: Mapping[str, str], original: Path) -> None:
-    where = f"{original}, group {group.name}"
-    names = {q: names[0] for q, names in _candidates(group, keys, where).items()}
-    values = {q: _read_array(group[name], q, name, where) for q, name in names.items()}
-    positions, forces = (values[q].astype(np.float64) for q in ("positions", "forces"))
-    if positions.ndim == 2:
-        positions, forces = positions[None], forces[None]
-    energies = values["energies"].astype(np.float64).reshape(-1)
-    if positions.shape != forces.shape or len(positions) != len(energies):
-        raise ValueError(
-            f"{where}: shapes disagree: positions {positions.shape}, forces {forces.shape}, "
-            f"energies {energies.shape}; correct or remove this group"
-        )
-    columns["numbers"] += [values["numbers"]] * len(positions)
-    columns["positions"] += list(positions)
-    columns["forces"] += list(forces)
-    columns["energies"] += energies.tolist()
-    charges = _total_charges(group, len(positions), where)
-    columns["total_charges"] += charges.tolist()
-    columns["charge_said"] += [any(map(is_charge_key, group.keys()))] * len(positions)
-    molecules = [values["numbers"]] * len(positions)
-    spins = spins_of_arrays(group, molecules, charges, where)
-    columns["unpaired_electrons"] += [np.nan] * len(positions) if spins is None else spins.tolist()
-    columns["id"] += [group.name.rsplit("/", 1)[-1]] * len(positions)
-    columns["molecule"] += [group.parent.name if len(positions) == 1 else group.name] * len(positions)
-
-
-def _groups(group: h5py.Group) -> Iterator[h5py.Group]:
-    """The group and all groups inside it."""
-    yield group
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            yield from _groups(item)

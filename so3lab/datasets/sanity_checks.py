@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from jaxtyping import Float, Integer
 from scipy.spatial import cKDTree
@@ -11,6 +12,7 @@ from vesin import ase_neighbor_list
 from so3lab import units
 from so3lab.datasets.dataset import Dataset, energy_shifts
 from so3lab.datasets.file_units import ENERGY_UNITS
+from so3lab.structures.bonds import bonded_pairs
 from so3lab.structures.elements import COVALENT
 
 CLOSEST = 0.3
@@ -29,6 +31,7 @@ _LONELY = 1.35
 """Times a bond length beyond which the nearest atom is no neighbour."""
 _LONELY_SHARE = 0.25
 _FEWEST_ORDERED = 4
+_ASKED = 8  # frames
 _FARTHEST_BONDED = 1.8
 """Å; in frames whose atoms all have another one nearer than this, nothing has dissociated."""
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86)
@@ -45,6 +48,7 @@ def check_units_and_geometry(dataset: Dataset) -> None:
     distances, neighbours = _nearest(dataset)
     _require_bond_lengths(dataset, distances, neighbours)
     _require_order_of_atoms(dataset, distances, neighbours)
+    _require_carbons_bonded(dataset)
     _require_atoms_apart(dataset, distances, neighbours)
     _require_force_scale(dataset)
     _require_energy_scale(dataset)
@@ -145,6 +149,35 @@ def _require_order_of_atoms(dataset: Dataset, distances: np.ndarray, neighbours:
         f"{distances[row]:.2f} Å from its nearest atom, a {partner}, and {shares[frame]:.0%} of the atoms are as "
         f"lonely ({len(wrong)} frames); atomic numbers are probably in another order than positions"
     )
+
+
+def _require_carbons_bonded(dataset: Dataset) -> None:
+    """Refuse molecules whose carbons have a hydrogen and nothing else: where elements in another order leave every
+    distance one of a bond, as in benzene turned inside out. Some frames are asked."""
+    first = next((i for i, z in enumerate(dataset.numbers) if _is_organic(z)), None)
+    if first is None:
+        return
+    frames = [int(i) for i in np.unique(np.linspace(first, len(dataset) - 1, _ASKED).astype(int))]
+    asked = [i for i in frames if _is_organic(dataset.numbers[i]) and not dataset.pbc[i].any()]
+    shares = np.array([_share_of_bare_carbons(dataset, i) for i in asked])
+    if len(asked) and np.mean(shares >= _LONELY_SHARE) > 0.9:
+        raise ValueError(
+            f"in {dataset.name!r} elements do not fit their places: in frame {asked[0]} {shares[0]:.0%} of the carbons "
+            "have one hydrogen and no other neighbour; atomic numbers are probably in another order than positions"
+        )
+
+
+def _is_organic(numbers: np.ndarray) -> bool:
+    return len(numbers) >= _FEWEST_ORDERED and bool((numbers == 6).any() and np.isin(numbers, list(COVALENT)).all())
+
+
+def _share_of_bare_carbons(dataset: Dataset, frame: int) -> float:
+    numbers = dataset.numbers[frame]
+    i, j, _ = bonded_pairs(Atoms(numbers, dataset.positions[frame]), _LONELY)
+    neighbours = np.bincount(np.concatenate([i, j]), minlength=len(numbers))
+    hydrogens = np.bincount(np.concatenate([i[numbers[j] == 1], j[numbers[i] == 1]]), minlength=len(numbers))
+    carbons = numbers == 6
+    return float(np.mean((neighbours[carbons] == 1) & (hydrogens[carbons] == 1)))
 
 
 def _require_atoms_apart(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ase
 import ase.io
@@ -19,7 +19,8 @@ def read_cif(path: Path) -> Content:
     """The crystal of a CIF file, with all atoms that its symmetry makes.
 
     Raises:
-        ValueError: If a site is occupied in part, the file is the macromolecular kind (mmCIF), or cannot be read.
+        ValueError: If a site is occupied in part or stands for another one, the file is the macromolecular kind
+            (mmCIF), or cannot be read.
     """
     from ase.io.cif import parse_cif  # here, because space groups would slow down every command
 
@@ -36,6 +37,7 @@ def read_cif(path: Path) -> Content:
         raise ValueError(f"{path} cannot be read as CIF: {error or type(error).__name__}") from error
     assert isinstance(atoms, ase.Atoms)
     _check_occupancy(blocks[-1], path)
+    _check_disorder(blocks[-1], path)
     heavy = (atoms.numbers == 1) & (np.abs(atoms.get_masses() - ISOTOPES["D"][1]) < 0.1)
     if heavy.any():
         masses = atoms.get_masses()
@@ -55,22 +57,16 @@ def _check_sites(blocks: Sequence["CIFBlock"]) -> None:
     """Refuse a file without sites, and sites without a place."""
     if not blocks:
         raise ValueError("no block of it has a cell and sites of atoms")
-    labels = blocks[0].get("_atom_site_label") or blocks[0].get("_atom_site_type_symbol") or []
-    columns = [blocks[0].get(f"_atom_site_fract_{axis}") or [] for axis in "xyz"]
-    for label, *place in zip(labels, *columns, strict=False):
+    columns = [_column(blocks[0], f"_atom_site_fract_{axis}") for axis in "xyz"]
+    for label, *place in zip(_labels(blocks[0]), *columns, strict=False):
         if any(isinstance(number, str) for number in place):
             raise ValueError(f"the site {label} has no place ({' '.join(map(str, place))}); complete or remove it")
 
 
 def _check_occupancy(block: "CIFBlock", path: Path) -> None:
-    labels = block.get("_atom_site_label") or block.get("_atom_site_type_symbol") or []
-    occupancies = block.get("_atom_site_occupancy")
-    if occupancies is None:
-        return
-    values = occupancies if isinstance(occupancies, list) else [occupancies]
     partial = [
         f"{label} {value:g}"
-        for label, value in zip(labels, values, strict=False)
+        for label, value in zip(_labels(block), _column(block, "_atom_site_occupancy"), strict=False)
         if isinstance(value, int | float) and value < 0.999
     ]
     if partial:
@@ -79,3 +75,33 @@ def _check_occupancy(block: "CIFBlock", path: Path) -> None:
             f"{path}: every site must be occupied by a whole atom, but some are in part: {shown}; decide which atoms "
             "are there and write occupancies of 1"
         )
+
+
+def _check_disorder(block: "CIFBlock", path: Path) -> None:
+    """Refuse sites that stand for each other: two groups of one assembly, or one that symmetry repeats (negative)."""
+    groups = _column(block, "_atom_site_disorder_group")
+    assemblies = _column(block, "_atom_site_disorder_assembly") or [None] * len(groups)
+    sites: dict[str, dict[int, list[str]]] = {}
+    for label, group, assembly in zip(_labels(block), groups, assemblies, strict=False):
+        if isinstance(group, int | float) and group:
+            sites.setdefault(str(assembly), {}).setdefault(int(group), []).append(str(label))
+    for found in sites.values():
+        if len(found) > 1 or min(found) < 0:
+            shown = " or ".join(" ".join(labels[:4]) + (" ..." if len(labels) > 4 else "") for labels in found.values())
+            way = "keep one group, and remove the other sites"
+            if min(found) < 0:
+                way = "they stand beside their own images: write one arrangement without symmetry (P 1)"
+            raise ValueError(
+                f"{path}: sites must not stand for each other, but those of _atom_site_disorder_group "
+                f"{', '.join(map(str, found))} do: {shown}; {way}"
+            )
+
+
+def _labels(block: "CIFBlock") -> list[Any]:
+    return _column(block, "_atom_site_label") or _column(block, "_atom_site_type_symbol")
+
+
+def _column(block: "CIFBlock", name: str) -> list[Any]:
+    """Entries of a loop; one of a block with a single site."""
+    values = block.get(name)
+    return values if isinstance(values, list) else [] if values is None else [values]

@@ -12,14 +12,17 @@ import numpy as np
 from ase.geometry import cellpar_to_cell
 
 from so3lab import units
+from so3lab.structures.comment_electrons import take_electrons
 
 _LENGTHS = {"angstrom": 1.0, "atomic_unit": units.bohr, "nanometer": 10.0, "bohr": units.bohr}
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
 _BARE = re.compile(rf"\s*{_NUMBER}(?:[\s,]+{_NUMBER}){{2,8}}\s*")
 _IPI_CELL = re.compile(rf"CELL\(?(?P<kind>abcABC|H|GENH)\)?:\s*(?P<numbers>(?:{_NUMBER}\s+)+)")
 _IPI_UNIT = re.compile(r"(positions|cell)\{(\w+)\}")
-_CHARGE = re.compile(r"(?<![\w-])(?:(?:total[ _])?charge|chrg|chg)(?:\s*[:=]\s*|\s+)([+-]?\d+)\b", re.IGNORECASE)
-_MULTIPLICITY = re.compile(r"(?<![\w-])mult(?:iplicity)?(?:\s*[:=]\s*|\s+)(\d+)\b", re.IGNORECASE)
+UNIT_WORDS = re.compile(r"\b(bohrs?|atomic[ _]units?|a\.u\.|nm|nanomet\w+|pm|picomet\w+)(?!\w)", re.IGNORECASE)
+"""Words of other units of length than Å."""
+NAMES_OF_UNITS = re.compile(r"(?:(?:length|position|coordinate|distance|r)s?_)?units?", re.IGNORECASE)
+"""Names of entries that say in which unit lengths are."""
 _CELLS = frozenset(("lattice", "cell", "unit_cell", "box"))
 _MASSES = ("mass", "atomic_masses", "atom_masses")
 
@@ -34,7 +37,9 @@ def take_other_names(atoms: ase.Atoms, comment: str) -> list[str]:
     Returns:
         A sentence for each thing that was taken, or that looks like something and was left out.
     """
-    return [*take_cell(atoms, comment), *_take_masses(atoms), *_take_words(atoms, comment)]
+    return [
+        *take_cell(atoms, comment), *_take_masses(atoms), *take_electrons(atoms, comment), *_other_unit(atoms, comment),
+    ]  # fmt: skip
 
 
 def take_cell(atoms: ase.Atoms, comment: str = "") -> list[str]:
@@ -90,21 +95,14 @@ def _take_masses(atoms: ase.Atoms) -> list[str]:
     return []
 
 
-def _take_words(atoms: ase.Atoms, comment: str) -> list[str]:
-    """Charge and multiplicity in words such as ``charge -1, multiplicity 2``, where nothing of ``info`` says them."""
-    found: dict[str, int] = {}
-    for key, pattern in (("charge", _CHARGE), ("multiplicity", _MULTIPLICITY)):
-        stated = [value for name, value in atoms.info.items() if pattern.match(f"{name} 0") and value is not True]
-        matches = pattern.findall(comment)
-        if matches and not stated and len(set(matches)) == 1:
-            found[key] = int(matches[0])
-    if not found:
+def _other_unit(atoms: ase.Atoms, comment: str) -> list[str]:
+    """That coordinates are taken for Å though the comment has the word of another unit of length."""
+    word = UNIT_WORDS.search(comment)
+    if word is None or _IPI_CELL.search(comment):
         return []
-    for name in [name for name, value in atoms.info.items() if value is True]:
-        if re.match(r"(total_?)?charge|chrg|chg|mult", str(name), re.IGNORECASE):
-            del atoms.info[name]
-    atoms.info.update(found)
-    return ["read from the words of the second line: " + ", ".join(f"{key} {value:d}" for key, value in found.items())]
+    if any(isinstance(atoms.info[key], str) and NAMES_OF_UNITS.fullmatch(str(key)) for key in atoms.info):
+        return []  # whoever makes a structure or a set of it asks that
+    return [f"coordinates are read in Å, though the second line has the word {word[0]!r}; convert them if they are not"]
 
 
 def _numbers(values: Any) -> Sequence[float]:

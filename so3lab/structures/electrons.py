@@ -23,6 +23,7 @@ MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "
 UNPAIRED_KEYS = (
     "unpaired_electrons", "num_unpaired", "n_unpaired", "nunpaired", "unpaired", "num_unpaired_electrons",
     "n_unpaired_electrons", "number_of_unpaired_electrons", "uhf", "2s",
+    "unpaired_by_bonds",
 )  # fmt: skip
 """Names of 2S, the number of unpaired electrons."""
 SPIN_KEYS = ("spin", "total_spin")
@@ -36,7 +37,9 @@ number."""
 
 _WHOLE = 0.05
 """e by which charges of atoms may miss a whole number, as rounded digits do."""
-_ABOUT_ELECTRONS = re.compile(r"charge|spin|multiplicity|unpaired|n_?elec|magmom")
+_ABOUT_ELECTRONS = re.compile(
+    r"charge|spin|multiplicity|unpaired|n_?elec|magmom|^(m_?s|s_?z|n_?open|n_?alpha|n_?beta)$"
+)
 _SIGN_BEHIND = re.compile(r"(\d+)\s*([+-])")
 
 

@@ -26,6 +26,8 @@ _BOHR, _PICOMETRE = (1.6, 2.2), (20.0, 500.0)
 """Times a bond length that neighbours seem apart when numbers in bohr or pm are taken for Å."""
 _NANOMETRE = 0.25
 """Times a bond length that neighbours seem apart at most when numbers in nm are taken for Å."""
+_SAME = 0.01
+"""Å; atoms that are nearer are one atom twice."""
 _FLAT = 1e-4
 """Å; a drawing has one coordinate that never varies by more."""
 _SINGLE = 0.95
@@ -120,9 +122,11 @@ def _too_near(atoms: ase.Atoms, contact: Contact) -> str:
             f"the cell of {lengths} Å is too small for what it holds; correct it, or leave out a cell that is none "
             "(--no-cell, atoms.pbc = False)"
         )
-    elif len(atoms) > 2 and atoms.cell.rank == 3 and positions.min() >= -0.01 and positions.max() <= 1.01:
+    elif atoms.pbc.any() and atoms.cell.rank == 3 and positions.min() >= -0.01 and positions.max() <= 1.01:
         advice = "the coordinates look like fractions of the cell; multiply them by its vectors"
-    elif len(atoms) > 2 and typical < _NANOMETRE:
+    elif contact.distance < _SAME:
+        advice = "the second is a copy of the first: is a molecule there twice, or an alternate location? Remove one"
+    elif typical < _NANOMETRE:
         within_one = positions.min() >= -0.01 and positions.max() <= 1.01
         fractions = ", or like fractions of a cell that is missing" if within_one else ""
         advice = f"the coordinates look like nm (multiply them by 10){fractions}"

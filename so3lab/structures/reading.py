@@ -1,5 +1,6 @@
 """Where does a structure come from, and what was understood of it? The one door for files, names, SMILES and Atoms."""
 
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from so3lab.machine import paths
 from so3lab.structures.boxes import gaps, is_empty_box, without_box
 from so3lab.structures.cif import read_cif
 from so3lab.structures.comments import take_cell
+from so3lab.structures.coordinates import check_coordinates
 from so3lab.structures.electrons import check_parity, with_electrons
 from so3lab.structures.gaussian import read_gaussian_input
 from so3lab.structures.gro import read_gro
@@ -41,18 +43,16 @@ _READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
 }  # fmt: skip
 """Readers that take one of several structures by its number."""
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
-_LARGEST = 1e7
-"""Å, a millimetre; nobody simulates more, and lists of neighbours overflow."""
-_SHORTEST = 0.5
-"""Å; no crystal repeats after less, and its images would have no end."""
-_FLATTEST = 1e-3
-"""Å, the smallest singular value of a cell that is not flat."""
+_WHOLE_FILE = 5_000_000
+"""Bytes of a file of which all frames are counted, though the last is meant."""
 _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
 _WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
 _INPUTS = frozenset((".inp", ".in", ".qin", ".qcin", ".orca"))
 """Inputs of ORCA and Q-Chem, and of programs that ASE reads."""
+_TYPES = re.compile(rb"^\s*\d+\s+atom types\s*$", re.MULTILINE)
+"""What the head of LAMMPS's data files has."""
 _OF_LAMMPS = frozenset((".lammpstrj", ".dump", ".lammps", ".lmp"))
 
 
@@ -83,6 +83,7 @@ def understand(
     charge: float | None = None,
     multiplicity: int | None = None,
     cell: bool = True,
+    name: str | None = None,
 ) -> Understood:
     """A structure with all that was understood of it: what every command, panel and worker goes through.
 
@@ -91,6 +92,7 @@ def understand(
         charge: Total charge in e, in place of what the source says.
         multiplicity: 2S + 1, likewise.
         cell: Whether a cell counts; without, whatever there is becomes a molecule.
+        name: What sentences call atoms, such as the file that they are from; their formula when left out.
 
     Returns:
         The structure and its facts. A molecule in a box so empty that its images cannot matter has no cell any more.
@@ -99,7 +101,8 @@ def understand(
         FileNotFoundError: If there is neither such a file nor such a name.
         ValueError: If it cannot be read, contradicts itself, or cannot be a structure.
     """
-    content, name = _content(source)
+    content, called = _content(source)
+    name = called if name is None else name
     atoms, notes = content.atoms, list(content.notes)
     if not len(atoms):
         raise ValueError(f"{name} holds no atoms")
@@ -115,7 +118,7 @@ def understand(
                 f"an empty box, {gaps(atoms).min():.4g} Å of nothing in every direction: a molecule without a cell"
             )
             atoms = without_box(atoms)
-        _check_numbers(atoms)
+        check_coordinates(atoms)
         check_plausible(atoms)
         check_parity(atoms)
         return Understood.of(Content(atoms, content.format, notes), name)
@@ -166,7 +169,9 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
         return Content(source, "ASE atoms"), source.get_chemical_formula() or "an empty structure"
     text = str(source)
     if text.startswith(SMILES_PREFIX):
-        return Content(from_smiles(text.removeprefix(SMILES_PREFIX)), "SMILES"), text
+        words = text.removeprefix(SMILES_PREFIX).split(maxsplit=1)
+        notes = [f"{words[1]!r} behind the SMILES is its name; a point joins several molecules"] if words[1:] else []
+        return Content(from_smiles(text.removeprefix(SMILES_PREFIX)), "SMILES", notes), text
     path = Path(text).expanduser()
     numbered = file_and_number(text)
     if numbered is not None:
@@ -174,6 +179,8 @@ def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
     bundled = paths.bundled("data") / f"{text}.xyz"
     if not path.is_file() and bundled.is_file():
         path = bundled
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give a file in it")
     if not path.is_file():
         names = sorted(file.stem for file in paths.bundled("data").glob("*.xyz"))
         raise FileNotFoundError(
@@ -276,25 +283,27 @@ def values_beside(row: "AtomsRow") -> dict[str, Any]:
 
 def _with_ase(path: Path) -> Content:
     """The last structure of any other format that ASE knows."""
-    frames, name = _frames_of_ase(path, "-1:")
-    return Content(frames[-1], f"ASE's format {name}")
+    frames, name = _frames_of_ase(path, ":" if path.stat().st_size < _WHOLE_FILE else "-1:")
+    about = which_of(len(frames), -1, "frames", path) if len(frames) > 1 else []
+    return Content(frames[-1], f"ASE's format {name}", about)
 
 
 def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
     """Structures of any other format that ASE knows, and its name of the format."""
-    if path.suffix.lower() in _OF_LAMMPS:
+    if path.suffix.lower() in _OF_LAMMPS or _TYPES.search(path.read_bytes()[:2000]):
         _check_lammps_elements(path)
     try:
         name = filetype(str(path))
-        frames = ase.io.read(str(path), index=which, format=name)
+        frames = read_quietly(path, which, name)
     except UnknownFileTypeError as error:
-        raise ValueError(
-            f"{path} is of no format that so3lab or ASE knows ({error}); write it as XYZ, PDB, SDF or CIF"
-        ) from None
+        raise ValueError(_of_no_format(path, str(error))) from None
     except ValueError as error:
         raise ValueError(f"ASE cannot read {path}: {error}; {_likely(name, error)}") from error
     except Exception as error:  # ASE's readers raise whatever they stumble over
-        raise ValueError(f"ASE cannot read {path}: {type(error).__name__} {error}; {_likely(name, error)}") from error
+        said = f"{type(error).__name__} {error}".strip()
+        raise ValueError(
+            f"ASE, which takes {path} for the format {name}, cannot read it ({said}); {_likely(name, error)}"
+        ) from error
     if name.startswith("lammps"):
         _check_lammps_elements(path)
     if not frames:
@@ -308,6 +317,22 @@ def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
     return frames, name
 
 
+def read_quietly(path: Path, which: str | int, format: str | None = None) -> ase.Atoms | list[ase.Atoms]:
+    """What ASE reads, without its words on its own future and on programs that need not be installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "(?s).*CASTEP")
+        return ase.io.read(str(path), index=which, format=format)
+
+
+def _of_no_format(path: Path, ending: str) -> str:
+    if path.suffix == ".safetensors":
+        return (
+            f"{path} is a model and holds no structure; commands take it as MODEL, such as so3lab evaluate MODEL DATA"
+        )
+    return f"{path} is of no format that so3lab or ASE knows ({ending}); write it as XYZ, PDB, SDF or CIF"
+
+
 def _likely(name: str, error: Exception) -> str:
     """What is probably wrong with a file that ASE cannot read."""
     if name == "vasp" and "chemical symbols" in str(error):
@@ -315,7 +340,7 @@ def _likely(name: str, error: Exception) -> str:
             "files of VASP 4 name no elements: write them, such as 'C H O', into a line of their own above the line of "
             "the numbers of atoms, as VASP 5 does"
         )
-    return "is it complete?"
+    return "is it complete, and of this format?"
 
 
 def _check_lammps_elements(path: Path) -> None:
@@ -326,46 +351,4 @@ def _check_lammps_elements(path: Path) -> None:
         raise ValueError(
             f"{path} is a file of LAMMPS whose atoms have types and no elements; write it with 'dump custom ... "
             "element x y z' and 'dump_modify element C H O'"
-        )
-
-
-def _check_numbers(atoms: ase.Atoms) -> None:
-    wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-    if wrong.size:
-        raise ValueError(
-            f"the coordinates of atom {wrong[0]} must be finite numbers, got {atoms.positions[wrong[0]].tolist()}"
-        )
-    largest = max(np.abs(atoms.positions).max(), np.abs(np.asarray(atoms.cell)).max())
-    if largest > _LARGEST:
-        raise ValueError(
-            f"coordinates and cell must be in Å and below {_LARGEST:g}, got {largest:.3g}; check their unit"
-        )
-    placeholders = np.flatnonzero(atoms.numbers < 1)
-    if placeholders.size:
-        raise ValueError(
-            f"every atom must be an element, and atom {placeholders[0]} is the placeholder X; remove it or name its "
-            "element"
-        )
-    _check_cell(np.asarray(atoms.cell)[atoms.pbc], atoms)
-
-
-def _check_cell(vectors: np.ndarray, atoms: ase.Atoms) -> None:
-    """Refuse periodic directions without a vector, or with images that would have no end."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    if not len(vectors):
-        return
-    molecule = "--no-cell (atoms.pbc = False) makes a molecule of it"
-    if lengths.min() == 0.0:
-        raise ValueError(
-            f"atoms.cell must have a vector along every periodic direction, got {atoms.cell.tolist()} for pbc "
-            f"{atoms.pbc.tolist()}; {molecule}"
-        )
-    if lengths.min() < _SHORTEST:
-        raise ValueError(
-            f"the vectors of the cell must be at least {_SHORTEST:g} Å long, got {lengths.min():.3g} Å; check their "
-            f"unit, or {molecule}"
-        )
-    if np.linalg.svd(vectors, compute_uv=False).min() < _FLATTEST:
-        raise ValueError(
-            f"the vectors of the cell must point in different directions, got {atoms.cell.tolist()}; {molecule}"
         )

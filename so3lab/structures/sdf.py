@@ -25,7 +25,8 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
 
     Returns:
         Atoms with the formal charges (``M  CHG``, or the column of the atom block where there is none) as an array
-        ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``.
+        ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``. Where bonds do not add up and
+        no charge is there, ``info["unpaired_by_bonds"]`` is 0, so that odd numbers of electrons are refused.
 
     Raises:
         ValueError: If the file cannot be understood, holds query atoms, is a drawing that cannot be embedded, or lacks
@@ -48,6 +49,7 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         _check_atoms(molecule, path, first_line)
         _take_old_radicals(molecule, entry)
         in_file = molecule.GetNumAtoms()
+        problems = Chem.DetectChemistryProblems(molecule)
         molecule, notes = in_space(molecule, entry, path, seed)
     notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
@@ -56,7 +58,11 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
     if any(charges):
         atoms.arrays["formal_charges"] = np.array(charges)
     atoms.info["spin"] -= 2 * _singlets(entry)
+    if not atoms.info["spin"] and not _singlets(entry):
+        del atoms.info["spin"]  # bonds without a radical say nothing of it
     _take_data(atoms, entry)
+    if problems and not stated_charge(atoms).source and "spin" not in atoms.info:
+        atoms.info["unpaired_by_bonds"] = 0
     if len(atoms) > in_file and not any(charges) and (total := stated_charge(atoms)).value:
         raise ValueError(
             f"{path} must give its atoms formal charges (M  CHG): its bonds lack hydrogens, {len(atoms) - in_file} of "
@@ -176,13 +182,7 @@ def _singlets(entry: str) -> int:
 def _take_data(atoms: ase.Atoms, entry: str) -> None:
     """A total charge and a spin among the data behind a molecule, such as PubChem's, with their names."""
     for name, value in _data(entry).items():
-        if value and is_charge_key(name):
-            atoms.info[name] = value
-            if not atoms.info.get("spin") and "formal_charges" not in atoms.arrays:
-                atoms.info.pop("spin", None)  # bonds that know nothing of the charge know nothing of its electrons
-        elif value and is_spin_key(name):
-            if not atoms.info.get("spin"):
-                atoms.info.pop("spin", None)  # bonds alone say nothing of it
+        if value and (is_charge_key(name) or is_spin_key(name)):
             atoms.info[name] = value
 
 

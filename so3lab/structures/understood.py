@@ -71,8 +71,9 @@ class Understood:
     def of(cls, content: Content, source: str) -> "Understood":
         """What a reader found, with what it says about charge, spin and all else."""
         atoms = content.atoms
-        notes = (*content.notes, *_left_out(atoms), *_about_cell(atoms))
-        return cls(atoms, source, content.format, stated_charge(atoms), stated_spin(atoms), notes)
+        charge, unpaired = stated_charge(atoms), stated_spin(atoms)
+        notes = (*content.notes, *_about_spin(atoms, unpaired), *_left_out(atoms), *_about_cell(atoms))
+        return cls(atoms, source, content.format, charge, unpaired, notes)
 
     def facts(self) -> dict[str, Any]:
         """Everything as plain values that JSON can hold."""
@@ -143,6 +144,16 @@ def velocity_temperature_K(atoms: ase.Atoms) -> float | None:
         return None
     free = max(1, int((~held_atoms(atoms)).sum()))
     return float(2.0 * atoms.get_kinetic_energy() / (3.0 * free * units.kB))
+
+
+def _about_spin(atoms: ase.Atoms, unpaired: Stated) -> list[str]:
+    """That a spin of 1 leaves nothing unpaired, where somebody may mean S = 1."""
+    if unpaired.value or not unpaired.source.lower().endswith("spin") or not float(atoms.info[unpaired.source]):
+        return []
+    return [
+        f"{unpaired.source}={atoms.info[unpaired.source]} is read as a multiplicity, so no electron is unpaired; write "
+        "multiplicity=3 if the total spin is meant"
+    ]
 
 
 def _left_out(atoms: ase.Atoms) -> list[str]:

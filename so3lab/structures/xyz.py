@@ -8,6 +8,7 @@ What cannot be mended is refused with its line and token.
 import codecs
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,6 @@ ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H"
 _FORTRAN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+")
 _PROPERTIES = re.compile(r"Properties=(?:[\"']([^\"']*)[\"']|(\S+))")
 _MASS = re.compile(r"([A-Za-z]{1,2})@(\d+\.?\d*)")
-_ELECTRONS = re.compile(r"\s*([+-]?\d)\s+(\d)\s*")
-"""A comment of two numbers alone: charge and multiplicity, as programs of quantum chemistry begin a geometry."""
 _LABEL = re.compile(r"([A-Za-z]{1,2})[\d_'*+-]\w*")
 _PLACEHOLDERS = frozenset(("x", "xx", "bq", "gh", "du", "q", "lp", "tv"))
 
@@ -113,6 +112,7 @@ def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
         if count is None:
             raise ValueError(
                 f"{path}, line {at + 1}: a frame must begin with its number of atoms, got {lines[at].strip()[:60]!r}"
+                f"{_why_no_count(lines, at)}"
             )
         begin = at + 1 if _comment_is_missing(lines, at, count) else at + 2
         rows = lines[begin : begin + count]
@@ -132,6 +132,14 @@ def _count(line: str) -> int | None:
         return int(words[0]) if len(words) == 1 and int(words[0]) > 0 else None
     except ValueError:
         return None
+
+
+def _why_no_count(lines: list[str], at: int) -> str:
+    """What is there where a number of atoms should be."""
+    if _is_row(lines[at]):
+        return "; are there more atoms than the frame above says?" if at else ""
+    numbered = at == 0 and len(lines) > 1 and re.match(r"\s*1\s+[A-Za-z]\S*(\s+-?\d+\.\d+){3}\s+\d+", lines[1])
+    return "; this is Tinker's form: convert it, for example with Open Babel (-itxyz)" if numbered else ""
 
 
 def _comment_is_missing(lines: list[str], at: int, count: int) -> bool:
@@ -197,8 +205,10 @@ def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
         rows.append(" ".join(words))
     notes = [] if extended or widest <= 4 else [_about_columns(widest)]
     atoms = _with_ase(frame, rows, path)
-    notes += _take_electrons(frame.comment, atoms)
-    notes += take_other_names(atoms, frame.comment)
+    try:
+        notes += take_other_names(atoms, frame.comment)
+    except ValueError as error:
+        raise ValueError(f"{path}, line {frame.first_line - 1}: {error}") from None
     if masses:
         all_masses = atoms.get_masses()
         all_masses[list(masses)] = list(masses.values())
@@ -215,23 +225,6 @@ def _check_not_types(frame: _Frame, path: Path) -> None:
             f"{path}, line {frame.first_line}: LAMMPS writes types such as {frame.rows[0].split()[0]} and no elements; "
             "write the file with 'dump_modify ID element C H O', elements in the order of types"
         )
-
-
-def _take_electrons(comment: str, atoms: ase.Atoms) -> list[str]:
-    """Charge and multiplicity of a comment that holds them alone, where the number of electrons agrees."""
-    match = _ELECTRONS.fullmatch(comment)
-    if match is None:
-        return []
-    atoms.info = {}  # in which ASE has put the numbers as names
-    charge, multiplicity = int(match[1]), int(match[2])
-    if multiplicity < 1 or (int(atoms.numbers.sum()) - charge - multiplicity) % 2 == 0:
-        return [f"the second line {comment.strip()!r} is left out: it cannot be a charge and a multiplicity"]
-    atoms.info = {"charge": charge, "multiplicity": multiplicity}
-    return (
-        [f"the second line {comment.strip()!r} is read as charge and multiplicity"]
-        if charge or multiplicity > 1
-        else []
-    )
 
 
 def _columns(frame: _Frame, path: Path) -> tuple[int | None, range]:
@@ -273,6 +266,12 @@ def _checked_number(words: list[str], column: int, where: str) -> str:
 def _checked_element(word: str, where: str) -> tuple[str, float | None]:
     found = _element(word)
     if found is None:
+        foreign = next((letter for letter in word if ord(letter) > 127), None)
+        if foreign is not None:
+            raise ValueError(
+                f"{where}: every atom must begin with an element or an atomic number, got {word!r}, in which "
+                f"{foreign!r} is no Latin letter ({unicodedata.name(foreign, 'of no name').lower()})"
+            )
         lowered = re.sub(r"[-_:(].*|\d", "", word).lower() if word[0] != "@" else "gh"
         hint = (
             "; placeholders and ghost atoms have no place in a structure, remove them"

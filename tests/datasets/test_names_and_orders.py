@@ -86,7 +86,7 @@ def test_charges_of_some_frames_alone_are_refused_and_our_own_files_are_not(tmp_
     assert mixed.total_charges.tolist() == [-1.0, 1.0, -1.0]
 
 
-@pytest.mark.parametrize("name", ["CH3CH2OH", "C2H6", "CH3CHO"])
+@pytest.mark.parametrize("name", ["CH3CH2OH", "C2H6", "CH3CHO", "C6H6"])
 def test_elements_in_another_order_than_positions_are_refused(name):
     arrays = springs(name)
     turned = datasets.Dataset.from_arrays(name, **arrays | {"numbers": arrays["numbers"][::-1]})

@@ -1,5 +1,7 @@
 """Inputs that so3lab once misread, one folder each, come out right or are refused in a sentence."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from ase.io import read
@@ -85,6 +87,7 @@ def test_a_molecule_in_a_large_empty_box_is_a_molecule(cases):
 
 @pytest.mark.parametrize("smiles", ["c1ccccc1.Cl", "CC.Cl.Cl", "c1ccncc1.F", "C=C.Br"])
 def test_molecules_of_one_smiles_do_not_overlap(smiles):
+    """The case smiles-fragments-overlap."""
     distances = from_smiles(smiles).get_all_distances() + 9 * np.eye(len(from_smiles(smiles)))
     assert distances.min() > 0.9
 
@@ -103,6 +106,7 @@ def test_another_order_of_atoms_does_not_go_on_with_a_run(cases, tmp_path):
 
 
 def test_five_femtoseconds_are_refused_with_the_step_that_would_do():
+    """The case time-step-too-long."""
     with pytest.raises(
         ValueError, match=r"timestep_fs of 5 is too long.*C\d+-H\d+ vibrates.*1 fs or less \(2 fs at most"
     ):
@@ -110,7 +114,16 @@ def test_five_femtoseconds_are_refused_with_the_step_that_would_do():
 
 
 def test_hypervalent_molecules_have_room():
+    """The case smiles-sf6."""
     sf6 = from_smiles("FS(F)(F)(F)(F)F").get_all_distances()[np.ix_([0, 2, 3, 4, 5, 6], [0, 2, 3, 4, 5, 6])]
     assert sf6[np.triu_indices(6, 1)].min() == pytest.approx(2.21, abs=0.1)
     pcl5 = from_smiles("ClP(Cl)(Cl)(Cl)Cl").get_all_distances()[np.ix_([0, 2, 3, 4, 5], [0, 2, 3, 4, 5])]
     assert pcl5[np.triu_indices(5, 1)].min() > 2.8
+
+
+def test_every_case_has_a_test(cases):
+    tests = Path(__file__).parent.parent
+    here = "".join(
+        (tests / name).read_text() for name in ("structures/test_cases.py", "datasets/test_cases_of_labels.py")
+    )
+    assert [folder.name for folder in cases.iterdir() if folder.name not in here] == []

@@ -192,6 +192,39 @@ def test_half_sites_are_refused_by_name(tmp_path, sites, named, source):
         understood(tmp_path, cif(sites), "half.cif")
 
 
+@pytest.mark.parametrize(
+    ("sites", "sentence", "source"),
+    [
+        (
+            "C1 C 0 0 0 . .\nO1A O 0.12 0 0 A 1\nO1B O 0 0.12 0 A 2",
+            "O1A or O1B; keep one group",
+            "CIF dictionary: PART",
+        ),
+        ("C1 C 0 0 0 . .\nO1A O 0.12 0 0 . 1\nO1B O 0 0.12 0 . 2", "group 1, 2 do", "SHELXL names no assembly"),
+        ("C1 C 0 0 0 . .\nO1 O 0.12 0 0 A -1", "write one arrangement without symmetry", "about a special position"),
+        ("C1 C 0 0 0 . .\nO1 O 0.12 0 0 A 1", None, "one of two alternatives was kept"),
+        ("C1 C 0 0 0 . .\nO1 O 0.12 0 0 A 1\nO2 O 0 0.12 0 B 1", None, "kept in two places"),
+    ],
+)
+def test_alternatives_of_disorder_are_refused_by_name(tmp_path, sites, sentence, source):
+    """Groups whose sites stand for each other, though no occupancy says so."""
+    text = cif(sites, "_atom_site_disorder_assembly\n_atom_site_disorder_group")
+    if sentence is None:
+        assert "C" in understood(tmp_path, text, "whole.cif").atoms.get_chemical_symbols(), source
+        return
+    with pytest.raises(ValueError, match=sentence):
+        understood(tmp_path, text, "disorder.cif")
+
+
+def test_a_formal_charge_that_is_missing_is_asked_for(tmp_path):
+    """Ammonium without M  CHG: nobody said a spin, but eleven electrons cannot all be in bonds."""
+    text = block("[NH4+]").replace("M  CHG  1   1   1\n", "")
+    with pytest.raises(ValueError, match=r"unpaired_by_bonds means 0 .* another charge \(--charge\)"):
+        understood(tmp_path, text)
+    (tmp_path / "b.sdf").write_text(text)
+    assert understand(tmp_path / "b.sdf", charge=1).charge.value == 1
+
+
 def test_the_other_kind_of_cif_is_told_apart(tmp_path):
     with pytest.raises(ValueError, match=r"mmCIF file.*PDB form"):
         understood(tmp_path, "data_1ABC\nloop_\n_atom_site.Cartn_x\n1.0\n", "protein.cif")

@@ -39,7 +39,7 @@ def springs(name: str = "CH3CH2OH", frames: int = 40, spread: float = 0.06, seed
 
 def total_energy(numbers: np.ndarray) -> float:
     """About the energy of all electrons in eV."""
-    known = {1: -13.6, 6: -1029.0, 7: -1485.0, 8: -2042.0}
+    known = {1: -13.6, 6: -1029.0, 7: -1485.0, 8: -2042.0, 15: -9287.0}
     return float(sum(known[int(z)] for z in numbers))
 
 

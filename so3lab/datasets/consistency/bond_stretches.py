@@ -1,5 +1,6 @@
 """Do forces pull stretched bonds back, and as strongly as bonds of such elements do: their sign and their unit."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
 from so3lab.structures.bonds import bonded_pairs
+from so3lab.structures.elements import COVALENT
 
 FEWEST_BONDS = 6
 """Beyond one of each kind, whose mean length is its length at rest."""
@@ -19,20 +21,26 @@ LEAST_CORRELATION = 0.75
 """Of forces with elongations; real sets have 0.85 to 0.98."""
 LEAST_EVIDENCE = 30.0
 """Explained over unexplained squares times bonds; chance reaches it in less than one of some thousand sets."""
-LEAST_SPREAD = 0.004
+LEAST_SPREAD = 0.008
 """Å by which bonds of a kind must differ; in relaxed structures they differ for other reasons than forces."""
 FURTHEST_STRETCHED = 0.12
 """Å from the usual length of a kind, beyond which bonds are no springs."""
-STIFFNESSES = (0.15, 5.0)
-"""Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4; units
-differ by more, but for bohr."""
+STIFFNESSES = (0.08, 5.0)
+"""Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4, of N2
+by EMT 0.16; units differ by more, but for bohr."""
 BOHR_STIFFNESSES = (0.7, 1.75)
-"""Beyond these, bonds to hydrogen are like forces that are per bohr where Å is read, or the other way round."""
+"""Beyond these, bonds from hydrogen to C, N and O are like forces that are per bohr where Å is read, or the other way
+round."""
+
+BOHR_SLOPES = (0.72, 1.4)
+"""Of energy changes over forces; right ones of 16 frames and more have 0.8 to 1.25, those of forces per bohr 1.5 to
+2.3."""
 
 _FRAMES = 40
+_FEWEST_ROUNDS, _MOST_ROUNDS = 2, 12
 _ATOMS = 20_000
 _BOHR_CORRELATION = 0.95
-_BOHR_BONDS = 12
+_BOHR_BONDS = 20
 _BOHR_SPREAD = 0.07  # Å; so far are bonds springs
 _FORCE_UNITS = {
     f"{energy}/{length}": ENERGY_UNITS[energy] / LENGTH_UNITS[length]
@@ -43,8 +51,8 @@ _FORCE_UNITS = {
 
 _CONVERT = "they are like forces in"
 
-Environment = tuple[tuple[int, tuple[int, ...]], ...]
-"""Both ends of a bond: their elements, and those of all that is bonded to them."""
+Environment = tuple[tuple[int, int], ...]
+"""Both ends of a bond: their elements, and what tells them from atoms that are bonded otherwise, however far away."""
 Bonds = dict[Environment, list[tuple[float, float]]]
 """Length in Å and force along each bond, positive outwards, in eV/Å."""
 
@@ -80,13 +88,14 @@ def bonds_by_kind(dataset: Dataset) -> Bonds:
         dataset: Molecules or cells, of one composition or many.
     """
     bonds: Bonds = {}
+    known: dict[bytes, list[int]] = {}
     for frame in _some_frames(dataset):
-        for kind, length, force in _along_bonds(dataset, frame):
+        for kind, length, force in _along_bonds(dataset, frame, known):
             bonds.setdefault(kind, []).append((length, force))
     return bonds
 
 
-def bond_stretches(bonds: Bonds, *, of_hydrogen: bool = False) -> BondStretches:
+def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None) -> BondStretches:
     r"""Regression of forces along bonds on elongations.
 
     .. math::
@@ -98,14 +107,16 @@ def bond_stretches(bonds: Bonds, *, of_hydrogen: bool = False) -> BondStretches:
 
     Args:
         bonds: Those of :func:`bonds_by_kind`.
-        of_hydrogen: Whether bonds to hydrogen alone, on which little else acts.
+        hydrogen_with: Of bonds from hydrogen to these elements alone, on which little else acts; None takes all.
     """
     pull, strain, squares, elongation, count = 0.0, 0.0, 0.0, 0.0, 0
     for kind, values in bonds.items():
-        if of_hydrogen and kind[0][0] != 1:
+        if hydrogen_with is not None and not (kind[0][0] == 1 and kind[1][0] in hydrogen_with):
             continue
         lengths, along = np.array(values).T
         usual = np.abs(lengths - np.median(lengths)) < FURTHEST_STRETCHED
+        if usual.sum() < 2:
+            continue
         lengths, along = lengths[usual], along[usual]
         stiffness = _rule(kind[0][0], kind[1][0], float(lengths.mean()))
         lengths, along = lengths - lengths.mean(), along - along.mean()
@@ -122,7 +133,7 @@ def bond_stretches(bonds: Bonds, *, of_hydrogen: bool = False) -> BondStretches:
 
 def clearest_stretches(bonds: Bonds) -> BondStretches | None:
     """Those of hydrogen where they tell, else those of all bonds; None where neither does."""
-    both = (bond_stretches(bonds, of_hydrogen=of_hydrogen) for of_hydrogen in (True, False))
+    both = (bond_stretches(bonds, hydrogen_with=partners) for partners in (COVALENT, None))
     return next((found for found in both if found.certain), None)
 
 
@@ -146,18 +157,31 @@ def check_forces_along_bonds(dataset: Dataset, bonds: Bonds) -> list[Finding]:
         likely = _unit_like(unit, found.stiffness)
         named = f"{where} are {found.stiffness:.3g} times as strong as bonds are; {likely}"
         return [Finding(named, refused=likely.startswith(_CONVERT))]
-    return _per_bohr(dataset, bond_stretches(bonds, of_hydrogen=True), unit)
+    return []
 
 
-def _per_bohr(dataset: Dataset, found: BondStretches, unit: str) -> list[Finding]:
-    """Whether forces are off by as little as a bohr is from an Å, which bonds to hydrogen tell."""
+def check_forces_per_bohr(dataset: Dataset, bonds: Bonds, slope: float | None) -> list[Finding]:
+    """Whether forces are off by as little as a bohr is from an Å, which bonds from hydrogen to C, N and O tell.
+
+    Args:
+        dataset: The set.
+        bonds: Its bonds.
+        slope: Of energy changes over what forces say, where frames tell it; one that is off the other way refuses.
+    """
+    found, unit = bond_stretches(bonds, hydrogen_with=(6, 7, 8)), dataset.meta.get("force_unit_read", "eV/angstrom")
     clear = found.bonds >= _BOHR_BONDS and found.correlation > _BOHR_CORRELATION and found.spread < _BOHR_SPREAD
     if not clear or BOHR_STIFFNESSES[0] < found.stiffness < BOHR_STIFFNESSES[1]:
         return []
+    likely, soft = _unit_like(unit, found.stiffness), found.stiffness < 1.0
+    if not likely.startswith(_CONVERT):
+        return []
+    confirmed = slope is not None and (slope > BOHR_SLOPES[1] if soft else slope < BOHR_SLOPES[0])
+    beside = f", and energies change by {slope:.3g} times what the forces say" if confirmed else ""
     return [
         Finding(
-            f"over {found.bonds} bonds of {dataset.name!r} to hydrogen, forces along stretched bonds are "
-            f"{found.stiffness:.3g} times as strong as bonds are; {_unit_like(unit, found.stiffness)}"
+            f"over {found.bonds} bonds of {dataset.name!r} from hydrogen to C, N and O, forces along stretched bonds "
+            f"are {found.stiffness:.3g} times as strong as bonds are{beside}; {likely}",
+            refused=confirmed,
         )
     ]
 
@@ -180,8 +204,14 @@ def _some_frames(dataset: Dataset) -> list[int]:
     return [int(i) for i in frames[: max(1, int(np.searchsorted(np.cumsum(dataset.sizes[frames]), _ATOMS)))]]
 
 
-def _along_bonds(dataset: Dataset, frame: int) -> list[tuple[Environment, float, float]]:
-    """Kind, length in Å and force along each bond of a frame, positive outwards, in eV/Å."""
+def _along_bonds(dataset: Dataset, frame: int, known: dict[bytes, list[int]]) -> list[tuple[Environment, float, float]]:
+    """Kind, length in Å and force along each bond of a frame, positive outwards, in eV/Å.
+
+    Args:
+        dataset: The set.
+        frame: Its index.
+        known: Kinds of atoms by graphs of bonds that were seen before; added to.
+    """
     numbers, forces = dataset.numbers[frame], dataset.forces[frame]
     cell = None if dataset.cells is None else dataset.cells[frame]
     atoms = Atoms(numbers, dataset.positions[frame], cell=cell, pbc=dataset.pbc[frame])
@@ -192,13 +222,32 @@ def _along_bonds(dataset: Dataset, frame: int) -> list[tuple[Environment, float,
     pulls = forces / masses[:, None]
     reduced = masses[i] * masses[j] / (masses[i] + masses[j])
     along = reduced * np.einsum("bx,bx->b", pulls[j] - pulls[i], arrows) / lengths
-    beside: list[list[int]] = [[] for _ in numbers]
-    for one, other in zip(i, j, strict=True):
-        beside[one].append(int(numbers[other]))
-        beside[other].append(int(numbers[one]))
-    ends = [(int(z), tuple(sorted(near))) for z, near in zip(numbers, beside, strict=True)]
+    graph = b"".join(part.tobytes() for part in (numbers, i, j))
+    if graph not in known:
+        known[graph] = _kinds_of_atoms(numbers, i, j)
+    ends = list(zip(numbers.tolist(), known[graph], strict=True))
     kinds = [tuple(sorted((ends[a], ends[b]))) for a, b in zip(i, j, strict=True)]
     return list(zip(kinds, lengths.tolist(), along.tolist(), strict=True))
+
+
+def _kinds_of_atoms(numbers: np.ndarray, i: np.ndarray, j: np.ndarray) -> list[int]:
+    """The same number for atoms that the graph of bonds does not tell apart (refinement of Weisfeiler and Leman).
+
+    Double bonds of a chain are told from single ones like this, so that their lengths are not taken for elongations.
+    """
+    beside: list[list[int]] = [[] for _ in numbers]
+    for one, other in zip(i.tolist(), j.tolist(), strict=True):
+        beside[one].append(other)
+        beside[other].append(one)
+    kinds = numbers.tolist()
+    for reach in range(_MOST_ROUNDS):
+        refined = [
+            hash((kind, *sorted(kinds[atom] for atom in near))) for kind, near in zip(kinds, beside, strict=True)
+        ]
+        told_apart, kinds = len(set(refined)) > len(set(kinds)), refined
+        if reach >= _FEWEST_ROUNDS and not told_apart:
+            break
+    return kinds
 
 
 def _rule(one: int, other: int, length: float) -> float:

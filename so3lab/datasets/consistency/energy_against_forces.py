@@ -28,6 +28,8 @@ _UNITS_OF_FORCES = ("eV", "kcal/mol", "kJ/mol", "hartree")
 _KINDS = 6
 _FRAMES_IN_ALL = 160
 _UNRELATED = 0.4
+_OUTLYING = 4.0  # times the usual disagreement of a frame
+_MOST_OUTLYING = 0.15
 _UNRELATED_FRAMES = 24
 _LEAST_SPREAD = 0.1  # eV
 _LEAST_ZEROS = 1.0  # eV between two zeros of energy
@@ -134,8 +136,25 @@ def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
     spread = float(np.sqrt(np.mean(pairs.expected**2)))
     if abs(found.correlation) > _UNRELATED or found.frames < _UNRELATED_FRAMES or spread < _LEAST_SPREAD:
         return None
+    if outlying := _outlying(pairs):
+        return outlying
     where = _compared(dataset, [pairs], found)
     return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
+
+
+def _outlying(pairs: FramePairs) -> Finding | None:
+    """Few frames without which energies follow the forces."""
+    unexplained = np.abs(pairs.energy_changes - pairs.expected)
+    frames = np.unique(np.concatenate([pairs.first, pairs.second]))
+    off = np.array([np.median(unexplained[(pairs.first == frame) | (pairs.second == frame)]) for frame in frames])
+    far = frames[off > _OUTLYING * np.median(off)]
+    kept = pairs.where(~np.isin(pairs.first, far) & ~np.isin(pairs.second, far))
+    if not 0 < len(far) <= _MOST_OUTLYING * len(frames) or not len(kept.first) or not agreement([kept]).certain:
+        return None
+    return Finding(
+        f"the energy of {frames_named(far)} does not go with those of {len(frames) - len(far)} other frames of the "
+        f"same atoms, which follow the forces: it is {np.max(off):.3g} eV off; was it taken from another calculation?"
+    )
 
 
 def _compared(dataset: Dataset, kinds: list[FramePairs], found: Agreement) -> str:

@@ -15,6 +15,7 @@ COARSEST_STEP = 1e-3
 _ALL_ELECTRONS = 0.9
 _OTHER_ZERO = 0.5
 _FIRST_WITH_A_CORE = 6
+_NO_FORCE = 1e-6  # eV/Å; cells of one atom keep their energy wherever it is
 
 
 def check_energy_levels(dataset: Dataset) -> list[Finding]:
@@ -27,7 +28,8 @@ def _levels_of_molecules(dataset: Dataset) -> list[Finding]:
     order = np.argsort(dataset.molecules, kind="stable")
     for frames in np.split(order, np.flatnonzero(np.diff(dataset.molecules[order])) + 1):
         levels = len(np.unique(dataset.energies[frames]))
-        if len(frames) < FEWEST_FRAMES or levels > len(frames) / 2 or not any(dataset.forces[i].any() for i in frames):
+        pushed = any((np.abs(dataset.forces[i]) > _NO_FORCE).any() for i in frames)
+        if len(frames) < FEWEST_FRAMES or levels > len(frames) / 2 or not pushed:
             continue
         different = len(np.unique(frame_hashes(dataset)[frames]))
         if different < FEWEST_FRAMES:

@@ -3,7 +3,12 @@
 import numpy as np
 
 from so3lab import units
-from so3lab.datasets.consistency.bond_stretches import bonds_by_kind, check_forces_along_bonds, clearest_stretches
+from so3lab.datasets.consistency.bond_stretches import (
+    bonds_by_kind,
+    check_forces_along_bonds,
+    check_forces_per_bohr,
+    clearest_stretches,
+)
 from so3lab.datasets.consistency.energy_against_forces import (
     agreement,
     check_energy_against_forces,
@@ -19,6 +24,7 @@ _LIKE_TOTAL = (0.97, 1.045)
 _FIRST_WITH_A_CORE = 6
 _LAST_OF_THE_SECOND_PERIOD = 10
 _SIZES = 3
+_FEWEST_FOR_BOHR = 15
 
 
 def check_signs_and_units(dataset: Dataset) -> list[Finding]:
@@ -29,6 +35,11 @@ def check_signs_and_units(dataset: Dataset) -> list[Finding]:
         return of_forces
     known = clearest_stretches(bonds) is not None
     kinds = pairs_of_frames(dataset)
+    together = agreement(kinds) if kinds else None
+    told = together is not None and together.certain and together.frames >= _FEWEST_FOR_BOHR
+    of_forces += check_forces_per_bohr(dataset, bonds, together.slope if together and told else None)
+    if any(finding.refused for finding in of_forces):
+        return of_forces
     of_energies = check_energy_against_forces(dataset, kinds, forces_are_right=known and not of_forces)
     if of_forces:  # a doubt about bohr, which energies would only repeat
         of_energies = [finding for finding in of_energies if finding.refused]

@@ -14,6 +14,8 @@ from so3lab.structures.bonds import bonded_pairs
 
 LEAST_EXPLAINED = 0.9
 """Share of the squares of all forces that bonds and angles hold; the rest are contacts and metals."""
+LEAST_MOTION = 0.012
+"""Å by which bonds must differ between frames in the mean; less is not heat, and energies differ for other reasons."""
 _FRAMES = 40
 _ATOMS = 3_000
 _RIDGE = 1e-3
@@ -30,6 +32,8 @@ class _Strain(NamedTuple):
     tensions: Float[np.ndarray, " distances"]
     """Minus the derivative of the energy by each distance, eV/Å."""
     explained: float
+    bonds: int
+    """How many distances are bonds; they come first."""
 
 
 def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> FramePairs | None:
@@ -47,7 +51,8 @@ def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> Fram
         frames: Frames of the same atoms, charge, spin and cell.
 
     Returns:
-        Pairs of frames with the bonds that most of them have; None where bonds and angles do not hold the forces.
+        Pairs of frames with the bonds that most of them have, none where bonds hardly move; None where bonds and angles
+        do not hold the forces.
     """
     most = max(2, min(_FRAMES, _ATOMS // len(dataset.numbers[frames[0]])))
     some = frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))]
@@ -65,7 +70,9 @@ def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> Fram
     steps = distances[second] - distances[first]
     expected = -0.5 * np.einsum("pq,pq->p", tensions[first] + tensions[second], steps)
     changes = dataset.energies[kept[second]] - dataset.energies[kept[first]]
-    return FramePairs(kept[first], kept[second], changes, expected, np.abs(steps).max(axis=1))
+    pairs = FramePairs(kept[first], kept[second], changes, expected, np.abs(steps).max(axis=1))
+    motion = np.sqrt(np.mean(steps[:, : next(iter(same.values())).bonds] ** 2))
+    return pairs if motion > LEAST_MOTION else pairs.where(np.zeros(len(first), bool))
 
 
 def _strain(dataset: Dataset, frame: int) -> _Strain | None:
@@ -82,7 +89,7 @@ def _strain(dataset: Dataset, frame: int) -> _Strain | None:
     vectors = np.concatenate([arrows, across])
     distances = np.linalg.norm(vectors, axis=1)
     tensions, explained = _tensions(ends, vectors / distances[:, None], dataset.forces[frame])
-    return _Strain(code.tobytes(), distances, tensions, explained)
+    return _Strain(code.tobytes(), distances, tensions, explained, len(i))
 
 
 def _angles(

@@ -86,10 +86,64 @@ def test_signs_and_units_that_do_not_go_together_are_refused(frames, energy, for
     )
 
 
-def test_bohr_in_forces_alone_is_warned_of():
+@pytest.mark.parametrize("factor", [BOHR, 1 / BOHR])
+def test_bohr_in_forces_alone_is_refused_where_energies_say_the_same_and_warned_of_where_few_do(factor):
+    unit = "eV/bohr, and were" if factor == BOHR else "eV/angstrom, and were read as eV/bohr"
+    for frames in (8, 40):
+        arrays = springs(frames=frames)
+        dataset = as_dataset(**arrays | {"forces": arrays["forces"] * factor})
+        if factor != BOHR:
+            dataset = replace(dataset, meta={"force_unit_read": "eV/bohr"})
+        if frames == 40:
+            refused(dataset, f"energies change by .* times what the forces say; they are like forces in .*{unit}")
+        else:
+            assert any("like forces in" in remark and unit in remark for remark in remarks_on(dataset))
+
+
+def test_bonds_of_phosphorus_to_hydrogen_are_softer_than_the_rule():
+    """Of PH3 and SiH4 by GFN2-xTB they have 0.56 and 0.68 times its stiffness, in eV/Å."""
+    arrays = springs("PH3")
+    arrays["energies"] = arrays["energies"][0] + 0.6 * (arrays["energies"] - arrays["energies"][0])
+    assert remarks_on(as_dataset(**arrays | {"forces": 0.6 * arrays["forces"]})) == ()
+
+
+@pytest.mark.parametrize("rest", [(1.40, 1.40), (1.30, 1.50)])
+def test_geometries_that_another_method_relaxed_are_left_alone(rest):
+    """Short and long bonds of a chain are no elongations: MMFF geometries of polyenes with labels of GFN2-xTB."""
+    frames = [chain(*rest, seed) for seed in range(12)]
+    positions, forces = (np.stack([frame[part] for frame in frames]) for part in (0, 1))
+    energies = -200.0 + 0.3 * np.random.default_rng(0).normal(size=12)  # of conformers
+    dataset = as_dataset(numbers=np.full(10, 6), positions=positions, energies=energies, forces=forces)
+    assert remarks_on(dataset) == ()
+    assert len(dataset.untold) == 2
+
+
+def chain(double, single, seed):
+    """Positions of a carbon chain with bonds of 1.34 and 1.46 Å, and forces that pull them to other lengths."""
+    lengths = np.where(np.arange(9) % 2, 1.46, 1.34) + 0.002 * np.random.default_rng(seed).normal(size=9)
+    steps = np.stack([lengths * 0.87, np.where(np.arange(9) % 2, -0.5, 0.5) * lengths, np.zeros(9)], axis=1)
+    positions = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, axis=0)])
+    pulls = -40.0 * (lengths - np.where(np.arange(9) % 2, single, double))[:, None] * steps / lengths[:, None]
+    forces = np.zeros((10, 3))
+    forces[1:] += pulls
+    forces[:-1] -= pulls
+    return positions, forces
+
+
+def test_a_frame_whose_energy_is_another_one_is_named():
     arrays = springs()
-    (remark,) = remarks_on(as_dataset(**arrays | {"forces": arrays["forces"] * BOHR}))
-    assert "like forces in eV/bohr, and were read as eV/angstrom" in remark
+    arrays["energies"][11] += 5.0
+    (remark,) = remarks_on(as_dataset(**arrays))
+    assert "the energy of frame 11 does not go with those of 39 other frames" in remark
+
+
+def test_a_cell_of_one_atom_has_its_energy_wherever_the_atom_is():
+    rng, cell = np.random.default_rng(0), np.tile(3.5 * np.eye(3), (6, 1, 1))
+    dataset = datasets.Dataset.from_arrays(
+        "nickel", np.array([28]), rng.normal(size=(6, 1, 3)), np.full(6, -0.01), 1e-16 * rng.normal(size=(6, 1, 3)),
+        cells=cell, pbc=np.ones((6, 3), bool),
+    )  # fmt: skip
+    assert remarks_on(dataset) == ()
 
 
 def test_what_could_not_be_told_is_kept_and_is_no_doubt():

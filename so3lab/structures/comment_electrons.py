@@ -1,0 +1,174 @@
+"""What do comment lines of XYZ files say of charge and spin, in whatever words somebody wrote it?
+
+Programs begin a geometry with two numbers, ``-1 1``, and people write ``charge -1, multiplicity 2``, ``S=1`` or
+``the anion``. What means one thing is read; what sounds like a charge or a spin and is not read is said.
+"""
+
+import re
+
+import ase
+import numpy as np
+
+from so3lab.structures.electrons import is_spin_key, stated_charge, total_charge
+
+_WHOLE = r"(\d+[+-](?!\d)|[+-]?\d+)(?:\.0*)?"
+_END = r"(?![\w.])"
+_JOIN = r"(?:\s*[:=]\s*|\s+(?:(?:is|of)\s+)?)"
+_PAIR_ALONE = re.compile(r"\s*([+-]?\d)[\s,]+(\d)\s*")
+"""A comment of two numbers alone: charge and multiplicity, as programs of quantum chemistry begin a geometry."""
+_PAIR_BEFORE_WORDS = re.compile(r"\s*([+-]?\d)\s+(\d)\s+[^\s\d.+-].*")
+_PAIR_NAMED = re.compile(
+    rf"charge\s*(?:,|/|&|and)\s*(?:spin[ _]?)?mult(?:iplicity)?(?:\s*[:=]\s*|\s+){_WHOLE}[\s,/]+(\d+){_END}",
+    re.IGNORECASE,
+)
+_CHARGE = re.compile(rf"(?<!\w)(?:(?:total|net)[ _])?(?:charge|chrg|chg){_JOIN}{_WHOLE}{_END}", re.IGNORECASE)
+_MULTIPLICITY = re.compile(rf"(?<!\w)mult(?:iplicity)?{_JOIN}(\d+){_END}", re.IGNORECASE)
+_UNPAIRED = re.compile(rf"(?<!\w)uhf{_JOIN}(\d+){_END}", re.IGNORECASE)
+_READ = {"charge": _CHARGE, "multiplicity": _MULTIPLICITY, "uhf": _UNPAIRED}
+_NAMED_ENTRY = re.compile(r"""[^\s="']+=(?:"[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s]+)""")
+_OF_CHARGE = re.compile(r"\b(charges?|charged|chrg|chg|\w*anion\w*|\w*cation(?:ic)?|\w*protonated)\b", re.IGNORECASE)
+_OF_SPIN = re.compile(
+    r"\b(mult|multiplicity|spin|uhf|doublet|triplet|quartet|quintet|bi?radical|diradical|radical)\b", re.IGNORECASE
+)
+_FORMULA = re.compile(r"(?<![\w.])\[?((?:[A-Z][a-z]?\d*)+)\]?\s?\d?[+-](?![\w.+-])")
+"""Of an ion, such as ``NH4+``, ``[SO4]2-`` or ``SO4 2-``."""
+_BARE_WORD = re.compile(r"(?:(?:total|net)_?)?charges?|-*chrg|-*chg|mult\w*|-*uhf|spin", re.IGNORECASE)
+_LARGEST_SPIN = 10.0
+
+
+def take_electrons(atoms: ase.Atoms, comment: str) -> list[str]:
+    """Take charge and spin of a comment line into ``atoms.info``, where it says them in other ways than by a key.
+
+    Args:
+        atoms: As ASE read them; changed in place.
+        comment: The second line of their frame.
+
+    Returns:
+        A sentence for what was read, and for what sounds like a charge or a spin and was not.
+
+    Raises:
+        ValueError: If ``S=`` may mean two numbers of unpaired electrons, or words say two charges; the sentence names
+            both.
+    """
+    comment = comment.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+    pair = _PAIR_ALONE.fullmatch(comment)
+    if pair:
+        return _take_pair(atoms, comment, int(pair[1]), int(pair[2]))
+    notes = _take_words(atoms, comment)
+    _drop_words(atoms)
+    if not notes and (pair := _PAIR_BEFORE_WORDS.fullmatch(comment)):
+        notes = _take_pair_before_words(atoms, comment, pair[1], int(pair[2]))
+    notes += _take_total_spin(atoms)
+    return notes + _not_read(atoms, comment)
+
+
+def _possible(atoms: ase.Atoms, charge: int, multiplicity: int) -> bool:
+    return multiplicity > 0 and (int(atoms.numbers.sum()) - charge - multiplicity) % 2 == 1
+
+
+def _take_pair(atoms: ase.Atoms, comment: str, charge: int, multiplicity: int) -> list[str]:
+    atoms.info = {}  # in which ASE has put the numbers as names
+    if not _possible(atoms, charge, multiplicity):
+        return [f"the second line {comment.strip()!r} is left out: it cannot be a charge and a multiplicity"]
+    atoms.info = {"charge": charge, "multiplicity": multiplicity}
+    if not charge and multiplicity == 1:
+        return []
+    return [f"the second line {comment.strip()!r} is read as charge and multiplicity"]
+
+
+def _take_pair_before_words(atoms: ase.Atoms, comment: str, charge: str, multiplicity: int) -> list[str]:
+    """``-1 1 and words``: taken where the charge has a sign, since numbers of frames have none."""
+    start = f"the second line begins with '{charge} {multiplicity}', which"
+    if not _possible(atoms, int(charge), multiplicity):
+        return [f"{start} is left out: it cannot be a charge and a multiplicity"] if charge[0] in "+-" else []
+    if charge[0] in "+-":
+        atoms.info |= {"charge": int(charge), "multiplicity": multiplicity}
+        return [f"{start} is read as charge and multiplicity"]
+    if not int(charge) and multiplicity == 1:
+        return []
+    return [
+        f"{start} is left out, since it may be something else; if it is charge and multiplicity, write charge={charge} "
+        f"multiplicity={multiplicity}"
+    ]
+
+
+def _take_words(atoms: ase.Atoms, comment: str) -> list[str]:
+    """Charge and multiplicity in words such as ``charge -1, multiplicity 2``, where nothing of ``info`` says them.
+
+    Raises:
+        ValueError: If words say two charges or multiplicities.
+    """
+    found: dict[str, int] = {}
+    if pair := _PAIR_NAMED.search(comment):
+        found = {"charge": _signed(pair[1]), "multiplicity": int(pair[2])}
+    else:
+        for key, pattern in _READ.items():
+            stated = [name for name, value in atoms.info.items() if pattern.match(f"{name} 0") and value is not True]
+            numbers = set() if stated else set(map(_signed, pattern.findall(comment)))
+            if len(numbers) > 1:
+                both = " and ".join(map(str, sorted(numbers)))
+                raise ValueError(f"the {key} must be said once, but {comment.strip()!r} says {both}; remove one")
+            if numbers:
+                found[key] = numbers.pop()
+    atoms.info.update(found)
+    named = ", ".join(f"{key} {value:d}" for key, value in found.items())
+    return [f"read from the words of the second line: {named}"] if found else []
+
+
+def _drop_words(atoms: ase.Atoms) -> None:
+    """Remove what ASE makes of single words: names without a value."""
+    for name, value in list(atoms.info.items()):
+        both = re.match(r"charge\W*(?:and\W*)?(?:spin\W*)?mult", str(name), re.IGNORECASE)
+        if both or (value is True and _BARE_WORD.fullmatch(str(name).strip(":,;."))):
+            del atoms.info[name]
+
+
+def _signed(word: str) -> int:
+    """A whole number whose sign may stand behind it, as chemists write."""
+    return int(word[-1] + word[:-1]) if word[-1] in "+-" else int(word)
+
+
+def _take_total_spin(atoms: ase.Atoms) -> list[str]:
+    """``S=1``: the total spin, so 2S unpaired electrons, or a multiplicity, where the number of electrons decides."""
+    value = atoms.info.get("S")
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LARGEST_SPIN or 2 * value != round(2 * value):
+        return []  # whatever else somebody calls S
+    if atoms.pbc.any():
+        return [
+            f"S={value:g} is left out: of cells the number of electrons does not tell a spin; write multiplicity=..."
+        ]
+    electrons = int(atoms.numbers.sum()) - round(total_charge(atoms))
+    meant = {value - 1.0: "a multiplicity", 2.0 * value: f"the total spin, so a multiplicity of {2 * value + 1:g}"}
+    possible = [n for n in meant if n >= 0 and n == round(n) and (electrons - n) % 2 == 0]
+    if not possible:
+        raise ValueError(f"S={value:g} is no spin of {electrons} electrons; write multiplicity=..., or remove it")
+    if len(possible) > 1:
+        raise ValueError(
+            f"S={value:g} may be the total spin (a multiplicity of {2 * value + 1:g}) or the multiplicity itself, "
+            f"{value:g}, of {electrons} electrons; write multiplicity=..., which has one meaning"
+        )
+    del atoms.info["S"]
+    atoms.info["unpaired_electrons"] = int(possible[0])
+    return [f"S={value:g} is read as {meant[possible[0]]}"] if value else []
+
+
+def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
+    """Words of charge and spin from which nothing was read."""
+    free = _NAMED_ENTRY.sub(" ", comment) if "=" in comment else comment
+    of_charge, of_spin = _OF_CHARGE.search(free), _OF_SPIN.search(free)
+    ion = next((match for match in _FORMULA.finditer(free) if _is_part(match[1], atoms)), None)
+    found = []
+    if (charged := of_charge or ion) and not stated_charge(atoms).source:
+        found.append((charged[0], "charge", "charge"))
+    if of_spin and not any(is_spin_key(key) for key in atoms.info):
+        found.append((of_spin[0], "spin", "multiplicity"))
+    return [
+        f"the second line has the word {word!r}, from which nothing is read; if it tells the {what}, write {key}=..."
+        for word, what, key in found
+    ]
+
+
+def _is_part(formula: str, atoms: ase.Atoms) -> bool:
+    """Whether all elements of a formula are in the structure, and all of the structure in the formula."""
+    return set(re.findall("[A-Z][a-z]?", formula)) == set(atoms.get_chemical_symbols())

@@ -1,0 +1,104 @@
+"""What comment lines say of charge and spin is read, asked for, or said to be left out; never passed over."""
+
+import re
+
+import pytest
+
+from so3lab.structures import understand
+
+WATER = "O 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
+HYDROXIDE = "O 0 0 0\nH 0.96 0 0\n"
+OXYGEN = "O 0 0 0\nO 0 0 1.21\n"
+
+
+def read(tmp_path, comment, atoms=HYDROXIDE):
+    (tmp_path / "a.xyz").write_text(f"{atoms.count(chr(10))}\n{comment}\n{atoms}", encoding="utf-8")
+    return understand(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "charge", "unpaired", "source"),
+    [
+        ("S=0.5", HYDROXIDE, 0, 1, "half a spin is S itself"),
+        ("S=2", HYDROXIDE, 0, 1, "an odd number of electrons has no S of 2"),
+        ("S=0", OXYGEN, 0, 0, "a closed shell in both conventions"),
+        ("-1 1 psi4 hydroxide", HYDROXIDE, -1, 0, "a title behind both numbers"),
+        ("-1,1", HYDROXIDE, -1, 0, "Gaussian's comma"),
+        ("charge of -1", HYDROXIDE, -1, 0, "words"),
+        ("charge 1-", HYDROXIDE, -1, 0, "chemists' order, in which 1 would be +1"),
+        ("Charge: \N{MINUS SIGN}1", HYDROXIDE, -1, 0, "a typographer's minus"),
+        ("charge -1.0", HYDROXIDE, -1, 0, "a whole number with a point"),
+        ("charge,multiplicity: -1 1", HYDROXIDE, -1, 0, "both names before both numbers"),
+        ("Charge/mult = -1 1", HYDROXIDE, -1, 0, "the same with an equals sign"),
+        ("--chrg -1 --uhf 0", HYDROXIDE, -1, 0, "xtb's options"),
+        ("--uhf 2", OXYGEN, 0, 2, "xtb's option"),
+    ],
+)  # fmt: skip
+def test_words_that_mean_one_thing_are_read(tmp_path, comment, atoms, charge, unpaired, source):
+    found = read(tmp_path, comment, atoms)
+    assert (found.charge.value, found.unpaired.value) == (charge, unpaired), source
+    assert len(found.notes) == bool(charge or unpaired)
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "word"),
+    [
+        ("hydroxide anion", HYDROXIDE, "'anion'"),
+        ("OH-", HYDROXIDE, "'OH-'"),
+        ("[OH]- of the hydrate", HYDROXIDE, r"'\[OH\]-'"),
+        ("protonated water, frame 3", WATER, "'protonated'"),
+        ("charge 0.5", HYDROXIDE, "'charge'"),
+        ("charge minus one", HYDROXIDE, "'charge'"),
+        ("triplet oxygen", OXYGEN, "'triplet'"),
+        ("spin 1", OXYGEN, "'spin'"),
+        ("Properties=species:S:1:pos:R:3 anion", HYDROXIDE, "'anion'"),
+        ("0 3 oxygen", OXYGEN, "begins with '0 3'"),
+        ("1 1 step", HYDROXIDE, "begins with '1 1'"),
+        ("-1 2 psi4", HYDROXIDE, "begins with '-1 2'"),
+        ("Sz=1", OXYGEN, "'Sz' = 1 is left out"),
+        ("spin=1", OXYGEN, "spin=1 is read as a multiplicity"),
+    ],
+)
+def test_what_sounds_like_electrons_and_is_not_read_is_said(tmp_path, comment, atoms, word):
+    found = read(tmp_path, comment, atoms)
+    assert (found.charge.value, found.unpaired.value) == (0, 0)
+    (note,) = found.notes
+    assert re.search(word, note)
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "sentence"),
+    [
+        (
+            "S=1",
+            OXYGEN,
+            r"line 2: S=1 may be the total spin \(a multiplicity of 3\) or the multiplicity itself, 1, of 16",
+        ),
+        ("S=1", HYDROXIDE, "line 2: S=1 is no spin of 9 electrons"),
+        ("charge -1 charge 1", HYDROXIDE, "the charge must be said once, but 'charge -1 charge 1' says -1 and 1"),
+        ("charge=-1e", HYDROXIDE, "must be a number, got '-1e'"),
+    ],
+)
+def test_what_means_two_things_is_refused(tmp_path, comment, atoms, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read(tmp_path, comment, atoms)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["zwitterion", "S=34.2", "nickel function, dimension 3", 'comment="the anion of it"', "C-H bond, A-B", "0 1 water"],
+)
+def test_other_words_say_nothing(tmp_path, comment):
+    found = read(tmp_path, comment, WATER)
+    assert (found.charge.value, found.unpaired.value, found.notes) == (0, 0, ())
+
+
+@pytest.mark.parametrize("comment", ["coordinates in bohr", "in atomic units, from GAMESS", "units nm"])
+def test_words_of_other_units_are_said(tmp_path, comment):
+    assert any("read in Å, though" in note for note in read(tmp_path, comment).notes)
+
+
+@pytest.mark.parametrize("comment", ["units=bohr", 'length_unit="bohr"', 'units="eV, bohr"'])
+def test_other_units_are_refused(tmp_path, comment):
+    with pytest.raises(ValueError, match=r"coordinates must be in Å, but (units|length_unit)=.* says bohr"):
+        read(tmp_path, comment)
