@@ -130,9 +130,11 @@ def _signed(word: str) -> int:
 
 def _take_total_spin(atoms: ase.Atoms) -> list[str]:
     """``S=1``: the total spin, so 2S unpaired electrons, or a multiplicity, where the number of electrons decides."""
-    value = atoms.info.get("S")
-    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= _LARGEST_SPIN or 2 * value != round(2 * value):
+    found = atoms.info.get("S")
+    if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating):
+        return []
+    value = float(found)
+    if not 0 <= value <= _LARGEST_SPIN or 2 * value != round(2 * value):
         return []  # whatever else somebody calls S
     if atoms.pbc.any():
         return [

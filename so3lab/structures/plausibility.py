@@ -115,7 +115,9 @@ def check_plausible(atoms: ase.Atoms) -> None:
 
 def _too_near(atoms: ase.Atoms, contact: Contact) -> str:
     typical = float(np.median(nearest_shares(atoms)))
-    positions, advice = atoms.positions, "do two molecules overlap, or two alternate locations? Remove one of them"
+    positions = atoms.positions
+    flat = len(atoms) > 4 and np.ptp(positions, axis=0).min() < _FLAT
+    advice = "do two molecules overlap, or two alternate locations? Remove one of them"
     if contact.across:
         lengths = " x ".join(f"{length:.4g}" for length in atoms.cell.lengths())
         advice = (
@@ -124,13 +126,13 @@ def _too_near(atoms: ase.Atoms, contact: Contact) -> str:
         )
     elif atoms.pbc.any() and atoms.cell.rank == 3 and positions.min() >= -0.01 and positions.max() <= 1.01:
         advice = "the coordinates look like fractions of the cell; multiply them by its vectors"
-    elif contact.distance < _SAME:
+    elif contact.distance < _SAME and not flat:
         advice = "the second is a copy of the first: is a molecule there twice, or an alternate location? Remove one"
     elif typical < _NANOMETRE:
         within_one = positions.min() >= -0.01 and positions.max() <= 1.01
         fractions = ", or like fractions of a cell that is missing" if within_one else ""
         advice = f"the coordinates look like nm (multiply them by 10){fractions}"
-    elif len(atoms) > 4 and np.ptp(positions, axis=0).min() < _FLAT:
+    elif flat:
         advice = "all atoms lie in one plane: is a coordinate lost, or is it a drawing?"
     return (
         f"{contact.words(atoms)}, {contact.share:.2f} times the sum of their covalent radii and nearer than atoms can "
