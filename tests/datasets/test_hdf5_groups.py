@@ -67,7 +67,9 @@ def test_groups_of_one_frame_have_no_axis_of_frames(tmp_path, crystals):
 
 
 def test_molecules_beside_cells_have_none(tmp_path, crystals):
-    groups = {"cell": of_crystals(crystals, virial=crystals.stresses * 0.0), "molecule": of_springs("CH4")}
+    molecule = of_springs("CH4")
+    molecule |= {"energy": molecule.pop("E"), "forces": molecule.pop("F")}
+    groups = {"cell": of_crystals(crystals, virial=crystals.stresses * 0.0), "molecule": molecule}
     data = datasets.load(written(tmp_path / "a.h5", groups), check=False)
     assert data.pbc.any(axis=1).tolist() == [True] * 40 + [False] * 40
     assert np.isfinite(data.stresses).all(axis=(1, 2)).tolist() == [True] * 40 + [False] * 40
