@@ -134,10 +134,12 @@ def _disagreement(dataset: Dataset, kinds: list[FramePairs], forces_are_right: b
 def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
     found = agreement([pairs])
     spread = float(np.sqrt(np.mean(pairs.expected**2)))
-    if abs(found.correlation) > _UNRELATED or found.frames < _UNRELATED_FRAMES or spread < _LEAST_SPREAD:
+    if found.certain or found.frames < _UNRELATED_FRAMES or spread < _LEAST_SPREAD:
         return None
     if outlying := _outlying(pairs):
         return outlying
+    if abs(found.correlation) > _UNRELATED:
+        return None
     where = _compared(dataset, [pairs], found)
     return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
 

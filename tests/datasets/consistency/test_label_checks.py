@@ -90,7 +90,7 @@ def test_signs_and_units_that_do_not_go_together_are_refused(frames, energy, for
 def test_bohr_in_forces_alone_is_refused_where_energies_say_the_same_and_warned_of_where_few_do(factor):
     unit = "eV/bohr, and were" if factor == BOHR else "eV/angstrom, and were read as eV/bohr"
     for frames in (8, 40):
-        arrays = springs(frames=frames)
+        arrays = springs(frames=frames, spread=0.04)
         dataset = as_dataset(**arrays | {"forces": arrays["forces"] * factor})
         if factor != BOHR:
             dataset = replace(dataset, meta={"force_unit_read": "eV/bohr"})
@@ -131,7 +131,7 @@ def chain(double, single, seed):
 
 
 def test_a_frame_whose_energy_is_another_one_is_named():
-    arrays = springs()
+    arrays = springs(spread=0.03)
     arrays["energies"][11] += 5.0
     (remark,) = remarks_on(as_dataset(**arrays))
     assert "the energy of frame 11 does not go with those of 39 other frames" in remark
