@@ -29,6 +29,7 @@ _KINDS = 6
 _FRAMES_IN_ALL = 160
 _UNRELATED = 0.4
 _OUTLYING = 4.0  # times the usual disagreement of a frame
+_LIKE_THE_FARTHEST = 0.2
 _MOST_OUTLYING = 0.15
 _UNRELATED_FRAMES = 24
 _LEAST_SPREAD = 0.1  # eV
@@ -149,7 +150,7 @@ def _outlying(pairs: FramePairs) -> Finding | None:
     unexplained = np.abs(pairs.energy_changes - pairs.expected)
     frames = np.unique(np.concatenate([pairs.first, pairs.second]))
     off = np.array([np.median(unexplained[(pairs.first == frame) | (pairs.second == frame)]) for frame in frames])
-    far = frames[off > _OUTLYING * np.median(off)]
+    far = frames[off > max(_OUTLYING * np.median(off), _LIKE_THE_FARTHEST * off.max())]
     kept = pairs.where(~np.isin(pairs.first, far) & ~np.isin(pairs.second, far))
     if not 0 < len(far) <= _MOST_OUTLYING * len(frames) or not len(kept.first) or not agreement([kept]).certain:
         return None
