@@ -26,7 +26,7 @@ from so3lab.minima.confirming import shaken
 from so3lab.minima.database import SEARCH, MinimaDatabase
 from so3lab.minima.identity import DuplicateRule, KnownMinima
 from so3lab.minima.judging import Compound, Verdict, judge
-from so3lab.minima.proposals import Given, Proposer, proposers_for
+from so3lab.minima.proposals import Given, Proposer, check_electrons, proposers_for
 from so3lab.minima.spreading import SpreadRelaxation
 from so3lab.minima.unfinished import Unfinished
 from so3lab.minimize import Relaxed, minimize
@@ -100,6 +100,7 @@ class Search:
             minimize, potential, max_force=max_force, max_gain_meV=max_gain_meV
         )
         self._spread = None if executor is None else SpreadRelaxation(executor, self._relax)
+        check_electrons(given, atoms)
         self._proposers = _proposers(potential, atoms, proposals, smiles, given)
         self.settings: dict[str, Any] = {
             "model": checksum_of(potential),

@@ -9,7 +9,7 @@ from ase.build import molecule
 from emt_frames import labelled
 from jax import export
 
-from so3lab.dynamics import Replicas, replicas
+from so3lab.dynamics import Replicas, propagator
 from so3lab.engine import forces, kernels
 from so3lab.engine.energy_model import precision
 from so3lab.machine.c_compiler import Unavailable
@@ -69,8 +69,8 @@ def water_cell():
 
 
 COMPUTATIONS = {
-    "dynamics": (replicas, "run_chunk", lambda p: Replicas(p, peptide_pair())),
-    "dynamics of cells": (replicas, "run_chunk", lambda p: Replicas(p, water_cell(), ensemble="npt")),
+    "dynamics": (propagator, "run_chunk", lambda p: Replicas(p, peptide_pair())),
+    "dynamics of cells": (propagator, "run_chunk", lambda p: Replicas(p, water_cell(), ensemble="npt")),
     "relaxation": (forces, "_forces_at", lambda p: list(minimize(p, peptide_pair()))),
     "prediction": (potential, "predict_graph", lambda p: p.predict(peptide_pair(), attention=True)),
 }
@@ -109,4 +109,4 @@ def test_loops_in_c_would_be_found_out(monkeypatch):
     model = Potential.initial(SMALL)
     assert model.filter_fit.filters.native
     with pytest.raises(ValueError, match="so3lab_geometry"):
-        program_of(replicas, "run_chunk", monkeypatch, lambda: Replicas(model, peptide_pair()))
+        program_of(propagator, "run_chunk", monkeypatch, lambda: Replicas(model, peptide_pair()))

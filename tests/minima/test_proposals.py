@@ -5,7 +5,15 @@ import pytest
 from ase.cluster import Icosahedron
 
 from so3lab.minima import Account, Minimum
-from so3lab.minima.proposals import ClusterMoves, Embeddings, Given, TorsionMoves, proposers_for, renumbered
+from so3lab.minima.proposals import (
+    ClusterMoves,
+    Embeddings,
+    Given,
+    TorsionMoves,
+    check_electrons,
+    proposers_for,
+    renumbered,
+)
 from so3lab.minima.proposals.walkers import Walkers
 from so3lab.minima.torsions import rotatable_dihedrals, turned
 from so3lab.pretrained import lennard_jones
@@ -83,6 +91,22 @@ def test_structures_of_users_get_the_order_of_the_search():
     )
     assert len(second.atoms) == 12  # another compound stays as it is
     assert given.propose([minimum(atoms)], 5, np.random.default_rng(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ({"charge": -1}, r"structure 1 says a total charge of -1 e \(charge\), .* has a total charge of \+0 e"),
+        ({"multiplicity": 3}, r"structure 1 says 2 unpaired electrons \(multiplicity\), .* has 0 unpaired electrons"),
+    ],
+)
+def test_structures_that_say_other_electrons_are_refused(info, said):
+    atoms, silent, other = (from_smiles("CCO", seed=seed) for seed in (1, 2, 3))
+    silent.info.clear()
+    other.info.update(info)
+    with pytest.raises(ValueError, match=said):
+        check_electrons([silent, other], atoms)
+    check_electrons([silent, other], other)  # who says nothing gets the electrons of the search
 
 
 def test_embeddings_differ_whatever_the_seed_of_the_search():

@@ -4,6 +4,7 @@ from .dynamics import Snapshots as Snapshots
 from .escapes import Hopping as Hopping
 from .given import Embeddings as Embeddings
 from .given import Given as Given
+from .given import check_electrons as check_electrons
 from .given import renumbered as renumbered
 from .names import NAMES as NAMES
 from .proposer import Proposer as Proposer

@@ -11,6 +11,7 @@ import ase
 import numpy as np
 
 from so3lab.minima.accounts import Account, Minimum, Proposal
+from so3lab.structures.electrons import stated_charge, stated_spin, total_charge, unpaired_electrons
 from so3lab.structures.reading import from_smiles
 from so3lab.structures.superposition import Matching
 from so3lab.structures.symmetry import molecular_graph
@@ -36,6 +37,24 @@ def renumbered(atoms: ase.Atoms, like: ase.Atoms) -> ase.Atoms:
     result = like.copy()
     result.positions = atoms.positions[partners]
     return result
+
+
+def check_electrons(structures: Sequence[ase.Atoms], like: ase.Atoms) -> None:
+    """Refuse structures that say another charge or spin than the one that a search begins with, whose electrons count.
+
+    Raises:
+        ValueError: Naming the structure, what it says, and what the search is of.
+    """
+    for number, atoms in enumerate(structures):
+        for stated, meant, noun in (
+            (stated_charge(atoms), total_charge(like), "a total charge of {:+g} e"),
+            (stated_spin(atoms), unpaired_electrons(like), "{:g} unpaired electrons"),
+        ):
+            if stated.source and stated.value != meant:
+                raise ValueError(
+                    f"given structure {number} says {noun.format(stated.value)} ({stated.source}), the one that the "
+                    f"search begins with has {noun.format(meant)}; search for each with its own"
+                )
 
 
 class Given:
