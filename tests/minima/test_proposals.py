@@ -103,7 +103,7 @@ def test_structures_of_users_get_the_order_of_the_search():
 def test_structures_that_say_other_electrons_are_refused(info, said):
     atoms, silent, other = (from_smiles("CCO", seed=seed) for seed in (1, 2, 3))
     silent.info.clear()
-    other.info.update(info)
+    other.info = info
     with pytest.raises(ValueError, match=said):
         check_electrons([silent, other], atoms)
     check_electrons([silent, other], other)  # who says nothing gets the electrons of the search
