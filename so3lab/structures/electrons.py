@@ -20,10 +20,12 @@ CHARGE_KEYS = (
 """Names of a total charge in e, whatever their capitals and dashes."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")
 """Names of 2S + 1."""
+BY_BONDS = "unpaired_by_bonds"
+"""What a reader says of a molecule whose bonds pair all electrons, though no atom of it has the charge that they ask
+for."""
 UNPAIRED_KEYS = (
     "unpaired_electrons", "num_unpaired", "n_unpaired", "nunpaired", "unpaired", "num_unpaired_electrons",
-    "n_unpaired_electrons", "number_of_unpaired_electrons", "uhf", "2s",
-    "unpaired_by_bonds",
+    "n_unpaired_electrons", "number_of_unpaired_electrons", "uhf", "2s", BY_BONDS,
 )  # fmt: skip
 """Names of 2S, the number of unpaired electrons."""
 SPIN_KEYS = ("spin", "total_spin")
@@ -150,8 +152,9 @@ def check_parity(atoms: ase.Atoms) -> None:
     if not source or atoms.pbc.any() or electrons != round(electrons) or unpaired != round(unpaired):
         return
     if (electrons - unpaired) % 2:
+        says = "bonds without a charged atom mean" if source == BY_BONDS else f"{source} means"
         raise ValueError(
-            f"{source} means {unpaired:g} unpaired electrons (a multiplicity of {unpaired + 1:g}), which "
+            f"{says} {unpaired:g} unpaired electrons (a multiplicity of {unpaired + 1:g}), which "
             f"{atoms.get_chemical_formula()} with a charge of {charge:+g} cannot have: it has {electrons:g} electrons; "
             "give the multiplicity (--multiplicity), or another charge (--charge)"
         )

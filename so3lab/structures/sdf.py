@@ -8,7 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from so3lab.structures.electrons import is_charge_key, is_spin_key, stated_charge
+from so3lab.structures.electrons import BY_BONDS, is_charge_key, is_spin_key, stated_charge
 from so3lab.structures.smiles import atoms_of, embedded
 from so3lab.structures.understood import Content, which_of
 
@@ -62,7 +62,7 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         del atoms.info["spin"]  # bonds without a radical say nothing of it
     _take_data(atoms, entry)
     if problems and not stated_charge(atoms).source and "spin" not in atoms.info:
-        atoms.info["unpaired_by_bonds"] = 0
+        atoms.info[BY_BONDS] = 0
     if len(atoms) > in_file and not any(charges) and (total := stated_charge(atoms)).value:
         raise ValueError(
             f"{path} must give its atoms formal charges (M  CHG): its bonds lack hydrogens, {len(atoms) - in_file} of "

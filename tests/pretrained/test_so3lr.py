@@ -221,7 +221,7 @@ def test_what_the_model_never_saw_is_refused(shared):
         "spin must be 0": ase.Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], info={"spin": 2}),
         'got 2 unpaired electrons; if the structure has none, set atoms.info."spin". = 0': molecule("O2"),
         "spin must be 0.*got 1 unpaired": ase.Atoms("OO", [[0, 0, 0], [0, 0, 1.2]], info={"multiplicity": 2}),
-        "H0 and H1 are 0.00 Å apart.*overlap": ase.Atoms("HH", [[0, 0, 0], [0, 0, 0]]),
+        "H0 and H1 are 0.00 Å apart.*a copy of the first": ase.Atoms("HH", [[0, 0, 0], [0, 0, 0]]),
         "pbc must be True in all three directions": ase.Atoms(WATER, cell=[9, 9, 9], pbc=[True, True, False]),
     }
     for sentence, atoms in refused.items():

@@ -219,7 +219,7 @@ def test_alternatives_of_disorder_are_refused_by_name(tmp_path, sites, sentence,
 def test_a_formal_charge_that_is_missing_is_asked_for(tmp_path):
     """Ammonium without M  CHG: nobody said a spin, but eleven electrons cannot all be in bonds."""
     text = block("[NH4+]").replace("M  CHG  1   1   1\n", "")
-    with pytest.raises(ValueError, match=r"unpaired_by_bonds means 0 .* another charge \(--charge\)"):
+    with pytest.raises(ValueError, match=r"bonds without a charged atom mean 0 .* another charge \(--charge\)"):
         understood(tmp_path, text)
     (tmp_path / "b.sdf").write_text(text)
     assert understand(tmp_path / "b.sdf", charge=1).charge.value == 1
