@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 _READABLE = (".csv", ".extxyz", ".html", ".pdb", ".py", ".xyz")
 """Endings of files that JupyterLab has a view of; others are downloaded only."""
+_LOOKS = 'style="color: var(--jp-content-link-color, #0072b2); text-decoration: underline"'
+"""JupyterLab gives the words of widgets no look of a link."""
 
 
 def links_to(file: Path) -> str:
@@ -24,11 +26,11 @@ def links_to(file: Path) -> str:
         return ""
     below = found.relative_to(root).as_posix()
     address = html.escape(f"{server['base_url']}files/{quote(below)}")
-    download = f'<a href="{address}?download=1" download>Download</a>'
+    download = f'<a href="{address}?download=1" download {_LOOKS}>Download</a>'
     if file.suffix not in _READABLE:
         return download
     command = f'data-commandlinker-command="docmanager:open" data-commandlinker-args="{_quoted({"path": below})}"'
-    return f'<a href="{address}" target="_blank" {command}>Open</a> · {download}'
+    return f'<a href="{address}" target="_blank" {command} {_LOOKS}>Open</a> · {download}'
 
 
 def _server() -> dict[str, Any] | None:
