@@ -68,7 +68,7 @@ def first_picture(lab: Lab, browser: Browser, name: str, turn: int, pictures: st
         opened.wait_until(drawn, f"a molecule of {name}", seconds=60)
         took = time.monotonic() - began
         if pictures and not turn:
-            opened.page.wait_for_timeout(2000)
+            opened.rest()
             opened.page.screenshot(path=Path(pictures) / f"{name}.png")
     return took
 
