@@ -15,4 +15,5 @@ from .replicas import Replicas as Replicas
 from .replicas import SimulationError as SimulationError
 from .runs import run as run
 from .runs import run_replicas as run_replicas
+from .sharded_replicas import replicas_on_devices as replicas_on_devices
 from .simulation import Simulation as Simulation

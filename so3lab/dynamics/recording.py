@@ -10,8 +10,8 @@ import numpy as np
 
 from so3lab.dynamics.chunk import Chunk
 from so3lab.dynamics.replica_exchange import ReplicaExchange
-from so3lab.dynamics.replicas import Replicas
 from so3lab.dynamics.restart import ADDED_LATER, OLD_NAMES
+from so3lab.dynamics.sharded_replicas import AnyReplicas
 from so3lab.trajectory import TrajectoryWriter
 
 _KNOBS = 4096
@@ -37,7 +37,7 @@ class Recording:
     def __init__(
         self,
         paths: Sequence[Path],
-        replicas: Replicas,
+        replicas: AnyReplicas,
         interval: int,
         meta: dict[str, Any] | None = None,
         resume: bool = False,

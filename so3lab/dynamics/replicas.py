@@ -51,6 +51,7 @@ class Replicas:
         seeds: Of start velocities and noise, one for each structure; default: 0, 1, 2, ...
         limits: When a structure counts as blown up.
         bias_capacity: For biases beyond those that ``control`` has now, so that more may come without compilation.
+        first_number: Of the first structure, in messages.
 
     Raises:
         ValueError: If a structure or a knob is not acceptable.
@@ -66,20 +67,17 @@ class Replicas:
         seeds: Sequence[int] | None = None,
         limits: Limits | None = None,
         bias_capacity: BiasCapacity | None = None,
+        first_number: int = 0,
     ):
         if ensemble not in ENSEMBLES:
             raise ValueError(f"ensemble must be one of {', '.join(ENSEMBLES)}, got {ensemble!r}")
         if not structures:
             raise ValueError("structures must hold at least one structure, got none")
-        seeds = list(range(len(structures))) if seeds is None else list(seeds)
-        if len(seeds) != len(structures):
-            raise ValueError(f"seeds must be {len(structures)}, one for each structure; got {len(seeds)}")
-        if min(seeds) < 0:
-            raise ValueError(f"seeds must not be negative, got {min(seeds)}")
+        seeds = checked_seeds(seeds, len(structures))
         self.control, self.limits = control or Control(), limits or Limits()
         self.structures, self.seeds = [atoms.copy() for atoms in structures], seeds
         self.ensemble: Ensemble = ensemble
-        self.time_fs = 0.0
+        self.time_fs, self._first_number = 0.0, first_number
         self.bias_capacity = (bias_capacity or BiasCapacity()).with_capacity_for(self.control.biases)
         self._biases: tuple | None = None
         self.shifts: np.ndarray = np.zeros(len(structures))
@@ -327,7 +325,8 @@ class Replicas:
         for number in np.flatnonzero(np.asarray(settled.stop_flags)):
             if before is not None:
                 self.state = before
-            which = "" if len(self) == 1 else f" number {number}"
+            alone = len(self) == 1 and not self._first_number
+            which = "" if alone else f" number {self._first_number + number}"
             raise SimulationError(
                 f"the energy of the start structure{which} is not a finite number; are atoms on top of each other?"
             )
@@ -345,3 +344,17 @@ class Replicas:
             shift=self.shifts[number],
             targets_K=self.control.target_K(len(self), np.array(rows.step[:good], np.int64))[:, number],
         )
+
+
+def checked_seeds(seeds: Sequence[int] | None, structures: int) -> list[int]:
+    """One for each structure: those given, or 0, 1, 2, ...
+
+    Raises:
+        ValueError: If there are others than one for each, or one is negative.
+    """
+    chosen = list(range(structures)) if seeds is None else list(seeds)
+    if len(chosen) != structures:
+        raise ValueError(f"seeds must be {structures}, one for each structure; got {len(chosen)}")
+    if min(chosen) < 0:
+        raise ValueError(f"seeds must not be negative, got {min(chosen)}")
+    return chosen

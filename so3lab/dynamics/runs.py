@@ -16,6 +16,7 @@ from so3lab.dynamics.limits import Limits
 from so3lab.dynamics.recording import Recording
 from so3lab.dynamics.replica_exchange import ReplicaExchange
 from so3lab.dynamics.replicas import Replicas, SimulationError
+from so3lab.dynamics.sharded_replicas import AnyReplicas, replicas_on_devices
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.machine.files import check_folder
 from so3lab.potential.potential import Potential
@@ -109,8 +110,9 @@ def run_replicas(
     """Molecular dynamics of many structures at once; each time a chunk for every structure.
 
     A batch moves more atoms per second than one simulation after another: of molecules of ten atoms a quarter more to
-    twice as many on a core (``python -m tests.benchmarks.replicas``), and several cores find work in it. A structure
-    that blows up stays behind: its chunks are empty from then on, and the others go on.
+    twice as many on a core (``python -m tests.benchmarks.replicas``), and several cores find work in it. Several
+    devices have a share of the structures each. A structure that blows up stays behind: its chunks are empty from then
+    on, and the others go on.
 
     Args:
         potential: A potential, or any :class:`~so3lab.engine.energy_model.EnergyModel`.
@@ -149,7 +151,9 @@ def run_replicas(
         exchange = exchange or ReplicaExchange(control.temperatures_K(len(structures)).tolist())
     if out is not None:
         check_folder(Path(out))
-    replicas = Replicas(potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits)
+    replicas = replicas_on_devices(
+        potential, structures, ensemble=ensemble, control=control, seeds=seeds, limits=limits
+    )
     recording = None
     if out is not None:
         folder = Path(out)
@@ -178,7 +182,7 @@ def _check(steps: int, interval: int, out: str | Path | None, resume: bool) -> N
 
 
 def _all_chunks(
-    replicas: Replicas,
+    replicas: AnyReplicas,
     steps: int,
     interval: int,
     seconds: float,
@@ -201,14 +205,14 @@ def _all_chunks(
             yield chunks
 
 
-def _exchange(replicas: Replicas, exchange: ReplicaExchange, every: int) -> None:
+def _exchange(replicas: AnyReplicas, exchange: ReplicaExchange, every: int) -> None:
     energies = np.asarray(replicas.state.energy + replicas.state.bias, float) + replicas.shifts
     if exchange.exchange(energies, replicas.alive, replicas.step, replicas.step // every):
         replicas.exchange_temperatures(exchange.temperatures_K.tolist())
 
 
 def _chunks(
-    replicas: Replicas, steps: int, interval: int, seconds: float, stop_every: int | None
+    replicas: AnyReplicas, steps: int, interval: int, seconds: float, stop_every: int | None
 ) -> Generator[list[Chunk]]:
     """Chunks up to the last frame; their length follows the speed of the machine.
 

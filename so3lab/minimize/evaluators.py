@@ -4,13 +4,14 @@ Arrays are by slots, ``(slots, widest, 3)``; rows that a structure lacks come ba
 three rows to those of the atoms, see :mod:`so3lab.minimize.cells`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import ase
 import numpy as np
 from jaxtyping import Float
 
+from so3lab.engine.devices import Shares
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.engine.forces import ForceEvaluator
 from so3lab.engine.pair_lists import ALL_PAIRS_UP_TO
@@ -53,9 +54,9 @@ class EngineEvaluator:
 
     def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
         """Energies and gradients."""
-        found = self._forces(rows[self._in_use], self._forces.lists.cells)
-        gradients = np.zeros(rows.shape)
-        gradients[self._in_use] = -np.asarray(found.forces, np.float64)
+        own, gradients = np.s_[:, : self._in_use.shape[1]], np.zeros(rows.shape)
+        found = self._forces(rows[own][self._in_use], self._forces.lists.cells)
+        gradients[own][self._in_use] = -np.asarray(found.forces, np.float64)
         return np.array(found.energy, np.float64), gradients
 
 
@@ -102,3 +103,41 @@ class CellEvaluator:
             gradients[slot, : size + 3] = own_gradient
         volumes = np.abs(np.linalg.det(cells))
         return np.array(found.energy, np.float64) + self._pressure * volumes, gradients
+
+
+class ShardedEvaluator:
+    """A share of the slots on each device.
+
+    Args:
+        make: The evaluator of some structures.
+        structures: One for each slot.
+        shares: Which device has which.
+    """
+
+    def __init__(
+        self, make: Callable[[Sequence[ase.Atoms]], Evaluator], structures: Sequence[ase.Atoms], shares: Shares
+    ):
+        self._shares = shares
+        self._parts = shares.each(lambda number: make(structures[shares.of_structures[number]]))
+
+    def replace(self, slot: int, atoms: ase.Atoms) -> None:
+        """Put another structure into a slot."""
+        share, there = self._shares.share_of(slot)
+        self._shares.on(share, lambda number: self._parts[number].replace(there, atoms))
+
+    def __call__(self, rows: Slots) -> tuple[Float[np.ndarray, " slots"], Slots]:
+        """Energies and gradients."""
+        found = self._shares.each(lambda number: self._parts[number](rows[self._shares.of_structures[number]]))
+        energies, gradients = zip(*found, strict=True)
+        return np.concatenate(energies), np.concatenate(gradients)
+
+
+def on_devices(make: Callable[[Sequence[ase.Atoms]], Evaluator], structures: Sequence[ase.Atoms]) -> Evaluator:
+    """The evaluator of some structures, on all devices that find work.
+
+    Args:
+        make: That of structures on one device.
+        structures: One for each slot.
+    """
+    shares = Shares(len(structures))
+    return make(structures) if len(shares) == 1 else ShardedEvaluator(make, structures, shares)

@@ -16,7 +16,7 @@ from so3lab.minimize.batch import METHODS, Batch, Item
 from so3lab.minimize.cells import deformed, real_gradient
 from so3lab.minimize.changes import Bonds, changed_bonds, inverted
 from so3lab.minimize.curvature import curvature
-from so3lab.minimize.evaluators import CellEvaluator, EngineEvaluator
+from so3lab.minimize.evaluators import CellEvaluator, EngineEvaluator, Evaluator, on_devices
 from so3lab.minimize.freedom import Held
 from so3lab.minimize.outcome import Relaxed, Why
 from so3lab.minimize.waiting import Method, Waiting, items_of
@@ -81,7 +81,7 @@ def minimize(
     ended = _Judge(max_force, 1e-3 * max_gain_meV, max_steps, _exact(potential) if confirm else None)
     while first := queue.first(batch):
         begin = [item.atoms for item in first]
-        evaluator = CellEvaluator(model, begin, pressure) if cell else EngineEvaluator(model, begin)
+        evaluator = on_devices(lambda some: _evaluator(model, some, pressure if cell else None), begin)
         running = Batch(evaluator, first)
         while active := running.active():
             running.step()
@@ -131,6 +131,11 @@ class _Judge:
         if item.evaluations < self.max_steps:  # else it ends here, with its energy
             running.displace(slot, item.curvature.downhill())
         return False
+
+
+def _evaluator(model: EnergyModel, structures: Sequence[ase.Atoms], pressure: float | None) -> Evaluator:
+    """Of structures whose cells are relaxed at a pressure in eV/Å³, or stay with None."""
+    return EngineEvaluator(model, structures) if pressure is None else CellEvaluator(model, structures, pressure)
 
 
 def _exact(potential: Potential | EnergyModel) -> EnergyModel:

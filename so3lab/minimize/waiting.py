@@ -65,7 +65,7 @@ def _periodic(item: Item) -> bool:
 
 def _at_once(atoms: int) -> int:
     room = _ATOMS_AT_ONCE["cpu" if jax.default_backend() == "cpu" else "other"]
-    return int(np.clip(room // atoms, 1, _MOST_AT_ONCE))
+    return len(jax.local_devices()) * int(np.clip(room // atoms, 1, _MOST_AT_ONCE))
 
 
 def items_of(

@@ -1,4 +1,4 @@
-"""Which devices train, and how the frames of a batch are dealt out to them.
+"""How the frames of a batch are dealt out to the devices that train.
 
 Each device computes its share of a batch with a copy of the weights; sums of errors, and gradients, are added up over
 all, so that a step is the same, to rounding, on any number of devices. Where frames do not go round, the last places
@@ -21,11 +21,6 @@ EVERYWHERE = PartitionSpec()
 """The same on each device."""
 
 Devices = tuple[jax.Device, ...]
-
-
-def training_devices(batch_size: int) -> Devices:
-    """The devices of this process that a batch has work for: all that JAX finds, at most one for each of its frames."""
-    return tuple(jax.local_devices()[:batch_size])
 
 
 def place(arrays: Any, devices: Devices) -> Any:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from so3lab import datasets, units
 from so3lab.datasets import Dataset
+from so3lab.engine.devices import devices_for
 from so3lab.engine.energy_model import Dtype, precision
 from so3lab.machine.checksum import checksum
 from so3lab.network.pairwise.long_range import long_range_needs
@@ -26,7 +27,7 @@ from so3lab.potential.model_file import flat_parameters
 from so3lab.potential.potential import Potential
 from so3lab.training.batches import PaddedFrames, batch_order, check_frames, frames_from, mean_neighbors
 from so3lab.training.checkpoint import Checkpoint, Checkpoints, TrainingProgress
-from so3lab.training.devices import place, taken_home, training_devices
+from so3lab.training.devices import place, taken_home
 from so3lab.training.seen_frames import KEY, record_of_frames
 from so3lab.training.settings import TrainingSettings
 from so3lab.training.step import Errors, check_long_range, loss_of, training_functions
@@ -247,7 +248,7 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
     settings, dtype = run.settings, run.begin.dtype
     with precision(dtype):
         weights, _ = ravel_pytree(run.begin.parameters)
-        devices = training_devices(settings.batch_size)
+        devices = devices_for(settings.batch_size)
         functions = training_functions(run.begin.settings, settings, dtype, devices)
         state, best, train_frames, watched = place((functions.init(weights), weights, run.train, run.watched), devices)
     progress = TrainingProgress(0, 0.0, float("inf"), 0, [])

@@ -15,12 +15,13 @@ from jaxtyping import Array, Float, Int
 
 from so3lab.datasets import Dataset
 from so3lab.datasets.frames import HEAVIEST
+from so3lab.engine.devices import devices_for
 from so3lab.engine.energy_model import Dtype, abstract_network, energy_and_forces, energy_function, precision
 from so3lab.functions.safe import safe_norm
 from so3lab.network.pairwise.long_range import all_pairs_batch, long_range_needs
 from so3lab.network.settings import ModelSettings
 from so3lab.training.batches import PaddedFrames, batch_graph
-from so3lab.training.devices import Devices, add_up, on_each, training_devices
+from so3lab.training.devices import Devices, add_up, on_each
 from so3lab.training.muon import layout_of, scale_by_muon
 from so3lab.training.settings import TrainingSettings
 
@@ -190,7 +191,7 @@ def training_functions(
         dtype: Precision to train in.
         devices: That share each batch; default: the first.
     """
-    return _training_functions(model, compiled_in(settings), dtype, devices or training_devices(1))
+    return _training_functions(model, compiled_in(settings), dtype, devices or devices_for(1))
 
 
 @functools.lru_cache(maxsize=16)

@@ -32,7 +32,7 @@ def frames() -> datasets.Dataset:
 
 def trained(count: int, path: Path, *, stop_after: int | None = None, **options) -> None:
     """Train on so many devices; write what was reported, and the weights, to a file."""
-    loop.training_devices = lambda batch_size: tuple(jax.local_devices()[:count])
+    loop.devices_for = lambda frames: tuple(jax.local_devices()[:count])
     data, reports = frames(), []
     running = train(data, data.select(slice(0, 30, 4)), MODEL, SETTINGS, dtype="float64", **options)
     for report in running:

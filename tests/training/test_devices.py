@@ -9,17 +9,15 @@ import jax
 import numpy as np
 import pytest
 
-from so3lab.training.devices import place, taken_home, training_devices
+from so3lab.engine.devices import devices_for
+from so3lab.training.devices import place, taken_home
 
 SUPPORT = Path(__file__).parents[1] / "support"
 
 
-def test_one_device_trains_where_there_is_one():
-    """And a batch of one frame has work for no more."""
-    assert training_devices(1) == (jax.local_devices()[0],)
-    assert len(training_devices(64)) == len(jax.local_devices())
+def test_weights_on_one_device_are_not_copied():
     array = jax.numpy.arange(3.0)
-    assert taken_home(place(array, training_devices(1))) is array
+    assert taken_home(place(array, devices_for(1))) is array
 
 
 @pytest.mark.process

@@ -9,7 +9,7 @@ from typing import Any
 import ase
 import numpy as np
 
-from so3lab.dynamics import Control, Limits, Replicas
+from so3lab.dynamics import Control, Limits, replicas_on_devices
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
 from so3lab.structures.elements import masses_with_heavy_hydrogens
@@ -47,7 +47,7 @@ def snapshots(
     control = Control(temperature_K=tuple(temperatures_K), **options)
     seeds = rng.integers(0, 2**31 - 1, len(starts)).tolist()
     limits = Limits(bond_stretch=None)  # what reacts is accounted for once it is relaxed
-    replicas = Replicas(potential, starts, control=control, seeds=seeds, limits=limits)
+    replicas = replicas_on_devices(potential, starts, control=control, seeds=seeds, limits=limits)
     interval = max(1, round(fs_between / TIMESTEP_FS))
     found: list[list[ase.Atoms]] = [[] for _ in starts]
     for _ in range(frames):
