@@ -186,11 +186,15 @@ def test_sliders_have_names_and_true_values_for_screen_readers(opened):
 
 
 def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
-    field = opened.page.get_by_label("Save as", exact=True)
-    field.fill(str(tmp_path / "saved.h5"))
+    field, menu = opened.page.get_by_label("as file", exact=True), opened.page.get_by_label("Save", exact=True)
+    field.fill(str(tmp_path / "saved"))
     field.press("Tab")
-    for button, ending in (("Frames", ".extxyz"), ("Table", ".csv"), ("Figure", ".html"), ("Session", ".py")):
-        opened.page.locator(f"button:has-text('{button}')").first.click()
+    for what, ending in (
+        ("Frames as extended XYZ", ".extxyz"), ("Table as CSV", ".csv"), ("Figure as web page", ".html"),
+        ("Picture as PNG", ".png"), ("Structure as PDB", ".pdb"), ("Session as Python script", ".py"),
+    ):  # fmt: skip
+        menu.select_option(f"{what} ({ending})")
+        opened.page.get_by_role("button", name="Save", exact=True).click()
         wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
         wrote.filter(has_text="Wrote").wait_for()  # of all frames so far, while it runs
         assert (tmp_path / f"saved{ending}").stat().st_size > 200

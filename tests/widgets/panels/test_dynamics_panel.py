@@ -132,21 +132,21 @@ def test_a_moment_that_is_shown_while_it_runs_stays_shown_and_is_gone_on_from(pa
 def test_a_file_that_is_no_longer_written_is_not_said_to_be(panel, tmp_path):
     runs(panel)
     panel.record(tmp_path / "one.h5")
-    assert panel.saving.record_button.description == "End file"
+    assert panel.saving.end_button.layout.display == ""
     frames = panel.live.frames()
     wait_for(lambda: panel.live.frames() > frames + 10, "frames in the file")
     panel.go_back(3, new_velocities=True)
-    wait_for(lambda: panel.saving.record_button.description == "Record", "the end of the file")
-    assert "recording" not in panel.saving.message.sentence
+    wait_for(lambda: panel.saving.end_button.layout.display == "none", "the end of the file")
+    assert panel.saving.message.sentence == f"Wrote {tmp_path / 'one.h5'}."
     panel.saving.path.value = str(tmp_path / "two.h5")
-    panel.saving.record_button.click()
+    panel.saving.save("recording")
     live = panel.live
     assert live.recording
     frames = live.frames()
     wait_for(lambda: live.frames() > frames + 10, "frames in the other file")
     panel.stop()
     assert not live.recording, "what has ended is complete"
-    assert panel.saving.record_button.description == "Record"
+    assert panel.saving.end_button.layout.display == "none"
     for name in ("one.h5", "two.h5"):
         with Trajectory(tmp_path / name) as trajectory:
             assert len(trajectory) > 0

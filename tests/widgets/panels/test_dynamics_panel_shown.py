@@ -29,7 +29,7 @@ def test_replicas_stand_side_by_side_and_share_picks(panel, tmp_path):
         "its curves",
     )
     panel.saving.path.value = str(tmp_path / "run.h5")
-    panel.saving.buttons["table"].click()
+    panel.saving.save("table")
     wait_for((tmp_path / "run.csv").exists, "its table")
     assert panel.table(1).equals(panel.live.table(1))
     wait_for(lambda: panel.code_line.code.startswith("panel.table(1).to_csv("), "its line")
@@ -38,25 +38,27 @@ def test_replicas_stand_side_by_side_and_share_picks(panel, tmp_path):
 def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     runs(panel)
     panel.saving.path.value = str(tmp_path / "run.h5")
-    panel.saving.record_button.click()
+    panel.saving.save("recording")
+    assert panel.saving.end_button.layout.display == ""
     frames = panel.live.frames()
     wait_for(lambda: panel.live.frames() > frames + 30, "recorded frames")
-    panel.saving.record_button.click()
+    panel.saving.end_button.click()
+    assert panel.saving.message.sentence == f"Wrote {tmp_path / 'run.h5'}."
     with Trajectory(tmp_path / "run.h5") as trajectory:
         assert len(trajectory) > 10
         assert trajectory.meta["model"] == "ethanol"
-    panel.saving.buttons["table"].click()
+    panel.saving.save("table")
     wait_for(lambda: "Wrote" in panel.saving.message.sentence, "the table")
     assert (tmp_path / "run.csv").read_text().startswith("step,time_fs,")
     wait_for(lambda: len(panel.plots.curves.data[0].x), "curves", 20)
-    panel.saving.buttons["figure"].click()
+    panel.saving.save("figure")
     wait_for(
         lambda: "run.html" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the figure"
     )
     assert "plotly" in (tmp_path / "run.html").read_text("utf-8")
     panel.steering.sliders["temperature_K"].value = 400.0
     panel.steering.sliders["temperature_K"].value = 410.0
-    panel.saving.buttons["session"].click()
+    panel.saving.save("session")
     wait_for(
         lambda: "run.py" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the session"
     )
@@ -67,13 +69,13 @@ def test_frames_go_to_a_file_and_tables_and_figures_too(panel, tmp_path):
     assert lines[2].startswith("panel = so3lab.widgets.DynamicsPanel('ethanol', 'ethanol'")
     assert lines[3] == "panel.start()"
     assert lines[-1] == "panel.control.temperature_K = 410", "where a slider has been on its way is left out"
-    panel.saving.record_button.click()  # the file exists: nothing is replaced
+    panel.saving.save("recording")  # the file exists: nothing is replaced
     assert "exists" in panel.saving.message.sentence
-    panel.saving.buttons["table"].click()
+    panel.saving.save("table")
     wait_for(lambda: "run.csv exists" in panel.saving.message.sentence, "the refusal to replace a table")
     panel.pause()
     wait_for(lambda: panel.job.state == "paused", "the pause")
-    panel.saving.buttons["frames"].click()
+    panel.saving.save("frames")
     wait_for(
         lambda: "run.extxyz" in panel.saving.message.sentence and "Wrote" in panel.saving.message.sentence, "the frames"
     )
@@ -147,10 +149,10 @@ def test_forces_are_drawn_where_they_are_wanted(panel):
 def test_places_that_cannot_be_written_are_said(panel, tmp_path):
     runs(panel)
     panel.saving.path.value = str(tmp_path / "nowhere" / "run.h5")
-    panel.saving.record_button.click()
+    panel.saving.save("recording")
     assert "nowhere" in panel.saving.message.sentence
-    panel.saving.buttons["table"].click()
+    panel.saving.save("table")
     wait_for(lambda: "nowhere" in panel.saving.message.sentence, "the refusal")
     panel.saving.path.value = ""
-    panel.saving.record_button.click()
+    panel.saving.save("recording")
     assert panel.saving.message.sentence

@@ -73,7 +73,9 @@ def test_the_player_moves_line_and_numbers(panel):
 def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
     from_page(panel.plot.figure, "hover", 0, [0.002 * 17])
     assert panel.viewer.frame == 17
+    assert panel.plot.figure.cursor_follows
     panel.follows.value = False
+    assert not panel.plot.figure.cursor_follows, "the line stays with the molecule"
     from_page(panel.plot.figure, "hover", 0, [0.002 * 18])
     assert panel.viewer.frame == 17
     from_page(panel.plot.figure, "click", 0, [0.002 * 19])
@@ -120,14 +122,14 @@ def test_chosen_frames_are_exported(panel, path, tmp_path):
     dragged(panel.plot.figure, 0.1995, 0.2785)
     panel.choice.every.value = 10
     assert panel.choice.count.value == "4 frames chosen"
-    panel.saving.buttons["frames"].click()
+    panel.saving.save("frames")
     wait_for(lambda: "Wrote 4 frames" in panel.saving.message.sentence)
     found = read(tmp_path / "frames.extxyz", ":")
     np.testing.assert_allclose(found[1].positions, Trajectory(path)[110].positions, atol=1e-6)
-    panel.saving.buttons["table"].click()
+    panel.saving.save("table")
     wait_for(lambda: "Wrote frames.csv" in panel.saving.message.sentence)
     assert pd.read_csv(tmp_path / "frames.csv")["frame"].tolist() == [100, 110, 120, 130]
-    panel.saving.buttons["figure"].click()
+    panel.saving.save("figure")
     wait_for(lambda: "Wrote frames.html" in panel.saving.message.sentence)
     assert "plotly" in (tmp_path / "frames.html").read_text("utf-8")
 
@@ -269,7 +271,8 @@ def test_rmsd_from_the_first_frame_is_measured_when_it_is_asked_for(panel, path)
 @pytest.mark.parametrize("ending", [".extxyz", ".pdb", ".traj"])
 def test_frames_that_were_saved_are_opened_again(panel, tmp_path, ending):
     panel.choose(100, 160)
-    panel.saving.ending.value, panel.saving.path.value = ending, "some"
+    panel.saving.choose("frames", ending)
+    panel.saving.path.value = "some"
     panel.save("frames")
     wait_for(lambda: (panel.saving.message.sentence or "").startswith("Wrote 60 frames"))
     before = panel.trajectory.positions(slice(100, 160))
@@ -319,7 +322,7 @@ def test_frames_are_pointed_at_and_brushed_on_a_map(panel, tmp_path):
     assert panel.choice.count.value == f"{len(some)} frames chosen on the map"
     assert panel.table().index.tolist() == some.tolist()
     panel.saving.path.value = "hot.extxyz"
-    panel.saving.ending.value = ".extxyz"
+    panel.saving.choose("frames", ".extxyz")
     panel.save("frames")
     wait_for(lambda: panel.saving.message.sentence == f"Wrote {len(some)} frames to hot.extxyz.")
     np.testing.assert_allclose(read("hot.extxyz", 3).positions, panel.trajectory.positions(int(some[3])), atol=1e-5)

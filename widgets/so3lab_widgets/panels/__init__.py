@@ -1,6 +1,6 @@
 """What people work with: a panel lays out controls, starts a job, and draws what comes.
 
-``panel`` is what all have in common, with ``message_line`` for what there is to say, ``save_row`` for what can be
+``panel`` is what all have in common, with ``message_line`` for what there is to say, ``save_menu`` for what can be
 saved, ``code_line``, ``job_bar`` and ``attempt``: long work that is prepared ahead and may be wanted otherwise
 meanwhile. The dynamics panel is made of ``run_form``, ``live_run``, ``replica_views``, ``steering_box``,
 ``history_slider``, ``plot_area`` with its ``live_plots``, ``run_saving`` and ``constructor_line``; the trajectory panel

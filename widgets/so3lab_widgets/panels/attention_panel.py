@@ -103,7 +103,7 @@ class AttentionPanel(Panel):
         self._looks = LatestValueSender(self._look_at, _LOOKS_HZ, "attention look")
         self._plots = LatestValueSender(self._draw, _PLOTS_HZ, "attention plots")
         self.message, self.code_line = MessageLine(), CodeLine()
-        self.viewer = Viewer(height=height)
+        self.viewer = Viewer(height=height, saves=False)
         self._make_views()
         self._make_controls()
         super().__init__([self.source, self.message, self._body])

@@ -26,7 +26,7 @@ from so3lab_widgets.panels.plot_area import PlotArea
 from so3lab_widgets.panels.replica_views import ReplicaViews
 from so3lab_widgets.panels.run_form import RunForm
 from so3lab_widgets.panels.run_saving import RunSaving, page_of
-from so3lab_widgets.panels.save_row import check_new, save_text
+from so3lab_widgets.panels.save_menu import check_new, save_text
 from so3lab_widgets.panels.steering_box import SteeringBox
 from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.session import Session
@@ -200,7 +200,7 @@ class DynamicsPanel(Panel):
             raise ValueError("what has ended writes no frames; press Start, or go on from a frame, and record then")
         written = live.record(permitted(path), {"model": self.form.model.value, "structure": self.form.structure.value})
         self._show_code(f"panel.record({str(path)!r})")
-        self.saving.recording(str(written[0]))
+        self.saving.recording(written[0])
         return written
 
     def table(self, replica: int = 0):
@@ -357,6 +357,8 @@ class DynamicsPanel(Panel):
         self.saving.look()
         if job.state != "running" and self.live is not None:
             self._show_position(self.live.frames() - 1)
+            if self.plots is not None:
+                self.plots.forget()
             self.plot_area.update(self.live)
 
     def _measure(self, atoms: Sequence[int]) -> float:

@@ -10,34 +10,43 @@ from ase import Atoms
 from so3lab.frames import open_frames
 from so3lab.trajectory import Trajectory, export
 from so3lab_widgets.panels.frames_row import AnyFrames
-from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
+from so3lab_widgets.panels.save_menu import Saveable, SaveMenu, Writing, check_new, save_text
+from so3lab_widgets.panels.view_saving import MOVIE, OF_VIEW, MovieFields, writing_of_view
 
 _THINGS = {
     "frames": Saveable("the chosen frames", (".extxyz", ".xyz", ".pdb", ".dcd", ".traj", ".h5")),
     "table": Saveable("all series of the chosen frames as CSV", (".csv",)),
     "figure": Saveable("the curves as a page that opens without a network", (".html",)),
+    "movie": MOVIE,
+    **OF_VIEW,
     "session": Saveable("all that was clicked as a Python script", (".py",)),
 }
 _MOST_LISTED = 30
 
 
-class FramesSaving(SaveRow):
+class FramesSaving(SaveMenu):
     """The saving row of a panel of frames.
 
     Args:
-        panel: Has ``trajectory``, ``opened_as``, ``choice``, ``table``, ``figure`` and ``session``.
+        panel: Has ``trajectory``, ``opened_as``, ``choice``, ``table``, ``figure``, ``viewer`` and ``session``.
         on_line: Called with a line of Python that does what somebody has just done.
         name: Of the job that writes.
+
+    Attributes:
+        movie: Fields that say what a movie is like.
     """
 
     def __init__(self, panel: Any, *, on_line: Callable[[str], None], name: str):
-        self._panel = panel
-        super().__init__(_THINGS, self._begin_saving, path="frames", name=name, on_line=on_line)
+        self._panel, self.movie = panel, MovieFields()
+        fields = {"movie": self.movie.all}
+        super().__init__(_THINGS, self._begin_saving, path="frames", name=name, on_line=on_line, fields=fields)
 
     def _begin_saving(self, what: str, target: Path) -> Writing:
         panel, name = self._panel, repr(str(target))
         if what == "frames":
             return self._frames(target)
+        if what == "movie" or what in OF_VIEW:
+            return writing_of_view(panel.viewer, "panel.viewer", what, target, self.closing, self.movie)
         if what == "table":
             return Writing(lambda: save_text(target, panel.table().to_csv()), f"panel.table().to_csv({name})")
         if what == "figure":

@@ -49,7 +49,7 @@ class LabelledView(ipw.VBox):
         self._error_scale = _LENGTH
         self._shown = 0
         self._drawing = False
-        self.viewer = Viewer(height=height)
+        self.viewer = Viewer(height=height, saves=False)
         self.frame = ipw.BoundedIntText(
             0, min=0, max=0, description="Frame", layout=ipw.Layout(width="150px"), style={"description_width": "46px"}
         )

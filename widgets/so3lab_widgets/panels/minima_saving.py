@@ -7,7 +7,8 @@ from typing import Any
 import ase.io
 
 from so3lab.minima import frames
-from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
+from so3lab_widgets.panels.save_menu import Saveable, SaveMenu, Writing, check_new, save_text
+from so3lab_widgets.panels.view_saving import PICTURE, writing_of_view
 
 _THINGS = {
     "structures": Saveable(
@@ -15,15 +16,16 @@ _THINGS = {
     ),
     "table": Saveable("the same minima with their properties as CSV", (".csv",)),
     "figure": Saveable("the map as a page that opens without a network", (".html",)),
+    "picture": PICTURE,
     "session": Saveable("all that was clicked as a Python script", (".py",)),
 }
 
 
-class MinimaSaving(SaveRow):
+class MinimaSaving(SaveMenu):
     """The saving row of a minima panel.
 
     Args:
-        panel: Has ``chosen``, ``save_structures``, ``table``, ``views`` and ``session``.
+        panel: Has ``chosen``, ``save_structures``, ``table``, ``views``, ``viewer`` and ``session``.
         on_line: Called with a line of Python that does what somebody has just done.
         name: Of the job that writes.
     """
@@ -41,6 +43,8 @@ class MinimaSaving(SaveRow):
                 lambda: save_text(target, panel.table().loc[panel.chosen].to_csv(index=False)),
                 f"panel.table().loc[panel.chosen].to_csv({name}, index=False)",
             )
+        if what == "picture":
+            return writing_of_view(panel.viewer, "panel.viewer", what, target, self.closing)
         if what == "figure":
             return Writing(
                 lambda: save_text(target, panel.views.map.picture().to_html()),

@@ -53,7 +53,7 @@ class MinimaViews(ipw.VBox):
         self._brushed: tuple[str, ...] = ()
         self._on_look, self._on_select, self._on_line = on_look, on_select, on_line
         self._lock = threading.RLock()  # rows come from the page and from a search
-        self.viewer = Viewer(height=height, representation="spacefill" if reduced else "ball+stick")
+        self.viewer = Viewer(height=height, saves=False, representation="spacefill" if reduced else "ball+stick")
         self.map = PropertyMap(
             "minimum", on_point=self.on_point, on_choice=self._on_brush, height=height,
             on_axes=lambda axis, column: on_line(f"panel.views.map.{axis}.value = {column!r}"),

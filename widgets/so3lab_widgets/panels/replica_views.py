@@ -138,7 +138,9 @@ class ReplicaViews(ipw.HBox):
 
     def _made(self, structure: Atoms) -> Viewer:
         looks = {name: getattr(self.viewers[0], name) for name in _SHARED if self.viewers and name != "colour"}
-        viewer = Viewer(height=self._height, layout=ipw.Layout(min_width="240px"), tools=not self.viewers, **looks)
+        viewer = Viewer(
+            height=self._height, layout=ipw.Layout(min_width="240px"), tools=not self.viewers, saves=False, **looks
+        )
         viewer.show_live(structure, self._colouring.names, forces=True)
         viewer.observe(self._share_picks, "picked")
         viewer.observe(self._share_looks, _SHARED)

@@ -11,7 +11,7 @@ from so3lab_widgets.panels.data_part import DataPart
 from so3lab_widgets.panels.panel import Panel
 from so3lab_widgets.panels.parity_part import ParityPart
 from so3lab_widgets.panels.run_saving import page_of
-from so3lab_widgets.panels.save_row import save_text
+from so3lab_widgets.panels.save_menu import save_text
 from so3lab_widgets.panels.training_curves import TrainingCurves
 from so3lab_widgets.panels.training_saving import TrainingSaving
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from so3lab.potential.model_file import SUFFIX
 from so3lab.potential.potential import Potential
-from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, check_new, save_text
+from so3lab_widgets.panels.save_menu import Saveable, SaveMenu, Writing, check_new, save_text
+from so3lab_widgets.panels.view_saving import OF_VIEW, writing_of_view
 
 _THINGS = {
     "model": Saveable("the model in hand", (SUFFIX,)),
@@ -14,15 +15,16 @@ _THINGS = {
     "errors": Saveable("errors of each frame that was evaluated, as CSV", (".csv",)),
     "runs": Saveable("the table of runs as CSV", (".csv",)),
     "figure": Saveable("the pictures as a page that opens without a network", (".html",)),
+    **OF_VIEW,
     "session": Saveable("all that was clicked as a Python script", (".py",)),
 }
 
 
-class TrainingSaving(SaveRow):
+class TrainingSaving(SaveMenu):
     """The saving row of a panel that trains.
 
     Args:
-        panel: Has ``hand``, ``curve``, ``errors``, ``runs``, ``save_figures`` and ``session``.
+        panel: Has ``hand``, ``curve``, ``errors``, ``runs``, ``save_figures``, ``view`` and ``session``.
         on_line: Called with a line of Python that does what somebody has just done.
         name: Of the job that writes.
     """
@@ -36,6 +38,8 @@ class TrainingSaving(SaveRow):
         if what == "model":
             potential = panel.hand.present()
             return Writing(lambda: _save_model(potential, target), f"panel.hand.present().save({name})")
+        if what in OF_VIEW:
+            return writing_of_view(panel.view.viewer, "panel.view.viewer", what, target, self.closing)
         if what == "figure":
             return Writing(lambda: panel.save_figures(target), f"panel.save_figures({name})")
         if what == "session":

@@ -85,7 +85,7 @@ class TrajectoryPanel(Panel):
         self.trajectory: AnyFrames | None = None
         self._loaded: Loaded | None = None
         self.plot: FramePlot | None = None
-        self.viewer = Viewer(height=height)
+        self.viewer = Viewer(height=height, saves=False)
         self.message = MessageLine()
         self._pointed_at = self._coded = -1
         self._given: object = None  # the trajectory as somebody gave it
@@ -101,6 +101,7 @@ class TrajectoryPanel(Panel):
         self.viewer.observe(lambda change: self._follow(change.new), "frame")
         self.viewer.observe(lambda change: self._on_pick(tuple(change.new)), "picked")
         self.viewer.observe(lambda change: self._on_colour(), "colour")
+        self.viewer.observe(lambda change: self._let_line_follow(), "playing")
         self.code_line.follow(self.viewer, "panel.viewer")
         assert self._preview is not None
         self.viewer.observe(self._preview.schedule, "painted")
@@ -187,6 +188,7 @@ class TrajectoryPanel(Panel):
         self.readout = ipw.HTML()
         self.follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
         self.follows.layout.width = "230px"
+        self.follows.observe(lambda change: self._let_line_follow(), "value")
         self.row = SeriesRow(self._on_series, self.message)
         self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.map = FrameMap(
@@ -221,6 +223,7 @@ class TrajectoryPanel(Panel):
         self._loaded, self.trajectory = loaded, trajectory
         self.row.load(trajectory, loaded.table())
         self.plot = FramePlot(loaded.times_ps, self._on_point, self.choose)
+        self._let_line_follow()
         self._coded = self.viewer.frame
         self.plot.draw(self.row.shown)
         self._plot_box.children = [self.plot.figure]
@@ -249,7 +252,7 @@ class TrajectoryPanel(Panel):
         self._follow(self.viewer.frame)
 
     def _on_point(self, frame: int, how: str) -> None:
-        if how == "click" or (self.follows.value and not self.viewer.playing):
+        if how == "click" or self._goes_with_pointer:
             self._pointed_at = frame if how == "hover" else -1
             self.viewer.frame = frame
         if how == "click":
@@ -328,6 +331,14 @@ class TrajectoryPanel(Panel):
     def _go_to(self, frame: int) -> None:
         if self.shared.trajectory is self._given and frame < self.viewer.frames:
             self.viewer.frame = frame
+
+    @property
+    def _goes_with_pointer(self) -> bool:
+        return self.follows.value and not self.viewer.playing
+
+    def _let_line_follow(self) -> None:
+        if self.plot is not None:
+            self.plot.figure.cursor_follows = self._goes_with_pointer
 
     def _follow(self, frame: int) -> None:
         if self.shared.trajectory is self._given:

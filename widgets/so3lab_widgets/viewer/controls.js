@@ -161,6 +161,7 @@ class Controls {
   }
 
   fillSave(moves) {
+    this.save.hidden = !this.model.get("saves");
     if (this.save.options.length && this.moves === moves) return;
     this.moves = moves;
     const film = format => () => this.movie.ask(format);

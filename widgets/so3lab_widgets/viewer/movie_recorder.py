@@ -24,7 +24,7 @@ class MovieRecorder:
     def __init__(self, viewer: Any, draw: Callable[[int], "Future[bytes]"], rest: Callable[[], None]):
         self._viewer, self._draw, self._rest = viewer, draw, rest
 
-    def save(self, path: str | Path, frames: Sequence[int] | None, fps: float, width: int) -> "Future[Path]":
+    def save(self, path: str | Path, frames: Sequence[int] | int | None, fps: float, width: int) -> "Future[Path]":
         """Write a movie in a thread.
 
         Raises:
@@ -50,7 +50,7 @@ class MovieRecorder:
 
         def work() -> None:
             try:
-                frames, ending = self._chosen(None, count), movie_encoder.ending_of(name)
+                frames, ending = self._chosen(count), movie_encoder.ending_of(name)
                 movie = movie_encoder.encode(self._pictures_of(frames), ending, viewer.fps, width)
                 viewer.send({"kind": "download", "name": name}, [movie])
             except Exception as error:
@@ -58,11 +58,12 @@ class MovieRecorder:
 
         threading.Thread(target=work, name="so3lab film", daemon=True).start()
 
-    def _chosen(self, frames: Sequence[int] | None, count: int = movie_encoder.MOST_FRAMES) -> list[int]:
+    def _chosen(self, frames: Sequence[int] | int | None) -> list[int]:
         there = self._viewer.frames
         if there < 2:
             raise ValueError("a movie needs a trajectory; show one first, or press Record for what moves")
-        chosen = movie_encoder.spread(there, count) if frames is None else [int(frame) for frame in frames]
+        wanted = movie_encoder.MOST_FRAMES if frames is None else frames
+        chosen = movie_encoder.spread(there, wanted) if isinstance(wanted, int) else [int(frame) for frame in wanted]
         if not chosen or any(not 0 <= frame < there for frame in chosen):
             raise ValueError(f"frames must be 0 to {there - 1}, at least one, got {chosen}")
         return chosen

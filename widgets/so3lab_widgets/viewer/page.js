@@ -58,7 +58,7 @@ export default () => {
       const handlers = [["_structure", reload], ["representation colour labels", redraw], ["picked", () => { mark(); refresh(); }],
         ["arrow_scale link_threshold links_of_picked", rescale], ["_overlays", () => scene.overlay()],
         ["camera", () => scene.lookAsTold()],
-        ["frame frames playing fps loop smoothing colours notice caption forces has_forces follow images tools arrow_scale arrow_names _legend _structure link_threshold links_of_picked _links_legend _overlays",
+        ["frame frames playing fps loop smoothing colours notice caption forces has_forces follow images tools saves arrow_scale arrow_names _legend _structure link_threshold links_of_picked _links_legend _overlays",
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       on("height", () => { root.style.height = `${model.get("height")}px`; });

@@ -10,7 +10,8 @@ from so3lab_widgets.viewer.placing import FOLLOW, IMAGES
 
 SETTABLE = (
     "arrow_names", "arrow_scale", "camera", "caption", "colour", "follow", "forces", "fps", "frame", "images", "labels",
-    "link_threshold", "links_of_picked", "loop", "notice", "picked", "playing", "smoothing", "tools",
+    "link_threshold", "links_of_picked", "loop", "notice", "picked", "playing", "saves", "smoothing",
+    "tools",
 )  # fmt: skip
 """Traits that people set."""
 OF_CONTENT = ("colour", "forces", "frame", "picked", "playing")
@@ -49,6 +50,7 @@ class ViewerTraits(traitlets.HasTraits):
     smoothing = traitlets.Int(0, min=0, max=50).tag(sync=True)
     picked = traitlets.List(traitlets.Int(), maxlen=4).tag(sync=True)
     tools = traitlets.Bool(True).tag(sync=True)
+    saves = traitlets.Bool(True).tag(sync=True)
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
     painted = traitlets.Int(0)
     """Frames that browsers have painted."""

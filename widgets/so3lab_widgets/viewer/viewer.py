@@ -45,8 +45,9 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
     arrow per eV/Å), ``arrow_names`` (of what arrows are, for the legend; with two of them frames have two forces for
     each atom, first all of one kind, then all of the other), ``picked`` (up to four atoms in order), ``link_threshold``
     (share of the strongest link, 0 to 1, below which links are not drawn), ``links_of_picked`` (whether only links of
-    picked atoms are, as long as there are some), ``tools`` (whether a bar above the view offers all that), ``camera``
-    (sixteen numbers), ``caption`` (a few words in a corner), ``notice`` (a sentence over the molecule).
+    picked atoms are, as long as there are some), ``tools`` (whether a bar above the view offers all that), ``saves``
+    (whether that bar has a menu of what can be saved, where no panel has one), ``camera`` (sixteen numbers),
+    ``caption`` (a few words in a corner), ``notice`` (a sentence over the molecule).
 
     Raises:
         TypeError: If a keyword is unknown, or the structure is nothing that can be shown.
@@ -216,13 +217,17 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
         return future
 
     def save_movie(
-        self, path: str | Path, frames: Sequence[int] | None = None, fps: float = 20.0, width: int = movie_encoder.WIDTH
+        self,
+        path: str | Path,
+        frames: Sequence[int] | int | None = None,
+        fps: float = 20.0,
+        width: int = movie_encoder.WIDTH,
     ) -> "Future[Path]":
         """Write a movie of some frames as the page draws them, each of them; the work is done in a thread.
 
         Args:
             path: File to write; its name ends in ``.gif`` or ``.mp4``.
-            frames: Which frames; 100 of them, spread evenly, unless given.
+            frames: Which frames, or how many, spread evenly; 100 unless given.
             fps: Frames per second of the movie.
             width: Of the movie in pixels, where the page draws as many.
 

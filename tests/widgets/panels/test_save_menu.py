@@ -1,10 +1,11 @@
-"""The saving row: which file a name means, what is written in a thread, and what is said about it."""
+"""The menu of what can be saved: which file a name means, what is written in a thread, and what is said about it."""
 
 import threading
 from pathlib import Path
 
+import ipywidgets as ipw
 import pytest
-from so3lab_widgets.panels.save_row import Saveable, SaveRow, Writing, save_text
+from so3lab_widgets.panels.save_menu import Saveable, SaveMenu, Writing, save_text
 from waiting import wait_for
 
 THINGS = {"frames": Saveable("frames", (".extxyz", ".pdb")), "table": Saveable("a table", (".csv",))}
@@ -13,11 +14,18 @@ THINGS = {"frames": Saveable("frames", (".extxyz", ".pdb")), "table": Saveable("
 class Saved:
     """A row, what it was asked to write, and the lines it told."""
 
-    def __init__(self, folder: Path, things=THINGS):
+    def __init__(self, folder: Path, things=THINGS, fields=None):
         self.lines: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.row = SaveRow(things, self.begin, path=str(folder / "run.h5"), name="save row", on_line=self.lines.append)
+        self.row = SaveMenu(
+            things,
+            self.begin,
+            path=str(folder / "run.h5"),
+            name="save menu",
+            on_line=self.lines.append,
+            fields=fields or {},
+        )
 
     def begin(self, what: str, target: Path) -> Writing:
         def write() -> str:
@@ -55,14 +63,37 @@ def test_an_empty_field_means_the_usual_name_and_the_menu_the_format(saved, tmp_
     saved.row.path.value = ""
     assert saved.row.target("table") == tmp_path / "run.csv"
     assert saved.row.target("frames") == tmp_path / "run.extxyz"
-    saved.row.ending.value = ".pdb"
+    saved.row.choose("frames", ".pdb")
     assert saved.row.target("frames") == tmp_path / "run.pdb"
+    saved.row.choose("table")
     assert saved.row.target("table") == tmp_path / "run.csv"
+    assert saved.row.target("frames") == tmp_path / "run.pdb", "the format stays as it was chosen"
+
+
+def test_the_menu_names_everything_and_its_formats(saved):
+    labels = [label for label, _ in saved.row.menu.options]
+    assert labels == ["Frames as extended XYZ (.extxyz)", "Frames as PDB (.pdb)", "Table as CSV (.csv)"]
+    saved.row.choose("table")
+    assert saved.row.menu.tooltip == "what to save: a table"
+    for chosen, words in ((("film", None), "what must be one of frames, table"), (("table", ".pdb"), "one of .csv")):
+        with pytest.raises(ValueError, match=words):
+            saved.row.choose(*chosen)
+
+
+def test_fields_of_one_thing_are_in_sight_while_it_is_chosen(tmp_path):
+    width = ipw.IntText()
+    row = Saved(tmp_path, fields={"table": [width]}).row
+    (box,) = (child for child in row.children if width in getattr(child, "children", ()))
+    assert box.layout.display == "none"
+    row.choose("table")
+    assert box.layout.display == ""
+    row.close()
 
 
 def test_writing_is_said_and_its_line_comes_with_success(saved, tmp_path):
     saved.gate.clear()
-    saved.row.buttons["table"].click()
+    saved.row.choose("table")
+    saved.row.button.click()
     assert saved.row.message.sentence == f"writing {tmp_path / 'run.csv'} …"
     assert saved.lines == []
     saved.gate.set()
@@ -73,19 +104,17 @@ def test_writing_is_said_and_its_line_comes_with_success(saved, tmp_path):
 
 def test_nothing_is_replaced_and_the_refusal_has_no_line(saved, tmp_path):
     (tmp_path / "run.csv").write_text("mine")
-    saved.row.buttons["table"].click()
+    saved.row.choose("table")
+    saved.row.button.click()
     wait_for(lambda: saved.row.message.wrong, "the refusal")
     assert saved.row.message.sentence == f"{tmp_path / 'run.csv'} exists; choose another name"
     assert (tmp_path / "run.csv").read_text() == "mine"
     assert saved.lines == []
 
 
-def test_a_row_of_things_with_one_format_has_no_menu(tmp_path):
-    row = Saved(tmp_path, {"table": THINGS["table"]}).row
-    assert row.ending is None
-    row.save("film")
-    assert row.message.sentence == "what must be one of table, got 'film'"
-    row.close()
+def test_what_nobody_can_save_is_said(saved):
+    saved.row.save("film")
+    assert saved.row.message.sentence == "what must be one of frames, table, got 'film'"
 
 
 @pytest.mark.parametrize("typed", ["mine", "mine.csv", "mine.so3.safetensors"])

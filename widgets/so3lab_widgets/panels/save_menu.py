@@ -1,7 +1,9 @@
-"""How a panel writes files: a field for a name, a button for each thing that can be saved, and what came of it."""
+"""How a panel writes files: a menu of all that can be saved, a field for a name, and what came of it, with links."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import ipywidgets as ipw
@@ -12,13 +14,20 @@ from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.saved_file import links_to
 from so3lab_widgets.running.jobs import Job
 
+FORMATS = {
+    ".csv": "CSV", ".db": "ASE database", ".dcd": "DCD", ".extxyz": "extended XYZ", ".gif": "GIF", ".h5": "H5MD",
+    ".html": "web page", ".mp4": "MP4", ".pdb": "PDB", ".png": "PNG", ".py": "Python script",
+    ".so3.safetensors": "safetensors", ".traj": "ASE trajectory", ".xyz": "XYZ",
+}  # fmt: skip
+"""What files with these endings are called."""
+
 
 class Saveable(NamedTuple):
     """Something that can be saved, before anybody wants it."""
 
     tip: str
     endings: tuple[str, ...]
-    """Of its files; where there are several, a menu offers them."""
+    """Of its files; the menu has an entry for each."""
 
 
 class Writing(NamedTuple):
@@ -30,24 +39,26 @@ class Writing(NamedTuple):
     """Python that does the same."""
 
 
-class SaveRow(ipw.HBox):
-    """A field for a name, and buttons that save under it.
+class SaveMenu(ipw.HBox):
+    """A menu of all that can be saved, the name of the file, and a button that saves.
 
     A name may end in one of the endings that there are; what is saved has its own all the same.
 
     Args:
-        things: What can be saved, by the word on its button.
+        things: What can be saved, by one word each.
         begin: Called when somebody saves, with the word and the file; says how it is written.
         path: What stands in the field at first.
         name: Of the job that writes; the next one waits for it.
         on_line: Called with the line of Python when something has been written.
-        before: Further widgets, between the name and the buttons.
+        fields: Further fields of some of these, in sight while they are chosen.
+        after: Further widgets, behind the button.
 
     Attributes:
+        menu: Its value is the word and the ending of what is chosen.
         path: The field.
-        ending: The menu of endings, None where each thing has but one.
-        buttons: By the word.
+        button: Saves what is chosen.
         message: What came of it.
+        closing: Set when the row goes; whoever waits for a page to save something gives up then.
     """
 
     def __init__(
@@ -58,28 +69,42 @@ class SaveRow(ipw.HBox):
         path: str,
         name: str,
         on_line: Callable[[str], None] = lambda line: None,
-        before: Sequence[ipw.Widget] = (),
+        fields: Mapping[str, Sequence[ipw.Widget]] = MappingProxyType({}),
+        after: Sequence[ipw.Widget] = (),
     ):
         self._things, self._begin, self._usual = dict(things), begin, path
         self._name, self._on_line = name, on_line
         self._job: Job | None = None
+        self._endings = {what: thing.endings[0] for what, thing in things.items()}
+        self._fields = {what: ipw.HBox(list(found)) for what, found in fields.items()}
+        self.closing = threading.Event()
+        self.menu = ipw.Dropdown(
+            options=[entry for what, thing in things.items() for entry in _entries(what, thing)],
+            description="Save", layout=ipw.Layout(width="310px"), style={"description_width": "36px"},
+        )  # fmt: skip
         self.path = ipw.Text(
-            path, description="Save as", layout=ipw.Layout(width="240px"), style={"description_width": "56px"}
+            path, description="as file", layout=ipw.Layout(width="230px"), style={"description_width": "44px"}
         )
-        several = next((thing.endings for thing in things.values() if len(thing.endings) > 1), ())
-        self.ending = (
-            ipw.Dropdown(options=several, tooltip="format", layout=ipw.Layout(width="100px")) if several else None
-        )
-        self.buttons = {
-            what: button(what.capitalize(), "download", thing.tip, lambda what=what: self.save(what))  # type: ignore[misc]
-            for what, thing in things.items()
-        }
+        self.button = button("Save", "download", "write the file", lambda: self.save(self.menu.value[0]))
         self.message = MessageLine()
-        menu = () if self.ending is None else (self.ending,)
+        self.menu.observe(self._on_menu, "value")
         super().__init__(
-            [self.path, *menu, *before, *self.buttons.values(), self.message],
+            [self.menu, self.path, *self._fields.values(), self.button, *after, self.message],
             layout=ipw.Layout(flex_flow="row wrap", align_items="center"),
         )
+        self._on_menu()
+
+    def choose(self, what: str, ending: str | None = None) -> None:
+        """Choose an entry of the menu; with the ending that was chosen last unless told.
+
+        Raises:
+            ValueError: If there is no such entry.
+        """
+        self._check(what)
+        chosen, endings = (what, ending or self._endings[what]), self._things[what].endings
+        if chosen[1] not in endings:
+            raise ValueError(f"ending of {what} must be one of {', '.join(endings)}, got {ending!r}")
+        self.menu.value = chosen
 
     def target(self, what: str) -> Path:
         """The file that something is saved to.
@@ -87,27 +112,35 @@ class SaveRow(ipw.HBox):
         Raises:
             PermissionError: If nothing may be written there.
         """
-        endings = self._things[what].endings
         given = Path(self.path.value.strip() or self._usual)
         known = {ending for thing in self._things.values() for ending in thing.endings} | {Path(self._usual).suffix, ""}
         typed = max(filter(given.name.endswith, known), key=len)
         stem = given.with_name(given.name.removesuffix(typed)) if given.name != typed else given
-        ending = self.ending.value if self.ending and len(endings) > 1 else endings[0]
-        return permitted(stem.with_name(stem.name + ending))
+        return permitted(stem.with_name(stem.name + self._endings[what]))
 
     def save(self, what: str) -> None:
-        """Write something in a thread; what came of it is said behind the buttons."""
+        """Write something in a thread; what came of it is said behind the button."""
         self.message.try_to(lambda: self._save(what))
 
     def close(self) -> None:
         """Take the row away; what is being written is finished first."""
+        self.closing.set()
         if self._job is not None:
             self._job.stop()
         super().close()
 
-    def _save(self, what: str) -> None:
+    def _on_menu(self, _: object = None) -> None:
+        what, self._endings[what] = self.menu.value
+        self.menu.tooltip = f"what to save: {self._things[what].tip}"
+        for of, box in self._fields.items():
+            box.layout.display = "" if of == what else "none"
+
+    def _check(self, what: str) -> None:
         if what not in self._things:
             raise ValueError(f"what must be one of {', '.join(self._things)}, got {what!r}")
+
+    def _save(self, what: str) -> None:
+        self._check(what)
         target = self.target(what)
         writing = self._begin(what, target)
 
@@ -123,6 +156,11 @@ class SaveRow(ipw.HBox):
         self._job = Job(lambda: iter([writing.write()]), on_item=written, name=self._name)
         self._job.subscribe(finish)
         self._job.start()
+
+
+def _entries(what: str, thing: Saveable) -> list[tuple[str, tuple[str, str]]]:
+    """Entries of the menu: what it is, in which format, with its ending."""
+    return [(f"{what.capitalize()} as {FORMATS[ending]} ({ending})", (what, ending)) for ending in thing.endings]
 
 
 def save_text(target: Path, text: str) -> str:
