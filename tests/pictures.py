@@ -17,12 +17,17 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import _FLAGS, chromium
 from tests.browser.jupyter import ROOT, Lab, Notebook, start_lab
+from tests.browser.test_linked import use_theme
 
 FOLDER = ROOT / "docs" / "pictures"
 WIDTH, HEIGHT = 1400, 1000
+NARROW = 880
+"""Of a page of a thousand pixels, what its cells have."""
 MOST_BYTES = 1_500_000
 """Of the animation."""
 _SHOWN = ".jp-OutputArea-output:has(.jupyter-widgets)"
+_LEFT = 120
+"""Pixels that a page has left of its cells, and right of them."""
 _FRAMES, _EVERY_MS, _ANIMATED_WIDTH = 48, 100, 760
 
 
@@ -37,6 +42,10 @@ class Picture(NamedTuple):
     """An expression that is true when there is something to see."""
     height: int = HEIGHT
     """Pixels, from the top of the panel."""
+    width: int = WIDTH
+    """Of the page in pixels, besides what stands left of its cells."""
+    theme: str = "Light"
+    """Of JupyterLab: ``"Light"`` or ``"Dark"``."""
 
 
 PICTURES = {
@@ -78,6 +87,10 @@ PICTURES = {
         "panel.panel('dynamics').start()",
         "panel.panel('dynamics').live is not None and panel.panel('dynamics').live.time_ps > 1",
     ),
+}
+PICTURES |= {
+    "dynamics-narrow": PICTURES["dynamics"]._replace(width=NARROW, height=1400),
+    "attention-dark": PICTURES["attention"]._replace(theme="Dark"),
 }
 """By the name of their files."""
 
@@ -127,11 +140,12 @@ class _opened:
     def __init__(self, lab: Lab, browser: Browser, picture: Picture, name: str):
         cell = new_code_cell(f"{picture.make}\npanel")
         self._picture = picture
-        self._opening = lab.open(browser, new_notebook(cells=[cell]), name, width=WIDTH + 120)
+        self._opening = lab.open(browser, new_notebook(cells=[cell]), name, width=picture.width + _LEFT)
 
     def __enter__(self) -> Notebook:
         notebook = self._notebook = self._opening.__enter__()
-        notebook.page.set_viewport_size({"width": WIDTH + 120, "height": 1700})
+        notebook.page.set_viewport_size({"width": self._picture.width + _LEFT, "height": 1700})
+        use_theme(notebook, self._picture.theme)
         notebook.run_all(seconds=180)
         notebook.run_code(self._picture.do)
         ready = f"print(bool({self._picture.ready}))"

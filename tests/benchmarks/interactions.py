@@ -3,8 +3,8 @@
 python -m tests.benchmarks.interactions [--points 100000] [--times 15]
 
 A property map stands in JupyterLab in a headless browser that draws in software. Another colour and another axis are
-chosen from menus, until the figure is drawn anew; the cursor of a curve is moved, until its line has moved. Clicks on
-points are measured by ``many_minima``.
+chosen from menus, until the figure is drawn anew; the pointer moves over a curve, until the line there has moved, while
+Python hears of it. Clicks on points are measured by ``many_minima``.
 """
 
 import argparse
@@ -32,7 +32,8 @@ made.show(table)
 walk = np.cumsum(rng.normal(size=points))
 few = thinned(walk, 0, points)
 curve = LinkedFigure([go.Scatter(x=few, y=walk[few])], dict(height=260, hovermode="x"))
-curve.data[0].on_hover(lambda trace, found, state: setattr(curve, "cursor", float(found.xs[0]) if found.xs else None))
+curve.data[0].on_hover(lambda trace, found, state: found.xs)
+curve.cursor_follows = True
 ipywidgets.VBox([made, curve])"""
 # Moves the pointer to a place of the curve, and waits for the line above the drawing to move.
 POINT = """async ([across, up]) => {
@@ -59,7 +60,7 @@ CHOOSE = """async ([menu, number]) => {
 
 
 def cursors(notebook: Notebook, times: int) -> list[float]:
-    """From a pointer over the curve to the line in Python's place."""
+    """From a pointer over the curve to the line there."""
     places = np.random.default_rng(1).uniform(0.1, 0.9, times)
     return [notebook.page.evaluate(POINT, [float(x), 0.5]) for x in places]
 

@@ -92,6 +92,40 @@ def test_hover_and_click_reach_python(notebook, number):
     assert abs(float(asked(notebook, "seen[-1][1]")) - 5) < 0.5
 
 
+# Where the line over the first figure stands, in pixels of the page; null without one.
+LINE = """() => {
+  const line = document.querySelector('.so3-cursor');
+  return line.hidden ? null : line.getBoundingClientRect().x + 1;
+}"""
+
+
+def test_a_line_follows_the_pointer_without_python(notebook):
+    notebook.run_code("first.cursor_follows = True")
+    x, y = middle(notebook, 0)
+
+    def followed(left: float) -> bool:
+        notebook.page.mouse.move(left - 4, y)
+        notebook.page.mouse.move(left, y)
+        notebook.page.evaluate("() => new Promise(requestAnimationFrame)")
+        at = notebook.page.evaluate(LINE)
+        return at is not None and abs(at - left) < 3
+
+    notebook.wait_until(lambda: followed(x) and followed(x + 60), "the line at the pointer")
+    assert asked(notebook, "first.cursor") == "None", "it is the page's own"
+    notebook.page.mouse.move(5, 5)
+    notebook.wait_until(lambda: notebook.page.evaluate(LINE) is None, "no line")
+    notebook.run_code("first.cursor_follows, first.cursor = False, 5.0")
+    notebook.wait_until(lambda: abs((notebook.page.evaluate(LINE) or 0) - x) < 3, "the line where Python puts it")
+    notebook.run_code("first.cursor = None")
+
+
+def test_the_kernel_knows_whether_a_figure_is_in_sight(notebook):
+    hide = "shown => { document.querySelector('.js-plotly-plot').style.display = shown ? '' : 'none'; }"
+    for shown in (False, True):
+        notebook.page.evaluate(hide, shown)
+        notebook.wait_until(lambda shown=shown: asked(notebook, "first.in_sight") == str(shown), "what is in sight")
+
+
 def test_a_streamed_curve_is_painted(notebook):
     before, other = curves(notebook)
     notebook.run_code("first.stream(first.data[0].x, {'first': np.cos(first.data[0].x)})")

@@ -73,16 +73,31 @@ def test_a_line_follows_the_pointer_and_a_click_tells_the_moment(live):
     plots = LivePlots(live.replicas.structures[0], on_time=moments.append)
     plots.update(live)
     plots.stand_at(0.25)
-    for row in range(len(plots.curves.data)):
-        from_page(plots.curves, "hover", row, [0.1 + row])
-        assert plots.curves.cursor == 0.1 + row
-    from_page(plots.curves, "unhover", 0, [0.1])
-    assert plots.curves.cursor == 0.25, "where it stood"
+    assert plots.curves.cursor_follows
+    from_page(plots.curves, "hover", 0, [0.1])
+    assert plots.curves.cursor == 0.25, "where it stands once the pointer is gone"
     from_page(plots.curves, "click", 1, [0.2])
     assert moments == [0.2]
     plots.stand_at(None)
     assert plots.curves.cursor is None
     plots.close()
+
+
+def test_what_is_out_of_sight_is_drawn_seldom_and_anew_when_it_is_wanted(live, plots):
+    plots.curves.in_sight = plots.maps.in_sight = False
+    plots.update(live)
+    before = [trace(plots, name).x[-1] for name in ("temperature", "potential")]
+    list(itertools.islice(live.run(0.0), 50))
+    plots.update(live)
+    assert [trace(plots, name).x[-1] for name in ("temperature", "potential")] == before
+    plots.forget()
+    plots.update(live)
+    assert trace(plots, "temperature").x[-1] > before[0]
+    plots.curves.in_sight = True
+    newest = trace(plots, "temperature").x[-1]
+    list(itertools.islice(live.run(0.0), 50))
+    plots.update(live)
+    assert trace(plots, "temperature").x[-1] > newest
 
 
 def test_a_dihedral_at_the_end_of_the_circle_is_cut_where_it_jumps(live, plots):

@@ -8,6 +8,7 @@ from fake_simulation import FakeSimulation
 from running_panel import open_widgets
 from so3lab_widgets.panels.panel import close_all
 from so3lab_widgets.panels.plot_area import PlotArea
+from waiting import wait_for
 
 from so3lab.structures import read_structure
 
@@ -55,6 +56,20 @@ def shown(widget) -> list:
     if getattr(widget.layout, "display", None) == "none":
         return []
     return [widget, *(one for child in getattr(widget, "children", ()) for one in shown(child))]
+
+
+def test_a_figure_that_comes_into_sight_is_drawn(area):
+    live = FakeSimulation(None, [molecule("H2O")])
+    area.set_structure(molecule("H2O"), 1, thermostat=True)
+    area.plots.curves.in_sight = False
+    list(itertools.islice(live.run(0.0), 20))
+    area.update(live)
+    curve = area.plots.curves.data[0]
+    wait_for(lambda: len(curve.x) > 0, "the first drawing")
+    drawn = len(curve.x)
+    list(itertools.islice(live.run(0.0), 20))
+    area.plots.curves.in_sight = True
+    wait_for(lambda: len(curve.x) > drawn, "what came meanwhile")
 
 
 def test_closing_leaves_nothing():

@@ -67,6 +67,21 @@ def test_many_changes_make_few_pictures(monkeypatch, updated):
     preview.close()
 
 
+def test_what_never_rests_has_a_picture_ever_more_seldom(monkeypatch, updated):
+    monkeypatch.setattr(static_preview, "QUIET_S", 60.0)
+    monkeypatch.setattr(static_preview, "LONGEST_S", 0.05)
+    preview, pauses = StaticPreview("a panel", lambda: [Part()]), []
+    for number in range(1, 4):
+        before = preview._taken_at
+        preview.schedule()
+        wait_for(lambda number=number: len(updated) == number, "a picture")
+        wait_for(lambda: not preview._waiting, "its end")
+        pauses.append(preview._taken_at - before)
+    assert pauses[1] >= 0.1
+    assert pauses[2] >= 0.2
+    preview.close()
+
+
 def test_what_is_closed_while_it_waits_takes_none(updated):
     part = Part()
     preview = StaticPreview("a panel", lambda: [part])

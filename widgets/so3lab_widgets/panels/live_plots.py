@@ -26,6 +26,8 @@ _POINTS = 250
 _SPECTRUM = 4096
 _FEWEST = 64
 _SECONDS_BETWEEN_MAPS = 3.0
+_SECONDS_UNSEEN = 5.0
+"""Between drawings of a figure that is out of sight: another page may show it."""
 _SLOWEST_HZ, FASTEST_HZ = 0.5, 2.0
 _SHARE = 0.08
 """Of a page's time that curves may take, and maps too: the molecule comes first."""
@@ -72,12 +74,10 @@ class LivePlots:
         self.curves = LinkedFigure(_curves(height, thermostat))
         self.maps = LinkedFigure(_maps(round((_MAPS if self.backbone else _SPECTRUM_ALONE) * height), self.backbone))
         self._traces = {trace.name: trace for trace in (*self.curves.data, *self.maps.data)}
-        self._mapped_at = -float("inf")
+        self._drawn_at = self._mapped_at = -float("inf")
         self._on_time = on_time
-        self._stands_at: float | None = None
+        self.curves.cursor_follows = True
         for curve in self.curves.data:
-            curve.on_hover(lambda trace, points, state: self._point_at(points.xs))
-            curve.on_unhover(lambda trace, points, state: self.stand_at(self._stands_at))
             curve.on_click(lambda trace, points, state: self._go_to(points.xs))
 
     @property
@@ -86,20 +86,27 @@ class LivePlots:
         return float(np.clip(_SHARE / max(1e-3 * self.curves.draw_ms, 1e-3), _SLOWEST_HZ, FASTEST_HZ))
 
     def update(self, live: LiveDynamics, number: int = 0, picked: Sequence[int] = ()) -> None:
-        """Draw the newest state of a replica; any thread may call, while the simulation goes on."""
+        """Draw the newest state of a replica, seldom what is out of sight; any thread may call, while it goes on."""
+        now, pause = time.monotonic(), max(_SECONDS_BETWEEN_MAPS, 1e-3 * self.maps.draw_ms / _SHARE)
+        curves = self.curves.in_sight or now - self._drawn_at > _SECONDS_UNSEEN
+        maps = now - self._mapped_at > (pause if self.maps.in_sight else max(pause, _SECONDS_UNSEEN))
+        if not (curves or maps):
+            return
         table = live.table(number)
-        self._draw_curves(live, number, picked, table)
-        if time.monotonic() - self._mapped_at > max(_SECONDS_BETWEEN_MAPS, 1e-3 * self.maps.draw_ms / _SHARE):
+        if curves:
+            self._drawn_at = now  # before it is, for somebody may want it again meanwhile
+            self._draw_curves(live, number, picked, table)
+        if maps:
+            self._mapped_at = now
             self._draw_maps(live, number, table)
-            self._mapped_at = time.monotonic()
 
     def forget(self) -> None:
-        """Another replica or residue comes: draw all of it with the next update."""
-        self._mapped_at = -float("inf")
+        """Another replica or residue comes, or the run waits: draw all of it with the next update."""
+        self._drawn_at = self._mapped_at = -float("inf")
 
     def stand_at(self, time_ps: float | None) -> None:
         """Let a line stand at a moment of the past; None for the present, which has none."""
-        self.curves.cursor = self._stands_at = time_ps
+        self.curves.cursor = time_ps
 
     def figures(self) -> list[go.Figure]:
         """Both as plain figures."""
@@ -141,10 +148,6 @@ class LivePlots:
         if (self.curves.layout.yaxis4.title.text or "") != title:
             self.curves.update_layout(_rows(title))
             next(one for one in self.curves.layout.annotations if one.name == _NOTHING_PICKED).visible = not title
-
-    def _point_at(self, times_ps: Sequence[float]) -> None:
-        if times_ps:
-            self.curves.cursor = float(times_ps[0])
 
     def _go_to(self, times_ps: Sequence[float]) -> None:
         if times_ps:

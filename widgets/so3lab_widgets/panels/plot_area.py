@@ -62,6 +62,7 @@ class PlotArea(ipw.VBox):
         )
         self._map_head = ipw.HBox([self.residue, self.reset_button])
         self._last_step = 0
+        self._live: LiveDynamics | None = None
         self._head = ipw.HBox([self.curves_of], layout=ipw.Layout(display="none"))
         self.beside = ipw.VBox([self._head], layout=ipw.Layout(min_width="0"))
         self._figures = ipw.VBox(layout=ipw.Layout(width="100%"))
@@ -86,13 +87,16 @@ class PlotArea(ipw.VBox):
         self._map_head.layout.display = "" if residues else "none"
         self._figures.children = (ipw.VBox([self._map_head, plots.maps], layout=ipw.Layout(min_width="0")),)
         self.beside.children = (self._head, ipw.VBox([plots.curves], layout=ipw.Layout(min_width="0")))
-        self.plots = plots
+        self.plots, self._live = plots, None
+        for figure in (plots.curves, plots.maps):
+            figure.observe(self._on_sight, "in_sight")
         for box in before:
             box.children = tuple(child for child in box.children if child is not self._map_head)
         close_all(*before)
 
     def update(self, live: LiveDynamics) -> None:
         """Draw the newest state when it is time; never waits."""
+        self._live = live
         self._updates.put((live,))
 
     def draw(self, live: LiveDynamics) -> None:
@@ -115,6 +119,12 @@ class PlotArea(ipw.VBox):
         if self.plots is not None and self.plots.backbone is not None:
             self.plots.backbone.from_step = self._last_step
             self._on_choice("panel.plot_area.count_anew()")
+
+    def _on_sight(self, change: Any) -> None:
+        """Somebody has come to a figure that was out of sight."""
+        if change.new and self._live is not None and self.plots is not None:
+            self.plots.forget()
+            self.update(self._live)
 
     def _on_residue(self, change: Any) -> None:
         if self.plots is not None and self.plots.backbone is not None:

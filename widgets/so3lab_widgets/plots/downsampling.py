@@ -47,7 +47,10 @@ def scattered(x: np.ndarray, y: np.ndarray, most: int) -> np.ndarray:
     for values in (x[there], y[there]):
         low, width = values.min(), max(float(np.ptp(values)), 1e-300)
         squares = side * squares + np.minimum((side * ((values - low) / width)).astype(int), side - 1)
-    first = np.unique(squares, return_index=True)[1]
-    others = np.setdiff1d(np.arange(len(there)), first)
-    fill = others[np.linspace(0, len(others) - 1, most - len(first)).astype(int)] if most > len(first) else others[:0]
-    return there[np.union1d(first, fill)]
+    first = np.full(side * side, -1)
+    first[squares[::-1]] = np.arange(len(there))[::-1]  # of several in a square the first one is written last
+    kept = np.zeros(len(there), bool)
+    kept[first[first >= 0]] = True
+    others, room = np.flatnonzero(~kept), most - int(kept.sum())
+    kept[others[np.linspace(0, len(others) - 1, room).astype(int)]] = True
+    return there[kept]

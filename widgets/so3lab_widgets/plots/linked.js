@@ -4,6 +4,7 @@ const ORDERS = [
   "removeLayoutProps", "removeTraceProps",
 ].map(name => `_py2js_${name}`);
 const LINK = /url\((?:&quot;|['"])?[^)#]*#([^)'"&]*)(?:&quot;|['"])?\)/g;
+const ANSWER_MS = 300;
 const pages = (globalThis.so3labPlotly ??= {});
 
 function plotly(model) {
@@ -72,20 +73,27 @@ function drawCursor(model, el) {
   line.className = "so3-cursor";
   line.style.cssText = "position: absolute; left: -1px; top: 0; width: 2px; background: #E69F00; pointer-events: none; "
     + "will-change: transform";
+  let pointed = null, pointedAt = 0;
   const place = () => {
-    const {xaxis, _size} = el._fullLayout ?? {}, x = model.get("cursor");
+    const {xaxis, _size} = el._fullLayout ?? {}, x = (model.get("cursor_follows") ? pointed : null) ?? model.get("cursor");
     const at = x === null || !xaxis?._length ? -1 : xaxis.d2p(x);
     line.hidden = !(at >= 0 && at <= xaxis._length);
     if (line.hidden) return;
     line.style.height = `${_size.h}px`;
     line.style.transform = `translate(${xaxis._offset + at}px, ${_size.t}px)`;
   };
+  // Where the line follows the pointer it is there at once; what Python answers comes later, to where the pointer was.
+  const point = x => { pointed = x; pointedAt = performance.now(); place(); };
+  const obey = () => { if (performance.now() - pointedAt > ANSWER_MS) pointed = null; place(); };
   el.style.position = "relative";
   el.append(line);
   for (const event of ["plotly_afterplot", "plotly_relayouting"]) el.on(event, place);
-  model.on("change:cursor", place);
+  el.on("plotly_hover", ({points}) => point(points?.[0]?.x ?? null));
+  el.on("plotly_unhover", () => point(null));
+  model.on("change:cursor", obey);
+  model.on("change:cursor_follows", place);
   place();
-  return () => { model.off("change:cursor", place); line.remove(); };
+  return () => { model.off("change:cursor", obey); model.off("change:cursor_follows", place); line.remove(); };
 }
 
 // Rings around points, above the drawing as well: [x, y, kind] in the units of the axes.
@@ -113,6 +121,16 @@ function drawMarks(model, el) {
   return () => { model.off("change:marks", place); layer.remove(); };
 }
 
+// Calls back with whether an element is within the window of a page that is in front; returns how to end that.
+function watchSight(el, tell) {
+  let within = true;
+  const now = () => tell(within && !document.hidden);
+  const watcher = new IntersectionObserver(found => { within = found.at(-1).isIntersecting; now(); });
+  watcher.observe(el);
+  document.addEventListener("visibilitychange", now);
+  return () => { watcher.disconnect(); document.removeEventListener("visibilitychange", now); };
+}
+
 // A PNG of what Plotly has drawn, layer on layer.
 async function picture(el) {
   const {width, height} = el.getBoundingClientRect(), canvas = new OffscreenCanvas(2 * width, 2 * height);
@@ -137,7 +155,7 @@ async function picture(el) {
 
 export default () => {
   const listeners = Object.fromEntries(ORDERS.map(name => [name, []])), early = [];
-  const shown = new Set();
+  const shown = new Set(), seen = new Map();  // views, and whether each is in sight
   let figure = null, ready, order = {}, added = [], closed = false;
 
   function obey(model, name, value) {
@@ -150,6 +168,13 @@ export default () => {
       model.set("draw_ms", performance.now() - began);
       model.save_changes();
     });
+  }
+
+  function tellSight(model) {
+    const now = [...seen.values()].some(Boolean);
+    if (closed || !seen.size || model.get("in_sight") === now) return;
+    model.set("in_sight", now);
+    model.save_changes();
   }
 
   // The model as Plotly's side sees it.
@@ -208,9 +233,12 @@ export default () => {
       });
       watcher.observe(el);
       shown.add(el);
+      const lookNoMore = watchSight(el, within => { seen.set(el, within); tellSight(model); });
       return () => {
         watcher.disconnect();
+        lookNoMore();
         shown.delete(el);
+        seen.delete(el);
         removeCursor();
         removeMarks();
         for (const [name, listener] of mine)

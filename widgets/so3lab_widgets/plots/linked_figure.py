@@ -60,17 +60,21 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
         data: A figure, or traces; traces get the house style.
         layout: Settings of the layout, for traces.
 
-    Traits: ``cursor``, where a vertical line stands on the x axis, and ``marks``, rings around points of the first pair
+    Traits: ``cursor``, where a vertical line stands on the x axis, ``cursor_follows``, whether that line goes with the
+    pointer from point to point, at once and without Python, and ``marks``, rings around points of the first pair
     of axes, each ``[x, y, "current"]`` or ``[x, y, "selected"]``; moving these costs a page next to nothing.
-    ``draw_ms``, how long a page was busy with the newest change of the figure. Selections of a trace whose ``meta`` is
+    ``draw_ms``, how long a page was busy with the newest change of the figure, and ``in_sight``, whether the last page
+    to say so has it within its window, as all have that nobody has spoken of. Selections of a trace whose ``meta`` is
     ``"range"`` tell the range alone, without its points.
     """
 
     _esm = (_STATIC / "linked.js").read_text("utf-8")
 
     cursor = traitlets.Float(None, allow_none=True).tag(sync=True)
+    cursor_follows = traitlets.Bool(False).tag(sync=True)
     marks = traitlets.List(traitlets.List()).tag(sync=True)
     draw_ms = traitlets.Float(0.0).tag(sync=True)
+    in_sight = traitlets.Bool(True).tag(sync=True)
     _source = traitlets.Unicode().tag(sync=True)
     _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
 

@@ -60,6 +60,7 @@ class PropertyMap(ipw.VBox):
         self.prefer: dict[str, Sequence[str]] = dict(zip(_AXES, prefer, strict=True))
         self._on_point, self._on_choice, self._on_axes = on_point, on_choice, on_axes
         self._drawn = np.zeros(0, int)
+        self._drawn_of: tuple[Any, ...] = ()  # what these are points of
         self._chosen: np.ndarray | None = None
         self._marked: tuple[int | None, tuple[int, ...]] = (None, ())
         self._sight: dict[str, tuple[float, float]] = {}
@@ -155,15 +156,9 @@ class PropertyMap(ipw.VBox):
 
     def _draw(self) -> None:
         """All of it anew: the points in sight, thinned out, and the axes."""
-        x, y = (self.table[menu.value].to_numpy(float) for menu in (self.x, self.y))
-        everywhere = (-np.inf, np.inf)
-        for axis, values in (("xaxis", x), ("yaxis", y)):
-            low, high = self._sight.get(axis, everywhere) if len(self.table) > MOST_POINTS else everywhere
-            values = np.where((values >= low) & (values <= high), values, np.nan)
-            x, y = (values, y) if axis == "xaxis" else (x, values)
-        self._drawn = scattered(x, y, MOST_POINTS)
+        self._thin_out()
         kind = go.Scatter if len(self._drawn) <= _MOST_SHAPES else go.Scattergl
-        figure, properties = self.figure, self._properties(x, y)
+        figure, properties = self.figure, self._properties()
         with figure.edits, self._quietly():
             if not figure.data or not isinstance(figure.data[0], kind):
                 figure.data = ()
@@ -180,9 +175,25 @@ class PropertyMap(ipw.VBox):
         self.words.value = f"<small>{all_in_sight}</small>" if hidden and not self._sight else ""
         self.mark(*self._marked)
 
-    def _properties(self, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    def _thin_out(self) -> None:
+        """Choose the points to be drawn, unless they are known: another colour has the same ones."""
+        sight = dict(self._sight) if len(self.table) > MOST_POINTS else {}
+        of = (self.table, self.x.value, self.y.value, sight)
+        if self._drawn_of and self._drawn_of[0] is self.table and self._drawn_of[1:] == of[1:]:
+            return
+        x, y = (
+            _within(self._numbers(menu.value), *sight.get(axis, (-np.inf, np.inf)))
+            for axis, menu in (("xaxis", self.x), ("yaxis", self.y))
+        )
+        self._drawn, self._drawn_of = scattered(x, y, MOST_POINTS), of
+
+    def _numbers(self, column: str) -> np.ndarray:
+        return self.table[column].to_numpy(float)
+
+    def _properties(self) -> dict[str, Any]:
         """What the trace is made of."""
         drawn, colour = self._drawn, self.colour.value
+        x, y = (self._numbers(menu.value)[drawn] for menu in (self.x, self.y))
         size = next((size for most, size in _SIZES if len(drawn) <= most), _SIZES[-1][1])
         marker: dict[str, Any] = {"size": size, "color": BLUE, "showscale": False}
         lines = [f"{self._noun} %{{customdata}}", *(line_about(letter, getattr(self, letter).value) for letter in "xy")]
@@ -195,7 +206,8 @@ class PropertyMap(ipw.VBox):
                 texts = self.table[colour].iloc[drawn].astype(str).tolist()
                 lines.append(f"{label(colour)}: %{{text}}")
         return {
-            "x": x[drawn], "y": y[drawn], "mode": "markers", "marker": marker, "customdata": drawn, "text": texts,
+            "x": x, "y": y, "mode": "markers", "marker": marker, "text": texts,
+            "customdata": drawn.astype(np.int32),  # longer ones would travel as text
             "meta": "range", "hovertemplate": "<br>".join(lines) + "<extra></extra>",
             "selectedpoints": self._chosen_points(), "unselected": {"marker": {"opacity": 0.12}},
         }  # fmt: skip
@@ -258,3 +270,8 @@ class PropertyMap(ipw.VBox):
             yield
         finally:
             self._quiet_in = before
+
+
+def _within(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values from ``low`` to ``high``, and not a number in place of others."""
+    return np.where((values >= low) & (values <= high), values, np.nan)

@@ -19,7 +19,8 @@ from IPython.display import DisplayHandle
 QUIET_S = 3.0
 """A picture is taken when nothing has moved for so long."""
 LONGEST_S = 30.0
-"""And now and then where things never stand still."""
+"""And so long after the last one where things never stand still; then after twice as long each time, for a picture
+costs a page, and whoever computes beside it, a second."""
 _ANSWER_S = 20.0
 _WIDTH, _HEIGHT = 960, 360
 
@@ -62,6 +63,7 @@ class StaticPreview:
         self._handle, self._live = DisplayHandle(), DisplayHandle()
         self._changed = threading.Condition()
         self._moved_at = self._taken_at = time.monotonic()
+        self._longest_s = LONGEST_S
         self._waiting = self._closed = self._shown = False
 
     def show(self) -> None:
@@ -92,17 +94,19 @@ class StaticPreview:
         due = self._due()
         while (left := due - time.monotonic()) > 0 and not self._rest(left):
             due = self._due()
+        started = time.monotonic()
         pictures = [part.take_picture() for part in self._parts()] if not self._closed else []
         deadline = time.monotonic() + _ANSWER_S
         while not all(one.done() for one in pictures) and time.monotonic() < deadline and not self._rest(0.1):
             pass
         with self._changed:
+            self._longest_s = 2 * self._longest_s if self._moved_at > started - QUIET_S else LONGEST_S
             self._waiting, self._taken_at = False, time.monotonic()
         if pictures and not self._closed and all(one.done() for one in pictures):
             self._handle.update(_output(side_by_side([one.result() for one in pictures]), repr(self._widget)), raw=True)
 
     def _due(self) -> float:
-        return min(self._moved_at + QUIET_S, self._taken_at + LONGEST_S)
+        return min(self._moved_at + QUIET_S, self._taken_at + self._longest_s)
 
     def _rest(self, seconds: float) -> bool:
         """Whether this is closed before so many seconds have passed."""
