@@ -194,7 +194,7 @@ def test_what_is_shown_is_saved_by_clicks(opened, tmp_path):
         ("Picture as PNG", ".png"), ("Structure as PDB", ".pdb"), ("Session as Python script", ".py"),
     ):  # fmt: skip
         menu.select_option(f"{what} ({ending})")
-        opened.page.get_by_role("button", name="Save", exact=True).click()
+        opened.page.locator("button[title='write the file']").click()
         wrote = opened.page.locator("[role=status]", has_text=f"saved{ending}")
         wrote.filter(has_text="Wrote").wait_for()  # of all frames so far, while it runs
         assert (tmp_path / f"saved{ending}").stat().st_size > 200
