@@ -10,7 +10,15 @@ import numpy as np
 
 from so3lab.datasets.cell_labels import CellLabel, stresses_of_arrays
 from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.file_units import FileUnits, file_units, stated_fields
+from so3lab.datasets.file_units import (
+    ENERGY_UNITS,
+    LENGTH_UNITS,
+    FileUnits,
+    file_units,
+    stated_fields,
+    text,
+    unit_name,
+)
 from so3lab.datasets.frame_electrons import require_all_charged, spins_of_arrays
 from so3lab.datasets.label_names import (
     NAMES,
@@ -53,7 +61,10 @@ def read_hdf5(
             stated = stated_fields(dict(file.attrs))
             for group in _groups(file):
                 if found_under(group.keys(), "positions", keys):
+                    first = not rows.energies
                     rows.append(group, keys)
+                    if first:
+                        stated = _units_beside(group, rows.names, keys) | stated
                     documented = "QM7-X" if "ePBE0+MBD" in group else documented
     except OSError as error:
         raise ValueError(f"{original} is no HDF5 file or is damaged ({error}); download or write it again") from None
@@ -65,6 +76,26 @@ def read_hdf5(
         )
     require_all_charged(rows.charges, rows.charge_said, str(original))
     return rows.dataset(file_units(stated, energy_unit, length_unit, str(original), documented))
+
+
+def _units_beside(group: h5py.Group, names: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    """Units that arrays carry as an attribute, as SPICE writes them, as far as their names are known.
+
+    Args:
+        group: With the arrays.
+        names: Of energies and forces.
+        keys: As of `so3lab.datasets.load`.
+    """
+    found: dict[str, str] = {}
+    for quantity, name, known in (
+        ("energies", names["energies"], ENERGY_UNITS),
+        ("positions", found_under(group.keys(), "positions", keys)[0], LENGTH_UNITS),
+    ):
+        for attribute in ("units", "unit"):
+            unit = text(group[name].attrs.get(attribute))
+            if unit is not None and unit_name(unit, known) is not None:
+                found[quantity] = unit
+    return found
 
 
 def _groups(group: h5py.Group) -> Iterator[h5py.Group]:
@@ -115,14 +146,16 @@ class _Rows:
                 f"energies {energies.shape}; correct or remove this group"
             )
         frames = len(positions)
-        self.numbers += [values["numbers"]] * frames
+        numbers = values["numbers"]
+        rows = list(numbers) if numbers.ndim == 2 and len(numbers) == frames else [numbers] * frames
+        self.numbers += rows
         self.positions += list(positions)
         self.forces += list(forces)
         self.energies += energies.tolist()
         charges = total_charges(group, frames, where)
         self.charges += charges.tolist()
         self.charge_said += [any(map(is_charge_key, group.keys()))] * frames
-        spins = spins_of_arrays(group, [values["numbers"]] * frames, charges, where)
+        spins = spins_of_arrays(group, rows, charges, where)
         self.unpaired += [np.nan] * frames if spins is None else spins.tolist()
         self.group += [group.name] * frames
         self.alone += [frames == 1] * frames

@@ -9,10 +9,11 @@ QUANTITIES = ("numbers", "positions", "energies", "forces")
 
 NAMES: dict[str, tuple[str, ...]] = {
     "numbers": ("z", "Z", "nuclear_charges", "numbers", "atomic_numbers", "atNUM", "species"),
-    "positions": ("R", "coords", "positions", "coordinates", "atXYZ"),
+    "positions": ("R", "coords", "positions", "coordinates", "atXYZ", "conformations", "coord"),
     "energies": ("energy", "E", "energies", "ePBE0+MBD", "REF_energy", "total_energy", "potential_energy", "dft_energy",
-                 "dft_total_energy", "free_energy"),
-    "forces": ("forces", "F", "force", "totFOR", "REF_forces", "REF_force", "dft_forces", "dft_force"),
+                 "dft_total_energy", "free_energy", "wb97x_dz.energy", "wB97x_6-31G(d).energy"),
+    "forces": ("forces", "F", "force", "totFOR", "REF_forces", "REF_force", "dft_forces", "dft_force",
+               "wb97x_dz.forces", "wB97x_6-31G(d).forces"),
     "atom_counts": ("N",),
     "cells": ("cells", "cell", "lattice"),
     "pbc": ("pbc",),

@@ -157,6 +157,18 @@ def _description(fields: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return result
 
 
+def _atom_counts(numbers: np.ndarray, stated: np.ndarray | None) -> np.ndarray | None:
+    """Atoms in each row of padded elements: as the file says, or up to the zeros at its end; None where all are full."""
+    if numbers.ndim != 2:
+        return None
+    if stated is not None:
+        return np.broadcast_to(stated.reshape(-1), len(numbers))
+    counts = np.count_nonzero(numbers, axis=1)
+    at_the_end = np.arange(numbers.shape[1]) >= counts[:, None]
+    padded = counts.min() < numbers.shape[1] and counts.min() > 0 and bool((numbers[at_the_end] == 0).all())
+    return counts if padded else None
+
+
 def _assemble(
     name: str,
     found: Mapping[str, np.ndarray],
@@ -184,8 +196,8 @@ def _assemble(
     molecules = (numbers,) * frames if numbers.ndim == 1 else tuple(numbers)
     placed: Any = positions.astype(np.float64) * units.length
     pulled: Any = forces.astype(np.float64) * units.force
-    if numbers.ndim == 2 and optional["atom_counts"] is not None:
-        counts = np.broadcast_to(optional["atom_counts"].reshape(-1), frames)
+    counts = _atom_counts(numbers, optional["atom_counts"])
+    if counts is not None:
         molecules, placed, pulled = (
             tuple(row[:n] for row, n in zip(rows, counts, strict=True)) for rows in (molecules, placed, pulled)
         )

@@ -10,6 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+FILE_ENDINGS = frozenset(
+    (".h5", ".h5md", ".hdf5", ".xyz", ".extxyz", ".pdb", ".traj", ".dcd", ".xtc", ".trr", ".nc", ".gro", ".cif", ".sdf",
+     ".mol", ".db", ".json", ".npz", ".npy", ".csv", ".txt", ".log", ".zip", ".html", ".safetensors")
+)  # fmt: skip
+"""Of names that people give to files, never to folders."""
+
 
 class DownloadError(OSError):
     """A published file could not be obtained; the sentence says why, and which file to place where by hand."""
@@ -51,9 +57,12 @@ def check_folder(path: Path) -> None:
     """Refuse a path at which no folder can be made or written into, before work is done for it.
 
     Raises:
+        ValueError: If a new folder would have the name of a file, such as ``run.h5``.
         NotADirectoryError: If it, or a folder above it, is a file.
         PermissionError: If nobody may write there.
     """
+    if path.suffix.lower() in FILE_ENDINGS and not path.exists():
+        raise ValueError(f"{path} must be a folder, and has the name of a file; choose another, such as {path.stem}")
     above = path.absolute()
     while not above.exists():
         above = above.parent

@@ -17,6 +17,7 @@ _JOIN = r"(?:\s*[:=]\s*|\s+(?:(?:is|of)\s+)?)"
 _PAIR_ALONE = re.compile(r"\s*([+-]?\d)[\s,]+(\d)\s*")
 """A comment of two numbers alone: charge and multiplicity, as programs of quantum chemistry begin a geometry."""
 _PAIR_BEFORE_WORDS = re.compile(r"\s*([+-]?\d)\s+(\d)\s+[^\s\d.+-].*")
+_PAIR_BEHIND_WORDS = re.compile(r".*[^\s\d.+-]\s+([+-]\d)[\s,]+([1-9])\s*")
 _PAIR_NAMED = re.compile(
     rf"charge\s*(?:,|/|&|and)\s*(?:spin[ _]?)?mult(?:iplicity)?(?:\s*[:=]\s*|\s+){_WHOLE}[\s,/]+(\d+){_END}",
     re.IGNORECASE,
@@ -161,12 +162,14 @@ def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
     of_charge, of_spin = _OF_CHARGE.search(free), _OF_SPIN.search(free)
     ion = next((match for match in _FORMULA.finditer(free) if _is_part(match[1], atoms)), None)
     found = []
-    if (charged := of_charge or ion) and not stated_charge(atoms).source:
+    if (pair := _PAIR_BEHIND_WORDS.fullmatch(free)) and not stated_charge(atoms).source:
+        found.append((f"{pair[1]} {pair[2]}", "charge and the multiplicity", f"charge={pair[1]} multiplicity"))
+    elif (charged := of_charge or ion) and not stated_charge(atoms).source:
         found.append((charged[0], "charge", "charge"))
     if of_spin and not any(is_spin_key(key) for key in atoms.info):
         found.append((of_spin[0], "spin", "multiplicity"))
     return [
-        f"the second line has the word {word!r}, from which nothing is read; if it tells the {what}, write {key}=..."
+        f"the second line has {word!r}, from which nothing is read; if it tells the {what}, write {key}=..."
         for word, what, key in found
     ]
 

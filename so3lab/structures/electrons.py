@@ -14,8 +14,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
-    "molecular_charge", "molecule_charge", "tot_charge", "pubchem_total_charge", "overall_charge", "ionic_charge",
-    "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state", "chrg", "chg",
+    "molecular_charge", "molecule_charge", "mol_charge", "tot_charge", "pubchem_total_charge", "overall_charge",
+    "ionic_charge", "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state", "chrg",
+    "chg",
 )  # fmt: skip
 """Names of a total charge in e, whatever their capitals and dashes."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")
@@ -236,8 +237,10 @@ def _keys(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
 
 def _number(atoms: ase.Atoms, key: str) -> float:
     value = atoms.info[key]
-    if isinstance(value, str) and (match := _SIGN_BEHIND.fullmatch(value.strip())):
-        value = match[2] + match[1]  # 2-, as chemists write it
+    if isinstance(value, str):
+        value = value.strip().replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
+        if match := _SIGN_BEHIND.fullmatch(value):
+            value = match[2] + match[1]  # 2-, as chemists write it
     try:
         number = np.nan if isinstance(value, bool | np.bool_) else float(np.asarray(value).reshape(()))
     except (TypeError, ValueError):

@@ -1,17 +1,37 @@
 """Charge and multiplicity in inputs and outputs of quantum chemistry, which ASE reads the coordinates of alone.
 
 Names are those of the manuals: ``tot_charge`` and ``tot_magnetization`` of Quantum ESPRESSO's pw.x, ``CHARGE`` and
-``SPIN`` of CASTEP, ``CHARGE`` and
-``MULTIPLICITY`` of CP2K's section DFT, ``$eht`` of Turbomole.
+``SPIN`` of CASTEP, ``CHARGE`` and ``MULTIPLICITY`` of CP2K's section DFT, ``$eht`` of Turbomole. VASP says neither, but
+``NELECT``, which with the valence of each kind of atoms gives the charge.
 """
 
 import re
 from pathlib import Path
 
-_GAUSSIAN_OUTPUT = re.compile(r"Charge\s*=\s*(-?\d+)\s+Multiplicity\s*=\s*(\d+)")
-_ORCA_CHARGE = re.compile(r"Total Charge\s+Charge\s+\.\.\.\.\s+(-?\d+)")
-_ORCA_MULTIPLICITY = re.compile(r"Multiplicity\s+Mult\s+\.\.\.\.\s+(\d+)")
+import numpy as np
+
 _CHARGE = r"([+-]?\d+\.?\d*)"
+_OUTPUTS = {
+    "charge": (
+        re.compile(r"Charge\s*=\s*(-?\d+)\s+Multiplicity\s*=\s*\d+"),  # Gaussian
+        re.compile(r"Total Charge\s+Charge\s+\.{4}\s+(-?\d+)"),  # ORCA
+        re.compile(rf"^ +(?:Charge {{5,}}:|charge {{6,}}=) +{_CHARGE}", re.MULTILINE),  # NWChem's DFT and SCF
+        re.compile(rf"CHARGE OF MOLECULE\s*=\s*{_CHARGE}"),  # GAMESS
+        re.compile(rf"\bCharge\s*=\s*{_CHARGE}(?:[eE][+-]?\d+)?\s*: Charged system"),  # FHI-aims
+        re.compile(rf"net\s+charge of system\s*:\s*{_CHARGE}"),  # CASTEP
+    ),
+    "multiplicity": (
+        re.compile(r"Charge\s*=\s*-?\d+\s+Multiplicity\s*=\s*(\d+)"),
+        re.compile(r"Multiplicity\s+Mult\s+\.{4}\s+(\d+)"),
+        re.compile(r"^ +Spin multiplicity *: +(\d+)", re.MULTILINE),
+        re.compile(r"SPIN MULTIPLICITY\s*=\s*(\d+)"),
+    ),
+}
+_VASP_ELECTRONS = re.compile(r"NELECT(?:\s*=|\">)\s*(\d+\.?\d*)")
+_VASP_VALENCES = re.compile(r"Ionic Valenz\s*\n\s*ZVAL\s*=([ \d.]+)")
+_VASP_COUNTS = re.compile(r"ions per type\s*=([ \d]+)")
+_VASP_KINDS = re.compile(r"<rc><c>\s*(\d+)\s*</c><c>[^<]*</c><c>[^<]*</c><c>\s*(\d+\.?\d*)\s*</c><c>")
+_SAME_CHARGE = 1e-3
 _ESPRESSO = re.compile(rf"^[^!\n]*\btot_charge\s*=\s*{_CHARGE}", re.IGNORECASE | re.MULTILINE)
 _ESPRESSO_MOMENT = re.compile(r"^[^!\n]*\btot_magnetization\s*=\s*(\d+\.?\d*)", re.IGNORECASE | re.MULTILINE)
 _CASTEP_SPIN = re.compile(r"^\s*SPIN\s*[:=\s]\s*(\d+\.?\d*)", re.IGNORECASE | re.MULTILINE)
@@ -27,25 +47,42 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
     """Charge and multiplicity that a program's file states, under the names of :mod:`so3lab.structures.electrons`.
 
     Args:
-        path: An output (``.log``, ``.out``) of Gaussian or ORCA, an input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K
-            or Turbomole; of others nothing is known.
+        path: An output of Gaussian, ORCA, NWChem, GAMESS, FHI-aims, CASTEP or VASP (``OUTCAR``, ``vasprun.xml``), an
+            input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K or Turbomole; of others nothing is known.
     """
     if not path.is_file():
         return {}
     with path.open(errors="replace") as file:
         text = file.read(_MOST_BYTES)
-    if path.suffix.lower() in (".log", ".out"):
-        return _of_output(text)
     if path.suffix.lower() == ".cell":
         return _of_castep(path, text)
-    return _of_input(text)
+    found = _of_vasp(text) or _of_output(text)
+    return found if found or path.suffix.lower() in (".log", ".out") else _of_input(text)
 
 
 def _of_output(text: str) -> dict[str, float]:
-    if match := _GAUSSIAN_OUTPUT.search(text):
-        return {"charge": int(match[1]), "multiplicity": int(match[2])}
-    charge, multiplicity = _ORCA_CHARGE.search(text), _ORCA_MULTIPLICITY.search(text)
-    return {"charge": int(charge[1]), "multiplicity": int(multiplicity[1])} if charge and multiplicity else {}
+    found = {}
+    for key, patterns in _OUTPUTS.items():
+        match = next((match for pattern in patterns if (match := pattern.search(text))), None)
+        if match:
+            found[key] = float(match[1])
+    return found
+
+
+def _of_vasp(text: str) -> dict[str, float]:
+    """Electrons of the neutral atoms' valence that lack."""
+    electrons = _VASP_ELECTRONS.search(text)
+    if electrons is None:
+        return {}
+    if kinds := _VASP_KINDS.findall(text):
+        counts, valences = ([float(kind[column]) for kind in kinds] for column in (0, 1))
+    else:
+        lists = [pattern.search(text) for pattern in (_VASP_COUNTS, _VASP_VALENCES)]
+        counts, valences = ([float(word) for word in found[1].split()] if found else [] for found in lists)
+    if not counts or len(counts) != len(valences):
+        return {}
+    charge = float(np.dot(counts, valences)) - float(electrons[1])
+    return {"charge": charge if abs(charge) > _SAME_CHARGE else 0.0}
 
 
 def _of_castep(path: Path, text: str) -> dict[str, float]:

@@ -72,7 +72,13 @@ class Understood:
         """What a reader found, with what it says about charge, spin and all else."""
         atoms = content.atoms
         charge, unpaired = stated_charge(atoms), stated_spin(atoms)
-        notes = (*content.notes, *_about_spin(atoms, unpaired), *_left_out(atoms), *_about_cell(atoms))
+        notes = (
+            *content.notes,
+            *_about_charge(charge),
+            *_about_spin(atoms, unpaired),
+            *_left_out(atoms),
+            *_about_cell(atoms),
+        )
         return cls(atoms, source, content.format, charge, unpaired, notes)
 
     def facts(self) -> dict[str, Any]:
@@ -144,6 +150,15 @@ def velocity_temperature_K(atoms: ase.Atoms) -> float | None:
         return None
     free = max(1, int((~held_atoms(atoms)).sum()))
     return float(2.0 * atoms.get_kinetic_energy() / (3.0 * free * units.kB))
+
+
+def _about_charge(charge: Stated) -> list[str]:
+    """That a molecule has whole electrons."""
+    if charge.value == round(charge.value):
+        return []
+    return [
+        f"{charge.source}={charge.value:g} is no whole number of electrons; what is computed is a mixture of two ions"
+    ]
 
 
 def _about_spin(atoms: ase.Atoms, unpaired: Stated) -> list[str]:

@@ -26,6 +26,10 @@ ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H"
 """Names of isotopes as element and mass in amu."""
 _FORTRAN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+")
 _PROPERTIES = re.compile(r"Properties=(?:[\"']([^\"']*)[\"']|(\S+))")
+_OF_QM9 = "gdb "
+"""What the second line of QM9's files begins with."""
+_ANY_PROPERTIES = re.compile(r"(?<!\S)properties(?==)", re.IGNORECASE)
+"""ASE knows the name with its capital alone."""
 _MASS = re.compile(r"([A-Za-z]{1,2})@(\d+\.?\d*)")
 _LABEL = re.compile(r"([A-Za-z]{1,2})[\d_'*+-]\w*")
 _PLACEHOLDERS = frozenset(("x", "xx", "bq", "gh", "du", "q", "lp", "tv"))
@@ -106,6 +110,8 @@ def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
             at += 1
             continue
         count = _count(lines[at])
+        if count is None and at and lines[1].startswith(_OF_QM9):
+            return  # frequencies and names, as this data set writes them behind the atoms
         if count is None and at == 0 and all(_is_row(line) for line in lines if line.strip()):
             yield _Frame("", [line for line in lines if line.strip()], 1)  # coordinates and nothing else
             return
@@ -122,7 +128,7 @@ def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
                 f"{path}, line {at + 1}: the frame must have {count} atoms, but only {full} lines of atoms follow; is "
                 "the file complete?"
             )
-        yield _Frame("" if begin == at + 1 else lines[at + 1], rows, begin + 1)
+        yield _Frame("" if begin == at + 1 else _ANY_PROPERTIES.sub("Properties", lines[at + 1]), rows, begin + 1)
         at = begin + count
 
 
@@ -159,6 +165,7 @@ def _number(word: str) -> str | None:
     """A number as Python writes it; None when it is none."""
     if _FORTRAN.fullmatch(word):
         word = word.replace("d", "e").replace("D", "e")
+    word = word.replace("*^", "e")  # of Mathematica
     try:
         float(word)
     except ValueError:

@@ -4,14 +4,10 @@ import errno
 import shlex
 from pathlib import Path
 
-from so3lab.machine.files import check_writable
+from so3lab.machine.files import FILE_ENDINGS, check_writable
 
 ENDINGS = (".h5", ".h5md", ".hdf5")
 """Of H5MD files."""
-_OTHER_FORMATS = frozenset(
-    (".xyz", ".extxyz", ".pdb", ".traj", ".dcd", ".xtc", ".trr", ".nc", ".gro", ".cif", ".sdf", ".mol", ".db", ".json",
-     ".npz", ".npy", ".csv", ".txt", ".log", ".zip", ".html", ".safetensors")
-)  # fmt: skip
 
 
 def check_new_trajectory(path: Path) -> None:
@@ -23,7 +19,7 @@ def check_new_trajectory(path: Path) -> None:
         FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError: As
             :func:`so3lab.machine.files.check_writable` says.
     """
-    if path.suffix.lower() in _OTHER_FORMATS:
+    if path.suffix.lower() in FILE_ENDINGS.difference(ENDINGS):
         h5 = path.with_suffix(".h5")
         export = f"so3lab export {shlex.quote(str(h5))} {shlex.quote(str(path))}"
         raise ValueError(

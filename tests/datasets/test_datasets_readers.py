@@ -125,6 +125,9 @@ def test_padded_archives_with_atom_counts(tmp_path):
     assert [len(z) for z in dataset.numbers] == [9, 3]
     assert dataset.total_charges.tolist() == [0, 1]
     del arrays["N"]
+    dataset = datasets.load(save(tmp_path / "zeros.npz", arrays), energy_unit="eV")  # zeros at the end say the same
+    assert [len(z) for z in dataset.numbers] == [9, 3]
+    arrays["Z"][1, 4] = 1
     with pytest.raises(ValueError, match=r"frame 1: atomic number 0 is no element.*atom counts as N"):
         datasets.load(save(tmp_path / "no_counts.npz", arrays), energy_unit="eV")
 

@@ -7,6 +7,7 @@ from labelled_springs import springs
 from strained_crystals import strained
 
 from so3lab import datasets
+from so3lab.units import bohr, hartree
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +134,48 @@ def test_shapes_that_fit_no_frame_are_refused(tmp_path, entry, sentence):
     np.savez(tmp_path / "a.npz", **of_springs(), **entry)
     with pytest.raises(ValueError, match=sentence):
         datasets.load(tmp_path / "a.npz", energy_unit="eV")
+
+
+@pytest.mark.parametrize(
+    ("names", "source"),
+    [
+        ({"z": "species", "R": "coordinates", "E": "energies", "F": "forces"}, "ANI-2x"),
+        ({"z": "numbers", "R": "coord", "E": "energy", "F": "forces"}, "AIMNet2"),
+        ({"z": "atomic_numbers", "R": "conformations", "E": "dft_total_energy", "F": "dft_total_gradient"}, "SPICE"),
+        ({"z": "atomic_numbers", "R": "positions", "E": "wB97x_6-31G(d).energy", "F": "wB97x_6-31G(d).forces"},
+         "Transition1x"),
+    ],
+)  # fmt: skip
+def test_public_sets_under_their_own_names(tmp_path, names, source):
+    """Groups of ANI-2x and AIMNet2 hold molecules of one size, each frame with its elements."""
+    entries = {names[key]: value for key, value in of_springs().items()}
+    keys = {"forces": names["F"]} if "gradient" in names["F"] else None
+    if keys:
+        entries[names["F"]] = -entries[names["F"]]
+    if source in ("ANI-2x", "AIMNet2"):
+        entries[names["z"]] = np.tile(entries[names["z"]], (40, 1))
+        entries[names["z"]][::2] = np.roll(entries[names["z"]][::2], -1, axis=1)
+        entries[names["R"]][::2] = np.roll(entries[names["R"]][::2], -1, axis=1)
+        entries[names["F"]][::2] = np.roll(entries[names["F"]][::2], -1, axis=1)
+    path = written(tmp_path / "a.h5", {"009": entries})
+    data = datasets.load(path, keys=keys)
+    assert (len(data), len(np.unique(data.molecules))) == (40, 2 if source in ("ANI-2x", "AIMNet2") else 1), source
+    assert data.remarks == ()
+
+
+def test_units_stand_beside_arrays(tmp_path):
+    """As in SPICE, whose positions are in bohr."""
+    entries = of_springs()
+    entries |= {"R": entries["R"] / bohr, "E": entries["E"] / hartree, "F": entries["F"] / hartree * bohr}
+    path = tmp_path / "spice.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, value in entries.items():
+            file[f"ethanol/{key}"] = value
+        for key, unit in (("R", "bohr"), ("E", "hartree"), ("F", "hartree/bohr")):
+            file[f"ethanol/{key}"].attrs["units"] = unit
+    data = datasets.load(path)
+    np.testing.assert_allclose(data.positions[0], of_springs()["R"][0], atol=1e-9)
+    np.testing.assert_allclose(data.forces[0], of_springs()["F"][0], atol=1e-9)
+    assert data.meta["energy_unit_known_from"] == "field 'energies' of the file"
+    with pytest.raises(ValueError, match="energy_unit='eV' was given, but field 'energies' of the file says 'hartree'"):
+        datasets.load(path, energy_unit="eV")

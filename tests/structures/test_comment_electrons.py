@@ -44,6 +44,8 @@ def test_words_that_mean_one_thing_are_read(tmp_path, comment, atoms, charge, un
     ("comment", "atoms", "word"),
     [
         ("hydroxide anion", HYDROXIDE, "'anion'"),
+        ("* xyz -1 1", HYDROXIDE, "'-1 1'"),
+        ("hydroxide, B3LYP, -1 1", HYDROXIDE, "'-1 1'"),
         ("OH-", HYDROXIDE, "'OH-'"),
         ("[OH]- of the hydrate", HYDROXIDE, r"'\[OH\]-'"),
         ("protonated water, frame 3", WATER, "'protonated'"),

@@ -94,13 +94,42 @@ def test_a_person_decides_against_a_file(tmp_path):
     [
         " Charge = -1 Multiplicity = 1\n",
         "Total Charge           Charge          ....   -1\n Multiplicity           Mult            ....    1\n",
+        "          Charge           :    -1\n          Spin multiplicity:     1\n",  # NWChem
+        " CHARGE OF MOLECULE       =   -1\n SPIN MULTIPLICITY        =    1\n",  # GAMESS
     ],
 )
-def test_outputs_of_gaussian_and_orca_state_both(tmp_path, text):
+def test_outputs_of_molecules_state_both(tmp_path, text):
     (tmp_path / "job.out").write_text(f"header\n{text}SCF Done\n")
     assert stated_in_program_files(tmp_path / "job.out") == {"charge": -1, "multiplicity": 1}
     (tmp_path / "job.out").write_text("header\n")
     assert stated_in_program_files(tmp_path / "job.out") == {}
+
+
+@pytest.mark.parametrize(("electrons", "charge"), [(8.0, 0.0), (9.0, -1.0), (7.5, 0.5), (8.0004, 0.0)])
+@pytest.mark.parametrize("name", ["OUTCAR", "vasprun.xml"])
+def test_electrons_of_vasp_tell_the_charge(tmp_path, name, electrons, charge):
+    """Charged cells are made by NELECT, which nothing else says."""
+    outcar = (
+        "   ions per type =               1   2\n  Ionic Valenz\n   ZVAL   =   6.00  1.00\n"
+        f"   NELECT =      {electrons:.4f}    total number of electrons\n"
+    )
+    xml = (
+        f'<i name="NELECT">  {electrons:.8f}</i>\n<rc><c>   1</c><c>O </c><c>  16.0</c><c> 6.0</c><c> PAW</c></rc>\n'
+        "<rc><c>   2</c><c>H </c><c>   1.0</c><c> 1.0</c><c> PAW</c></rc>\n<rc><c>H </c><c>   2</c></rc>\n"
+    )
+    (tmp_path / name).write_text(outcar if name == "OUTCAR" else xml)
+    assert stated_in_program_files(tmp_path / name) == {"charge": charge}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["  charge          =  -1.00\n", "  Charge = -1.000000E+00: Charged system requested explicitly.\n",
+     " net   charge of system               :   -1.000\n"],
+)  # fmt: skip
+def test_outputs_that_state_a_charge_alone(tmp_path, line):
+    """NWChem's SCF, FHI-aims, CASTEP."""
+    (tmp_path / "job.txt").write_text(f"header\n{line}")
+    assert stated_in_program_files(tmp_path / "job.txt") == {"charge": -1}
 
 
 def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):

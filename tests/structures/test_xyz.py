@@ -33,6 +33,9 @@ READ = {
     "carriage returns, atomes#13": xyz().replace("\n", "\r\n"),
     "a byte order mark, Notepad": "\ufeff" + xyz(),
     "a further column, Molden's charges": xyz([(*row, "0.1") for row in WATER]),
+    "properties in small letters, hand-written headers": xyz(comment="properties=species:S:1:pos:R:3"),
+    "exponents of Mathematica, QM9": xyz(changed(0, 3, "1.19*^-1")),
+    "lines behind the atoms, QM9": xyz(comment="gdb 3\t799.58812") + "1671.46\t3803.63\nO\tO\nInChI=1S/H2O/h1H2\n",
     "forces without a header, sGDML": xyz([(*row, "1", "2", "3") for row in WATER], "-17.5"),
 }
 

@@ -96,6 +96,15 @@ def test_where_nothing_can_be_written_is_said_at_once(tmp_path, began):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("name", ["x2.h5", "errors.csv", "deep/run.xyz", "report.HTML"])
+def test_a_new_folder_has_no_name_of_a_file(tmp_path, name):
+    """``so3lab md --replicas 2 --out x2.h5`` made a folder of that name."""
+    with pytest.raises(ValueError, match=r"must be a folder, and has the name of a file; choose another"):
+        check_folder(tmp_path / name)
+    (tmp_path / name).mkdir(parents=True)
+    check_folder(tmp_path / name)  # whoever has one keeps it
+
+
 def test_what_may_not_be_written_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(PermissionError, match="may not be written"):

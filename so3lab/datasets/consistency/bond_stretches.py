@@ -25,6 +25,9 @@ LEAST_SPREAD = 0.008
 """Å by which bonds of a kind must differ; in relaxed structures they differ for other reasons than forces."""
 FURTHEST_STRETCHED = 0.12
 """Å from the usual length of a kind, beyond which bonds are no springs."""
+FURTHEST_FROM_REST = 0.08
+"""Å between the mean length of a kind and where its bonds would rest, beyond which they are no springs: compressed ones
+are many times as stiff as the rule says, torn ones push further apart. Bonds in warm molecules have less than 0.04."""
 STIFFNESSES = (0.08, 5.0)
 """Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4, of N2
 by EMT 0.16; units differ by more, but for bohr."""
@@ -119,7 +122,9 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
             continue
         lengths, along = lengths[usual], along[usual]
         stiffness = _rule(kind[0][0], kind[1][0], float(lengths.mean()))
-        lengths, along = lengths - lengths.mean(), along - along.mean()
+        tension, lengths, along = float(along.mean()), lengths - lengths.mean(), along - along.mean()
+        if abs(tension) * float(lengths @ lengths) > FURTHEST_FROM_REST * abs(float(lengths @ along)):
+            continue
         pull -= float(lengths @ along)
         strain += stiffness * float(lengths @ lengths)
         squares += float(along @ along) / stiffness

@@ -100,6 +100,37 @@ def test_bohr_in_forces_alone_is_refused_where_energies_say_the_same_and_warned_
             assert any("like forces in" in remark and unit in remark for remark in remarks_on(dataset))
 
 
+def scan(lengths, at_rest, depth, steepness, elements=7):
+    """Two atoms of Morse's potential."""
+    stretched = np.exp(-steepness * (np.asarray(lengths) - at_rest))
+    pushes = -2.0 * depth * steepness * (1.0 - stretched) * stretched
+    forces = np.zeros((len(lengths), 2, 3))
+    forces[:, 1, 2], forces[:, 0, 2] = pushes, -pushes
+    positions = np.zeros_like(forces)
+    positions[:, 1, 2] = lengths
+    return as_dataset(
+        numbers=np.full(2, elements), positions=positions, energies=depth * (1.0 - stretched) ** 2, forces=forces
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "bond"),
+    [
+        ((0.38, 0.50), (0.74, 4.75, 1.94, 1)),
+        ((0.40, 1.20), (0.74, 4.75, 1.94, 1)),
+        ((0.80, 1.00), (1.10, 9.9, 2.69, 7)),
+        ((0.85, 1.05), (1.10, 9.9, 2.69, 7)),
+        ((0.85, 1.61), (1.10, 9.9, 2.69, 7)),
+        ((1.38, 1.62), (1.10, 9.9, 2.69, 7)),
+        ((1.05, 1.15), (1.10, 9.9, 2.69, 7)),
+    ],
+)
+@pytest.mark.parametrize("frames", [10, 40])
+def test_compressed_and_torn_bonds_are_no_springs(lengths, bond, frames):
+    """Scans of H2 and N2: far inside their length at rest bonds are many times stiffer, far outside they let go."""
+    assert remarks_on(scan(np.linspace(*lengths, frames), *bond)) == ()
+
+
 def test_bonds_of_phosphorus_to_hydrogen_are_softer_than_the_rule():
     """Of PH3 and SiH4 by GFN2-xTB they have 0.56 and 0.68 times its stiffness, in eV/Å."""
     arrays = springs("PH3")
