@@ -158,7 +158,7 @@ def _description(fields: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _atom_counts(numbers: np.ndarray, stated: np.ndarray | None) -> np.ndarray | None:
-    """Atoms in each row of padded elements: as the file says, or up to the zeros at its end; None where all are full."""
+    """Atoms in each row of padded elements: as the file says, or up to its zeros; None where all are full."""
     if numbers.ndim != 2:
         return None
     if stated is not None:

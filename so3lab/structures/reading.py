@@ -307,7 +307,7 @@ def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
     if name.startswith("lammps"):
         _check_lammps_elements(path)
     if not frames:
-        raise ValueError(f"{path} holds no structure")
+        raise ValueError(f"{path} holds no structure, read as ASE's format {name}; is it complete?")
     assert isinstance(frames, list)
     stated = stated_in_program_files(path)
     for atoms in frames:

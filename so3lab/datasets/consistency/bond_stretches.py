@@ -116,15 +116,11 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
     for kind, values in bonds.items():
         if hydrogen_with is not None and not (kind[0][0] == 1 and kind[1][0] in hydrogen_with):
             continue
-        lengths, along = np.array(values).T
-        usual = np.abs(lengths - np.median(lengths)) < FURTHEST_STRETCHED
-        if usual.sum() < 2:
+        lengths, along = _usual(values)
+        if len(lengths) < 2 or _far_from_rest(lengths, along):
             continue
-        lengths, along = lengths[usual], along[usual]
         stiffness = _rule(kind[0][0], kind[1][0], float(lengths.mean()))
-        tension, lengths, along = float(along.mean()), lengths - lengths.mean(), along - along.mean()
-        if abs(tension) * float(lengths @ lengths) > FURTHEST_FROM_REST * abs(float(lengths @ along)):
-            continue
+        lengths, along = lengths - lengths.mean(), along - along.mean()
         pull -= float(lengths @ along)
         strain += stiffness * float(lengths @ lengths)
         squares += float(along @ along) / stiffness
@@ -134,6 +130,26 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
         return BondStretches(count, 0.0, 0.0, 0.0)
     spread = float(np.sqrt(elongation / count))
     return BondStretches(count, pull / strain, pull / float(np.sqrt(strain * squares)), spread)
+
+
+def _usual(values: list[tuple[float, float]]) -> Float[np.ndarray, "2 bonds"]:
+    """Lengths and forces of the bonds of a kind that are about as long as most."""
+    lengths, along = np.array(values).T
+    usual = np.abs(lengths - np.median(lengths)) < FURTHEST_STRETCHED
+    return np.array([lengths[usual], along[usual]])
+
+
+def _far_from_rest(lengths: Float[np.ndarray, " bonds"], along: Float[np.ndarray, " bonds"]) -> bool:
+    """Whether the mean force, over the stiffness that the same forces show, means that; in whatever unit they are."""
+    elongations = lengths - lengths.mean()
+    return abs(along.mean()) * float(elongations @ elongations) > FURTHEST_FROM_REST * abs(float(elongations @ along))
+
+
+def mostly_strained(bonds: Bonds) -> bool:
+    """Whether half of all bonds are compressed or torn, so that forces are large in the right unit too."""
+    kinds = [_usual(values) for values in bonds.values()]
+    strained = sum(len(kind[0]) for kind in kinds if len(kind[0]) > 1 and _far_from_rest(*kind))
+    return strained > 0.5 * sum(len(kind[0]) for kind in kinds)
 
 
 def clearest_stretches(bonds: Bonds) -> BondStretches | None:

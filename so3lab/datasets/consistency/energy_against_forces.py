@@ -116,8 +116,16 @@ def agreement(kinds: list[FramePairs]) -> Agreement:
     return Agreement(frames, float((work @ change) / (work @ work)), float((work @ change) / norms))
 
 
+def _nearer(kinds: list[FramePairs]) -> Agreement:
+    """Of the half of all pairs that are nearer, between which forces change less: nearer to 1 where labels are right,
+    and no nearer where they are not."""
+    return agreement([pairs.where(pairs.moved <= np.median(pairs.moved)) for pairs in kinds])
+
+
 def _disagreement(dataset: Dataset, kinds: list[FramePairs], forces_are_right: bool) -> Finding | None:
-    found = agreement(kinds)
+    found, nearer = agreement(kinds), _nearer(kinds)
+    if nearer.certain and BOHR_SLOPES[0] < nearer.slope < BOHR_SLOPES[1]:
+        return None
     where = _compared(dataset, kinds, found)
     size = abs(found.slope)
     units_fit = SLOPES[0] < size < SLOPES[1]

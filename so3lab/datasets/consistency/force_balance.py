@@ -22,16 +22,18 @@ def check_force_balance(dataset: Dataset) -> list[Finding]:
     forces = np.concatenate(dataset.forces)
     starts = np.cumsum(dataset.sizes) - dataset.sizes
     squares = np.einsum("ai,ai->a", forces, forces)
-    return _unbalanced(dataset, forces, starts, squares) + _without_force(dataset, starts, squares)
+    net = np.linalg.norm(np.add.reduceat(forces, starts), axis=1)
+    pulled = net > np.maximum(LEAST_NET_FORCE, LARGEST_SHARE * np.sqrt(np.add.reduceat(squares, starts)))
+    return _unbalanced(dataset, forces, starts, squares, net, pulled) + _without_force(dataset, starts, squares, pulled)
 
 
-def _unbalanced(dataset: Dataset, forces: np.ndarray, starts: np.ndarray, squares: np.ndarray) -> list[Finding]:
+def _unbalanced(
+    dataset: Dataset, forces: np.ndarray, starts: np.ndarray, squares: np.ndarray, net: np.ndarray, pulled: np.ndarray
+) -> list[Finding]:
     free = ~dataset.pbc.any(axis=1)
     if not free.any():
         return []
-    net = np.linalg.norm(np.add.reduceat(forces, starts), axis=1)
-    scale = np.sqrt(np.add.reduceat(squares, starts))
-    pulled = free & (net > np.maximum(LEAST_NET_FORCE, LARGEST_SHARE * scale))
+    pulled = free & pulled
     torque, lever = _torques(dataset, forces, starts, squares)
     turned = free & ~pulled & (torque > np.maximum(LEAST_TORQUE, LARGEST_SHARE * lever))
     findings = []
@@ -68,12 +70,15 @@ def _torques(
     return np.linalg.norm(np.add.reduceat(terms, starts), axis=1), np.sqrt(lever)
 
 
-def _without_force(dataset: Dataset, starts: np.ndarray, squares: np.ndarray) -> list[Finding]:
-    """Atoms whose force is exactly zero in frames where others are pushed, and molecules without any force."""
+def _without_force(dataset: Dataset, starts: np.ndarray, squares: np.ndarray, pulled: np.ndarray) -> list[Finding]:
+    """Atoms whose force is exactly zero in frames where others are pushed, and molecules without any force.
+
+    What acted on a held atom lacks in the sum of all forces; in the middle of a symmetric molecule nothing does.
+    """
     zeros = np.add.reduceat((squares == 0.0).astype(int), starts)
     pushed = np.maximum.reduceat(squares, starts) > _PUSHED**2
     findings = []
-    some = np.flatnonzero((zeros > 0) & pushed)
+    some = np.flatnonzero((zeros > 0) & pushed & pulled)
     if len(some) > 1 or (len(some) and zeros[some[0]] > 1):
         findings.append(
             Finding(

@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
 from labelled_springs import as_dataset, crystal, springs
 
 from so3lab import datasets
 from so3lab.datasets.consistency.energy_against_forces import agreement, pairs_of_frames
+from so3lab.datasets.sanity_checks import check_units_and_geometry
 from so3lab.units import bohr as BOHR
 from so3lab.units import hartree as HARTREE
 from so3lab.units import kcal_per_mol as KCAL_PER_MOL
@@ -128,7 +131,62 @@ def scan(lengths, at_rest, depth, steepness, elements=7):
 @pytest.mark.parametrize("frames", [10, 40])
 def test_compressed_and_torn_bonds_are_no_springs(lengths, bond, frames):
     """Scans of H2 and N2: far inside their length at rest bonds are many times stiffer, far outside they let go."""
-    assert remarks_on(scan(np.linspace(*lengths, frames), *bond)) == ()
+    dataset = scan(np.linspace(*lengths, frames), *bond)
+    check_units_and_geometry(dataset)
+    assert remarks_on(dataset) == ()
+
+
+def test_forces_in_kcal_are_large_where_bonds_are_at_rest():
+    dataset = scan(np.linspace(0.95, 1.25, 20), 1.10, 9.9, 2.69)
+    check_units_and_geometry(dataset)
+    with pytest.raises(ValueError, match=r"have an rms of .*the numbers would be .* in kcal/mol/angstrom"):
+        check_units_and_geometry(replace(dataset, forces=tuple(f / KCAL_PER_MOL for f in dataset.forces)))
+
+
+@pytest.mark.parametrize("steepness", [3.0, 5.0, 8.0])
+def test_energies_of_steep_walls_follow_forces_between_neighbours(steepness):
+    """Between far points of an exponential wall, as of compressed HI by GFN2-xTB, the mean force says too much."""
+    lengths = np.linspace(1.0, 1.6, 30)
+    forces = np.zeros((30, 2, 3))
+    forces[:, 1, 2] = 20.0 * np.exp(-steepness * (lengths - 1.0))
+    forces[:, 0, 2] = -forces[:, 1, 2]
+    positions = np.zeros_like(forces)
+    positions[:, 1, 2] = lengths
+    energies = forces[:, 1, 2] / steepness
+    arrays = {"numbers": np.array([53, 1]), "positions": positions, "forces": forces}
+    assert remarks_on(as_dataset(**arrays, energies=energies)) == ()
+    refused(as_dataset(**arrays, energies=energies / HARTREE), "energies in hartree beside forces")
+
+
+def test_nothing_acts_on_the_middle_of_a_symmetric_molecule():
+    """Methane that breathes; of a held atom the force lacks in the sum of all."""
+    rest, scales = molecule("CH4"), np.linspace(0.9, 1.1, 12)
+    positions = rest.positions * scales[:, None, None]
+    forces = -30.0 * (scales - 1.0)[:, None, None] * rest.positions
+    energies = -1098.0 + 15.0 * (scales - 1.0) ** 2 * (rest.positions**2).sum()
+    arrays = {"numbers": rest.numbers, "positions": positions, "forces": forces, "energies": energies}
+    assert remarks_on(as_dataset(**arrays)) == ()
+    held = forces.copy()
+    held[:, 1] = 0.0
+    assert any("were probably held" in remark for remark in remarks_on(as_dataset(**arrays | {"forces": held})))
+
+
+@pytest.mark.parametrize(
+    "frames", [[Atoms("Cu")] * 3, [bulk("Cu", a=edge, cubic=True) for edge in (3.5, 3.6, 3.7)]], ids=["atoms", "cells"]
+)
+def test_forces_of_single_atoms_and_symmetric_cells_are_zero(frames):
+    """Energies of separate atoms, and curves of energy over volume, whose stresses are learned from."""
+    dataset = datasets.Dataset(
+        "zero",
+        [atoms.numbers for atoms in frames],
+        [atoms.positions for atoms in frames],
+        np.array([-14.0, -14.2, -14.1]),
+        [np.zeros((len(atoms), 3)) for atoms in frames],
+        cells=np.array([np.asarray(atoms.cell) for atoms in frames]),
+        pbc=np.array([atoms.pbc for atoms in frames]),
+    )
+    check_units_and_geometry(dataset)
+    assert not [remark for remark in remarks_on(dataset) if "force" in remark]
 
 
 def test_bonds_of_phosphorus_to_hydrogen_are_softer_than_the_rule():
