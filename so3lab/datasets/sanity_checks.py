@@ -28,6 +28,8 @@ LOWEST_ENERGY_RATIO = 1.5
 """Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
 
 _USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV/Å
+_TORN = 1.3
+"""Times the distance of a neighbour in other frames; heat makes 1.2 of it."""
 _LONELY = 1.35
 """Times a bond length beyond which the nearest atom is no neighbour."""
 _LONELY_SHARE = 0.25
@@ -118,13 +120,22 @@ def _require_bond_lengths(dataset: Dataset, distances: np.ndarray, neighbours: n
         f"in {dataset.name!r} neighbouring atoms are {np.median(distances[bonded]):.3g} Å apart, "
         f"{typical:.2f} times a bond length"
     )
-    if np.quantile(ratio, 0.1) > 1.5:
+    if np.quantile(ratio, 0.1) > 1.5 and not _torn(dataset, distances):
         raise ValueError(f"{found}; positions are probably in bohr: pass length_unit='bohr'")
     if typical < 0.65:
         raise ValueError(
             f"{found}; positions were probably read in the wrong unit: check length_unit "
             f"(0.53 times: they are in angstrom already; 0.1 times: they are in nm)"
         )
+
+
+def _torn(dataset: Dataset, distances: np.ndarray) -> bool:
+    """Whether the same atoms are farther from their nearest in some frames than in others, as along a dissociation."""
+    largest = np.flatnonzero(dataset.molecules == np.bincount(dataset.molecules).argmax())
+    size, starts = int(dataset.sizes[largest[0]]), np.cumsum(dataset.sizes) - dataset.sizes
+    near = np.where(np.isfinite(distances), distances, 1.0)[starts[largest][:, None] + np.arange(size)]
+    low, high = np.quantile(near, (0.05, 0.95), axis=0)
+    return bool(np.median(high / low) > _TORN)
 
 
 def _require_order_of_atoms(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:

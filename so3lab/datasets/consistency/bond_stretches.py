@@ -28,6 +28,8 @@ FURTHEST_STRETCHED = 0.12
 FURTHEST_FROM_REST = 0.08
 """Å between the mean length of a kind and where its bonds would rest, beyond which they are no springs: compressed ones
 are many times as stiff as the rule says, torn ones push further apart. Bonds in warm molecules have less than 0.04."""
+STRAINED = 0.06
+"""Å by which bonds of a kind are off their length at rest in the mean square; in warm molecules 0.03 to 0.05."""
 STIFFNESSES = (0.08, 5.0)
 """Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4, of N2
 by EMT 0.16; units differ by more, but for bohr."""
@@ -146,10 +148,17 @@ def _far_from_rest(lengths: Float[np.ndarray, " bonds"], along: Float[np.ndarray
 
 
 def mostly_strained(bonds: Bonds) -> bool:
-    """Whether half of all bonds are compressed or torn, so that forces are large in the right unit too."""
+    """Whether half of all bonds are so compressed or torn that forces are large in the right unit too: by the mean
+    square of their forces over the stiffness that these show, in whatever unit they are."""
     kinds = [_usual(values) for values in bonds.values()]
-    strained = sum(len(kind[0]) for kind in kinds if len(kind[0]) > 1 and _far_from_rest(*kind))
-    return strained > 0.5 * sum(len(kind[0]) for kind in kinds)
+    strained = 0
+    for lengths, along in kinds:
+        elongations = lengths - lengths.mean()
+        shown = abs(float(elongations @ along))
+        usual_force = float(np.sqrt(np.mean(along**2)))
+        if len(lengths) > 1 and usual_force * float(elongations @ elongations) > STRAINED * shown:
+            strained += len(lengths)
+    return strained > 0.5 * sum(len(lengths) for lengths, _ in kinds)
 
 
 def clearest_stretches(bonds: Bonds) -> BondStretches | None:

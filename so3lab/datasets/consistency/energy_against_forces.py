@@ -4,6 +4,9 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+from ase import Atoms
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames
@@ -12,6 +15,7 @@ from so3lab.datasets.consistency.strained_frames import strained_pairs
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
 from so3lab.datasets.frames import frames_named
+from so3lab.structures.bonds import bonded_pairs
 
 FEWEST_FRAMES = 4
 """Beyond one of each kind; fewer say nothing."""
@@ -28,6 +32,7 @@ _UNITS_OF_FORCES = ("eV", "kcal/mol", "kJ/mol", "hartree")
 _KINDS = 6
 _FRAMES_IN_ALL = 160
 _UNRELATED = 0.4
+_SOFTEST = 0.6
 _OUTLYING = 4.0  # times the usual disagreement of a frame
 _LIKE_THE_FARTHEST = 0.2
 _MOST_OUTLYING = 0.15
@@ -53,6 +58,13 @@ class Agreement(NamedTuple):
     slope: float
     """Of energy changes over what forces say; 1 where they agree."""
     correlation: float
+
+    def surely_below(self, slope: float) -> bool:
+        """Whether the slope is less, by twice its standard error."""
+        if not self.correlation:
+            return True
+        error = abs(self.slope / self.correlation) * np.sqrt((1.0 - self.correlation**2) / self.frames)
+        return bool(abs(self.slope) + 2.0 * error < slope)
 
     @property
     def certain(self) -> bool:
@@ -147,10 +159,20 @@ def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
         return None
     if outlying := _outlying(pairs):
         return outlying
-    if abs(found.correlation) > _UNRELATED:
+    if abs(found.correlation) > _UNRELATED or not (_in_one_piece(dataset, pairs) or found.surely_below(_SOFTEST)):
         return None
     where = _compared(dataset, [pairs], found)
     return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
+
+
+def _in_one_piece(dataset: Dataset, pairs: FramePairs) -> bool:
+    """Whether bonds hold all atoms, or there are none; what ions and solvents do to each other they do not tell."""
+    frame = int(pairs.first[0])
+    cell = None if dataset.cells is None else dataset.cells[frame]
+    i, j, _ = bonded_pairs(Atoms(dataset.numbers[frame], dataset.positions[frame], cell=cell, pbc=dataset.pbc[frame]))
+    size = len(dataset.numbers[frame])
+    parts = connected_components(csr_array((np.ones(len(i)), (i, j)), shape=(size, size)), directed=False)[0]
+    return parts == 1 or not len(i)
 
 
 def _outlying(pairs: FramePairs) -> Finding | None:

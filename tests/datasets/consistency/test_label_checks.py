@@ -136,6 +136,12 @@ def test_compressed_and_torn_bonds_are_no_springs(lengths, bond, frames):
     assert remarks_on(dataset) == ()
 
 
+def test_torn_bonds_are_no_bohr():
+    check_units_and_geometry(scan(np.linspace(1.4, 3.5, 12), 0.74, 4.75, 1.94, 1))
+    with pytest.raises(ValueError, match="positions are probably in bohr"):
+        check_units_and_geometry(scan(np.linspace(0.68, 0.8, 12) / BOHR, 0.74, 4.75, 1.94, 1))
+
+
 def test_forces_in_kcal_are_large_where_bonds_are_at_rest():
     dataset = scan(np.linspace(0.95, 1.25, 20), 1.10, 9.9, 2.69)
     check_units_and_geometry(dataset)
