@@ -41,7 +41,8 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "structures",
         metavar="STRUCTURES",
         nargs="+",
-        help="files, each with all of its frames, bundled names (ethanol), or smiles: and a SMILES (smiles:CCO)",
+        help="files (all frames of XYZ files, trajectories and databases, the last structure of others, FILE:0 the "
+        "first), bundled names (ethanol), or smiles: and a SMILES (smiles:CCO)",
     )
     parser.add_argument("--fmax", type=float, default=0.01, metavar="F", help="largest force, eV/Å")
     parser.add_argument("--gain-meV", type=float, default=0.03, metavar="E", help="energy still to be gained, meV")

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from vesin import ase_neighbor_list
 
 from so3lab import units
-from so3lab.datasets.consistency.bond_stretches import bonds_by_kind, mostly_strained
+from so3lab.datasets.consistency.bond_stretches import bonds_by_kind, explain_large_forces, mostly_strained
 from so3lab.datasets.dataset import Dataset, energy_shifts
 from so3lab.datasets.file_units import ENERGY_UNITS
 from so3lab.structures.bonds import bonded_pairs
@@ -122,7 +122,7 @@ def _require_bond_lengths(dataset: Dataset, distances: np.ndarray, neighbours: n
     )
     if np.quantile(ratio, 0.1) > 1.5 and not _torn(dataset, distances):
         raise ValueError(f"{found}; positions are probably in bohr: pass length_unit='bohr'")
-    if typical < 0.65:
+    if typical < 0.65 and not (dataset.max_atoms == 2 and mostly_strained(bonds_by_kind(dataset))):
         raise ValueError(
             f"{found}; positions were probably read in the wrong unit: check length_unit "
             f"(0.53 times: they are in angstrom already; 0.1 times: they are in nm)"
@@ -218,7 +218,7 @@ def _require_force_scale(dataset: Dataset) -> None:
     worst = int(np.argmax(norms))
     # One failed frame must not be taken for a wrong unit: the bulk decides about the unit.
     large = rms > LARGEST_FORCE_RMS and np.median(norms) > LARGEST_FORCE_RMS
-    if large and not mostly_strained(bonds_by_kind(dataset)):
+    if large and not explain_large_forces(bonds_by_kind(dataset)):
         raise ValueError(
             f"forces of {dataset.name!r} have an rms of {rms:.3g} eV/Å per component, above "
             f"{LARGEST_FORCE_RMS:g}; check energy_unit and length_unit{_likelier_units(dataset, rms)}. If bonds are so "

@@ -52,8 +52,11 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
     """
     if not path.is_file():
         return {}
-    with path.open(errors="replace") as file:
-        text = file.read(_MOST_BYTES)
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES)
+    if b"\0" in content[:1000]:
+        return {}  # no text
+    text = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
     if path.suffix.lower() == ".cell":
         return _of_castep(path, text)
     found = _of_vasp(text) or _of_output(text)

@@ -137,7 +137,8 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
 def _usual(values: list[tuple[float, float]]) -> Float[np.ndarray, "2 bonds"]:
     """Lengths and forces of the bonds of a kind that are about as long as most."""
     lengths, along = np.array(values).T
-    usual = np.abs(lengths - np.median(lengths)) < FURTHEST_STRETCHED
+    middle = np.sort(lengths)[len(lengths) // 2]
+    usual = np.abs(lengths - middle) < FURTHEST_STRETCHED
     return np.array([lengths[usual], along[usual]])
 
 
@@ -147,16 +148,22 @@ def _far_from_rest(lengths: Float[np.ndarray, " bonds"], along: Float[np.ndarray
     return abs(along.mean()) * float(elongations @ elongations) > FURTHEST_FROM_REST * abs(float(elongations @ along))
 
 
+def explain_large_forces(bonds: Bonds) -> bool:
+    """Whether bonds are as stiff as bonds are, or so strained that forces are large in the right unit too."""
+    found = clearest_stretches(bonds)
+    return mostly_strained(bonds) if found is None else STIFFNESSES[0] < found.stiffness < STIFFNESSES[1]
+
+
 def mostly_strained(bonds: Bonds) -> bool:
-    """Whether half of all bonds are so compressed or torn that forces are large in the right unit too: by the mean
-    square of their forces over the stiffness that these show, in whatever unit they are."""
-    kinds = [_usual(values) for values in bonds.values()]
+    """Whether half of all bonds are compressed or torn: by the mean square of their forces, over the stiffness that the
+    same forces show."""
+    kinds = [kind for values in bonds.values() if len((kind := _usual(values))[0]) > 1]
     strained = 0
     for lengths, along in kinds:
-        elongations = lengths - lengths.mean()
-        shown = abs(float(elongations @ along))
-        usual_force = float(np.sqrt(np.mean(along**2)))
-        if len(lengths) > 1 and usual_force * float(elongations @ elongations) > STRAINED * shown:
+        elongations, pulls = lengths - lengths.mean(), along - along.mean()
+        shown, stretch = abs(float(elongations @ pulls)), float(elongations @ elongations)
+        follow = shown > LEAST_CORRELATION * np.sqrt(stretch * float(pulls @ pulls))
+        if follow and np.sqrt(np.mean(along**2)) * stretch > STRAINED * shown:
             strained += len(lengths)
     return strained > 0.5 * sum(len(lengths) for lengths, _ in kinds)
 
