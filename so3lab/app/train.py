@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_MINUTES = 5.0
 _OF_THE_PLAN = (
     "energy_unit", "length_unit", "keys", "train", "valid", "test", "groups", "preset", "cutoff", "start_from",
-    "trainable", "dtype", "minutes", "epochs", "batch_size", "learning_rate", "patience_epochs", "seed",
+    "trainable", "dtype", "also", "minutes", "epochs", "batch_size", "learning_rate", "patience_epochs", "seed",
 )  # fmt: skip
 """Options that a run keeps in its plan."""
 
@@ -39,6 +39,7 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         examples=[
             "so3lab train ethanol --out my.so3.safetensors --minutes 5",
             "so3lab train frames.extxyz --out my.so3.safetensors --train 900 --valid 50",
+            "so3lab train ethanol --also ethanol-hot --out my.so3.safetensors",
             "so3lab train mine.npz --energy-unit kcal/mol --out my.so3.safetensors",
             "so3lab train few.extxyz --start-from so3lr --epochs 40 \\",
             "       --out tuned.so3.safetensors",
@@ -57,6 +58,12 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint, if there is one")
     add_unit_argument(parser)
+    parser.add_argument(
+        "--also",
+        action="append",
+        metavar="SET",
+        help="learn from all frames of this set, too: a file that says its units, or a name; can be given repeatedly",
+    )
     _add_split(parser.add_argument_group("split"))
     _add_network(parser.add_argument_group("network"))
     _add_length(parser.add_argument_group("training"))
@@ -120,9 +127,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     prepare_process()
     plan, data = _planned(options, folder, console)
     split, _ = plan.split(data)
+    learned = len(plan.training_frames(data, split))  # refuses before there is a folder
     start = so3lab.load(plan.start) if plan.start else None
     reports = train_in_folder(folder, plan, data=data, start=start)
-    console.say(f"{data}: {len(split.train)} train, {len(split.valid)} valid, {len(split.test)} test")
+    also = "".join(f" and {name}" for name in plan.also)
+    console.say(f"{data}{also}: {learned} train, {len(split.valid)} valid, {len(split.test)} test")
     last = _follow(reports, folder, options.out, console)
     if last is None:
         console.warn(f"the run in {folder} had already finished; give more --minutes or --epochs to a new one")
@@ -207,6 +216,7 @@ def _plan(options: argparse.Namespace, frames: int) -> "TrainingPlan":
         groups=options.groups,
         cutoff=options.cutoff,
         dtype=options.dtype or "float32",
+        also=tuple(options.also or ()),
     )
 
 

@@ -22,15 +22,12 @@ from ase.optimize import BFGS
 
 from so3lab import labels
 from so3lab.labels import methods, sampling
-from so3lab.labels.sampling import Run
+from so3lab.labels.sampling import Distortions, Run
 from so3lab.observables.internal import Dihedral
 
 SEED = 20240501
 SAMPLING_ACCURACY = 1.0
 """tblite's accuracy while sampling; labels are converged a hundred times tighter."""
-DISTORTED_SHARE = 0.03
-HIGHEST_ENERGY = 5.0
-"""Distorted frames further above the lowest frame (eV) are left out: no dynamics meets them."""
 
 
 class Recipe(NamedTuple):
@@ -42,8 +39,15 @@ class Recipe(NamedTuple):
     level: str
     """Name in :data:`so3lab.labels.LEVELS`."""
     runs: Callable[[], list[Run]]
-    start: tuple[tuple[Dihedral, float], ...]
-    """Dihedrals of the minimum stored as the start structure."""
+    start: tuple[tuple[Dihedral, float], ...] | None
+    """Dihedrals of the minimum stored as the start structure; None for a set that supplements another."""
+    distortions: Distortions = Distortions()
+    highest_energy: float = 5.0
+    """Distorted frames further above the lowest frame (eV) are left out: no dynamics meets them."""
+
+
+VIOLENT = Distortions(share=0.5, stretch=0.25, closest=0.65)
+"""Of hot sets: what a model must have seen to hold at temperatures at which nobody would like to sample."""
 
 
 LEVEL_NAMES = {
@@ -80,9 +84,20 @@ def ethanol_runs() -> list[Run]:
     return [Run("md", SEED + k, 97, 500.0, 160.0, 500.0, ((hydroxyl, angle),)) for k, angle in enumerate(wells)]
 
 
+def ethanol_hot_runs() -> list[Run]:
+    """Twelve short trajectories at 1,000 and 1,500 K, from all three wells."""
+    return [
+        run._replace(seed=SEED + 500 + k, frames=6, temperature_K=(1000.0, 1500.0)[k % 2])
+        for k, run in enumerate(ethanol_runs())
+    ]
+
+
+ALA2_BASINS = {"C7eq": (-82.0, 74.0), "C5": (-142.0, 163.0), "C7ax": (72.0, -62.0), "alphaP": (-170.0, -51.0)}
+
+
 def ala2_runs() -> list[Run]:
     """Hot trajectories from the known basins, a 30° grid of φ and ψ, and cis amides."""
-    basins = {"C7eq": (-82.0, 74.0), "C5": (-142.0, 163.0), "C7ax": (72.0, -62.0), "alphaP": (-170.0, -51.0)}
+    basins = ALA2_BASINS
     hot = itertools.product((500.0, 600.0), (0, 1), basins.values())
     runs = [
         Run("md", SEED + k, 110, temperature, 100.0, 500.0, _angles(start))
@@ -100,6 +115,15 @@ def ala2_runs() -> list[Run]:
         for k, (amide, start) in enumerate(cis)
     ]
     return runs
+
+
+def ala2_hot_runs() -> list[Run]:
+    """Short trajectories at 800 and 1,200 K from the known basins."""
+    hot = itertools.product((800.0, 1200.0), ALA2_BASINS.values())
+    return [
+        Run("md", SEED + 500 + k, 25, temperature, 100.0, 500.0, _angles(start))
+        for k, (temperature, start) in enumerate(hot)
+    ]
 
 
 def ala3_runs() -> list[Run]:
@@ -123,6 +147,11 @@ def ala3_runs() -> list[Run]:
     ]
 
 
+def _supplement(recipe: Recipe, runs: Callable[[], list[Run]]) -> Recipe:
+    """A set of hot and violently distorted frames, to be learned from beside the set of a recipe."""
+    return recipe._replace(name=f"{recipe.name}-hot", runs=runs, start=None, distortions=VIOLENT, highest_energy=8.0)
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -144,6 +173,10 @@ RECIPES = {
             _angles(*[(-82.0, 74.0)] * 3),
         ),
     )
+}
+RECIPES |= {
+    f"{name}-hot": _supplement(RECIPES[name], runs)
+    for name, runs in (("ethanol", ethanol_hot_runs), ("ala2", ala2_hot_runs))
 }
 
 
@@ -175,9 +208,10 @@ def make(name: str, out: Path, work: Path, processes: int) -> Iterator[str]:
             )
     out.mkdir(parents=True, exist_ok=True)
     yield from _store(recipe, samples, frames, labels.read_labels(journal), out)
-    _write_start(recipe, out)
+    if recipe.start is not None:
+        _write_start(recipe, recipe.start, out)
     _write_checksums(out, name)
-    yield f"wrote {out / name}.npz and {out / name}.xyz"
+    yield f"wrote {name} in {out}"
 
 
 def _sample_runs(recipe: Recipe, work: Path) -> Iterator[str]:
@@ -202,9 +236,7 @@ def _collect(recipe: Recipe, work: Path) -> Samples:
     files = [np.load(work / f"{recipe.name}_run{k:03d}.npz") for k in range(len(runs))]
     positions = np.concatenate([file["positions"] for file in files])
     sizes = [len(file["positions"]) for file in files]
-    extra = sampling.distorted(
-        sampling.molecule(recipe.smiles), positions, round(DISTORTED_SHARE * len(positions)), SEED
-    )
+    extra = sampling.distorted(sampling.molecule(recipe.smiles), positions, recipe.distortions, SEED)
     origin = np.repeat([run.origin for run in runs] + ["distorted"], [*sizes, len(extra)])
     trajectory = np.repeat([*range(len(runs)), -1], [*sizes, len(extra)]).astype(np.int16)
     dropped = sum(int(file["dropped"]) for file in files)
@@ -213,7 +245,7 @@ def _collect(recipe: Recipe, work: Path) -> Samples:
 
 def _store(recipe: Recipe, samples: Samples, frames: list[Atoms], done: labels.Labels, out: Path) -> Iterator[str]:
     """Write the npz file and report what is in it."""
-    low = done.energies < done.energies.min() + HIGHEST_ENERGY
+    low = done.energies < done.energies.min() + recipe.highest_energy
     kept = np.array(done.indices)[low]
     energies, forces = done.energies[low], np.array(done.forces)[low]
     positions = samples.positions[kept].astype(np.float32)
@@ -266,9 +298,9 @@ def _provenance(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _write_start(recipe: Recipe, out: Path) -> None:
+def _write_start(recipe: Recipe, dihedrals: tuple[tuple[Dihedral, float], ...], out: Path) -> None:
     """Store a minimum at the level of theory of the set."""
-    atoms = sampling.conformer(sampling.molecule(recipe.smiles), SEED, recipe.start)
+    atoms = sampling.conformer(sampling.molecule(recipe.smiles), SEED, dihedrals)
     for level, fmax in (("gfn2", 1e-3), (recipe.level, 1e-3)):
         atoms.calc = labels.LEVELS[level]()
         BFGS(atoms, logfile=None).run(fmax=fmax, steps=1000)
@@ -281,10 +313,10 @@ def _write_start(recipe: Recipe, out: Path) -> None:
 
 
 def _write_checksums(out: Path, name: str) -> None:
-    """Add the SHA-256 of the two files of a set to checksums.json."""
+    """Add the SHA-256 of the files of a set to checksums.json."""
     file = out / "checksums.json"
     sums = json.loads(file.read_text()) if file.exists() else {}
-    for path in (out / f"{name}.npz", out / f"{name}.xyz"):
+    for path in filter(Path.is_file, (out / f"{name}.npz", out / f"{name}.xyz")):
         sums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     file.write_text(json.dumps(sums, indent=1, sort_keys=True) + "\n")
 

@@ -45,6 +45,17 @@ class Run(NamedTuple):
     friction_per_ps: float = 10.0
 
 
+class Distortions(NamedTuple):
+    """How frames are distorted, and how many."""
+
+    share: float = 0.03
+    """Distorted frames for each frame of dynamics."""
+    stretch: float = 0.2
+    """Largest change of a bond, as a share of its length."""
+    closest: float = 0.75
+    """Smallest distance of two atoms that are pushed together, as a share of what it was."""
+
+
 class Sampled(NamedTuple):
     """Frames of one run."""
 
@@ -124,13 +135,15 @@ def sample(molecule: Molecule, run: Run, calculator: Any, *, timestep_fs: float 
 
 
 def distorted(
-    molecule: Molecule, frames: Float[np.ndarray, "frames atoms 3"], count: int, seed: int
+    molecule: Molecule, frames: Float[np.ndarray, "frames atoms 3"], wanted: Distortions, seed: int
 ) -> Float[np.ndarray, "count atoms 3"]:
-    """Frames with compressed or stretched bonds (±20 %) and close contacts, made from given ones.
+    """Frames with compressed or stretched bonds and close contacts, made from given ones.
 
-    Half of them get one bond scaled by 0.8 to 1.2, with everything on its far side moved along; half
-    get two atoms three or more bonds apart moved towards each other to 75 to 95 % of their distance.
+    Half of them get one bond scaled by 1 ± ``wanted.stretch`` at most, with everything on its far side moved along;
+    half get two atoms three or more bonds apart moved towards each other to ``wanted.closest`` to 0.95 of their
+    distance.
     """
+    count = round(wanted.share * len(frames))
     rng = np.random.default_rng(seed)
     apart = _topological_distances(molecule)
     far_pairs = np.argwhere(np.triu(apart >= 3))
@@ -140,11 +153,11 @@ def distorted(
         if len(made) % 2 == 0:
             i, j = map(int, molecule.bonds[rng.integers(len(molecule.bonds))])
             side = _far_side(apart, i, j)
-            moved[side] += (rng.uniform(0.8, 1.2) - 1) * (moved[j] - moved[i])
+            moved[side] += (rng.uniform(1 - wanted.stretch, 1 + wanted.stretch) - 1) * (moved[j] - moved[i])
         else:
             close = far_pairs[_lengths(moved, far_pairs) < 4.0]
             i, j = close[rng.integers(len(close))]
-            step = 0.5 * (1 - rng.uniform(0.75, 0.95)) * (moved[j] - moved[i])
+            step = 0.5 * (1 - rng.uniform(wanted.closest, 0.95)) * (moved[j] - moved[i])
             moved[i] += step
             moved[j] -= step
         made.append(representable(moved))

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from so3lab import datasets
 from so3lab.datasets import Dataset, Split
+from so3lab.datasets.frame_hashes import frame_hashes
 from so3lab.engine.energy_model import Dtype
 from so3lab.machine.files import atomic_write
 from so3lab.network.settings import ModelSettings, preset
@@ -49,6 +52,8 @@ class TrainingPlan:
     """Å within which atoms see each other; None for that of the preset."""
     dtype: Dtype = "float32"
     """Precision to train in."""
+    also: tuple[str, ...] = ()
+    """Further sets, by name or file, all of whose frames are learned from; their files say their units."""
 
     def __post_init__(self) -> None:
         self.network()
@@ -69,8 +74,35 @@ class TrainingPlan:
     def split(self, data: Dataset) -> tuple[Split, dict[str, Any]]:
         """The parts of a set, and what the metadata of a model say of them."""
         parts = datasets.split(data, self.train, self.valid, self.test, seed=self.split_seed, groups=self.groups)
-        told = {"train": self.train, "valid": self.valid, "test": self.test, "seed": self.split_seed}
-        return parts, told | {"groups": self.groups, "test_frames": sorted(parts.test.tolist())}
+        told: dict[str, Any] = {"train": self.train, "valid": self.valid, "test": self.test, "seed": self.split_seed}
+        told |= {"groups": self.groups, "test_frames": sorted(parts.test.tolist())}
+        return parts, told | ({"also": list(self.also)} if self.also else {})
+
+    def training_frames(self, data: Dataset, parts: Split) -> Dataset:
+        """What is learned from: the training frames of a set, and all frames of the further ones.
+
+        Raises:
+            ValueError: If a further set has another level of theory, or frames that validate or test.
+            OSError: If one cannot be read.
+        """
+        frames = data.select(parts.train)
+        kept = frame_hashes(data.select(np.concatenate([parts.valid, parts.test])))
+        for name in self.also:
+            further = datasets.load(name)
+            levels = [one.meta.get("level_of_theory") for one in (data, further)]
+            if all(levels) and levels[0] != levels[1]:
+                raise ValueError(
+                    f"sets that are learned from together must have one level of theory, but {data.name!r} has "
+                    f"{levels[0]}, and {name!r} has {levels[1]}"
+                )
+            known = int(np.isin(frame_hashes(further), kept).sum())
+            if known:
+                raise ValueError(
+                    f"a further set must hold no frame that validates or tests, but {known} of the {len(further)} "
+                    f"frames of {name!r} do so in {data.name!r}; leave that set out"
+                )
+            frames = datasets.joined(frames, further)
+        return frames
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -84,7 +116,8 @@ class TrainingPlan:
             ValueError: If something is missing or unknown.
         """
         try:
-            return cls(**{**values, "settings": TrainingSettings(**values["settings"])})
+            further = {"settings": TrainingSettings(**values["settings"]), "also": tuple(values.get("also", ()))}
+            return cls(**{**values, **further})
         except (KeyError, TypeError) as error:
             raise ValueError(f"a plan of a training run lacks something, or has something unknown: {error}") from None
 

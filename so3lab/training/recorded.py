@@ -63,7 +63,7 @@ def train_in_folder(
             raise ValueError(f"the run in {folder} begins with {plan.start!r}; pass start=so3lab.load({plan.start!r})")
         split, told = plan.split(data)
         reports = train(
-            data.select(split.train),
+            plan.training_frames(data, split),
             data.select(split.valid),
             plan.network() if start is None else start.settings,
             plan.settings,

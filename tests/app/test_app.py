@@ -246,6 +246,9 @@ def test_bad_input_gets_a_sentence(capsys, frames, model, structure, tmp_path):
     assert "must end in .so3.safetensors" in refused(capsys, "train", frames, "--out", tmp_path / "n.pkl")
     assert "give --out FILE" in refused(capsys, "train", frames)
     assert "DATA must be given" in refused(capsys, "train", "--out", out)
+    assert "no frame that validates or tests" in refused(
+        capsys, *train_arguments(frames, out, "--epochs", 1, "--also", frames)
+    )
     old = tmp_path / "old"
     (old / "120").mkdir(parents=True)  # of checkpoints, before runs had plans
     words = ["train", frames, "--run", old, "--resume", "--epochs", 1, "--preset", "tiny", "--train", 12, "--valid", 4]

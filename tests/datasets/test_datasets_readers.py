@@ -14,6 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from reference_frames import ETHANOL, assert_same, md17_arrays, reference, save, write_qm7x
 
 from so3lab import datasets
+from so3lab.datasets.sources import BUNDLED
 from so3lab.machine import paths
 from so3lab.units import bohr as BOHR
 from so3lab.units import hartree as HARTREE
@@ -261,7 +262,7 @@ def test_published_sets_in_the_wrong_unit_are_refused(tmp_path, wrong):
         datasets.load(tmp_path / "e.npz", **wrong)
 
 
-@pytest.mark.parametrize("name", ["ethanol", "ala2", "ala3"])
+@pytest.mark.parametrize("name", BUNDLED)
 def test_bundled_sets_load_by_name(name):
     if not (paths.bundled("data") / f"{name}.npz").is_file():
         pytest.skip(f"data/{name}.npz has not been computed yet")

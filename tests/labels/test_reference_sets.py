@@ -13,29 +13,43 @@ from so3lab.labels import methods, reference_sets, sampling
 from so3lab.machine.paths import bundled
 
 NAMES = ["ethanol", "ala2", "ala3"]
+HOT = ["ethanol-hot", "ala2-hot"]
 ATOMS = {"ethanol": 9, "ala2": 22, "ala3": 42}
-AT_LEAST = {"ethanol": 1000, "ala2": 3000, "ala3": 2000}
+AT_LEAST = {"ethanol": 1000, "ala2": 3000, "ala3": 2000, "ethanol-hot": 100, "ala2-hot": 280}
+
+
+def contents(name: str) -> dict[str, np.ndarray]:
+    with np.load(bundled("data") / f"{name}.npz") as file:
+        return {key: file[key] for key in file.files}
+
+
+@pytest.fixture(scope="module", params=NAMES + HOT)
+def any_set(request):
+    return request.param, contents(request.param)
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def bundled_set(request):
-    path = bundled("data") / f"{request.param}.npz"
-    with np.load(path) as file:
-        return request.param, {key: file[key] for key in file.files}
+    return request.param, contents(request.param)
+
+
+@pytest.fixture(scope="module", params=HOT)
+def hot_set(request):
+    return request.param, contents(request.param)
 
 
 def test_bundled_files_match_their_checksums():
     sums = json.loads((bundled("data") / "checksums.json").read_text())
-    assert {f"{name}.npz" for name in NAMES} <= set(sums)
+    assert {f"{name}.npz" for name in NAMES + HOT} <= set(sums)
     for file, expected in sums.items():
         assert hashlib.sha256((bundled("data") / file).read_bytes()).hexdigest() == expected, file
 
 
-def test_bundled_sets_are_complete_and_finite(bundled_set):
-    name, data = bundled_set
+def test_bundled_sets_are_complete_and_finite(any_set):
+    name, data = any_set
     frames = len(data["E"])
     assert frames >= AT_LEAST[name]
-    assert data["R"].shape == data["F"].shape == (frames, ATOMS[name], 3)
+    assert data["R"].shape == data["F"].shape == (frames, ATOMS[name.removesuffix("-hot")], 3)
     assert data["origin"].shape == data["trajectory"].shape == (frames,)
     assert (str(data["energy_unit"]), str(data["length_unit"])) == ("eV", "angstrom")
     assert data["E"].dtype == np.float64
@@ -44,8 +58,8 @@ def test_bundled_sets_are_complete_and_finite(bundled_set):
     assert {"level_of_theory", "engine", "seed", "command", "licence", "citation"} <= set(meta)
 
 
-def test_bundled_forces_neither_push_nor_turn_the_molecule(bundled_set):
-    _, data = bundled_set
+def test_bundled_forces_neither_push_nor_turn_the_molecule(any_set):
+    _, data = any_set
     balance = [
         labels.net_force_and_torque(positions.astype(float), forces.astype(float))
         for positions, forces in zip(data["R"], data["F"], strict=True)
@@ -70,7 +84,25 @@ def test_bundled_frames_keep_their_bonds_and_few_are_distorted(bundled_set):
     assert 0.02 < np.mean(data["origin"] == "distorted") < 0.05
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "ethanol"])
+def test_hot_frames_keep_their_bonds_and_a_third_of_them_are_distorted(hot_set):
+    name, data = hot_set
+    molecule = sampling.molecule(reference_sets.RECIPES[name].smiles)
+    assert (molecule.atomic_numbers == data["z"]).all()
+    distorted = data["origin"] == "distorted"
+    assert all(sampling.intact(molecule, positions) for positions in data["R"][~distorted][::5].astype(float))
+    assert 0.25 < distorted.mean() < 0.4
+
+
+def test_hot_frames_go_further_than_those_they_are_learned_beside(hot_set):
+    name, data = hot_set
+    usual = contents(name.removesuffix("-hot"))
+    assert json.loads(str(data["meta"]))["level_of_theory"] == json.loads(str(usual["meta"]))["level_of_theory"]
+    excess = [np.mean(one["E"][one["origin"] == "md"]) - usual["E"].min() for one in (data, usual)]
+    assert excess[0] > 1.5 * excess[1]
+    assert np.abs(data["F"]).max() > np.abs(usual["F"]).max()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES + HOT if not name.startswith("ethanol")])
 def test_bundled_gfn2_labels_are_computed_again(name):
     pytest.importorskip("tblite", reason="needs the extra 'labels'")
     data = np.load(bundled("data") / f"{name}.npz")

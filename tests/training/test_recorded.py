@@ -4,9 +4,11 @@ import inspect
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.io import write
 from emt_frames import labelled
 from fake_training import fake_evaluate, fake_train
 
@@ -57,6 +59,47 @@ def test_a_stopped_run_keeps_the_best_and_goes_on_without_a_gap(data, tmp_path):
     assert read_curve(tmp_path)["epoch"].tolist() == list(range(1, 13))
     assert list(train_in_folder(tmp_path, data=data, train=fake_train)) == []
     assert len(read_curve(tmp_path)) == 12
+
+
+def written(frames, path):
+    """A file of labelled frames."""
+    write(path, frames.to_atoms())
+    return str(path)
+
+
+def test_further_sets_are_learned_from_whole_and_change_no_other_part(data, tmp_path):
+    seen = []
+
+    def watching(train_data, valid_data, *arguments, **options):
+        seen.append((train_data, valid_data))
+        return fake_train(train_data, valid_data, *arguments, **options)
+
+    more = [labelled(12, seed=1000), labelled(7, formula="CH3OH", seed=2000)]
+    names = tuple(written(one, tmp_path / f"more{k}.extxyz") for k, one in enumerate(more))
+    plan = replace(PLAN, also=names)
+    for folder, one in (("alone", PLAN), ("beside", plan)):
+        list(train_in_folder(tmp_path / folder, one, data=data, train=watching))
+    (alone, valid_alone), (beside, valid_beside) = seen
+    assert [len(one) for one in (alone, beside)] == [40, 59]
+    assert beside.name == alone.name
+    expected = [*alone.positions, *more[0].positions, *more[1].positions]
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(beside.positions, expected, strict=True))
+    assert np.array_equal(np.stack(valid_alone.positions), np.stack(valid_beside.positions))
+    kept = [so3lab.load(tmp_path / folder / MODEL).metadata["split"] for folder in ("alone", "beside")]
+    assert kept[0]["test_frames"] == kept[1]["test_frames"]
+    assert kept[1]["also"] == list(names)
+    assert read_plan(tmp_path / "beside") == plan
+
+
+def test_further_sets_must_not_hold_what_validates_or_tests_nor_another_level(data, tmp_path):
+    parts, _ = PLAN.split(data)
+    for part in (parts.valid, parts.test):
+        name = written(data.select([*parts.train[:2], part[0]]), tmp_path / "known.extxyz")
+        with pytest.raises(ValueError, match=r"1 of the 3 frames of .* do so in 'emt'; leave that set out"):
+            replace(PLAN, also=(name,)).training_frames(data, parts)
+    leveled = replace(data, meta={"level_of_theory": "PBE"})
+    with pytest.raises(ValueError, match="one level of theory, but 'emt' has PBE, and 'ala2-hot' has GFN2-xTB"):
+        replace(PLAN, also=("ala2-hot",)).training_frames(leveled, parts)
 
 
 def test_what_fails_leaves_the_weights_before(data, tmp_path):
