@@ -94,13 +94,21 @@ def test_models_that_do_not_know_their_frames_say_so(model, whole):
     assert len(found.structures) == 30
 
 
-@pytest.mark.parametrize(("name", "test_frames"), [("ethanol", 149), ("ala2", 483), ("ala3", 207)])
+@pytest.mark.parametrize(("name", "test_frames"), [("ala2", 483), ("ala3", 207)])
 def test_models_of_older_files_know_their_test_frames_by_name(name, test_frames):
     model, data = so3lab.load(name), datasets.load(name)
     parts = parts_of(model, data)
     assert parts.held_out.sum() == test_frames == model.metadata["test_frames"]
     assert "by the name and order of the set alone" in parts.note
     assert (parts_of(model, replace(data, name="mine")).of_frames == "unknown").all()
+
+
+def test_the_bundled_model_of_ethanol_knows_its_frames_wherever_they_are():
+    model, data = so3lab.load("ethanol"), datasets.load("ethanol")
+    parts = parts_of(model, replace(data, name="mine"))
+    assert np.flatnonzero(parts.held_out).tolist() == model.metadata["split"]["test_frames"]
+    assert parts.note == ""
+    assert (parts_of(model, datasets.load("ethanol-hot")).of_frames == "train").all()
 
 
 def test_hashes_tell_frames_apart_and_forgive_rounding(whole):
