@@ -45,7 +45,7 @@ class HistorySlider(ipw.HBox):
         )
         self.slider.observe(self._on_slider, "value")
         super().__init__(
-            [self.slider, self.words, self.again_button, self.anew_button],
+            [self.slider, self.words, ipw.HBox([self.again_button, self.anew_button])],
             layout=ipw.Layout(display="none", flex_flow="row wrap", align_items="center"),
         )
 

@@ -29,8 +29,8 @@ _SECONDS_BETWEEN_MAPS = 3.0
 _SECONDS_UNSEEN = 5.0
 """Between drawings of a figure that is out of sight: another page may show it."""
 _SLOWEST_HZ, FASTEST_HZ = 0.5, 2.0
-_SHARE = 0.08
-"""Of a page's time that curves may take, and maps too: the molecule comes first."""
+_SHARE = 0.04
+"""Of a page's time that curves may take, and maps too: the molecule, and who computes beside the page, come first."""
 _LIGHT_CM_PER_FS = 2.99792458e-5
 """The speed of light."""
 _MAPS, _SPECTRUM_ALONE = 0.75, 0.5

@@ -80,10 +80,10 @@ class SaveMenu(ipw.HBox):
         self.closing = threading.Event()
         self.menu = ipw.Dropdown(
             options=[entry for what, thing in things.items() for entry in _entries(what, thing)],
-            description="Save", layout=ipw.Layout(width="310px"), style={"description_width": "36px"},
+            description="Save", layout=ipw.Layout(width="302px"), style={"description_width": "36px"},
         )  # fmt: skip
         self.path = ipw.Text(
-            path, description="as file", layout=ipw.Layout(width="230px"), style={"description_width": "44px"}
+            path, description="as file", layout=ipw.Layout(width="170px"), style={"description_width": "44px"}
         )
         self.button = button("Save", "download", "write the file", lambda: self.save(self.menu.value[0]))
         self.message = MessageLine()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-_READABLE = (".csv", ".extxyz", ".html", ".pdb", ".py", ".xyz")
+_READABLE = (".csv", ".extxyz", ".gif", ".html", ".pdb", ".png", ".py", ".xyz")
 """Endings of files that JupyterLab has a view of; others are downloaded only."""
 _LOOKS = 'style="color: var(--jp-content-link-color, #0072b2); text-decoration: underline"'
 """JupyterLab gives the words of widgets no look of a link."""

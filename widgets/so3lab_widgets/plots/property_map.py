@@ -15,11 +15,12 @@ from so3lab_widgets.plots.downsampling import scattered
 from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.theme import BLUE, ORANGE, PURPLE, label, styled
 
-MOST_POINTS = 20_000
-"""Drawn at a time; of more, those that fill the same places, and all of them when somebody zooms."""
+MOST_POINTS = 10_000
+"""Drawn at a time; of more, those that fill the same places, and all of them when somebody zooms. A page takes some
+milliseconds for the colours of every thousand."""
 _MOST_SHAPES = 3000
 """Points that are drawn one by one; more are drawn by the graphics card."""
-_SIZES = ((300, 9), (3000, 6), (MOST_POINTS, 4))
+_SIZES = ((300, 9), (3000, 6), (MOST_POINTS, 5))
 _MARGINS = {"l": 64, "r": 12, "t": 14, "b": 50}
 _PLAIN = "one colour"
 _AXES = ("x", "y", "colour")
@@ -136,7 +137,7 @@ class PropertyMap(ipw.VBox):
     def _menu(self, axis: str) -> ipw.Dropdown:
         words = {"x": "x axis", "y": "y axis", "colour": "Colour"}[axis]
         menu = ipw.Dropdown(
-            description=words, layout=ipw.Layout(width="215px"), style={"description_width": "46px"},
+            description=words, layout=ipw.Layout(width="236px"), style={"description_width": "46px"},
             tooltip=f"what the {words.lower()} shows",
         )  # fmt: skip
         menu.observe(lambda change: self._on_menu(axis, change.new), "value")

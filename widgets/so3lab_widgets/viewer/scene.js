@@ -1,7 +1,7 @@
 // One drawing of a molecule with NGL: the stage, the atoms, and all that is drawn over them. STYLES and STAGE come from
 // Python's table of looks.
 
-const CAMERA_MS = 300, MOST_PICKED = 4;
+const CAMERA_MS = 300, LOOK_MS = 40, MOST_PICKED = 4;
 const EDGE_SHARE = 0.003;  // of a cell's length: what is thinner than a pixel at its far side is not drawn
 const ROOM = 1.15, CLOSEST = 0.8;
 const HALO = [1.0, 0.75, 0.3], CURSOR = [0.45, 0.8, 1.0];  // in the shade of a far side
@@ -43,6 +43,13 @@ function inSoftware() {
 // by shaders, hardly show; it takes no setting for that, so the question is changed while it asks.
 function makeStage(NGL, place, settings) {
   if (!inSoftware()) return new NGL.Stage(place, settings);
+  const stage = makePlainStage(NGL, place, settings), {viewer} = stage, look = viewer.animate;
+  // NGL looks sixty times a second whether the pointer rests, and a page makes ready to paint each time.
+  viewer.animate = () => setTimeout(look, LOOK_MS);
+  return stage;
+}
+
+function makePlainStage(NGL, place, settings) {
   const kind = HTMLCanvasElement.prototype, asked = kind.getContext;
   kind.getContext = function (name, wishes) { return asked.call(this, name, {...wishes, antialias: false}); };
   try { return new NGL.Stage(place, settings); } finally { kind.getContext = asked; }
@@ -349,7 +356,7 @@ class Scene {
     clearInterval(this.turning);
     this.resizing.disconnect();
     this.NGL.ColormakerRegistry.removeScheme(this.scheme);
-    this.stage.viewer.render = () => {};
+    this.stage.viewer.render = this.stage.viewer.animate = () => {};
     // What NGL builds in the background would report to a stage that is no more.
     this.stage.tasks.onZeroOnce(() => {
       const {renderer} = this.stage.viewer;
