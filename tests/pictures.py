@@ -89,7 +89,7 @@ PICTURES = {
     ),
 }
 PICTURES |= {
-    "dynamics-narrow": PICTURES["dynamics"]._replace(width=NARROW, height=1400),
+    "dynamics-narrow": PICTURES["dynamics"]._replace(width=NARROW, height=1240),
     "attention-dark": PICTURES["attention"]._replace(theme="Dark"),
 }
 """By the name of their files."""
