@@ -28,8 +28,9 @@ LOWEST_ENERGY_RATIO = 1.5
 """Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
 
 _USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV/Å
-_TORN = 1.3
+_TORN = 1.5
 """Times the distance of a neighbour in other frames; heat makes 1.2 of it."""
+_FEWEST_SCANNED = 3  # frames
 _LONELY = 1.35
 """Times a bond length beyond which the nearest atom is no neighbour."""
 _LONELY_SHARE = 0.25
@@ -133,7 +134,10 @@ def _torn(dataset: Dataset, distances: np.ndarray) -> bool:
     """Whether the same atoms are farther from their nearest in some frames than in others, as along a dissociation."""
     largest = np.flatnonzero(dataset.molecules == np.bincount(dataset.molecules).argmax())
     size, starts = int(dataset.sizes[largest[0]]), np.cumsum(dataset.sizes) - dataset.sizes
-    near = np.where(np.isfinite(distances), distances, 1.0)[starts[largest][:, None] + np.arange(size)]
+    near = distances[starts[largest][:, None] + np.arange(size)]
+    near = near[:, np.isfinite(near).all(axis=0)]
+    if not near.size:
+        return False
     low, high = np.quantile(near, (0.05, 0.95), axis=0)
     return bool(np.median(high / low) > _TORN)
 
@@ -218,7 +222,7 @@ def _require_force_scale(dataset: Dataset) -> None:
     worst = int(np.argmax(norms))
     # One failed frame must not be taken for a wrong unit: the bulk decides about the unit.
     large = rms > LARGEST_FORCE_RMS and np.median(norms) > LARGEST_FORCE_RMS
-    if large and not explain_large_forces(bonds_by_kind(dataset)):
+    if large and not (len(dataset) >= _FEWEST_SCANNED and explain_large_forces(bonds_by_kind(dataset))):
         raise ValueError(
             f"forces of {dataset.name!r} have an rms of {rms:.3g} eV/Å per component, above "
             f"{LARGEST_FORCE_RMS:g}; check energy_unit and length_unit{_likelier_units(dataset, rms)}. If bonds are so "

@@ -25,11 +25,13 @@ LEAST_SPREAD = 0.008
 """Å by which bonds of a kind must differ; in relaxed structures they differ for other reasons than forces."""
 FURTHEST_STRETCHED = 0.12
 """Å from the usual length of a kind, beyond which bonds are no springs."""
-FURTHEST_FROM_REST = 0.08
+FURTHEST_FROM_REST = 0.1
 """Å between the mean length of a kind and where its bonds would rest, beyond which they are no springs: compressed ones
 are many times as stiff as the rule says, torn ones push further apart. Bonds in warm molecules have less than 0.04."""
 STRAINED = 0.06
 """Å by which bonds of a kind are off their length at rest in the mean square; in warm molecules 0.03 to 0.05."""
+STIFFEST = 12.0
+"""Times that of the rule; compressed bonds have up to 6, and those of forces in kcal/mol have 23 and more."""
 STIFFNESSES = (0.08, 5.0)
 """Times that of the rule; bonds of hydrogen have 0.9 to 1.5, others 0.7 to 1.2, those of crowded halogens 0.4, of N2
 by EMT 0.16; units differ by more, but for bohr."""
@@ -42,6 +44,7 @@ BOHR_SLOPES = (0.72, 1.4)
 2.3."""
 
 _FRAMES = 40
+_FEWEST_OF_A_KIND = 3  # of a line through two points nothing is left
 _FEWEST_ROUNDS, _MOST_ROUNDS = 2, 12
 _ATOMS = 20_000
 _BOHR_CORRELATION = 0.95
@@ -155,17 +158,21 @@ def explain_large_forces(bonds: Bonds) -> bool:
 
 
 def mostly_strained(bonds: Bonds) -> bool:
-    """Whether half of all bonds are compressed or torn: by the mean square of their forces, over the stiffness that the
-    same forces show."""
-    kinds = [kind for values in bonds.values() if len((kind := _usual(values))[0]) > 1]
-    strained = 0
-    for lengths, along in kinds:
+    """Whether half of all bonds are compressed or torn, and no stiffer than such bonds can be: by the mean square of
+    their forces, over the stiffness that the same forces show."""
+    strained, count = 0, 0
+    for kind, values in bonds.items():
+        lengths, along = _usual(values)
+        count += len(lengths)
+        if len(lengths) < _FEWEST_OF_A_KIND:
+            continue
         elongations, pulls = lengths - lengths.mean(), along - along.mean()
         shown, stretch = abs(float(elongations @ pulls)), float(elongations @ elongations)
         follow = shown > LEAST_CORRELATION * np.sqrt(stretch * float(pulls @ pulls))
-        if follow and np.sqrt(np.mean(along**2)) * stretch > STRAINED * shown:
+        soft = shown < STIFFEST * stretch * _rule(kind[0][0], kind[1][0], float(lengths.mean()))
+        if follow and soft and np.sqrt(np.mean(along**2)) * stretch > STRAINED * shown:
             strained += len(lengths)
-    return strained > 0.5 * sum(len(lengths) for lengths, _ in kinds)
+    return strained > 0.5 * count
 
 
 def clearest_stretches(bonds: Bonds) -> BondStretches | None:
