@@ -77,10 +77,11 @@ def _small(shown: Shown, channel: Channel) -> np.ndarray:
 def _thumbnails(settings: ModelSettings) -> go.Figure:
     members = channels(settings)
     columns = len(members) // settings.num_layers
+    titles = [one.words.partition(", ")[2].replace(" ", "<br>") for one in members[:columns]]  # as narrow as columns
     figure = make_subplots(
         rows=settings.num_layers,
         cols=columns,
-        column_titles=[one.words.partition(", ")[2] for one in members[:columns]],
+        column_titles=titles,
         row_titles=[f"layer {layer + 1}" for layer in range(settings.num_layers)],
         horizontal_spacing=0.012,
         vertical_spacing=0.11,
@@ -102,4 +103,4 @@ def _thumbnails(settings: ModelSettings) -> go.Figure:
     figure.update_annotations(font_size=11)
     bar = {"title": {"text": "α, share of each one's largest (±, no unit)", "side": "right"}, "thickness": 10}
     axis = {"colorscale": SIGNED_SCALE, "colorbar": bar, "cmin": -1, "cmax": 1}
-    return figure.update_layout(coloraxis=axis, margin={"l": 16, "r": 30, "t": 36, "b": 24})
+    return figure.update_layout(coloraxis=axis, margin={"l": 16, "r": 30, "t": 44, "b": 24})

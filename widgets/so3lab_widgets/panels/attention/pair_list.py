@@ -1,12 +1,15 @@
-"""The strongest pairs as a list to choose from, by mouse or arrow keys."""
+"""The strongest pairs as a table to sort, filter and choose from, by mouse or arrow keys."""
 
 from collections.abc import Callable, Sequence
 
 import ipywidgets as ipw
+import pandas as pd
 
 from so3lab_widgets.panels.attention.shown import Shown
+from so3lab_widgets.tables.linked_table import LinkedTable
 
 MOST = 40
+_HEIGHT = 190
 
 
 class PairList(ipw.VBox):
@@ -16,46 +19,46 @@ class PairList(ipw.VBox):
         on_pair: Called with the two atoms.
 
     Attributes:
-        menu: The list.
+        table: The pairs, one a row.
     """
 
     def __init__(self, on_pair: Callable[[list[int]], None]):
         self._on_pair = on_pair
         self._telling = True
         self._pairs: list[tuple[int, int]] = []
-        self.heading = ipw.HTML()
-        self.menu = ipw.Select(rows=9, layout=ipw.Layout(width="calc(100% - 4px)"))
-        self.menu.observe(self._on_choice, "index")
-        super().__init__([self.heading, self.menu])
+        self.table = LinkedTable("pair", height=_HEIGHT)
+        self.table.observe(self._on_choice, "current")
+        heading = ipw.HTML(
+            "<b>Strongest pairs</b>: weights of both directions, what the first reads of the second, and vice versa"
+        )
+        super().__init__([heading, self.table])
 
     def draw(self, shown: Shown) -> None:
         """Show these pairs."""
-        pairs, weights = shown.links.pairs[:MOST], shown.links.weights[:MOST]
-        names, matrix = shown.names, shown.matrix
-        lines = [
-            f"{names[i]} – {names[j]}   {shown.distances[i, j]:.2f} Å   {weight:+.4f}   "
-            f"({names[i]} ← {names[j]} {matrix[i, j]:+.4f}, {names[j]} ← {names[i]} {matrix[j, i]:+.4f})"
-            for (i, j), weight in zip(pairs.tolist(), weights, strict=True)
-        ]
-        chosen = self._pairs[self.menu.index] if self.menu.index is not None and self._pairs else None
+        pairs, names, matrix = [(int(i), int(j)) for i, j in shown.links.pairs[:MOST]], shown.names, shown.matrix
+        rows = [(f"{names[i]}–{names[j]}", shown.distances[i, j], matrix[i, j], matrix[j, i]) for i, j in pairs]
+        found = pd.DataFrame(rows, columns=["pair", "distance_A", "first_reads", "second_reads"])
+        found.insert(2, "both", shown.links.weights[:MOST].tolist())
+        chosen = self._pairs[self.table.current] if self.table.current >= 0 else None
         self._telling = False
         try:
-            self._pairs = [(int(i), int(j)) for i, j in pairs]
-            self.menu.options = [line.replace("   ", " \u2002") for line in lines]
-            self.menu.index = self._pairs.index(chosen) if chosen in self._pairs else None
+            self._pairs = pairs
+            self.table.show(found)
+            self.table.current = self._row_of(chosen)
         finally:
             self._telling = True
-        self.heading.value = "<b>Strongest pairs</b>: distance, sum of both directions, each direction"
 
     def mark(self, picked: Sequence[int]) -> None:
         """Choose the picked pair, where it is among these."""
-        pair = (min(picked), max(picked)) if len(picked) == 2 else None
         self._telling = False
         try:
-            self.menu.index = self._pairs.index(pair) if pair in self._pairs else None
+            self.table.current = self._row_of((min(picked), max(picked)) if len(picked) == 2 else None)
         finally:
             self._telling = True
 
+    def _row_of(self, pair: tuple[int, int] | None) -> int:
+        return self._pairs.index(pair) if pair in self._pairs else -1
+
     def _on_choice(self, change: object) -> None:
-        if self._telling and self.menu.index is not None:
-            self._on_pair(list(self._pairs[self.menu.index]))
+        if self._telling and self.table.current >= 0:
+            self._on_pair(list(self._pairs[self.table.current]))
