@@ -1,5 +1,7 @@
 """The attention panel without a browser: one look is drawn in many places that are linked; what is wrong is said."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from fake_inside import SETTINGS, expected_pair, fake_displace, fake_look, fake_
 from lennard_jones import cluster_in_reduced_units
 from so3lab_widgets import AttentionPanel, Session
 from so3lab_widgets.panels.attention_panel import VIEWS
+from so3lab_widgets.running import jobs
 from waiting import no_threads_left, wait_for
 
 import so3lab
@@ -102,10 +105,16 @@ def test_a_cell_a_point_and_a_row_pick_the_pair_and_a_picked_atom_marks_them(pan
     wait_for(lambda: len(panel.distance.pairs) > 0, "points")
     clicked(panel.distance.figure, 0, 0, 0, row=3)
     assert panel.viewer.picked == panel.distance.pairs[3].tolist()
-    panel.pairs.menu.index = 2
+    panel.pairs.table.current = 2
     assert panel.viewer.picked == panel.shown.links.pairs[2].tolist()
     panel.viewer.picked = panel.shown.links.pairs[5].tolist()
-    assert panel.pairs.menu.index == 5
+    assert panel.pairs.table.current == 5
+    rows, matrix, (one, other) = panel.pairs.table.table, panel.shown.matrix, panel.shown.links.pairs[5]
+    assert rows["pair"].iloc[5] == f"{panel.shown.names[one]}–{panel.shown.names[other]}"
+    assert rows["first_reads"].iloc[5] == matrix[one, other]
+    assert rows["both"].iloc[5] == pytest.approx(matrix[one, other] + matrix[other, one])
+    panel.viewer.picked = [4]
+    assert panel.pairs.table.current == -1
 
 
 def test_two_picked_atoms_say_whether_the_network_can_see_from_one_to_the_other(make):
@@ -196,6 +205,18 @@ def test_another_frame_and_another_model_are_compared_with(make):
     wait_for(lambda: panel.shown.other is None, "no comparison")
 
 
+def test_one_structure_has_no_other_frame_to_be_compared_with(panel):
+    panel.compare.what.value = "another frame"
+    assert panel.compare.what.value == "nothing"
+    assert "there is but one structure; open a trajectory" in panel.message.sentence
+    panel.load(structure=[ethanol(), ethanol(0.2)])
+    panel.compare.what.value = "another frame"
+    assert "but one structure" not in panel.message.sentence
+    wait_for(lambda: panel.shown is not None and panel.shown.other is not None, "the other one")
+    panel.load(structure=ethanol())
+    assert panel.compare.what.value == "nothing"
+
+
 def test_what_follows_when_an_atom_moves_stands_beside_attention(panel):
     panel.look_at("cause")
     panel.viewer.picked = [2]
@@ -222,6 +243,29 @@ def test_what_follows_when_an_atom_moves_stands_beside_attention(panel):
     with pytest.raises(ValueError, match="atoms are numbered 0 to 8, got 9"):
         panel.cause.move(9)
     assert "force_change" in panel.table()
+
+
+def test_how_many_atoms_were_moved_is_said_meanwhile_and_never_of_another_task(make, monkeypatch):
+    monkeypatch.setattr(jobs, "_PATIENCE_S", 0.01)  # a task that is busy for long is not waited for
+    go_on = threading.Event()
+
+    def respond(potential, atoms, moved):
+        if 8 in moved:  # the ninth atom comes alone, after the first eight
+            assert go_on.wait(60)
+        return fake_respond(potential, atoms, moved)
+
+    panel = make(respond=respond)
+    panel.look_at("cause")
+    wait_for(lambda: panel.cause._shown is not None, "a structure to move")
+    panel.cause.move()
+    wait_for(lambda: "running · 8 of 9 atoms moved" in panel.cause.bar.status.value, "how far it is")
+    slow = panel.cause.attempts.job
+    panel.cause.displace(1, 0.3)
+    wait_for(lambda: "force_change" in panel.cause.table, "changes")
+    go_on.set()
+    slow.join()
+    wait_for(lambda: "finished · 1 of 1 atoms moved" in panel.cause.bar.status.value, "the end")
+    assert "force_change" in panel.cause.table
 
 
 def test_another_model_takes_its_own_responses(panel):

@@ -65,6 +65,18 @@ def test_a_task_with_an_end_shows_how_far_it_is_and_how_long_it_takes():
     assert "finished" in bar.status.value
 
 
+def test_it_says_how_many_items_are_made_but_not_at_each_of_many():
+    said = []
+    bar = JobBar(lambda: None, lambda: f"{job.items} made")
+    job = Job(lambda: iter(range(500)), on_item=lambda item: bar.item_made(), name="bar")
+    bar.watch(job)
+    bar.status.observe(lambda change: said.append(change.new), "value")
+    job.start().join(60)
+    assert any("running · 1 made" in words for words in said)
+    assert len(said) < 5 + job.elapsed_s / 0.5
+    assert "finished · 500 made" in said[-1]
+
+
 def test_an_error_stands_in_place_with_its_origin_in_the_log():
     def task():
         yield 1
@@ -83,6 +95,34 @@ def test_an_error_stands_in_place_with_its_origin_in_the_log():
     assert bar.details.layout.display == ""
     assert "Traceback" in bar.details.value
     assert "in task" in bar.details.value
+
+
+def test_a_job_that_waits_for_the_one_before_says_so_and_can_be_stopped():
+    gate = threading.Event()
+    busy = Job(lambda: iter([gate.wait(60)]), name="bar").start()
+    bar = JobBar(lambda: None)
+    job = Job(lambda: iter([1]), name="bar")
+    bar.watch(job)
+    job.start()
+    bar.refresh()
+    assert "waiting for the end of what ran before" in bar.status.value
+    assert pressable(bar) == ["Start", "Stop"]
+    bar.stop_button.click()
+    gate.set()
+    busy.join()
+    job.join()
+    assert "stopped" in bar.status.value
+    assert job.items == 0
+
+
+def test_a_job_that_is_forgotten_leaves_nothing_to_read():
+    bar = JobBar(lambda: None)
+    job = Job(lambda: iter([1 / 0]), name="bar")
+    bar.watch(job)
+    job.start().join(60)
+    bar.forget()
+    assert (bar.message.sentence, "ready" in bar.status.value) == ("", True)
+    assert pressable(bar) == ["Start"]
 
 
 def test_a_job_that_was_told_to_stop_says_so_until_it_has_ended():

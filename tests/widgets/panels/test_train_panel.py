@@ -145,6 +145,10 @@ def test_a_panel_without_data_waits_for_some(tmp_path, monkeypatch):
             panel.show_frame(0)
         panel.save("figure")
         wait_for(lambda: "there is no picture yet" in panel.saving.message.sentence)
+        panel.load_data(data())
+        panel.wait()
+        assert panel.message.sentence == "", "the data that were missing are there"
+        assert "ready" in panel.bar.status.value
     finally:
         panel.close()
     with pytest.raises(ValueError, match="Make another one"):

@@ -153,6 +153,7 @@ class Attempts:
         self.job.subscribe(lambda job: self._on_state(job) if attempt.wanted else None)
         self._bar.watch(self.job)
         self.job.start(paused)
+        self._bar.refresh()
 
     def pause(self) -> None:
         """Wait after the present item."""

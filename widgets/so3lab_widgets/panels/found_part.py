@@ -188,6 +188,7 @@ class FoundPart(ipw.VBox):
         attempt.change(lambda: self._on_set(str(file)))
 
     def _tell(self, item: Any) -> None:
+        self.bar.item_made()
         failed = f", {item.failed} without a label" if item.failed else ""
         self.words.value = f'<span role="status">{item.done} of {item.total} frames labelled{failed}</span>'
 

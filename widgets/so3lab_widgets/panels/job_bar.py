@@ -1,6 +1,7 @@
 """Buttons and one line for a job: start, pause, step, stop, how far it is, and what went wrong, in place."""
 
 import html
+import time
 from collections.abc import Callable
 
 import ipywidgets as ipw
@@ -11,6 +12,8 @@ from so3lab_widgets.running.progress import duration
 
 _WORDS = {"failed": "stopped by an error"}
 """States that are said in other words."""
+_EVERY_S = 0.5
+"""Between two accounts of how far a job is: items may be as short as milliseconds."""
 
 
 class JobBar(ipw.VBox):
@@ -36,7 +39,7 @@ class JobBar(ipw.VBox):
     ):
         self._job: Job | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._describe = describe
+        self._describe, self._told = describe, 0.0
         self.start_button = button("Start", "play", "start, or go on after a pause", lambda: start())
         self.pause_button = button("Pause", "pause", "wait after the present step", pause or self._pause)
         self.step_button = button("Step", "step-forward", "while paused: one piece of work", step or self._step)
@@ -65,20 +68,31 @@ class JobBar(ipw.VBox):
         self._unsubscribe = job.subscribe(lambda _: self.refresh())
         self.refresh()
 
+    def forget(self) -> None:
+        """Show no job any more, such as one that failed for a reason that is gone."""
+        self._unsubscribe()
+        self._job, self._unsubscribe = None, lambda: None
+        self.bar.layout.display = "none"
+        self.message.clear()
+        self.refresh()
+
     def refresh(self) -> None:
         """Bring buttons and words up to date; also called by whoever knows that there is news."""
         job = self._job
         state = "ready" if job is None else job.state
         pausing, begun = job is not None and job.pausing, job is not None and job.items > 0
         stopping = job is not None and job.stopping
+        waiting = job is not None and job.waiting and not pausing
         self.start_button.disabled = state == "running" and not (pausing or stopping)
         self.start_button.description = "Go on" if state == "paused" and begun else "Start"
         self.pause_button.disabled = state != "running" or pausing or stopping
         self.step_button.disabled = state != "paused" or stopping
-        self.stop_button.disabled = state not in ("running", "paused") or stopping
+        self.stop_button.disabled = not (waiting or state in ("running", "paused")) or stopping
         word: str = state
         if stopping:
             word = "stopping"
+        elif waiting:
+            word = "waiting for the end of what ran before"
         elif not begun:
             word = {"paused": "ready", "running": "preparing"}.get(state, state)
         words = [_WORDS.get(word, word), self._describe() if job is not None else ""]
@@ -93,6 +107,12 @@ class JobBar(ipw.VBox):
         if self.log_button.value:
             lines = "nothing has run yet" if job is None else "\n".join(job.log)
             self.details.value = f'<pre style="white-space: pre-wrap; margin: 0">{html.escape(lines)}</pre>'
+
+    def item_made(self) -> None:
+        """The job has made another item: say how far it is, at most twice a second."""
+        if time.monotonic() - self._told > _EVERY_S:
+            self._told = time.monotonic()
+            self.refresh()
 
     def _pause(self) -> None:
         if self._job is not None:

@@ -334,6 +334,8 @@ class TrainPanel(TrainingResults):
         self.view.set_data(dataset)
         self.parity.forget()
         self.form.set_frames(len(dataset))
+        if self.job is not None and self.job.state == "failed":
+            self.bar.forget()  # what was missing may be what has come
 
     def _on_labelled(self, file: str) -> None:
         """In the job's thread: frames were labelled, and are the set to learn from."""

@@ -50,7 +50,7 @@ class TrainingRun:
         on_state: Callable[[Job], None],
     ):
         self.form, self.data, self._train, self._load, self._bar = form, data, train, load, bar
-        self._on_begin, self._on_report, self._told = on_begin, on_report, 0.0
+        self._on_begin, self._on_report = on_begin, on_report
         self.folder: Path | None = None
         self.report: EpochReport | None = None
         self.attempts = Attempts(
@@ -143,6 +143,4 @@ class TrainingRun:
     def _take(self, report: Any) -> None:
         self.report = report
         self._on_report(report)
-        if time.monotonic() - self._told > 0.5:  # epochs may be as short as milliseconds
-            self._told = time.monotonic()
-            self._bar.refresh()
+        self._bar.item_made()

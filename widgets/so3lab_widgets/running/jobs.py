@@ -101,6 +101,11 @@ class Job(Generic[Item]):
         return self._wanted == "paused"
 
     @property
+    def waiting(self) -> bool:
+        """Whether it was started, and the one before it under its name is still busy."""
+        return self.state == "ready" and self._before is not None
+
+    @property
     def stopping(self) -> bool:
         """Whether it was told to stop, and has not ended yet."""
         return self._wanted == "stopped" and not self.ended

@@ -64,6 +64,8 @@ class AlongView(ipw.VBox):
             lambda: (tuple(self.pairs), self._channel(), len(self._frames)),
             bar=self.bar,
             name=f"attention along {next(_numbers)}",
+            on_item=lambda row: self.bar.item_made(),
+            progress=lambda row: len(self._rows) / len(self.frames_looked_at),
             on_state=self._on_state,
         )
         self._rows: list[np.ndarray] = []

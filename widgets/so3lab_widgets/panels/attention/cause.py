@@ -72,6 +72,8 @@ class CauseView(ipw.VBox):
             lambda: self._task,
             bar=self.bar,
             name=f"attention cause {next(_numbers)}",
+            on_item=lambda done: self.bar.item_made(),
+            progress=lambda done: done / len(self._task[1]),
             on_state=self._on_state,
         )
         self.kind = ipw.Dropdown(
@@ -178,19 +180,19 @@ class CauseView(ipw.VBox):
 
     def _make(self, attempt: Attempt) -> Iterator[int]:
         what, chosen, distance = self._task
-        atoms, tables = self._structure().atoms.copy(), []
-        self._done = 0
+        atoms, tables, done = self._structure().atoms.copy(), [], 0
+        attempt.change(lambda: setattr(self, "_done", 0))
         for start in range(0, len(chosen), AT_ONCE):
             some = chosen[start : start + AT_ONCE]
             tables.append(self._respond(atoms, some) if what == "respond" else self._displace(atoms, some[0], distance))
             found = pd.concat(tables, ignore_index=True)
-            self._done += len(some)
-            if not attempt.change(lambda found=found: self._take(atoms, found)):  # type: ignore[misc]
+            done += len(some)
+            if not attempt.change(lambda found=found, done=done: self._take(atoms, found, done)):  # type: ignore[misc]
                 return
-            yield len(found)
+            yield done
 
-    def _take(self, atoms: Atoms, found: pd.DataFrame) -> None:
-        self._of, self.table = atoms, found
+    def _take(self, atoms: Atoms, found: pd.DataFrame, done: int) -> None:
+        self._of, self.table, self._done = atoms, found, done
         self._draw()
 
     def _draw(self) -> None:
