@@ -50,3 +50,8 @@ def test_a_minimum_goes_to_dynamics(notebook):
     same = "abs(lab.shared.structure.positions - lab.panel('minima').minima[0].atoms.positions).max() < 1e-6"
     assert asked(notebook, f"bool({same})") == "True"
     assert notebook.page.locator("code:visible", has_text="lab.send('dynamics')").count() == 1
+
+
+def test_a_saved_notebook_keeps_a_picture_of_the_lab(notebook):
+    wide = "() => [...document.querySelectorAll('img.so3-still')].some(still => still.naturalWidth > 200)"
+    notebook.wait_until(lambda: notebook.page.evaluate(wide), "a picture beside the lab", 60)

@@ -10,6 +10,7 @@ from mmff import relax_by_mmff
 from so3lab_widgets import AttentionPanel, DynamicsPanel, Lab, MinimaPanel, TrainPanel
 from waiting import no_threads_left, wait_for
 
+from so3lab.attention import attention_matrix
 from so3lab.minima import Search
 from so3lab.structures import from_smiles
 
@@ -89,6 +90,28 @@ def test_a_frame_of_dynamics_goes_to_attention_and_a_minimum_to_dynamics(lab):
     assert lab.panel("dynamics").form.load()[1].positions == pytest.approx(lab.shared.structure.positions)
 
 
+def test_selected_minima_go_to_attention_together_and_are_compared(lab):
+    panel, trans = lab.panel("minima"), ETHANOL.copy()
+    trans.set_dihedral(0, 1, 2, 8, 180, mask=[0] * 8 + [1])
+    gauche = ETHANOL.copy()
+    gauche.set_dihedral(0, 1, 2, 8, 60, mask=[0] * 8 + [1])
+    for atoms in (trans, gauche):
+        panel.relax(atoms)
+    assert len(panel.minima) == 2
+    panel.look_at(1)
+    panel.select([0])
+    lab.turn_to("minima")
+    lab.doors["attention"].click()
+    attention = lab.panel("attention")
+    assert lab.shown == "attention"
+    assert "2 minima are frames in Attention" in lab.message.sentence
+    wait_for(lambda: attention.shown is not None and attention.shown.other is not None, "the difference")
+    np.testing.assert_allclose(attention.shown.atoms.positions, panel.minima[1].atoms.positions)
+    difference = attention_matrix(fake_look(None, panel.atoms(0)), attention.attention.channel)
+    difference -= attention_matrix(fake_look(None, panel.atoms(1)), attention.attention.channel)
+    np.testing.assert_allclose(attention.shown.matrix, difference)
+
+
 def test_a_run_and_a_minimum_wait_for_labels_in_training(lab):
     lab.turn_to("minima")
     lab.doors["training"].click()
@@ -109,6 +132,18 @@ def test_a_run_and_a_minimum_wait_for_labels_in_training(lab):
     (only,) = panel.frames
     np.testing.assert_array_equal(only.positions, lab.panel("minima").minima[0].atoms.positions)
     assert lab.code_line.code == "lab.send('training')"
+
+
+def test_the_picture_in_a_saved_notebook_is_of_the_open_tab(lab, monkeypatch):
+    asked = []
+    monkeypatch.setattr(lab._preview, "schedule", lambda *_: asked.append(lab._snapshot_parts()))
+    dynamics, minima = lab.panel("dynamics"), lab.panel("minima")
+    dynamics.viewers[0].painted += 1
+    assert asked[-1][0] is dynamics.viewers[0]
+    lab.turn_to("minima")
+    minima.viewer.painted += 1
+    assert asked[-1][0] is minima.viewer
+    assert len(asked) == 2
 
 
 def test_what_shows_nothing_and_doors_that_are_not_there_are_said(lab):

@@ -82,6 +82,20 @@ def test_what_never_rests_has_a_picture_ever_more_seldom(monkeypatch, updated):
     preview.close()
 
 
+def test_a_part_of_something_larger_is_in_the_picture_of_that(monkeypatch, updated):
+    monkeypatch.setattr(static_preview, "QUIET_S", 0.05)
+    part, whole = Part(), Part()
+    inner, outer = StaticPreview("a tab", lambda: [part]), StaticPreview("all tabs", lambda: [whole])
+    inner.pass_on_to(outer)
+    inner.schedule()
+    wait_for(lambda: updated, "a picture")
+    wait_for(lambda: not any(one.name == "so3lab preview" for one in threading.enumerate()), "rest")
+    assert [one["text/plain"] for one in updated] == ["'all tabs'"]
+    assert (part.asked, whole.asked) == (0, 1)
+    inner.close()
+    outer.close()
+
+
 def test_what_is_closed_while_it_waits_takes_none(updated):
     part = Part()
     preview = StaticPreview("a panel", lambda: [part])

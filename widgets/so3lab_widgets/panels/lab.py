@@ -1,14 +1,15 @@
 """All panels as tabs of one page: what one of them shows is sent to the others."""
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
+import numpy as np
 from ase import Atoms
 
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.potential.potential import Potential
+from so3lab_widgets.panels.attention.compare import FRAME
 from so3lab_widgets.panels.attention_panel import AttentionPanel
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.dynamics_panel import DynamicsPanel
@@ -114,6 +115,8 @@ class Lab(Panel):
         if name not in self._panels:
             made = self._makers[name](model=self._model, structure=self._structure, session=self.shared)
             self._panels[name] = made
+            if made._preview is not None and self._preview is not None:
+                made._preview.pass_on_to(self._preview)
             self._places[name].children = (made,)
         return self._panels[name]
 
@@ -148,13 +151,20 @@ class Lab(Panel):
         chosen = _CHOSEN.get(self.shown)
         return [self.atoms()] if chosen is None else chosen(self.panel(self.shown))
 
+    def _together(self) -> list[Atoms]:
+        """The minimum that is looked at, and those that are selected with it."""
+        panel = self.panel("minima")
+        rows = dict.fromkeys([panel.current, *panel.views.selected])
+        first = self.atoms()
+        return [one for row in rows if np.array_equal((one := panel.atoms(row)).numbers, first.numbers)]
+
     def send(self, door: str) -> None:
         """Send the structure that is shown elsewhere.
 
         Args:
             door: ``"dynamics"``, ``"attention"``, ``"minima"`` (a search begins with it when Start is pressed), or
                 ``"relax"``, which keeps what it relaxes to among the minima. ``"training"`` takes all frames of
-                :meth:`frames`.
+                :meth:`frames`, ``"attention"`` all selected minima, and compares the first two.
 
         Raises:
             ValueError: If there is no such door in this lab, or nothing is shown.
@@ -163,6 +173,9 @@ class Lab(Panel):
             raise ValueError(f"what is shown can be sent to {', '.join(self.doors)}, got {door!r}")
         if door == "training":
             self._label()
+            return
+        if door == "attention" and self.shown == "minima" and len(several := self._together()) > 1:
+            self._compare(several)
             return
         atoms, target, source = self.atoms(), "minima" if door == "relax" else door, TITLES[self.shown]
         if door != "relax":
@@ -176,6 +189,15 @@ class Lab(Panel):
             then = "; stop the run that is there, and Start begins with it" if _goes_on(panel) else ""
             self.message.say(f"{atoms.get_chemical_formula()} of {source} is in {TITLES[target]} now{then}.")
         self.code_line.show_code(f"lab.send({door!r})")
+
+    def _compare(self, minima: Sequence[Atoms]) -> None:
+        """Let minima be frames of the attention panel, the first of which stands beside the second."""
+        panel = self.panel("attention")
+        self.turn_to("attention")
+        panel.load(structure=minima)
+        panel.compare.frame.value, panel.compare.what.value = 1, FRAME
+        self.message.say(f"{len(minima)} minima are frames in Attention now; how the second differs is what is drawn.")
+        self.code_line.show_code("lab.send('attention')")
 
     def _label(self) -> None:
         """Take what is chosen to the training panel, where a button labels it."""
@@ -239,7 +261,7 @@ def _made_attention(model: Any, structure: Any, session: Session) -> AttentionPa
 
 
 def _made_training(model: Any, structure: Any, session: Session) -> TrainPanel:
-    return TrainPanel(session=session, runs=Path("runs"))
+    return TrainPanel(session=session)
 
 
 def _goes_on(panel: Panel) -> bool:

@@ -65,6 +65,7 @@ class StaticPreview:
         self._moved_at = self._taken_at = time.monotonic()
         self._longest_s = LONGEST_S
         self._waiting = self._closed = self._shown = False
+        self._holder: StaticPreview | None = None
 
     def show(self) -> None:
         """Put both into the output of the cell that runs."""
@@ -74,8 +75,16 @@ class StaticPreview:
         self._handle.display(_output(None, ""), raw=True)
         self._shown = True
 
+    def pass_on_to(self, holder: "StaticPreview") -> None:
+        """Let the preview of what holds the widget know what moves; this one is left out unless it is shown itself."""
+        self._holder = holder
+
     def schedule(self, *_: Any) -> None:
         """Something has moved: take a picture when it has come to rest; any thread may call."""
+        if self._holder is not None:
+            self._holder.schedule()
+            if not self._shown:
+                return
         with self._changed:
             self._moved_at = time.monotonic()
             if not (self._waiting or self._closed):

@@ -55,8 +55,22 @@ class CompareRow(ipw.HBox):
     def offer(self, frames: int) -> None:
         """There are so many frames to compare with."""
         self.frame.max = max(frames - 1, 0)
+        if self._alone:
+            self.what.value = NOTHING
+
+    @property
+    def _alone(self) -> bool:
+        """Whether another frame is wanted, and there is none."""
+        return self.what.value == FRAME and self.frame.max == 0
 
     def _changed(self, change: object) -> None:
+        if self._alone:
+            self.what.value = NOTHING
+            self._message.warn(
+                "there is but one structure; open a trajectory, give the panel a list of structures, or select minima "
+                "in a lab and send them to Attention"
+            )
+            return
         owner = next(
             name for name in ("what", "frame", "model") if getattr(self, name) is getattr(change, "owner", None)
         )
