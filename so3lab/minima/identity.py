@@ -23,6 +23,8 @@ MirrorImages = Literal["merged", "kept"]
 COMPARED_ATOMS = 64
 """Atoms whose distances are compared before anything is superposed; more would need more memory than they save time."""
 _ROUNDING = 2e-3  # Å, of distances in single precision
+_MOST = 1e6
+"""eV or Å, far beyond what any two minima differ by: squares of much larger numbers are none."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class DuplicateRule:
     def __post_init__(self) -> None:
         for name in ("max_energy_difference", "max_rmsd"):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number, got {value}")
+            if not 0 < value < _MOST:
+                raise ValueError(f"{name} must be a positive number below a million, got {value}")
         if self.mirror_images not in ("merged", "kept"):
             raise ValueError(f"mirror_images must be 'merged' or 'kept', got {self.mirror_images!r}")
 

@@ -108,6 +108,6 @@ def test_what_cannot_be_compared_is_refused():
         KnownMinima().find(bulk("Cu"), 0.0)
     with pytest.raises(ValueError, match="finite"):
         KnownMinima().add(Atoms("He", [[np.nan, 0, 0]]), 0.0)
-    for wrong in ({"max_rmsd": 0.0}, {"max_energy_difference": np.nan}, {"mirror_images": "both"}):
+    for wrong in ({"max_rmsd": 0.0}, {"max_energy_difference": np.nan}, {"max_rmsd": 1e300}, {"mirror_images": "both"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             DuplicateRule(**wrong)

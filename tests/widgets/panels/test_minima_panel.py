@@ -66,7 +66,8 @@ def test_a_database_is_written_and_opened_by_another_panel(tmp_path, monkeypatch
     [
         ("minutes", "soon", "minutes must be a number such as 10, or nothing, got 'soon'"),
         ("share", "100", "must lie between 0 and 100 per cent, got 100"),
-        ("minima", "-3", "minima must be positive"),
+        ("minima", "-3", "minima must be positive, got -3"),
+        ("minutes", "-0.1", "minutes must be positive, got -0.1"),
         ("file", "minima.txt", "must be a file whose name ends in .db"),
     ],
 )

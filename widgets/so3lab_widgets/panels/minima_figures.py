@@ -68,6 +68,9 @@ class MinimaFigures(ipw.VBox):
             made, trouble = self._draw[self.choice.value](), ""
         except ValueError as error:
             made, trouble = styled(go.Figure(), height=self._height), str(error)
+            made.update_layout(
+                xaxis={"visible": False}, yaxis={"visible": False}
+            )  # a page keeps those before, unless told
         made.update_layout(height=self._height)
         self.words.value = f'<span role="status">{trouble}</span>'
         with self.figure.edits:

@@ -108,6 +108,9 @@ class SearchForm(ipw.VBox):
         minutes = number_in(self.minutes, "minutes must be a number such as 10, or nothing")
         minima = number_in(self.minima, "minima must be a number such as 50, or nothing")
         share = number_in(self.share, "the share found must be per cent such as 95, or nothing")
+        for name, number, least in (("minutes", minutes, 0.0), ("minima", minima, 1.0)):
+            if number is not None and (number < least or number == 0):
+                raise ValueError(f"{name} must be positive, got {number:g}")
         if share is not None and not 0 < share < 100:
             raise ValueError(f"the share found must lie between 0 and 100 per cent, got {share:g}")
         found = {
