@@ -93,6 +93,8 @@ def test_no_code_is_to_be_seen_and_each_page_has_its_kernel(served, pages):
     for one in pages:
         assert one.page.title().startswith("so3lab")
         assert one.page.locator(".jp-InputArea:visible").count() == 0
+        assert one.page.locator(".so3-code").count() > 0
+        assert one.page.locator(".so3-code:visible").count() == 0, "lines of Python"
 
 
 def test_a_run_of_one_page_is_not_that_of_the_other(pages):
@@ -107,7 +109,7 @@ def test_a_running_frame_goes_to_attention_and_to_the_relaxer(pages):
     mine = pages[0]
     press(mine, "Attention")
     reads(mine, "C2H6O of Dynamics is in Attention now.")
-    mine.wait_until(lambda: mine.page.locator("select:visible option", has_text="Å").count() > 5, "pairs", 120)
+    mine.wait_until(lambda: mine.page.locator(".so3-table-row:visible").count() > 5, "pairs", 120)
     mine.wait_until(lambda: painted(mine) > 0, "the molecule with links")
     mine.picture("application-attention")
     mine.page.get_by_role("tab", name="Dynamics").click()
