@@ -75,17 +75,14 @@ def _down(potential: Potential | EnergyModel, structures: Sequence[ase.Atoms]) -
     there = positions.copy()
     stepper = CartesianLBFGS(positions.shape[1], len(structures), LONGEST)
     every = np.arange(len(structures))
+    stepper.begin(every)
     active, top = every, np.full(len(structures), -np.inf)
     for number in range(MOST_STEPS):
         energies, gradients = evaluator(there)
         gradients = np.stack([one.project(g, at) for one, g, at in zip(freedoms, gradients, there, strict=True)])
         if number == 0:
-            stepper.begin(every, there, energies, gradients)
             top = energies.copy()
-            accepted = active
-        else:
-            good = stepper.tell(active, there[active], energies[active], gradients[active])
-            accepted = active[good]
+        accepted = active[stepper.tell(active, there[active], energies[active], gradients[active])]
         positions[accepted] = there[accepted]
         forces = np.linalg.norm(gradients, axis=2).max(axis=1)
         low = (forces < CALM) & (energies < top - 5e-3 * FIRST_DROP_MEV) & np.isin(every, accepted)

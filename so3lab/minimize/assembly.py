@@ -47,9 +47,9 @@ class Assembly:
         self._begins = np.cumsum(lengths) - lengths
         self._flat = indices + self.size * self._owners
         self._places, into = np.unique(joined, return_inverse=True)
-        self._hessian = _sums(into, len(self._places))
         self._products = np.empty(0)
         self._make_band(coordinates.atoms, indices)
+        self._band = _sums(self._in_band[into], self.size * self.width)
 
     def _make_band(self, atoms: int, indices: Int[np.ndarray, " entries"]) -> None:
         """The order of atoms, and where places of the Hessian are in the band."""
@@ -85,7 +85,7 @@ class Assembly:
         """
         structures = constants.shape[1]
         full = np.zeros((structures, self.size * self.size))
-        full[:, self._places] = self._summed(rows, constants).T
+        full[:, self._places] = self._summed(rows, constants)[self._in_band].T
         return full.reshape(structures, self.size, self.size)
 
     def band(
@@ -95,14 +95,13 @@ class Assembly:
 
         Arguments as of :meth:`hessian`.
         """
-        full = np.zeros((constants.shape[1], self.size * self.width))
-        full[:, self._in_band] = self._summed(rows, constants).T
-        return full.reshape(len(full), self.size, self.width)
+        found = np.ascontiguousarray(self._summed(rows, constants).T)
+        return found.reshape(len(found), self.size, self.width)
 
-    def _summed(self, rows: WilsonRows, constants) -> Float[np.ndarray, "places structures"]:
-        """Elements of the lower triangle that are not nil."""
+    def _summed(self, rows: WilsonRows, constants) -> Float[np.ndarray, "band structures"]:
+        """Elements of the band."""
         structures = constants.shape[1]
-        size = self._hessian.shape[1] * structures
+        size = self._band.shape[1] * structures
         if size > len(self._products):  # made once: memory that is asked for anew costs as much as the arithmetic
             self._products = np.empty(size)
         products = self._products[:size].reshape(-1, structures)
@@ -114,7 +113,7 @@ class Assembly:
                 block = products[begin:end].reshape(len(part), part.shape[1] - entry, structures)
                 np.multiply(weighted[:, entry : entry + 1], part[:, entry:], out=block)
                 begin = end
-        found: np.ndarray = self._hessian @ products
+        found: np.ndarray = self._band @ products
         return found
 
     def to_cartesian(self, rows: WilsonRows, forces: Float[np.ndarray, "coordinates structures"]) -> np.ndarray:
@@ -139,7 +138,7 @@ class Assembly:
             entries: Of B, as :meth:`entries` has them.
             steps: x, in the order of the band.
         """
-        found: np.ndarray = np.add.reduceat(entries * steps[:, self._ordered], self._begins, axis=1)
+        found: np.ndarray = np.add.reduceat(entries * steps.take(self._ordered, axis=1), self._begins, axis=1)
         return found
 
     def pulled(
@@ -147,7 +146,7 @@ class Assembly:
     ) -> Float[np.ndarray, "structures cartesian"]:
         """Bᵀ f: what forces f along coordinates are on atoms, in the order of the band; entries as of
         :meth:`stretched`."""
-        found: np.ndarray = (self._scatter_ordered @ (entries * forces[:, self._owners]).T).T
+        found: np.ndarray = (self._scatter_ordered @ (entries * forces.take(self._owners, axis=1)).T).T
         return found
 
     def dense(self, rows: WilsonRows, structure: int) -> Float[np.ndarray, "coordinates cartesian"]:

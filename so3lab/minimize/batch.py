@@ -39,7 +39,7 @@ class Stepper(Protocol):
 
     failed: Bool[np.ndarray, " rows"]
 
-    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None: ...
+    def begin(self, rows: Rows) -> None: ...
     def propose(self, rows: Rows) -> Points: ...
     def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> np.ndarray: ...
     def gains(self, rows: Rows) -> Float[np.ndarray, " rows"]: ...
@@ -131,11 +131,13 @@ class Batch:
         there[astray] = self.positions[astray]
         energies, gradients = self._evaluate(there)
         energies[astray] = np.inf
+        for slot in self.active():
+            self._begin(slot, energies[slot])
         for stepper, rows, size in self._groups():
             at, slope = there[rows, :size], gradients[rows, :size]
             self._count(rows, stepper.tell(rows, at, energies[rows], slope), there, energies, gradients)
         for slot in self.active():
-            self._begin_or_change(slot, there, energies, gradients)
+            self._change(slot)
 
     @staticmethod
     def _restored(freedom: Freedom, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
@@ -208,28 +210,32 @@ class Batch:
             item.evaluations += 1
             item.refused = 0 if accept else item.refused + 1
 
-    def _begin_or_change(self, slot: int, there: Slots, energies: np.ndarray, gradients: Slots) -> None:
-        """Give a method to a structure that has none yet, and another one to where a method has failed."""
+    def _begin(self, slot: int, energy: float) -> None:
+        """Give a method to a structure that has none yet, and has an energy."""
         item = self._item(slot)
-        if item.stepper is None:
-            item.evaluations += 1
-            self.positions[slot], self.energies[slot], self.gradients[slot] = (
-                there[slot],
-                energies[slot],
-                gradients[slot],
-            )
-            item.finite = bool(np.isfinite(energies[slot]))
-            if item.finite:
-                self._take(slot, item)
-        elif item.stepper.failed[slot] or item.refused >= PATIENCE:
-            item.refused = 0
-            if item.method == "internal" and item.renewals < MOST_RENEWALS:
-                item.renewals += 1
-            else:
-                item.method = METHODS[min(METHODS.index(item.method) + 1, len(METHODS) - 1)]
+        if item.stepper is not None:
+            return
+        item.finite = bool(np.isfinite(energy))
+        if item.finite:
             self._take(slot, item)
+        else:
+            item.evaluations += 1
 
-    def _take(self, slot: int, item: Item) -> None:
+    def _change(self, slot: int) -> None:
+        """Give another method to a structure whose own has failed."""
+        item = self._item(slot)
+        if item.stepper is None or not (item.stepper.failed[slot] or item.refused >= PATIENCE):
+            return
+        item.refused = 0
+        if item.method == "internal" and item.renewals < MOST_RENEWALS:
+            item.renewals += 1
+        else:
+            item.method = METHODS[min(METHODS.index(item.method) + 1, len(METHODS) - 1)]
+        stepper, row = self._take(slot, item), np.array([slot])
+        width = item.size if item.method == "internal" else self.positions.shape[1]
+        stepper.tell(row, self.positions[row, :width], self.energies[row], self.gradients[row, :width])
+
+    def _take(self, slot: int, item: Item) -> Stepper:
         """Begin with the item's method, or with the next one where it has no coordinates."""
         if item.method == "internal":
             try:
@@ -239,15 +245,16 @@ class Batch:
         if item.method != "internal":
             item.stepper = self._cartesian if item.method == "cartesian" else self._fire
         assert item.stepper is not None
-        width = item.size if item.method == "internal" else self.positions.shape[1]
-        row = np.array([slot])
-        item.stepper.begin(row, self.positions[row, :width], self.energies[row], self.gradients[row, :width])
+        item.stepper.begin(np.array([slot]))
+        return item.stepper
 
     def _internal_for(self, item: Item, positions: Float[np.ndarray, "atoms 3"]) -> InternalBFGS:
         """The method of all structures with the same coordinates."""
-        now = item.atoms.copy()
-        now.positions = positions
-        bonded = item.bonds if item.renewals == 0 else bonds_at_start(now)
+        bonded = item.bonds
+        if item.renewals:
+            now = item.atoms.copy()
+            now.positions = positions
+            bonded = bonds_at_start(now)
         coordinates = internal_coordinates(item.atoms.numbers, positions, bonded)
         coordinates, held = coordinates.with_members(item.freedom.members)
         key = (coordinates.key, item.atoms.numbers.tobytes(), item.freedom.fixed.tobytes(), held.tobytes())

@@ -33,7 +33,7 @@ class CartesianLBFGS:
         size = 3 * atoms
         self._longest = longest
         self._positions = np.zeros((rows, atoms, 3))
-        self._energies = np.zeros(rows)
+        self._energies = np.full(rows, np.inf)
         self._gradients = np.zeros((rows, size))
         self._newton = np.zeros((rows, size))
         self._trust = np.full(rows, longest)
@@ -41,14 +41,15 @@ class CartesianLBFGS:
         self.failed = np.zeros(rows, bool)
         """Rows for which this method does not work."""
 
-    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None:
-        """Start structures in rows, forgetting what was there; Å, eV and eV/Å."""
+    def begin(self, rows: Rows) -> None:
+        """Forget what was in rows: where they are told of next is where structures begin."""
         self._memory.forget(rows)
+        self._energies[rows], self._gradients[rows], self._newton[rows] = np.inf, 0.0, 0.0
         self._trust[rows], self.failed[rows] = self._longest, False
-        self._arrive(rows, positions, energies, gradients.reshape(len(rows), -1))
 
     def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
-        """Learn of the points proposed; return which of them are accepted, so that the structure is there now."""
+        """Learn of the points proposed, Å, eV and eV/Å; return which of them are accepted, so that the structure is
+        there now."""
         flat = gradients.reshape(len(rows), -1)
         lengths = np.linalg.norm(positions - self._positions[rows], axis=2).max(axis=1)
         gained = self._energies[rows] - energies
@@ -56,7 +57,7 @@ class CartesianLBFGS:
         self._trust[rows] = trust_after(self._trust[rows], lengths, gained, self._predicted(rows), accepted)
         self._trust[rows] = np.minimum(self._trust[rows], self._longest)
         calm = np.isfinite(energies) & (np.abs(flat).max(axis=1, initial=0.0) < CLASH)
-        calm &= np.abs(self._gradients[rows]).max(axis=1, initial=0.0) < CLASH
+        calm &= np.isfinite(self._energies[rows]) & (np.abs(self._gradients[rows]).max(axis=1, initial=0.0) < CLASH)
         some = rows[calm]
         steps = (positions[calm] - self._positions[some]).reshape(len(some), flat.shape[1])
         self._memory.learn(some, steps, flat[calm] - self._gradients[some])

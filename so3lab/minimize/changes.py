@@ -9,7 +9,8 @@ import ase
 import numpy as np
 from jaxtyping import Float, Int
 
-from so3lab.structures.bonds import COVALENT, bonds, longest_double_bond
+from so3lab.structures.bonds import TOLERANCE, longest_double_bond, stretched_bonds
+from so3lab.structures.elements import are_covalent
 
 LOOSE = 1.3
 """Times the sum of covalent radii up to which a bond that was there still is. By the usual rule, 1.15 times, there is
@@ -22,12 +23,10 @@ Bonds = Int[np.ndarray, "bonds 2"]
 def bonds_at_start(atoms: ase.Atoms) -> Bonds:
     """Bonds of a structure that may be hot, with stretched bonds among them; stretched bonds of two hydrogens are
     none."""
-    found = bonds(atoms, LOOSE)
-    if not len(found):
-        return found
-    sure = {tuple(pair) for pair in bonds(atoms).tolist()}
+    found, stretches = stretched_bonds(atoms, LOOSE)
     hydrogens = (atoms.numbers[found] == 1).all(axis=1)
-    return found[[not both or tuple(pair) in sure for pair, both in zip(found.tolist(), hydrogens, strict=True)]]
+    kept: np.ndarray = found[(stretches < TOLERANCE) | ~hydrogens]
+    return kept
 
 
 def changed_bonds(before: Bonds, after: ase.Atoms) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -37,16 +36,17 @@ def changed_bonds(before: Bonds, after: ase.Atoms) -> tuple[list[tuple[int, int]
         before: Those that there were.
         after: The relaxed structure.
     """
-    if not np.isin(after.numbers, list(COVALENT)).any():
+    if not are_covalent(after.numbers).any():
         return [], []
-    sure, possible = _pairs(bonds(after), after), _pairs(bonds(after, LOOSE), after)
+    found, stretches = stretched_bonds(after, LOOSE)
+    sure, possible = _pairs(found[stretches < TOLERANCE], after), _pairs(found, after)
     old = _pairs(before, after)
     return sorted(sure - old), sorted(old - possible)
 
 
 def _pairs(bonded: Bonds, atoms: ase.Atoms) -> set[tuple[int, int]]:
     rows = np.sort(np.reshape(bonded, (-1, 2)), axis=1).astype(int)
-    covalent = np.isin(atoms.numbers[rows], list(COVALENT)).all(axis=1)
+    covalent = are_covalent(atoms.numbers[rows]).all(axis=1)
     return {(i, j) for i, j in rows[covalent].tolist()}
 
 
@@ -67,9 +67,9 @@ def inverted(
     """
     pairs = tuple(map(tuple, np.reshape(bonded, (-1, 2)).tolist()))
     neighbours, kinds, centres = _graph(tuple(after.numbers.tolist()), pairs)
-    inverted_ones = [
-        atom for atom in centres if _handed(before, neighbours[atom]) * _handed(after.positions, neighbours[atom]) < 0
-    ]
+    four = np.array([neighbours[atom] for atom in centres], int).reshape(-1, 4)
+    opposite = _handed(before[four]) * _handed(after.positions[four]) < 0
+    inverted_ones = [atom for atom, flag in zip(centres, opposite, strict=True) if flag]
     turned = [
         (i, j)
         for i, j in pairs
@@ -126,10 +126,10 @@ def _in_one_ring(atom: int, pair: Sequence[int], neighbours: dict[int, list[int]
     return False
 
 
-def _handed(positions: Float[np.ndarray, "atoms 3"], near: list[int]) -> float:
-    """Signed volume of four neighbours."""
-    a, b, c, d = positions[near]
-    return float(np.dot(a - d, np.cross(b - d, c - d)))
+def _handed(four: Float[np.ndarray, "centres 4 3"]) -> Float[np.ndarray, " centres"]:
+    """Signed volumes of the neighbours of centres."""
+    volumes: np.ndarray = np.linalg.det(four[:, :3] - four[:, 3:])
+    return volumes
 
 
 def _is_double(i: int, j: int, atoms: ase.Atoms, neighbours: dict[int, list[int]]) -> bool:

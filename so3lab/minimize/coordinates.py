@@ -46,6 +46,8 @@ class InternalCoordinates(NamedTuple):
         self, members: Sequence[tuple[int, ...]]
     ) -> tuple["InternalCoordinates", Int[np.ndarray, " some"]]:
         """With these distances, angles and dihedrals among them, and where their values are."""
+        if not members:
+            return self, np.zeros(0, int)
         places: list[int] = []
         parts, before = [], 0
         for part in (self.distances, self.angles, self.dihedrals):

@@ -35,13 +35,13 @@ class Fire:
         self.failed = np.zeros(rows, bool)
         """Rows for which this method does not work: none ever."""
 
-    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None:
-        """Start structures in rows, at rest; Å, eV and eV/Å."""
-        self._positions[rows], self._gradients[rows], self._velocities[rows] = positions, gradients, 0.0
+    def begin(self, rows: Rows) -> None:
+        """Forget what was in rows: where they are told of next is where structures begin, at rest."""
+        self._velocities[rows] = 0.0
         self._time[rows], self._mixing[rows], self._downhill[rows] = FIRST_STEP, MIXING, 0
 
     def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
-        """Learn of the points proposed; all with finite energies are accepted."""
+        """Learn of the points proposed, Å, eV and eV/Å; all with finite energies are accepted."""
         sound = np.isfinite(energies) & np.isfinite(gradients).all(axis=(1, 2))
         some = rows[sound]
         self._positions[some], self._gradients[some] = positions[sound], gradients[sound]

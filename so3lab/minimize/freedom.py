@@ -159,11 +159,23 @@ def without_rigid_motion(
     if not turn.any():
         return gradients
     at = np.where(present[:, :, None], positions - (positions * weight).sum(axis=1, keepdims=True), 0.0)
-    torque = np.cross(at, gradients).sum(axis=1)
-    square = np.einsum("rax,ray->rxy", at, at)
+    pull = np.matmul(at.transpose(0, 2, 1), gradients)
+    torque = np.stack([pull[:, 1, 2] - pull[:, 2, 1], pull[:, 2, 0] - pull[:, 0, 2], pull[:, 0, 1] - pull[:, 1, 0]], 1)
+    square = np.matmul(at.transpose(0, 2, 1), at)
     inertia = np.trace(square, axis1=1, axis2=2)[:, None, None] * np.eye(3) - square
-    spin = np.einsum("rxy,ry->rx", np.linalg.pinv(inertia, 1e-9, hermitian=True), torque) * turn[:, None]
-    return gradients - np.cross(spin[:, None], at)
+    moments, axes = np.linalg.eigh(inertia)
+    about = moments > 1e-9 * moments[:, 2:]  # a molecule of atoms on one line does not turn about it
+    along = np.einsum("rxm,rx->rm", axes, torque) * turn[:, None]
+    spin = np.einsum("rxm,rm->rx", axes, np.where(about, along / np.where(about, moments, 1.0), 0.0))
+    return gradients - np.matmul(at, _skew(spin))
+
+
+def _skew(vectors: Float[np.ndarray, "rows 3"]) -> Float[np.ndarray, "rows 3 3"]:
+    """Matrices by which rows x become v × x."""
+    found = np.zeros((len(vectors), 3, 3))
+    for (first, second), vector in zip(((1, 2), (2, 0), (0, 1)), vectors.T, strict=True):
+        found[:, first, second], found[:, second, first] = vector, -vector
+    return found
 
 
 def _column(positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "3 atoms 1"]:

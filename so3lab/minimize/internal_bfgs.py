@@ -67,7 +67,7 @@ class InternalBFGS:
             self._stiffness[held] = HELD
         size = 3 * coordinates.atoms
         self._positions = np.zeros((rows, coordinates.atoms, 3))
-        self._energies = np.zeros(rows)
+        self._energies = np.full(rows, np.inf)
         self._gradients = np.zeros((rows, size))
         self._newton = np.zeros((rows, size))
         self._trust = np.full(rows, LONGEST_STEP)
@@ -80,8 +80,16 @@ class InternalBFGS:
         self.failed = np.zeros(rows, bool)
         """Rows whose coordinates are no good any more."""
 
-    def begin(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> None:
-        """Start structures in rows, forgetting what was there.
+    def begin(self, rows: Rows) -> None:
+        """Forget what was in rows: where they are told of next is where structures begin."""
+        self._memory.forget(rows)
+        self._energies[rows], self._gradients[rows], self._newton[rows] = np.inf, 0.0, 0.0
+        self._trust[rows], self.failed[rows] = LONGEST_STEP, False
+
+    def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
+        """Learn of the points proposed; return which of them are accepted, so that the structure is there now.
+
+        All of them teach the Hessian, those refused too.
 
         Args:
             rows: Which.
@@ -89,23 +97,10 @@ class InternalBFGS:
             energies: eV.
             gradients: eV/Å.
         """
-        constants = force_constants(self.coordinates, self._numbers, _structures_last(positions))
-        self._constants[:, rows] = self._stiffness[:, None] * constants
-        self._trust[rows], self.failed[rows] = LONGEST_STEP, False
-        self._memory.forget(rows)
-        q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), np.ones(len(rows), bool))
-        self._arrive(rows, positions, energies, gradients, q, forces_q)
-        self._solve(rows)
-
-    def tell(self, rows: Rows, positions: Points, energies: np.ndarray, gradients: Points) -> Bool[np.ndarray, " rows"]:
-        """Learn of the points proposed; return which of them are accepted, so that the structure is there now.
-
-        All of them teach the Hessian, those refused too. Arguments as of :meth:`begin`.
-        """
         share = self._share(rows)
         predicted = share * (2.0 - share) * self.gains(rows)
         accepted = energies <= self._energies[rows] + MAY_RISE
-        lengths = np.linalg.norm(positions - self._positions[rows], axis=2).max(axis=1)
+        lengths = _longest(positions - self._positions[rows])
         gained = self._energies[rows] - energies
         self._trust[rows] = trust_after(self._trust[rows], lengths, gained, predicted, accepted)
         finite = np.isfinite(energies)
@@ -116,10 +111,15 @@ class InternalBFGS:
 
     def _learn(self, rows: Rows, positions: Points, energies, gradients: Points, share, accepted) -> None:
         """From points with energies, which lie at shares of Newton's steps, and go to those that are accepted."""
+        begin = np.isinf(self._energies[rows])
+        if begin.any():
+            constants = force_constants(self.coordinates, self._numbers, _structures_last(positions[begin]))
+            self._constants[:, rows[begin]] = self._stiffness[:, None] * constants
         q, forces_q = self._look(rows, positions, gradients.reshape(len(rows), -1), accepted)
-        step = difference(self.coordinates, q, self._q[:, rows])
-        before = self._forces_q[:, rows].T
-        self._memory.learn(rows, step.T, forces_q.T - before, -share[:, None] * before)
+        went = ~begin
+        step = difference(self.coordinates, q[:, went], self._q.take(rows[went], axis=1))
+        before = self._forces_q.take(rows[went], axis=1).T
+        self._memory.learn(rows[went], step.T, forces_q[:, went].T - before, -share[went, None] * before)
         self._arrive(
             rows[accepted], positions[accepted], energies[accepted], gradients[accepted], q[:, accepted],
             forces_q[:, accepted],
@@ -129,27 +129,32 @@ class InternalBFGS:
     def propose(self, rows: Rows) -> Points:
         """Where to look next, Å."""
         steps = self._share(rows)[:, None] * self._newton[rows]
-        there = self._positions[rows] + steps.reshape(-1, self.coordinates.atoms, 3)
-        longest = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
-        curved = np.flatnonzero((longest > CURVED_FROM) & ~self.failed[rows])
-        if not len(curved):
-            return there
-        wanted = np.zeros((self.coordinates.size, len(rows)))
-        straight = steps[curved][:, self._assembly.order]
-        wanted[:, curved] = self._assembly.stretched(self._entries_of(rows[curved]), straight).T
+        steps = steps.reshape(-1, self.coordinates.atoms, 3)
+        longest = _longest(steps)
+        curved = (longest > CURVED_FROM) & ~self.failed[rows]
+        if curved.any():
+            steps[curved] = self._curved(rows[curved], steps[curved], longest[curved])
+        return self._positions[rows] + steps
+
+    def _curved(self, rows: Rows, steps: Points, longest: Float[np.ndarray, " rows"]) -> Points:
+        """Displacements along which the coordinates change as they would along straight ones without end, Å."""
+        straight, begin, going = steps, self._positions[rows], np.arange(len(rows))
+        q, constants = self._q.take(rows, axis=1), self._constants.take(rows, axis=1)
+        entries = self._entries_of(rows)
+        wanted = self._assembly.stretched(entries, steps.reshape(len(rows), -1)[:, self._assembly.order]).T
+        steps = steps.copy()
         for _ in range(CORRECTIONS):
-            q = values(self.coordinates, _structures_last(there[curved]))
-            missing = wanted[:, curved] - difference(self.coordinates, q, self._q[:, rows[curved]])
-            pulls = missing * self._constants[:, rows[curved]]
-            shifts = self._relax(rows[curved], pulls.T)[:, self._assembly.place]
-            there[curved] += shifts.reshape(len(curved), -1, 3)
-            curved = curved[np.abs(shifts).max(axis=1) > CORRECTED]
-            if not len(curved):
+            now = values(self.coordinates, _structures_last(begin[going] + steps[going]))
+            missing = wanted[:, going] - difference(self.coordinates, now, q[:, going])
+            shifts = self._relax(rows[going], entries[going], (constants[:, going] * missing).T)
+            shifts = shifts[:, self._assembly.place].reshape(len(going), -1, 3)
+            steps[going] += shifts
+            going = going[np.abs(shifts).max(axis=(1, 2)) > CORRECTED]
+            if not len(going):
                 break
-        moved = np.linalg.norm(there - self._positions[rows], axis=2).max(axis=1)
-        astray = ~(moved < 3.0 * longest + CURVED_FROM)  # the curve led nowhere: go straight
-        there[astray] = self._positions[rows[astray]] + steps[astray].reshape(-1, self.coordinates.atoms, 3)
-        return there
+        astray = ~(_longest(steps) < 3.0 * longest + CURVED_FROM)  # the curve led nowhere: go straight
+        steps[astray] = straight[astray]
+        return steps
 
     def gains(self, rows: Rows) -> Float[np.ndarray, " rows"]:
         """eV by which the energy is predicted to fall until the minimum: half of gᵀ H⁻¹ g."""
@@ -162,7 +167,7 @@ class InternalBFGS:
 
     def _share(self, rows: Rows) -> Float[np.ndarray, " rows"]:
         """By which Newton's steps are shortened to the trust radius."""
-        longest = np.linalg.norm(self._newton[rows].reshape(len(rows), -1, 3), axis=2).max(axis=1)
+        longest = _longest(self._newton[rows].reshape(len(rows), -1, 3))
         return np.minimum(1.0, self._trust[rows] / np.maximum(longest, 1e-12))
 
     def _look(self, rows: Rows, positions: Points, gradients: Float[np.ndarray, "rows cartesian"], keep):
@@ -170,7 +175,7 @@ class InternalBFGS:
         need."""
         q, wilson = values_and_rows(self.coordinates, _structures_last(positions))
         wilson = self._assembly.free(wilson)
-        models = self._assembly.band(wilson, self._constants[:, rows])
+        models = self._assembly.band(wilson, self._constants.take(rows, axis=1))
         models[:, :, 0] += SOFTEST
         solved, entries = gradients[:, self._assembly.order], self._assembly.entries(wilson)
         if self._entries is None:
@@ -183,7 +188,7 @@ class InternalBFGS:
             solved[number] = lapack.dpbtrs(factor, solved[number], lower=1)[0]
             if keep[number]:
                 self._entries[row], self._factor[row] = entries[number], factor
-        forces_q = self._constants[:, rows] * self._assembly.stretched(entries, solved).T
+        forces_q = self._constants.take(rows, axis=1) * self._assembly.stretched(entries, solved).T
         return q, forces_q
 
     def _arrive(self, rows: Rows, positions, energies, gradients, q, forces_q) -> None:
@@ -195,14 +200,17 @@ class InternalBFGS:
     def _solve(self, rows: Rows) -> None:
         """Newton's steps with what has been learnt."""
         rows = rows[~self.failed[rows]]
+        if not len(rows):
+            return
+        entries = self._entries_of(rows)
 
         def inverse(forces: Forces) -> Forces:
             """B (Bᵀ k B + c)⁻¹ Bᵀ."""
-            return self._assembly.stretched(self._entries_of(rows), self._relax(rows, forces))
+            return self._assembly.stretched(entries, self._relax(rows, entries, forces))
 
-        if len(rows):
-            turned = self._memory.solve(rows, -self._forces_q[:, rows].T, inverse)
-            self._newton[rows] = self._relax(rows, self._constants[:, rows].T * turned)[:, self._assembly.place]
+        turned = self._memory.solve(rows, -self._forces_q.take(rows, axis=1).T, inverse)
+        newton = self._relax(rows, entries, self._constants.take(rows, axis=1).T * turned)
+        self._newton[rows] = newton[:, self._assembly.place]
 
     def _straightened(self, positions: Points) -> Bool[np.ndarray, " rows"]:
         """Whether an angle, or one within a dihedral, has become straight, or a straight one bent."""
@@ -217,12 +225,18 @@ class InternalBFGS:
             wrong |= (sign * (cosines - np.cos(np.radians(limit))) > 0).any(axis=1)
         return wrong
 
-    def _relax(self, rows: Rows, forces: Forces) -> Float[np.ndarray, "rows cartesian"]:
+    def _relax(self, rows: Rows, entries: Entries, forces: Forces) -> Float[np.ndarray, "rows cartesian"]:
         """(Bᵀ k B + c)⁻¹ Bᵀ times forces along coordinates, in the order of the band."""
-        pulls = self._assembly.pulled(self._entries_of(rows), forces)
-        return np.stack(
-            [lapack.dpbtrs(self._factor[row], pull, lower=1)[0] for row, pull in zip(rows, pulls, strict=True)]
-        )
+        found = self._assembly.pulled(entries, forces)
+        for row, pull in zip(rows, found, strict=True):
+            pull[:] = lapack.dpbtrs(self._factor[row], pull, lower=1)[0]
+        return found
+
+
+def _longest(steps: Points) -> Float[np.ndarray, " rows"]:
+    """Å, of the atom that moves most."""
+    found: np.ndarray = np.sqrt(np.einsum("rax,rax->ra", steps, steps).max(axis=1))
+    return found
 
 
 def _structures_last(positions: Points) -> Float[np.ndarray, "3 atoms rows"]:

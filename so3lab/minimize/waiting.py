@@ -13,7 +13,7 @@ from so3lab.minimize.batch import Item
 from so3lab.minimize.changes import Bonds, bonds_at_start
 from so3lab.minimize.freedom import Freedom, Held
 from so3lab.potential.potential import Potential
-from so3lab.structures.bonds import COVALENT
+from so3lab.structures.elements import are_covalent
 from so3lab.structures.neighbors import check_finite
 
 Method = Literal["auto", "internal", "cartesian", "fire"]
@@ -111,6 +111,6 @@ def item_of(
 
 
 def _method_for(atoms: ase.Atoms) -> str:
-    covalent = np.isin(atoms.numbers, [1, *COVALENT]).all()
+    covalent = are_covalent(atoms.numbers).all()
     molecule = not atoms.pbc.any() and 3 <= len(atoms) <= MOST_ATOMS_INTERNAL and covalent
     return "internal" if molecule else "cartesian"

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from so3lab.minimize.coordinates import InternalCoordinates
+from so3lab.minimize.corners import Seen, Shared, dot, see, shared
 
 Vectors = Float[np.ndarray, "3 coordinates structures"]
 
@@ -50,25 +51,25 @@ def difference(
     change = after - before
     first = len(coordinates.distances) + len(coordinates.angles)
     turn = change[first : first + len(coordinates.dihedrals)]
-    turn -= 2.0 * np.pi * np.round(turn / (2.0 * np.pi))
+    turn -= 2.0 * np.pi * np.rint(turn / (2.0 * np.pi))
     return change
 
 
 def _evaluate(coordinates: InternalCoordinates, xyz: np.ndarray, derivatives: bool):
-    found, rows = [], []
-    for name, evaluate in (("distances", _distance), ("angles", _angle)):
-        members = getattr(coordinates, name)
-        value, row = evaluate(xyz, members, derivatives)
-        found.append(value)
-        rows.append(row)
-    dihedrals, row = _dihedral(xyz, coordinates.dihedrals, derivatives)
-    bends, bend_row = _linear_bends(xyz, coordinates.linear_bends, derivatives)
-    rows.append(np.concatenate([row, bend_row]) if derivatives else row)
-    return np.concatenate([*found, dihedrals, bends]), rows
-
-
-def _dot(a: Vectors, b: Vectors) -> np.ndarray:
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    among = shared(coordinates)
+    seen, distances, angles = see(among, xyz), len(coordinates.distances), len(coordinates.angles)
+    sines = np.sqrt(seen.normal_squares[:angles])
+    bends, bend_rows = _linear_bends(xyz, coordinates.linear_bends, derivatives)
+    dihedrals, dihedral_rows = _dihedrals(among, seen, derivatives)
+    values_of_angles = np.arctan2(sines, seen.products[:angles])
+    found = np.concatenate([seen.lengths[:distances], values_of_angles, dihedrals, bends])
+    if not derivatives:
+        return found, ()
+    units = seen.vectors[:3, :distances] / seen.lengths[:distances]
+    rows = [_stacked([-units, units]), _angle_rows(among, seen, sines), dihedral_rows]
+    if len(bends):
+        rows[2] = np.concatenate([rows[2], bend_rows])
+    return found, rows
 
 
 def _cross(a: Vectors, b: Vectors) -> Vectors:
@@ -77,46 +78,40 @@ def _cross(a: Vectors, b: Vectors) -> Vectors:
 
 def _stacked(parts: Sequence[Vectors]) -> Float[np.ndarray, "coordinates entries structures"]:
     """Derivatives by each atom, as the entries of rows: x, y, z of the first atom, then of the second."""
-    return np.moveaxis(np.concatenate(parts), 0, 1).copy()
+    _, coordinates, structures = parts[0].shape
+    found = np.empty((coordinates, len(parts), 3, structures))
+    for number, part in enumerate(parts):
+        found[:, number] = part.transpose(1, 0, 2)
+    return found.reshape(coordinates, 3 * len(parts), structures)
 
 
-def _distance(xyz, members: Int[np.ndarray, "coordinates 2"], derivatives: bool):
-    vector = xyz[:, members[:, 1]] - xyz[:, members[:, 0]]
-    length = np.sqrt(_dot(vector, vector))
-    if not derivatives:
-        return length, None
-    unit = vector / length
-    return length, _stacked([-unit, unit])
+def _angle_rows(among: Shared, seen: Seen, sines: Float[np.ndarray, "angles structures"]):
+    """Derivatives of angles; ``sines`` are times both lengths."""
+    angles = len(sines)
+    back, forth, cosines = seen.back[:3, :angles], seen.forth[:3, :angles], seen.products[:angles]
+    half, sines = len(among.heads), np.maximum(sines, 1e-8)
+    squares = [seen.squares.take(part[:angles] % half, axis=0) for part in (among.back, among.forth)]
+    first = (cosines / squares[0] * back - forth) / sines
+    last = (cosines / squares[1] * forth - back) / sines
+    return _stacked([first, -first - last, last])
 
 
-def _angle(xyz, members: Int[np.ndarray, "coordinates 3"], derivatives: bool):
-    vertex = xyz[:, members[:, 1]]
-    back, forth = xyz[:, members[:, 0]] - vertex, xyz[:, members[:, 2]] - vertex
-    normal = _cross(back, forth)
-    sine, cosine = np.sqrt(_dot(normal, normal)), _dot(back, forth)
-    value = np.arctan2(sine, cosine)
-    if not derivatives:
-        return value, None
-    a, c = np.sqrt(_dot(back, back)), np.sqrt(_dot(forth, forth))
-    sine = np.maximum(sine / (a * c), 1e-8)
-    u, w, cosine = back / a, forth / c, cosine / (a * c)
-    first, last = (cosine * u - w) / (a * sine), (cosine * w - u) / (c * sine)
-    return value, _stacked([first, -first - last, last])
-
-
-def _dihedral(xyz, members: Int[np.ndarray, "coordinates 4"], derivatives: bool):
+def _dihedrals(among: Shared, seen: Seen, derivatives: bool):
     """Signed as IUPAC says. Derivatives: A. Blondel and M. Karplus, J. Comput. Chem. 17, 1132 (1996), eq. 27."""
-    i, j, k, m = (xyz[:, column] for column in members.T)
-    near, axis, far = i - j, j - k, m - k
-    first, second = _cross(near, axis), _cross(far, axis)
-    length = np.sqrt(_dot(axis, axis))
-    value = np.arctan2(_dot(_cross(second, first), axis) / length, _dot(first, second))
+    either_way = np.concatenate([seen.normals, -seen.normals], axis=1)
+    first, second = either_way.take(among.first, axis=1), either_way.take(among.second, axis=1)
+    length = seen.lengths.take(among.axis, axis=0)
+    near = seen.vectors.take(among.near, axis=1)
+    value = np.arctan2(-length * dot(near, second), dot(first, second))
     if not derivatives:
         return value, None
-    first = first / np.maximum(_dot(first, first), 1e-12)
-    second = second / np.maximum(_dot(second, second), 1e-12)
-    shear = (_dot(near, axis) / length) * first - (_dot(far, axis) / length) * second
-    return value, _stacked([-length * first, length * first + shear, -shear - length * second, length * second])
+    corners = len(among.back)
+    here, there = among.first % corners, among.second % corners
+    heights = length / np.maximum(seen.normal_squares, 1e-12)[[here, there]]
+    first, second = heights[0] * first, heights[1] * second
+    shares = seen.products[[here, there]] / seen.squares.take(among.axis, axis=0)
+    shear = shares[0] * first + shares[1] * second
+    return value, _stacked([-first, first - shear, shear - second, second])
 
 
 def _linear_bends(xyz, members: Int[np.ndarray, "bends 4"], derivatives: bool):
@@ -130,30 +125,30 @@ def _linear_bends(xyz, members: Int[np.ndarray, "bends 4"], derivatives: bool):
         return np.zeros((0, xyz.shape[2])), np.zeros((0, 12, xyz.shape[2])) if derivatives else None
     a, b, c, d = (xyz[:, column] for column in members.T)
     back, forth, axis, to_reference = a - b, c - b, c - a, d - a
-    lengths = [np.sqrt(_dot(vector, vector)) for vector in (back, forth, axis)]
+    lengths = [np.sqrt(dot(vector, vector)) for vector in (back, forth, axis)]
     u, w, along = back / lengths[0], forth / lengths[1], axis / lengths[2]
-    total, height = u + w, _dot(to_reference, along)
+    total, height = u + w, dot(to_reference, along)
     off = to_reference - height * along
-    distance = np.sqrt(_dot(off, off))
+    distance = np.sqrt(dot(off, off))
     e = off / distance
     aside = _cross(along, e)
-    found = np.concatenate([_dot(total, e), _dot(total, aside)])
+    found = np.concatenate([dot(total, e), dot(total, aside)])
     if not derivatives:
         return found, None
 
     def by_axis(direction: Vectors) -> Vectors:
         """Derivative by c - a of ``direction · along``, direction held."""
-        return (direction - _dot(direction, along) * along) / lengths[2]
+        return (direction - dot(direction, along) * along) / lengths[2]
 
     def by_e(direction: Vectors) -> tuple[Vectors, Vectors]:
         """Derivatives by d - a and by c - a of ``direction · e``, direction held."""
-        t = (direction - _dot(direction, e) * e) / distance
-        straight = t - _dot(t, along) * along
-        return straight, -by_axis(_dot(t, along) * to_reference + height * t)
+        t = (direction - dot(direction, e) * e) / distance
+        straight = t - dot(t, along) * along
+        return straight, -by_axis(dot(t, along) * to_reference + height * t)
 
     rows = []
     for direction, more in ((e, None), (aside, _cross(e, total))):
-        ends = [(direction - _dot(direction, v) * v) / length for v, length in ((u, lengths[0]), (w, lengths[1]))]
+        ends = [(direction - dot(direction, v) * v) / length for v, length in ((u, lengths[0]), (w, lengths[1]))]
         reference, turn = by_e(total if more is None else _cross(total, along))
         if more is not None:
             turn = turn + by_axis(more)

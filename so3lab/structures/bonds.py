@@ -5,7 +5,7 @@ import numpy as np
 from ase.data import covalent_radii
 from jaxtyping import Bool, Float, Int
 
-from so3lab.structures.elements import COVALENT
+from so3lab.structures.elements import are_covalent
 from so3lab.structures.neighbors import Pairs, pair_list
 
 TOLERANCE = 1.15
@@ -41,17 +41,31 @@ def bonded_pairs(atoms: ase.Atoms, tolerance: float = TOLERANCE, *, metals: bool
     vectors = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
     close = np.linalg.norm(vectors, axis=1) < radii[i] + radii[j]
     if not metals:
-        covalent = np.isin(atoms.numbers, list(COVALENT))
+        covalent = are_covalent(atoms.numbers)
         close &= covalent[i] & covalent[j]
     return Pairs(i[close], j[close], images[close])
 
 
 def bonds(atoms: ase.Atoms, tolerance: float = TOLERANCE) -> Int[np.ndarray, "bonds 2"]:
     """The same as pairs of different atoms, the lower index first, whatever the image; metals have bonds too."""
-    i, j, _ = bonded_pairs(atoms, tolerance, metals=True)
+    return stretched_bonds(atoms, tolerance)[0]
+
+
+def stretched_bonds(
+    atoms: ase.Atoms, tolerance: float = TOLERANCE
+) -> tuple[Int[np.ndarray, "bonds 2"], Float[np.ndarray, " bonds"]]:
+    """Bonds as :func:`bonds` has them, and their lengths in sums of both covalent radii; of several images the
+    shortest."""
+    i, j, images = bonded_pairs(atoms, tolerance, metals=True)
     apart = i != j
-    low, high = (np.asarray(side(i[apart], j[apart]), int) for side in (np.minimum, np.maximum))
-    return np.stack(np.divmod(np.unique(low * len(atoms) + high), max(1, len(atoms))), axis=1)
+    i, j, images = i[apart].astype(int), j[apart].astype(int), images[apart]
+    vectors = atoms.positions[j] - atoms.positions[i] + images @ np.asarray(atoms.cell)
+    radii = covalent_radii[atoms.numbers]
+    stretches = np.linalg.norm(vectors, axis=1) / (radii[i] + radii[j])
+    pairs = np.minimum(i, j) * len(atoms) + np.maximum(i, j)
+    order = np.argsort(stretches, kind="stable")
+    pairs, shortest = np.unique(pairs[order], return_index=True)
+    return np.stack(np.divmod(pairs, max(1, len(atoms))), axis=1), stretches[order][shortest]
 
 
 def keep_bonds(
@@ -69,7 +83,7 @@ def keep_bonds(
         positions: Å, of molecules without a cell.
     """
     first, second = np.triu_indices(len(numbers), 1)
-    covalent = np.isin(numbers, list(COVALENT))
+    covalent = are_covalent(numbers)
     first, second = (ends[covalent[first] & covalent[second]] for ends in (first, second))
     radii = TOLERANCE * covalent_radii[numbers]
     expected = np.zeros((len(numbers), len(numbers)), bool)

@@ -45,6 +45,19 @@ def dense(coordinates: InternalCoordinates, xyz: np.ndarray) -> np.ndarray:
     return Assembly(coordinates).dense(values_and_rows(coordinates, xyz)[1], 0)
 
 
+def test_values_are_those_that_ase_measures(case):
+    atoms, coordinates, xyz = case
+    found = values(coordinates, xyz)[:, 0]
+    expected = [
+        *(atoms.get_distance(*pair) for pair in coordinates.distances),
+        *(np.radians(atoms.get_angle(*three)) for three in coordinates.angles),
+        *(np.radians(atoms.get_dihedral(*four)) for four in coordinates.dihedrals),
+    ]
+    off = found[: len(expected)] - expected
+    off -= 2.0 * np.pi * np.round(off / (2.0 * np.pi))
+    np.testing.assert_allclose(off, 0.0, atol=1e-6)
+
+
 def test_derivatives_are_those_of_the_values(case):
     _, coordinates, xyz = case
     expected, step = np.zeros((coordinates.size, xyz.size)), 1e-5

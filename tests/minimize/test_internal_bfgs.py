@@ -65,7 +65,7 @@ def test_a_long_turn_keeps_bonds_at_their_lengths():
     turning = np.cross([0, 0, 1.0], atoms.positions - atoms.positions.mean(axis=0))
     turning *= np.where(atoms.positions[:, 2:] > 0, 1.0, -1.0)
     gradient = -1.2 * turning
-    method.begin(row, atoms.positions[None], np.zeros(1), gradient[None])
+    method.tell(row, atoms.positions[None], np.zeros(1), gradient[None])
     there = method.propose(row)[0]
     moved = np.linalg.norm(there - atoms.positions, axis=1)
     assert moved.max() > 0.3
@@ -84,6 +84,6 @@ def test_forces_that_are_whole_motions_move_nothing_inside():
     atoms = molecule("CH3CH2OH")
     coordinates = internal_coordinates(atoms.numbers, atoms.positions, bonds(atoms))
     method, row = InternalBFGS(coordinates, atoms.numbers, 1), np.array([0])
-    method.begin(row, atoms.positions[None], np.zeros(1), np.zeros((1, len(atoms), 3)))
+    method.tell(row, atoms.positions[None], np.zeros(1), np.zeros((1, len(atoms), 3)))
     np.testing.assert_allclose(method.propose(row)[0], atoms.positions, atol=1e-12)
     assert method.gains(row)[0] == 0
