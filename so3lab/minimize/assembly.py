@@ -45,6 +45,8 @@ class Assembly:
         lengths = np.concatenate([np.full(len(part), part.shape[1]) for part in self._columns])
         self._owners = np.repeat(np.arange(len(lengths)), lengths)  # coordinates that entries belong to
         self._begins = np.cumsum(lengths) - lengths
+        self.count = len(indices)
+        """Entries of B."""
         self._flat = indices + self.size * self._owners
         self._places, into = np.unique(joined, return_inverse=True)
         self._products = np.empty(0)
@@ -66,7 +68,9 @@ class Assembly:
         """Diagonals of the band, the main one and those below."""
         self._in_band = apart + self.width * np.minimum(self.place[first], self.place[second])
         self._ordered = self.place[indices]
-        self._scatter_ordered = _sums(self._ordered, self.size)
+        self._by_atoms = np.argsort(self._ordered, kind="stable")
+        self._owners_by_atoms = self._owners[self._by_atoms]
+        self._pulled, self._begins_by_atoms = np.unique(self._ordered[self._by_atoms], return_index=True)
 
     def free(self, rows: WilsonRows) -> WilsonRows:
         """The rows without entries of atoms that are fixed."""
@@ -141,12 +145,22 @@ class Assembly:
         found: np.ndarray = np.add.reduceat(entries * steps.take(self._ordered, axis=1), self._begins, axis=1)
         return found
 
+    def by_atoms(self, entries: Float[np.ndarray, "structures entries"]) -> Float[np.ndarray, "structures entries"]:
+        """The same entries in the order that :meth:`pulled` takes: those of an atom's x together, then of its y."""
+        return entries.take(self._by_atoms, axis=1)
+
     def pulled(
-        self, entries: Float[np.ndarray, "structures entries"], forces: Float[np.ndarray, "structures coordinates"]
+        self, by_atoms: Float[np.ndarray, "structures entries"], forces: Float[np.ndarray, "structures coordinates"]
     ) -> Float[np.ndarray, "structures cartesian"]:
-        """Bᵀ f: what forces f along coordinates are on atoms, in the order of the band; entries as of
-        :meth:`stretched`."""
-        found: np.ndarray = (self._scatter_ordered @ (entries * forces.take(self._owners, axis=1)).T).T
+        """Bᵀ f: what forces along coordinates are on atoms, in the order of the band.
+
+        Args:
+            by_atoms: Entries of B, as :meth:`by_atoms` has them.
+            forces: f.
+        """
+        found = np.zeros((len(forces), self.size))
+        pulls = by_atoms * forces.take(self._owners_by_atoms, axis=1)
+        found[:, self._pulled] = np.add.reduceat(pulls, self._begins_by_atoms, axis=1)
         return found
 
     def dense(self, rows: WilsonRows, structure: int) -> Float[np.ndarray, "coordinates cartesian"]:

@@ -126,7 +126,8 @@ class Batch:
         for stepper, rows, size in self._groups():
             there[rows, :size] = stepper.propose(rows)
             for row in rows:
-                there[row, :size] = self._restored(self._item(row).freedom, there[row, :size])
+                if (freedom := self._item(row).freedom).members:
+                    there[row, :size] = self._restored(freedom, there[row, :size])
         astray = ~np.isfinite(there).all(axis=(1, 2))
         there[astray] = self.positions[astray]
         energies, gradients = self._evaluate(there)
@@ -142,8 +143,6 @@ class Batch:
     @staticmethod
     def _restored(freedom: Freedom, positions: Float[np.ndarray, "atoms 3"]) -> Float[np.ndarray, "atoms 3"]:
         """With held coordinates as they are wanted; NaN where a step went too far for them, so that it is refused."""
-        if not freedom.members:
-            return positions
         try:
             return freedom.restore(positions)
         except ValueError:
@@ -175,10 +174,9 @@ class Batch:
     def _groups(self) -> list[tuple[Stepper, Rows, int]]:
         """Methods with the slots that they move, and the number of atoms that their points have."""
         found: dict[int, tuple[Stepper, list[int]]] = {}
-        for slot in self.active():
-            stepper = self._item(slot).stepper
-            if stepper is not None:
-                found.setdefault(id(stepper), (stepper, []))[1].append(slot)
+        for slot, item in enumerate(self.items):
+            if item is not None and item.stepper is not None:
+                found.setdefault(id(item.stepper), (item.stepper, []))[1].append(slot)
         widest = self._present.shape[1]
         size_of = lambda one: one.coordinates.atoms if isinstance(one, InternalBFGS) else widest  # noqa: E731
         return [(stepper, np.array(rows), size_of(stepper)) for stepper, rows in found.values()]

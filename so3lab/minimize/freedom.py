@@ -153,12 +153,11 @@ def without_rigid_motion(
         present: Which rows are atoms; others stay as they are.
         turn: Whether a structure may turn: molecules do, cells do not.
     """
-    weight = present[:, :, None] / np.maximum(present.sum(axis=1), 1)[:, None, None]
-    mean = (gradients * weight).sum(axis=1, keepdims=True)
-    gradients = np.where(present[:, :, None], gradients - mean, gradients)
+    inside, share = present[:, :, None], (present / np.maximum(present.sum(axis=1, keepdims=True), 1))[:, None]
+    gradients = gradients - inside * np.matmul(share, gradients)
     if not turn.any():
         return gradients
-    at = np.where(present[:, :, None], positions - (positions * weight).sum(axis=1, keepdims=True), 0.0)
+    at = inside * (positions - np.matmul(share, positions))
     pull = np.matmul(at.transpose(0, 2, 1), gradients)
     torque = np.stack([pull[:, 1, 2] - pull[:, 2, 1], pull[:, 2, 0] - pull[:, 0, 2], pull[:, 0, 1] - pull[:, 1, 0]], 1)
     square = np.matmul(at.transpose(0, 2, 1), at)

@@ -75,7 +75,7 @@ class InternalBFGS:
         self._forces_q = np.zeros((coordinates.size, rows))
         self._constants = np.zeros((coordinates.size, rows))
         self._memory = Memory(coordinates.size, rows, MEMORY)
-        self._entries: Entries | None = None  # of B, of each row
+        self._entries, self._by_atoms = np.zeros((2, rows, self._assembly.count))  # of B, of each row, in both orders
         self._factor: list[np.ndarray | None] = [None] * rows  # Cholesky's, of Bᵀ k B + c, in the order of the band
         self.failed = np.zeros(rows, bool)
         """Rows whose coordinates are no good any more."""
@@ -140,13 +140,14 @@ class InternalBFGS:
         """Displacements along which the coordinates change as they would along straight ones without end, Å."""
         straight, begin, going = steps, self._positions[rows], np.arange(len(rows))
         q, constants = self._q.take(rows, axis=1), self._constants.take(rows, axis=1)
-        entries = self._entries_of(rows)
-        wanted = self._assembly.stretched(entries, steps.reshape(len(rows), -1)[:, self._assembly.order]).T
+        by_atoms = self._by_atoms[rows]
+        flat = steps.reshape(len(rows), -1)[:, self._assembly.order]
+        wanted = self._assembly.stretched(self._entries[rows], flat).T
         steps = steps.copy()
         for _ in range(CORRECTIONS):
             now = values(self.coordinates, _structures_last(begin[going] + steps[going]))
             missing = wanted[:, going] - difference(self.coordinates, now, q[:, going])
-            shifts = self._relax(rows[going], entries[going], (constants[:, going] * missing).T)
+            shifts = self._relax(rows[going], by_atoms[going], (constants[:, going] * missing).T)
             shifts = shifts[:, self._assembly.place].reshape(len(going), -1, 3)
             steps[going] += shifts
             going = going[np.abs(shifts).max(axis=(1, 2)) > CORRECTED]
@@ -159,11 +160,6 @@ class InternalBFGS:
     def gains(self, rows: Rows) -> Float[np.ndarray, " rows"]:
         """eV by which the energy is predicted to fall until the minimum: half of gᵀ H⁻¹ g."""
         return -0.5 * np.einsum("rc,rc->r", self._gradients[rows], self._newton[rows])
-
-    def _entries_of(self, rows: Rows) -> Entries:
-        """Of Wilson's matrix B."""
-        assert self._entries is not None
-        return self._entries[rows]
 
     def _share(self, rows: Rows) -> Float[np.ndarray, " rows"]:
         """By which Newton's steps are shortened to the trust radius."""
@@ -178,8 +174,7 @@ class InternalBFGS:
         models = self._assembly.band(wilson, self._constants.take(rows, axis=1))
         models[:, :, 0] += SOFTEST
         solved, entries = gradients[:, self._assembly.order], self._assembly.entries(wilson)
-        if self._entries is None:
-            self._entries = np.zeros((len(self._factor), entries.shape[1]))
+        by_atoms = self._assembly.by_atoms(entries)
         for number, row in enumerate(rows):
             factor, wrong = lapack.dpbtrf(models[number].T, lower=1)
             if wrong:
@@ -187,7 +182,7 @@ class InternalBFGS:
                 continue
             solved[number] = lapack.dpbtrs(factor, solved[number], lower=1)[0]
             if keep[number]:
-                self._entries[row], self._factor[row] = entries[number], factor
+                self._entries[row], self._by_atoms[row], self._factor[row] = entries[number], by_atoms[number], factor
         forces_q = self._constants.take(rows, axis=1) * self._assembly.stretched(entries, solved).T
         return q, forces_q
 
@@ -202,14 +197,14 @@ class InternalBFGS:
         rows = rows[~self.failed[rows]]
         if not len(rows):
             return
-        entries = self._entries_of(rows)
+        entries, by_atoms = self._entries[rows], self._by_atoms[rows]
 
         def inverse(forces: Forces) -> Forces:
             """B (Bᵀ k B + c)⁻¹ Bᵀ."""
-            return self._assembly.stretched(entries, self._relax(rows, entries, forces))
+            return self._assembly.stretched(entries, self._relax(rows, by_atoms, forces))
 
         turned = self._memory.solve(rows, -self._forces_q.take(rows, axis=1).T, inverse)
-        newton = self._relax(rows, entries, self._constants.take(rows, axis=1).T * turned)
+        newton = self._relax(rows, by_atoms, self._constants.take(rows, axis=1).T * turned)
         self._newton[rows] = newton[:, self._assembly.place]
 
     def _straightened(self, positions: Points) -> Bool[np.ndarray, " rows"]:
@@ -225,9 +220,9 @@ class InternalBFGS:
             wrong |= (sign * (cosines - np.cos(np.radians(limit))) > 0).any(axis=1)
         return wrong
 
-    def _relax(self, rows: Rows, entries: Entries, forces: Forces) -> Float[np.ndarray, "rows cartesian"]:
+    def _relax(self, rows: Rows, by_atoms: Entries, forces: Forces) -> Float[np.ndarray, "rows cartesian"]:
         """(Bᵀ k B + c)⁻¹ Bᵀ times forces along coordinates, in the order of the band."""
-        found = self._assembly.pulled(entries, forces)
+        found = self._assembly.pulled(by_atoms, forces)
         for row, pull in zip(rows, found, strict=True):
             pull[:] = lapack.dpbtrs(self._factor[row], pull, lower=1)[0]
         return found

@@ -99,7 +99,9 @@ def test_sparse_products_are_those_of_the_dense_matrix(case):
     rng, entries = np.random.default_rng(0), assembly.entries(rows)
     step, force = rng.normal(size=(1, assembly.size)), rng.normal(size=(1, coordinates.size))
     np.testing.assert_allclose(assembly.stretched(entries, step[:, order]), step @ matrix.T, atol=1e-12)
-    np.testing.assert_allclose(assembly.pulled(entries, force)[:, assembly.place], force @ matrix, atol=1e-12)
+    np.testing.assert_allclose(
+        assembly.pulled(assembly.by_atoms(entries), force)[:, assembly.place], force @ matrix, atol=1e-12
+    )
 
 
 def test_fixed_atoms_have_no_entries(case):
