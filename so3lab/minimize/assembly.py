@@ -147,7 +147,8 @@ class Assembly:
 
     def by_atoms(self, entries: Float[np.ndarray, "structures entries"]) -> Float[np.ndarray, "structures entries"]:
         """The same entries in the order that :meth:`pulled` takes: those of an atom's x together, then of its y."""
-        return entries.take(self._by_atoms, axis=1)
+        found: np.ndarray = entries.take(self._by_atoms, axis=1)
+        return found
 
     def pulled(
         self, by_atoms: Float[np.ndarray, "structures entries"], forces: Float[np.ndarray, "structures coordinates"]
