@@ -114,6 +114,18 @@ def test_it_fits_the_page(notebook, width, theme):
     use_theme(notebook, "Light")
 
 
+def test_a_figure_that_was_drawn_for_a_wider_page_takes_the_width_of_its_own(notebook):
+    page = notebook.page
+    widths = """() => [...document.querySelectorAll('.js-plotly-plot')].filter(el => el.getClientRects().length)
+      .map(el => [el._fullLayout.width, el.clientWidth])"""
+    page.evaluate("() => document.querySelectorAll('.js-plotly-plot').forEach(el => { el.layout.width = 3000; })")
+    for name in ("Progress", "Energy ladder"):
+        page.get_by_role("button", name=name).click()
+        notebook.wait_until(
+            lambda: all(abs(drawn - there) <= 1 for drawn, there in page.evaluate(widths)), "the width of the page"
+        )
+
+
 def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
     page = notebook.page
     field = page.get_by_placeholder("memory, or minima.db")

@@ -4,7 +4,7 @@ const ORDERS = [
   "removeLayoutProps", "removeTraceProps",
 ].map(name => `_py2js_${name}`);
 const LINK = /url\((?:&quot;|['"])?[^)#]*#([^)'"&]*)(?:&quot;|['"])?\)/g;
-const ANSWER_MS = 300, NEWS = 0.25;
+const ANSWER_MS = 300, NEWS = 0.25, SETTLED_MS = 150, MOST_TRIES = 3;
 const pages = (globalThis.so3labPlotly ??= {});
 
 function plotly(model) {
@@ -228,11 +228,22 @@ export default () => {
       const drawn = firstDrawing(el), remove = figure.render({model, el}), mine = added;
       const removeCursor = drawCursor(model, el), removeMarks = drawMarks(model, el);
       // A figure without a width of its own is as wide as its page; Plotly forgets that when its height is changed.
-      const watcher = new ResizeObserver(() => {
+      const fit = () => {
         if (el.layout && model.get("_widget_layout").width === undefined) delete el.layout.width;
         el._responsiveChartHandler?.();
-      });
+      };
+      const watcher = new ResizeObserver(fit);
       watcher.observe(el);
+      // And where its page changed while it was drawn, of which no observer could tell Plotly yet.
+      let tries = 0, waiting = null;
+      el.on("plotly_afterplot", () => {
+        const chosen = model.get("_widget_layout").width !== undefined;
+        const fits = chosen || !el.clientWidth || Math.abs(el._fullLayout.width - el.clientWidth) <= 1;
+        if (fits) tries = 0;
+        if (fits || waiting || tries >= MOST_TRIES) return;
+        tries += 1;
+        waiting = setTimeout(() => { waiting = null; if (shown.has(el)) fit(); }, SETTLED_MS);
+      });
       shown.add(el);
       const lookNoMore = watchSight(el, within => { seen.set(el, within); tellSight(model); });
       return () => {
