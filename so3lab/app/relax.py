@@ -41,8 +41,9 @@ def add_commands(commands, common: argparse.ArgumentParser) -> None:
         "structures",
         metavar="STRUCTURES",
         nargs="+",
-        help="files (all frames of XYZ files, trajectories and databases, the last structure of others, FILE:0 the "
-        "first), bundled names (ethanol), or smiles: and a SMILES (smiles:CCO)",
+        help="files (all frames, molecules or models of XYZ, SDF, PDB and similar files, trajectories and databases, "
+        "the last structure of others, FILE:0 the first), bundled names (ethanol), or smiles: and a SMILES "
+        "(smiles:CCO)",
     )
     parser.add_argument("--fmax", type=float, default=0.01, metavar="F", help="largest force, eV/Å")
     parser.add_argument("--gain-meV", type=float, default=0.03, metavar="E", help="energy still to be gained, meV")
@@ -166,10 +167,10 @@ def _read(source: str, options: argparse.Namespace, console: Console) -> "Iterat
 
 def _frames(source: str) -> "Sequence[tuple[Atoms | str, Sequence[str]]]":
     """Frames of a file that has several, with what its reader decided; anything else as it is."""
-    from so3lab.structures.reading import read_contents
+    from so3lab.structures.reading import OF_SEVERAL, read_contents
 
     path = Path(source).expanduser()
-    several = path.suffix.lower() in (".h5", ".h5md", ".hdf5", ".xyz", ".extxyz", ".traj", ".db", ".json")
+    several = path.suffix.lower() in (*OF_SEVERAL, ".h5", ".h5md", ".hdf5", ".traj", ".db", ".json")
     if not (several and path.is_file()):
         return [(source, ())]
     return [(content.atoms, content.notes) for content in read_contents(path)]

@@ -26,7 +26,7 @@ from so3lab.datasets.numerals import number, numbers_of
 from so3lab.structures.electrons import is_charge_key, is_spin_key, stated_charge, total_charge
 from so3lab.structures.packed import is_packed, unpacked
 from so3lab.structures.reading import read_contents, read_quietly, values_beside
-from so3lab.structures.xyz import read_all_xyz
+from so3lab.structures.xyz import frames_of_xyz
 
 _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
 """Endings of data sets."""
@@ -204,7 +204,7 @@ def _first_frame(path: Path) -> Atoms:
     except Exception:
         if path.suffix.lower() not in (".xyz", ".extxyz"):
             raise
-        first = read_all_xyz(path)[0].atoms
+        first = frames_of_xyz(path).content(0).atoms
     assert isinstance(first, Atoms)
     return first
 

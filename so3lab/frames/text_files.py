@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.io.lammpsrun import read_lammps_dump_text
 
 from so3lab.frames.columns import columns_of, named
-from so3lab.structures.pdb import read_pdb
+from so3lab.structures.pdb import models_of_pdb
 from so3lab.structures.xyz import frame_of_text
 
 _NUMBER = re.compile(r'([A-Za-z_][\w.-]*)=("?)([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\2(?=\s|$)')
@@ -87,7 +87,7 @@ def lammps_file(path: Path) -> TextFile | None:
 
 def pdb_file(path: Path) -> TextFile:
     """A PDB file with its models; elements and residues are those of the first."""
-    first = read_pdb(path, 0).atoms
+    first = models_of_pdb(path).one(0).atoms
     with open(path, "rb") as file:
         parts = list(_pdb_parts(file))
 

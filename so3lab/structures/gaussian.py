@@ -17,7 +17,7 @@ from ase.constraints import FixAtoms
 from ase.data import atomic_numbers, chemical_symbols
 
 from so3lab import units
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 from so3lab.structures.xyz import ISOTOPES
 
 _CHARGES = re.compile(r"\s*[+-]?\d+[\s,]+\d+(?:[\s,]+[+-]?\d+[\s,]+\d+)*\s*")
@@ -35,12 +35,8 @@ class _Job(NamedTuple):
     rows: list[str]
 
 
-def read_gaussian_input(path: Path, which: int = -1) -> Content:
-    """A molecule of an input of Gaussian (``.com``, ``.gjf``), by default that of the last job.
-
-    Args:
-        path: The file.
-        which: Index of the job, from 0, or from the end where negative; jobs without coordinates do not count.
+def jobs_of_gaussian(path: Path) -> Several:
+    """The molecules of an input of Gaussian (``.com``, ``.gjf``), one of each job that has coordinates.
 
     Raises:
         ValueError: If there is no molecule, or a line cannot be understood; the sentence names line and token.
@@ -52,8 +48,11 @@ def read_gaussian_input(path: Path, which: int = -1) -> Content:
             f"{path} holds no molecule: behind route and title, each with an empty line, charge and multiplicity must "
             "stand, and atoms below them"
         )
-    notes = which_of(len(jobs), which, "jobs", path)
-    job = jobs[which]
+    return Several(path, "jobs", len(jobs), lambda number: _molecule(jobs[number], path))
+
+
+def _molecule(job: _Job, path: Path) -> Content:
+    notes = []
     atoms = _from_internal_coordinates(job, path) if _is_internal(job.rows) else _atoms(job, path)
     if _BOHR.search(job.route):
         atoms.positions *= units.bohr

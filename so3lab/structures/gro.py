@@ -15,7 +15,7 @@ import ase.units
 import numpy as np
 
 from so3lab.structures.pdb import element_of_two_names
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 
 _NM = 10.0  # Å
 _NM_PER_PS = _NM / (1000.0 * ase.units.fs)
@@ -39,12 +39,8 @@ class _Row(NamedTuple):
     velocity: list[float] | None
 
 
-def read_gro(path: Path, which: int = -1) -> Content:
-    """A frame of a .gro file, by default the last.
-
-    Args:
-        path: The file.
-        which: Index of the frame, from 0, or from the end where negative.
+def frames_of_gro(path: Path) -> Several:
+    """The frames of a .gro file.
 
     Raises:
         ValueError: If a line cannot be understood; the sentence names line and token.
@@ -53,8 +49,11 @@ def read_gro(path: Path, which: int = -1) -> Content:
     starts = _starts(lines, path)
     if not starts:
         raise ValueError(f"{path} holds no atoms: its second line must be their number")
-    notes = which_of(len(starts), which, "frames", path)
-    start = starts[which]
+    return Several(path, "frames", len(starts), lambda number: _frame(lines, starts[number], path))
+
+
+def _frame(lines: Sequence[str], start: int, path: Path) -> Content:
+    notes = []
     end = start + 2 + int(lines[start + 1])
     _check_not_beads(lines[start + 2 : end], path)
     rows = [_row(lines[number], f"{path}, line {number + 1}") for number in range(start + 2, end)]

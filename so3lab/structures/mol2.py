@@ -17,7 +17,7 @@ from ase.geometry import cellpar_to_cell
 from so3lab.structures.pdb import PLACEHOLDER
 from so3lab.structures.sdf import in_space
 from so3lab.structures.smiles import atoms_of
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 
 _MOLECULE, _ATOM, _BOND = "@<TRIPOS>MOLECULE", "@<TRIPOS>ATOM", "@<TRIPOS>BOND"
 _CELL, _ATTRIBUTES = "@<TRIPOS>CRYSIN", "@<TRIPOS>UNITY_ATOM_ATTR"
@@ -51,16 +51,15 @@ class _Section(NamedTuple):
     lines: list[tuple[int, str]]
 
 
-def read_mol2(path: Path, which: int = -1, seed: int = 0) -> Content:
-    """A molecule of a MOL2 file, by default the last.
+def molecules_of_mol2(path: Path, seed: int = 0) -> Several:
+    """The molecules of a MOL2 file.
 
     Args:
         path: The file.
-        which: Index of the molecule, from 0, or from the end where negative.
         seed: Of the embedding of a drawing.
 
     Returns:
-        Atoms with names and residues; partial charges are ``initial_charges``. A record ``CRYSIN`` is its cell.
+        Each as atoms with names and residues; partial charges are ``initial_charges``. A record ``CRYSIN`` is its cell.
 
     Raises:
         ValueError: If a record cannot be understood, or an atom is a dummy; the sentence names line and token.
@@ -69,8 +68,10 @@ def read_mol2(path: Path, which: int = -1, seed: int = 0) -> Content:
     molecules = _molecules(text.splitlines())
     if not molecules:
         raise ValueError(f"{path} holds no molecule: no line is {_MOLECULE}")
-    notes = which_of(len(molecules), which, "molecules", path)
-    sections = molecules[which]
+    return Several(path, "molecules", len(molecules), lambda number: _content(molecules[number], path, seed))
+
+
+def _content(sections: Sequence[_Section], path: Path, seed: int) -> Content:
     rows = [row for section in sections if section.record == _ATOM for row in _rows(section, path)]
     _check_count(sections, len(rows), path)
     cell, about_cell = _cell(sections, path)
@@ -79,7 +80,7 @@ def read_mol2(path: Path, which: int = -1, seed: int = 0) -> Content:
         atoms.info["charge"] = formal
     if cell is not None:
         atoms.cell, atoms.pbc = cell, True
-    return Content(atoms, "MOL2", [*notes, *about_atoms, *about_cell])
+    return Content(atoms, "MOL2", [*about_atoms, *about_cell])
 
 
 def _molecules(lines: Sequence[str]) -> list[list[_Section]]:

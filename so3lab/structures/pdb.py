@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.geometry import cellpar_to_cell
 
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 from so3lab.structures.xyz import ISOTOPES
 
 PLACEHOLDER = 2.0
@@ -56,15 +56,15 @@ class _Row(NamedTuple):
     charge: int | None
 
 
-def read_pdb(path: Path, which: int = -1) -> Content:
-    """A model of a PDB file, by default the last.
+def models_of_pdb(path: Path) -> Several:
+    """The models of a PDB file.
 
     Args:
         path: The file. ``CRYST1`` belongs to all of its models.
-        which: Index of the model, from 0, or from the end where negative.
 
     Returns:
-        Atoms with names and residues of the file, in its cell if it has one; of alternate locations the most occupied.
+        Each as atoms with names and residues of the file, in its cell if it has one; of alternate locations the most
+        occupied.
 
     Raises:
         ValueError: If a record cannot be understood; the sentence names line and token.
@@ -80,13 +80,16 @@ def read_pdb(path: Path, which: int = -1) -> Content:
     models = [model for model in models if model]
     if not models:
         raise ValueError(f"{path} holds no atoms: no line begins with ATOM or HETATM")
-    notes = which_of(len(models), which, "models", path)
-    real, virtual = _without_virtual_sites(models[which])
+    return Several(path, "models", len(models), lambda number: _model(models[number], lines, path))
+
+
+def _model(model: Sequence[_Row], lines: Sequence[str], path: Path) -> Content:
+    real, virtual = _without_virtual_sites(model)
     if not real:
         raise ValueError(f"{path} holds no atoms, but virtual sites alone")
     rows, alternates = _one_location(real)
     cell, about_cell = _cell(lines, path)
-    notes += [*virtual, *alternates, *about_cell, *_guessed(lines, rows), *_in_part(rows), *_without_hydrogens(rows)]
+    notes = [*virtual, *alternates, *about_cell, *_guessed(lines, rows), *_in_part(rows), *_without_hydrogens(rows)]
     return Content(_atoms(rows, cell), "PDB", notes)
 
 

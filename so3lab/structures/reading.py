@@ -17,18 +17,18 @@ from so3lab.structures.cif import read_cif
 from so3lab.structures.comments import take_cell
 from so3lab.structures.coordinates import check_coordinates
 from so3lab.structures.electrons import check_parity, with_electrons
-from so3lab.structures.gaussian import read_gaussian_input
-from so3lab.structures.gro import read_gro
-from so3lab.structures.mol2 import read_mol2
+from so3lab.structures.gaussian import jobs_of_gaussian
+from so3lab.structures.gro import frames_of_gro
+from so3lab.structures.mol2 import molecules_of_mol2
 from so3lab.structures.packed import is_packed, unpacked
-from so3lab.structures.pdb import read_pdb
+from so3lab.structures.pdb import models_of_pdb
 from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import stated_in_program_files
 from so3lab.structures.program_inputs import input_of_program
-from so3lab.structures.sdf import read_sdf
+from so3lab.structures.sdf import molecules_of_sdf
 from so3lab.structures.smiles import from_smiles
-from so3lab.structures.understood import Content, Understood, which_of
-from so3lab.structures.xyz import read_all_xyz, read_xyz
+from so3lab.structures.understood import Content, Several, Understood, which_of
+from so3lab.structures.xyz import frames_of_xyz
 
 if TYPE_CHECKING:
     from ase.db.row import AtomsRow
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 SMILES_PREFIX = "smiles:"
 """What begins a text that is taken for a SMILES string."""
 _XYZ = frozenset((".xyz", ".extxyz", ".exyz"))
-_READERS_OF_ANY: dict[str, Callable[[Path, int], Content]] = {
-    ".pdb": read_pdb, ".ent": read_pdb, ".sdf": read_sdf, ".mol": read_sdf, ".sd": read_sdf, ".mol2": read_mol2,
-    ".gro": read_gro, ".com": read_gaussian_input, ".gjf": read_gaussian_input, ".xyz": read_xyz, ".extxyz": read_xyz,
-    ".exyz": read_xyz,
+OF_SEVERAL: dict[str, Callable[[Path], Several]] = {
+    ".pdb": models_of_pdb, ".ent": models_of_pdb, ".sdf": molecules_of_sdf, ".mol": molecules_of_sdf,
+    ".sd": molecules_of_sdf, ".mol2": molecules_of_mol2, ".gro": frames_of_gro, ".com": jobs_of_gaussian,
+    ".gjf": jobs_of_gaussian, ".xyz": frames_of_xyz, ".extxyz": frames_of_xyz, ".exyz": frames_of_xyz,
 }  # fmt: skip
-"""Readers that take one of several structures by its number."""
+"""Formats of one or several structures that so3lab reads by itself."""
 _TRAJECTORIES = frozenset((".h5", ".h5md", ".hdf5"))
 _WHOLE_FILE = 5_000_000
 """Bytes of a file of which all frames are counted, though the last is meant."""
@@ -127,7 +127,7 @@ def understand(
 
 
 def read_frames(path: Path) -> list[ase.Atoms]:
-    """All frames of a file with what it says of them, labels too; of formats with one structure, that one.
+    """All frames of a file with what it says of them, labels too: molecules, models or jobs where a format has such.
 
     Each is read as :func:`understand` reads a single one, comment lines and units included; give the frames to it to
     know what they mean.
@@ -151,10 +151,10 @@ def read_contents(path: Path) -> list[Content]:
     if is_packed(path):
         with unpacked(path) as inside:
             return read_contents(inside)
-    if kind in _XYZ:
-        return read_all_xyz(path)
-    if kind in _READERS_OF_ANY or kind == ".cif":
-        return [_of_file(path)]
+    if kind in OF_SEVERAL:
+        return OF_SEVERAL[kind](path).all()
+    if kind == ".cif":
+        return [read_cif(path)]
     if kind in _TRAJECTORIES:
         frames = _frames_of_trajectory(path)
     elif kind in _DATABASES:
@@ -205,8 +205,8 @@ def _one_of_file(path: Path, which: int) -> Content:
     if is_packed(path):
         with unpacked(path) as inside:
             return _one_of_file(inside, which)
-    if kind in _READERS_OF_ANY:
-        return _READERS_OF_ANY[kind](path, which)
+    if kind in OF_SEVERAL:
+        return OF_SEVERAL[kind](path).one(which)
     frames = read_contents(path)
     about = which_of(len(frames), which, "frames", path)
     return frames[which]._replace(notes=[*about, *frames[which].notes])
@@ -217,8 +217,8 @@ def _of_file(path: Path) -> Content:
     if is_packed(path):
         with unpacked(path) as inside:
             return _of_file(inside)
-    if kind in _READERS_OF_ANY:
-        return _READERS_OF_ANY[kind](path, -1)
+    if kind in OF_SEVERAL:
+        return OF_SEVERAL[kind](path).one(-1)
     if kind == ".cif":
         return read_cif(path)
     if kind in _DATABASES:

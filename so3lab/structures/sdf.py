@@ -1,7 +1,7 @@
 """How MOL and SDF files are read: formal charges, radicals, isotopes, drawings on paper, hydrogens left out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +10,37 @@ import numpy as np
 
 from so3lab.structures.electrons import BY_BONDS, is_charge_key, is_spin_key, stated_charge
 from so3lab.structures.smiles import atoms_of, embedded
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 
 _SEPARATOR = "$$$$"
 
 
-def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
-    """A molecule of a MOL or SDF file, by default the last.
+def molecules_of_sdf(path: Path, seed: int = 0) -> Several:
+    """The molecules of a MOL or SDF file.
 
     Args:
         path: The file, with molecules of version V2000 or V3000.
-        which: Index of the molecule, from 0, or from the end where negative.
         seed: Of the embedding of a drawing.
 
     Returns:
-        Atoms with the formal charges (``M  CHG``, or the column of the atom block where there is none) as an array
-        ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``. Where bonds do not add up and
-        no charge is there, ``info["unpaired_by_bonds"]`` is 0, so that odd numbers of electrons are refused.
+        Each as atoms with the formal charges (``M  CHG``, or the column of the atom block where there is none) as an
+        array ``formal_charges``, and ``info["spin"]``, the unpaired electrons of ``M  RAD``. Where bonds do not add up
+        and no charge is there, ``info["unpaired_by_bonds"]`` is 0, so that odd numbers of electrons are refused.
 
     Raises:
-        ValueError: If the file cannot be understood, holds query atoms, is a drawing that cannot be embedded, or lacks
-            hydrogens whose number a total charge without formal ones leaves open.
+        ValueError: If the file holds none; of each, if it cannot be understood, holds query atoms, is a drawing that
+            cannot be embedded, or lacks hydrogens whose number a total charge without formal ones leaves open.
     """
-    from rdkit import Chem, rdBase
-
     text = path.read_bytes().decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
     entries = [entry for entry in text.split(_SEPARATOR) if entry.strip()]
     if not entries:
         raise ValueError(f"{path} holds no molecule")
-    about = which_of(len(entries), which, "molecules", path)
-    number = which % len(entries)
+    return Several(path, "molecules", len(entries), lambda number: _molecule(entries, number, path, seed))
+
+
+def _molecule(entries: Sequence[str], number: int, path: Path, seed: int) -> Content:
+    from rdkit import Chem, rdBase
+
     entry = entries[number] if number == 0 else entries[number].removeprefix("\n")
     first_line = 1 + "".join(entries[:number]).count("\n") + (number > 0)
     with rdBase.BlockLogs():
@@ -51,7 +52,6 @@ def read_sdf(path: Path, which: int = -1, seed: int = 0) -> Content:
         in_file = molecule.GetNumAtoms()
         problems = Chem.DetectChemistryProblems(molecule)
         molecule, notes = in_space(molecule, entry, path, seed)
-    notes = [*about, *notes]
     atoms = atoms_of(molecule, molecule.GetConformer().GetPositions())
     charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
     del atoms.info["charge"]

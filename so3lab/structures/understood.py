@@ -1,6 +1,6 @@
 """What was understood of a structure: where each of its facts comes from, and what was left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,35 @@ def which_of(count: int, which: int, words: str, path: Path) -> list[str]:
     if which == -1:
         return [f"the last of {count} {words}"]
     return [f"number {which % count} of {count} {words}, counted from 0"]
+
+
+@dataclass(frozen=True)
+class Several:
+    """The structures of a file that may have more than one; each is made when it is asked for."""
+
+    path: Path
+    words: str
+    """What the format calls them, such as models."""
+    count: int
+    content: Callable[[int], Content]
+
+    def one(self, which: int) -> Content:
+        """That with an index, from 0, or from the end where negative; it says which of several it is.
+
+        Raises:
+            ValueError: If there are not so many, or it cannot be understood; the sentence names line and token.
+        """
+        about = which_of(self.count, which, self.words, self.path)
+        found = self.content(which % self.count)
+        return found._replace(notes=[*about, *found.notes])
+
+    def all(self) -> list[Content]:
+        """All of them.
+
+        Raises:
+            ValueError: If one cannot be understood.
+        """
+        return [self.content(number) for number in range(self.count)]
 
 
 @dataclass(frozen=True, eq=False)

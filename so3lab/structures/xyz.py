@@ -19,7 +19,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.io import extxyz
 
 from so3lab.structures.comments import take_other_names
-from so3lab.structures.understood import Content, which_of
+from so3lab.structures.understood import Content, Several
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H", 3.016), "13C": ("C", 13.003),
             "14C": ("C", 14.003), "15N": ("N", 15.0), "17O": ("O", 16.999), "18O": ("O", 17.999)}  # fmt: skip
@@ -43,12 +43,8 @@ class _Frame(NamedTuple):
     first_line: int
 
 
-def read_xyz(path: Path, which: int = -1) -> Content:
-    """A frame of an XYZ file, by default the last.
-
-    Args:
-        path: The file.
-        which: Index of the frame, from 0, or from the end where negative.
+def frames_of_xyz(path: Path) -> Several:
+    """The frames of an XYZ file.
 
     Raises:
         ValueError: If the file cannot be understood; the sentence names line and token.
@@ -57,21 +53,7 @@ def read_xyz(path: Path, which: int = -1) -> Content:
     frames = list(_frames(text.splitlines(), path))
     if not frames:
         raise ValueError(f"{path} holds no atoms")
-    notes += which_of(len(frames), which, "frames", path)
-    return _content(frames[which], path, notes)
-
-
-def read_all_xyz(path: Path) -> list[Content]:
-    """Every frame of an XYZ file, as :func:`read_xyz` reads one.
-
-    Raises:
-        ValueError: As :func:`read_xyz`.
-    """
-    text, notes = _text(path)
-    found = [_content(frame, path, notes) for frame in _frames(text.splitlines(), path)]
-    if not found:
-        raise ValueError(f"{path} holds no atoms")
-    return found
+    return Several(path, "frames", len(frames), lambda number: _content(frames[number], path, notes))
 
 
 def _content(frame: _Frame, path: Path, notes: list[str]) -> Content:
@@ -81,10 +63,10 @@ def _content(frame: _Frame, path: Path, notes: list[str]) -> Content:
 
 
 def frame_of_text(text: str) -> ase.Atoms:
-    """One frame of an XYZ file by its lines alone, as :func:`read_xyz` reads it.
+    """One frame of an XYZ file by its lines alone, as :func:`frames_of_xyz` reads them.
 
     Raises:
-        ValueError: As :func:`read_xyz`; lines are counted from the frame's own.
+        ValueError: As :func:`frames_of_xyz`; lines are counted from the frame's own.
     """
     where = Path("frame")
     return _atoms(next(_frames(text.splitlines(), where)), where)[0]

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 from ase.io import read, write
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from so3lab.app import main
 from so3lab.structures import read_structure
@@ -42,6 +44,17 @@ def test_all_frames_are_relaxed_and_written_in_order(frames, tmp_path, capsys):
         assert atoms.info["relaxation"] == "converged"
         assert atoms.get_distance(0, 1) == pytest.approx(1.55, abs=1e-5)
     np.testing.assert_allclose(relaxed[1].positions[5], starts[1].positions[5], atol=1e-6)
+
+
+def test_all_molecules_of_an_sdf_and_all_models_of_a_pdb_are_relaxed(tmp_path, capsys):
+    ethanol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+    conformers = list(AllChem.EmbedMultipleConfs(ethanol, 3, randomSeed=1))
+    with Chem.SDWriter(str(tmp_path / "conformers.sdf")) as file:
+        for number in conformers:
+            file.write(ethanol, confId=number)
+    write(tmp_path / "models.pdb", [read_structure("ethanol")] * 2)
+    assert main(["relax", "ethanol", *(str(tmp_path / n) for n in ("conformers.sdf", "models.pdb")), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["converged"] == 5
 
 
 def test_what_did_not_converge_is_named_and_fails(frames, capsys):
