@@ -1,13 +1,10 @@
 """Basin hopping of clusters: all atoms displaced, or the most weakly bound one put elsewhere on the surface."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 
-from so3lab.minima.accounts import Account, Minimum, Proposal
+from so3lab.minima.proposals.basin_hopping import BasinHopping
 from so3lab.minima.proposals.walkers import Walkers
 
 DISPLACEMENT = 0.36
@@ -19,7 +16,7 @@ CONTACT = 1.3
 """Distances of nearest neighbours within which atoms touch."""
 
 
-class ClusterMoves:
+class ClusterMoves(BasinHopping):
     """Displacements and surface moves of clusters of atoms that exchange neighbours as they like.
 
     Args:
@@ -30,33 +27,14 @@ class ClusterMoves:
     name = "cluster moves"
 
     def __init__(self, *, walkers: int = 8, window: float = 0.5):
-        self.walkers = Walkers(walkers, window)
+        super().__init__(Walkers(walkers, window))
 
-    def propose(self, minima: Sequence[Minimum], count: int, rng: np.random.Generator) -> list[Proposal]:
-        """One for each walker in turn."""
-        self.walkers.spread(minima, rng)
-        found = []
-        for number in range(count):
-            walker = number % len(self.walkers)
-            parent = minima[self.walkers.at[walker]]
-            atoms = parent.atoms.copy()
-            if len(atoms) > 1:
-                move = surface_move if rng.random() < SURFACE_SHARE else displaced
-                atoms.positions = apart(move(atoms.positions, rng), nearest_neighbour(parent.atoms.positions))
-            found.append(Proposal(atoms, self.name, parent.number, walker))
-        return found
-
-    def learn(self, minima: Sequence[Minimum], accounts: Sequence[Account]) -> None:
-        """Walkers step or stay."""
-        self.walkers.learn(minima, accounts)
-
-    def state(self) -> dict[str, Any]:
-        """That of the walkers."""
-        return self.walkers.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.walkers.restore(state)
+    def moved(self, positions: Float[np.ndarray, "atoms 3"], rng: np.random.Generator) -> Float[np.ndarray, "atoms 3"]:
+        """Displaced, or with an atom elsewhere, and no two on top of each other; a single atom stays."""
+        if len(positions) < 2:
+            return positions
+        move = surface_move if rng.random() < SURFACE_SHARE else displaced
+        return apart(move(positions, rng), nearest_neighbour(positions))
 
 
 def nearest_neighbour(positions: Float[np.ndarray, "atoms 3"]) -> float:

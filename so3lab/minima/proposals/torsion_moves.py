@@ -1,12 +1,10 @@
 """Basin hopping with turns of torsions: a few bonds of a minimum are turned at random, and the rest relaxes."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import ase
 import numpy as np
+from jaxtyping import Float
 
-from so3lab.minima.accounts import Account, Minimum, Proposal
+from so3lab.minima.proposals.basin_hopping import BasinHopping
 from so3lab.minima.proposals.clashes import clashes
 from so3lab.minima.proposals.walkers import Walkers
 from so3lab.minima.torsions import rotatable_dihedrals, turned
@@ -17,7 +15,7 @@ TRIES = 30
 """Before a turn that clashes is given to the minimiser as it is."""
 
 
-class TorsionMoves:
+class TorsionMoves(BasinHopping):
     """Turns of one to three rotatable bonds, by any angle.
 
     Args:
@@ -39,22 +37,14 @@ class TorsionMoves:
                 f"atoms must have a bond to turn about, and {atoms.get_chemical_formula()} has none; search with "
                 "hopping or dynamics"
             )
-        self.walkers = Walkers(walkers, window)
+        super().__init__(Walkers(walkers, window))
 
-    def propose(self, minima: Sequence[Minimum], count: int, rng: np.random.Generator) -> list[Proposal]:
-        """One for each walker in turn."""
-        self.walkers.spread(minima, rng)
-        found = []
-        for number in range(count):
-            walker = number % len(self.walkers)
-            parent = minima[self.walkers.at[walker]]
-            atoms = parent.atoms.copy()
-            for _ in range(TRIES):
-                positions = self._turned(parent.atoms.positions, rng)
-                if not clashes(positions, self._graph):
-                    break
-            atoms.positions = positions
-            found.append(Proposal(atoms, self.name, parent.number, walker))
+    def moved(self, positions: Float[np.ndarray, "atoms 3"], rng: np.random.Generator) -> Float[np.ndarray, "atoms 3"]:
+        """Turned, without a clash where that is found."""
+        for _ in range(TRIES):
+            found = self._turned(positions, rng)
+            if not clashes(found, self._graph):
+                break
         return found
 
     def _turned(self, positions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -62,15 +52,3 @@ class TorsionMoves:
         for which in rng.choice(len(self.dihedrals), turns, replace=False):
             positions = turned(positions, self._graph, self.dihedrals[which], float(rng.uniform(-180.0, 180.0)))
         return positions
-
-    def learn(self, minima: Sequence[Minimum], accounts: Sequence[Account]) -> None:
-        """Walkers step or stay."""
-        self.walkers.learn(minima, accounts)
-
-    def state(self) -> dict[str, Any]:
-        """That of the walkers."""
-        return self.walkers.state()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.walkers.restore(state)
