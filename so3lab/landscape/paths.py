@@ -1,7 +1,8 @@
 """Which way leads from one minimum to another: nudged elastic bands, many at once.
 
 The images of all paths are one batch of the engine. A path that has converged leaves, and the next one takes its place.
-One that does not converge is divided at the minima on its way, if there are any, and each leg is a path.
+One that does not converge is divided at the minima on its way, and each leg is a path; where there are none, it is
+straightened and goes on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from so3lab.landscape.interpolation import interpolated
 from so3lab.landscape.legs import joined, minima_on
 from so3lab.landscape.models import energy_model, shift_of
 from so3lab.landscape.nudging import nudged_forces, tangents
+from so3lab.landscape.straightening import straightened
 from so3lab.minimize.evaluators import EngineEvaluator
 from so3lab.minimize.freedom import Freedom, without_rigid_motion
 from so3lab.potential.potential import Potential
@@ -31,7 +33,7 @@ SPRING = 1.0
 CLIMBS_BELOW = 0.5
 """eV/Å of the largest force at which the highest image begins to climb."""
 MOST_DIVISIONS = 3
-"""Times that a path that does not converge, and then its legs, are divided at minima."""
+"""Times that a path that does not converge, and then its legs, are divided at minima, or straightened."""
 _ATOMS_AT_ONCE = 1500
 
 Inner = Float[np.ndarray, "inner atoms 3"]
@@ -93,8 +95,8 @@ def nudged_elastic_band(
         spring: eV/Å² between images.
         climb: Whether the highest image climbs to the saddle.
         mirror_images: Whether the second end may be reflected to come closer to the first.
-        divide: Whether a path that does not converge goes in legs between the minima on its way; it then has more
-            images, and ``max_steps`` is of each leg.
+        divide: Whether a path that does not converge goes in legs between the minima on its way, or without any is
+            straightened; of legs it has more images, and ``max_steps`` is of each and of each attempt.
         stop: Asked at every step of a path whether it is to end as it is.
         batch: Paths at once; default: as many as the device computes well.
 
@@ -115,7 +117,7 @@ def nudged_elastic_band(
 def _divided(
     potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How, divisions: int
 ) -> Iterator[Band]:
-    """Bands; those that do not converge in legs, which may be divided again so many times."""
+    """Bands; those that do not converge in legs, or straightened, again so many times."""
     stuck = []
     for band in _bands(potential, paths, how):
         if band.converged or not divisions or (how.stop is not None and how.stop()):
@@ -127,19 +129,23 @@ def _divided(
     owned: list[range] = []
     for band in stuck:
         minima = minima_on(potential, band, known[band.number])
-        found = _legs(band, minima, [*known[band.number], band.images[0], *minima, band.images[-1]], len(legs))
+        if minima:
+            found = _legs(band, minima, [*known[band.number], band.images[0], *minima, band.images[-1]], len(legs))
+        else:
+            anew = straightened(np.stack([image.positions for image in band.images]))
+            found = [_Running(len(legs), band.images[0].copy(), anew, known[band.number])]
         owned.append(range(len(legs), len(legs) + len(found)))
         legs += found
     done = {leg.number: leg for leg in _divided(potential, legs, how, divisions - 1)} if legs else {}
     for band, numbers in zip(stuck, owned, strict=True):
-        yield joined(band, [done[number] for number in numbers]) if numbers else band
+        yield joined(band, [done[number] for number in numbers])
 
 
 def _legs(band: Band, minima: Sequence[ase.Atoms], known: Sequence[ase.Atoms], number: int) -> list[_Running]:
-    """Paths from minimum to minimum on the way of another, numbered from one on; none where there is no minimum."""
+    """Paths from minimum to minimum on the way of another, numbered from one on."""
     here = band.images[0].copy()
     found: list[_Running] = []
-    for there in (*minima, band.images[-1]) if minima else ():
+    for there in (*minima, band.images[-1]):
         positions = interpolated(here, align(here, there).positions, len(band.images))
         found.append(_Running(number + len(found), here, positions, known))
         here = here.copy()

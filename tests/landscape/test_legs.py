@@ -1,4 +1,4 @@
-"""A path that does not converge is divided at the minimum on its way, and its legs meet there."""
+"""A path that does not converge is divided at the minimum on its way, and its legs meet there; or straightened."""
 
 import numpy as np
 import pytest
@@ -31,11 +31,21 @@ def test_a_path_across_a_minimum_goes_in_legs_that_meet_there():
     assert found.highest == np.argmax(found.energies)
     assert found.barrier == pytest.approx(found.energies.max() - found.energies[0])
     assert not found.converged
-    assert found.steps == whole.steps + 2
+    assert found.steps == whole.steps + 2 * 3  # and each leg is straightened twice
 
 
-def test_a_path_without_a_minimum_on_its_way_stays_as_it_is():
-    found = path(PLACES[:9])
+def test_a_path_without_a_minimum_on_its_way_is_straightened():
+    folded = PLACES[[0, 1, 2, 5, 4, 3, 6, 7, 8]]
+    once, found = path(folded, divide=False), path(folded)
     assert not found.converged
     assert not found.minima
     assert len(found.images) == 9
+    assert found.steps == once.steps + 3
+    assert turns(once).min() < 0 < turns(found).min()
+
+
+def turns(band):
+    """Cosines of the angles by which a path turns at its images."""
+    steps = np.diff([place_of(image) for image in band.images], axis=0)
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    return (steps[1:] * steps[:-1]).sum(axis=1)
