@@ -199,6 +199,11 @@ def _is_energy(entry: tuple[Any, Any]) -> bool:
 
 
 def _first_frame(path: Path) -> Atoms:
+    if path.suffix.lower() in (".xyz", ".extxyz"):
+        with path.open("rb") as file:
+            count = file.readline(100).strip()
+        if count.isdigit() and int(count) > path.stat().st_size:  # ASE would look for them line by line
+            raise ValueError(f"{path} cannot hold {int(count)} atoms")
     try:
         first = read_quietly(path, 0)
     except Exception:

@@ -8,6 +8,7 @@ from ase import Atoms
 from jaxtyping import Float
 
 from so3lab.datasets.frames import frames_named
+from so3lab.datasets.numerals import numbers_of
 from so3lab.structures.electrons import check_parity, is_spin_key, stated_spin
 
 
@@ -86,13 +87,17 @@ def spins_of_atoms(frames: Sequence[Atoms], charges: Sequence[float], where: str
 def spins_of_arrays(
     values: Mapping[str, Any], numbers: Sequence[np.ndarray], charges: Float[np.ndarray, " frames"], where: str
 ) -> np.ndarray | None:
-    """As :func:`spins_of_atoms`, from arrays with one spin for all frames or one for each; None without any."""
+    """As :func:`spins_of_atoms`, from arrays with one spin for all frames or one for each; None without any.
+
+    Raises:
+        ValueError: If an entry is no number, or spins do not fit.
+    """
     frames = len(numbers)
     columns = {key: np.asarray(values[key]) for key in values if is_spin_key(key)}
     usable = {
-        key: np.broadcast_to(column.reshape(-1), frames)
+        key: np.broadcast_to(numbers_of(column, f"{where}, {key!r}", ("frame",)).reshape(-1), frames)
         for key, column in columns.items()
-        if column.size in (1, frames) and column.dtype.kind in "iuf"
+        if column.size in (1, frames)
     }
     if not usable:
         return None

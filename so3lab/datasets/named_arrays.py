@@ -115,13 +115,13 @@ def total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np
     Arrays of another shape, such as charges of atoms or quadrupoles called Q, are not total charges.
 
     Raises:
-        ValueError: If two names disagree.
+        ValueError: If two names disagree, or an entry is no number.
     """
     found = {key: np.asarray(values[key]) for key in values if is_charge_key(key)}
     usable = {
-        key: np.broadcast_to(array.astype(float).reshape(-1), frames)
+        key: np.broadcast_to(numbers_of(array, f"{what}, {key!r}", ("frame",)).reshape(-1), frames)
         for key, array in found.items()
-        if array.size in (1, frames) and array.dtype.kind in "iuf"
+        if array.size in (1, frames)
     }
     for key, charges in usable.items():
         first, others = next(iter(usable.items()))

@@ -50,7 +50,7 @@ def numbers_of(values: Any, what: str, axes: tuple[str, ...]) -> np.ndarray:
         ValueError: If an entry is no finite number; the sentence names it.
     """
     array = np.asarray(values)
-    if array.dtype.kind in "OUS":
+    if array.dtype.kind in "OUSb":
         entries = [number(entry, _at(what, axes, array.shape, i)) for i, entry in enumerate(array.reshape(-1))]
         return np.array(entries).reshape(array.shape)
     array = array.astype(np.float64)
@@ -68,8 +68,11 @@ def _at(what: str, axes: tuple[str, ...], shape: tuple[int, ...], entry: int) ->
 
 
 def _in_pythons_words(entry: Any) -> Any:
-    match = _FORTRAN.fullmatch(entry.strip()) if isinstance(entry, str) else None
-    return f"{match[1]}e{match[2]}" if match else entry
+    if not isinstance(entry, str):
+        return entry
+    text = entry.strip().replace("\N{MINUS SIGN}", "-")
+    match = _FORTRAN.fullmatch(text)
+    return f"{match[1]}e{match[2]}" if match else text
 
 
 def _reason(text: str) -> str:

@@ -31,6 +31,8 @@ _USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV
 _TORN = 1.5
 """Times the distance of a neighbour in other frames; heat makes 1.2 of it."""
 _FEWEST_SCANNED = 3  # frames
+_SAME_SHAPE, _SAME_PLACE = 0.02, 1e-3
+"""Of cells of volume 1, in any entry of their metric; and fractions of a cell."""
 _LONELY = 1.35
 """Times a bond length beyond which the nearest atom is no neighbour."""
 _LONELY_SHARE = 0.25
@@ -215,7 +217,7 @@ def _require_force_scale(dataset: Dataset) -> None:
     forces = np.concatenate(dataset.forces)
     rms = float(np.sqrt(np.mean(forces**2)))
     if rms == 0:
-        if (~dataset.pbc.any(axis=1) & (dataset.sizes > 1)).any():
+        if (~dataset.pbc.any(axis=1) & (dataset.sizes > 1)).any() or _atoms_move_in_cells(dataset):
             raise ValueError(f"forces of {dataset.name!r} are all zero; the file holds no reference forces")
         return  # single atoms, and cells so symmetric that nothing acts
     norms = np.linalg.norm(forces, axis=1)
@@ -234,6 +236,25 @@ def _require_force_scale(dataset: Dataset) -> None:
             f"frame {frame}: the force on atom {atom} is {norms[worst]:.3g} eV/Å, above {LARGEST_FORCE:g}; "
             f"remove this frame, its reference calculation probably failed"
         )
+
+
+def _atoms_move_in_cells(dataset: Dataset) -> bool:
+    """Whether atoms have other places in cells of the same shape: then some are no places of symmetry."""
+    if dataset.cells is None:
+        return False
+    for kind in np.unique(dataset.molecules):
+        frames = np.flatnonzero((dataset.molecules == kind) & dataset.pbc.all(axis=1) & (dataset.sizes > 1))
+        if len(frames) < 2:
+            continue
+        cells = dataset.cells[frames]
+        inside = [np.linalg.solve(cell.T, dataset.positions[i].T).T for i, cell in zip(frames, cells, strict=True)]
+        moved = np.stack(inside) - inside[0]
+        moved -= np.round(moved)
+        shapes = cells @ cells.transpose(0, 2, 1) / np.abs(np.linalg.det(cells))[:, None, None] ** (2 / 3)
+        alike = np.abs(shapes - shapes[0]).max(axis=(1, 2)) < _SAME_SHAPE
+        if (np.abs(moved).max(axis=(1, 2)) > _SAME_PLACE)[alike].any():
+            return True
+    return False
 
 
 def _likelier_units(dataset: Dataset, rms: float) -> str:

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 
 _CHARGE = r"([+-]?\d+\.?\d*)"
+_EXPONENTIAL = r"([+-]?\d*\.?\d+[eE][+-]?\d+)"
 _OUTPUTS = {
     "charge": (
         re.compile(r"Charge\s*=\s*(-?\d+)\s+Multiplicity\s*=\s*\d+"),  # Gaussian
         re.compile(r"Total Charge\s+Charge\s+\.{4}\s+(-?\d+)"),  # ORCA
         re.compile(rf"^ +(?:Charge {{5,}}:|charge {{6,}}=) +{_CHARGE}", re.MULTILINE),  # NWChem's DFT and SCF
         re.compile(rf"CHARGE OF MOLECULE\s*=\s*{_CHARGE}"),  # GAMESS
-        re.compile(rf"\bCharge\s*=\s*{_CHARGE}(?:[eE][+-]?\d+)?\s*: Charged system"),  # FHI-aims
+        re.compile(rf"Charged system requested\s*:\s*Charge\s*=\s*{_EXPONENTIAL}"),  # FHI-aims
+        re.compile(rf"\bCharge\s*=\s*{_EXPONENTIAL}\s*: (?:Charged|Neutral) system"),
         re.compile(rf"net\s+charge of system\s*:\s*{_CHARGE}"),  # CASTEP
     ),
     "multiplicity": (

@@ -75,6 +75,18 @@ def test_archives_that_do_not_fit_together(tmp_path, change, sentence):
     refused(save(tmp_path / "bad.npz", arrays), sentence, energy_unit="eV")
 
 
+@pytest.mark.parametrize("charge", ["-1", np.array(["-1"] * 12), b"-1", "\N{MINUS SIGN}1", -1])
+def test_charges_written_as_text_are_charges(tmp_path, charge):
+    path = save(tmp_path / "ion.npz", md17_arrays(charge=charge))
+    assert datasets.load(path, energy_unit="eV", check=False).total_charges.tolist() == [-1.0] * 12
+
+
+@pytest.mark.parametrize("fields", [{"charge": "abc"}, {"charge": True}, {"charge": np.nan}, {"multiplicity": "two"}])
+def test_charges_and_spins_that_are_no_numbers_are_refused(tmp_path, fields):
+    path = save(tmp_path / "ion.npz", md17_arrays(**fields))
+    refused(path, f"'{next(iter(fields))}', frame 0: must be a|'{next(iter(fields))}': must be a", energy_unit="eV")
+
+
 def test_ragged_archives_are_not_unpickled(tmp_path):
     ragged = np.array([np.zeros((3, 3)), np.zeros((2, 3))], dtype=object)
     path = save(tmp_path / "a.npz", md17_arrays(F=ragged))

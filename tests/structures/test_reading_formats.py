@@ -5,6 +5,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
+from so3lab.datasets.ase_readers import has_labels
 from so3lab.frames import open_frames
 from so3lab.structures import read_structure, understand
 from so3lab.structures.program_files import stated_in_program_files
@@ -124,12 +125,18 @@ def test_electrons_of_vasp_tell_the_charge(tmp_path, name, electrons, charge):
 @pytest.mark.parametrize(
     "line",
     ["  charge          =  -1.00\n", "  Charge = -1.000000E+00: Charged system requested explicitly.\n",
+     "  Charged system requested: Charge =  -0.100000E+01.\n",
      " net   charge of system               :   -1.000\n"],
 )  # fmt: skip
 def test_outputs_that_state_a_charge_alone(tmp_path, line):
     """NWChem's SCF, FHI-aims, CASTEP."""
     (tmp_path / "job.txt").write_text(f"header\n{line}")
     assert stated_in_program_files(tmp_path / "job.txt") == {"charge": -1}
+
+
+def test_a_count_beyond_the_file_is_refused_at_once(tmp_path):
+    (tmp_path / "big.xyz").write_text("99999999999\n\nH 0 0 0\n")
+    assert not has_labels(tmp_path / "big.xyz")
 
 
 def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):

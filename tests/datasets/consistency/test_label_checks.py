@@ -195,6 +195,23 @@ def test_forces_of_single_atoms_and_symmetric_cells_are_zero(frames):
     assert not [remark for remark in remarks_on(dataset) if "force" in remark]
 
 
+def test_zeros_are_no_forces_of_atoms_that_move_in_their_cell():
+    frames = [bulk("Cu", a=3.6, cubic=True) for _ in range(3)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.05, seed=seed)
+    dataset = datasets.Dataset(
+        "zero",
+        [atoms.numbers for atoms in frames],
+        [atoms.positions for atoms in frames],
+        np.array([-14.0, -14.2, -14.1]),
+        [np.zeros((4, 3))] * 3,
+        cells=np.array([np.asarray(atoms.cell) for atoms in frames]),
+        pbc=np.ones((3, 3), bool),
+    )
+    with pytest.raises(ValueError, match="are all zero"):
+        check_units_and_geometry(dataset)
+
+
 def test_bonds_of_phosphorus_to_hydrogen_are_softer_than_the_rule():
     """Of PH3 and SiH4 by GFN2-xTB they have 0.56 and 0.68 times its stiffness, in eV/Å."""
     arrays = springs("PH3")

@@ -40,7 +40,7 @@ def source_of(figure: LinkedFigure) -> str:
 
 def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):
     assert isinstance(figure, go.FigureWidget)
-    assert size(figure) < 12_000
+    assert size(figure) < 16_000
     assert size(go.FigureWidget()) > 4_000_000
 
 
