@@ -33,7 +33,6 @@ _KINDS = 6
 _FRAMES_IN_ALL = 160
 _UNRELATED = 0.4
 _SOFTEST = 0.6
-_FAR_MORE = 12.0  # times what forces say; ions among solvents change by up to six times
 _OUTLYING = 4.0  # times the usual disagreement of a frame
 _LIKE_THE_FARTHEST = 0.2
 _MOST_OUTLYING = 0.15
@@ -160,9 +159,7 @@ def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
         return None
     if outlying := _outlying(pairs):
         return outlying
-    far_more = float(np.sqrt(np.mean(pairs.energy_changes**2))) > _FAR_MORE * spread
-    told = far_more or found.surely_below(_SOFTEST) or _in_one_piece(dataset, pairs)
-    if abs(found.correlation) > _UNRELATED or not told:
+    if abs(found.correlation) > _UNRELATED or not (_in_one_piece(dataset, pairs) or found.surely_below(_SOFTEST)):
         return None
     where = _compared(dataset, [pairs], found)
     return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")

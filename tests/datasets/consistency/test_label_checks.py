@@ -292,20 +292,6 @@ def test_energies_of_other_frames_are_warned_of():
     assert any("not at all" in remark for remark in remarks_on(as_dataset(**arrays | {"energies": shuffled})))
 
 
-def test_far_larger_changes_of_energy_than_forces_say_are_warned_of_where_bonds_do_not_hold_all_atoms():
-    one, other = springs(frames=40), springs("CH4", frames=40)
-    away = other["positions"] + 9.0
-    both = {
-        "numbers": np.concatenate([one["numbers"], other["numbers"]], axis=-1),
-        "positions": np.concatenate([one["positions"], away], axis=1),
-        "energies": one["energies"] + other["energies"],
-        "forces": np.concatenate([one["forces"], other["forces"]], axis=1),
-    }
-    assert remarks_on(as_dataset(**both)) == ()
-    jumping = both["energies"] + 60.0 * np.random.default_rng(0).normal(size=40)
-    assert any("not at all" in remark for remark in remarks_on(as_dataset(**both | {"energies": jumping})))
-
-
 def test_two_zeros_of_energy_are_refused():
     arrays = springs()
     shifted = arrays["energies"] + np.where(np.arange(40) % 3 == 0, 12.0, 0.0)
