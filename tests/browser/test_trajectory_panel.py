@@ -195,8 +195,14 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"
     notebook.settled(lambda: picture_sum(notebook), "the molecule")
     notebook.picture("trajectory-brushed")
-    notebook.page.locator("button.jupyter-button:has-text('Figure')").first.click()
+    save(notebook, "Figure as web page (.html)")
     notebook.page.locator("[role=status]", has_text="Wrote frames.html").wait_for()
+
+
+def save(notebook, what):
+    """Choose an entry of the menu, and write it."""
+    notebook.page.get_by_label("Save", exact=True).select_option(what)
+    notebook.page.locator("button[title='write the file']").click()
 
 
 def test_zooming_in_shows_every_frame(notebook):
@@ -210,7 +216,7 @@ def test_zooming_in_shows_every_frame(notebook):
 
 def test_chosen_frames_are_saved_once(notebook):
     notebook.run_code("panel.choose(100, 140, 10)")
-    notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
+    save(notebook, "Frames as extended XYZ (.extxyz)")
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
     said.wait_for()
     assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
@@ -223,7 +229,7 @@ def test_chosen_frames_are_saved_once(notebook):
     notebook.page.wait_for_function(f"{shell}.currentWidget?.context?.path === 'frames.extxyz'")
     notebook.page.evaluate(f"id => {{ {shell}.currentWidget.close(); {shell}.activateById(id); }}", mine)
     notebook.page.wait_for_function(f"id => {shell}.currentWidget?.id === id", arg=mine)
-    notebook.page.locator("button.jupyter-button:has-text('Frames')").first.click()
+    save(notebook, "Frames as extended XYZ (.extxyz)")
     notebook.page.locator("[role=alert]", has_text="frames.extxyz exists").wait_for()
 
 
