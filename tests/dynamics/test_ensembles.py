@@ -153,7 +153,7 @@ def test_conserved_energy_is_conserved_to_second_order(ensemble):
     atoms, spread = molecule("CH3CH2OH"), {}
     for timestep_fs in (1.0, 0.5):
         control = Control(300.0, timestep_fs=timestep_fs, friction_per_ps=10, thermostat_fs=50)
-        replicas = Replicas(SPRINGS, [atoms] * 8, ensemble=ensemble, control=control)
+        replicas = Replicas(SPRINGS, [atoms] * 32, ensemble=ensemble, control=control)
         chunks = sample(replicas, 1, int(20 / timestep_fs), discard=1)[0]
         spread[timestep_fs] = np.mean([np.std(c.conserved_energy) for c in chunks])
         assert spread[timestep_fs] < 0.1 * np.mean([np.std(c.kinetic_energy) for c in chunks])

@@ -198,3 +198,15 @@ def test_a_job_can_stop_itself():
     job = Job(Counter(), on_item=stop, name="self")
     job.start().join(5.0)
     assert (job.state, job.items) == ("stopped", 4)
+
+
+def test_whoever_stops_a_job_that_has_just_ended_finds_everybody_told():
+    """A panel completes its files when it is told; whoever has waited for the end may open them."""
+    told, tell = [], threading.Event()
+    job = Job(lambda: iter([1]))
+    job.subscribe(lambda job: told.append(tell.wait(20)) if job.ended else None)
+    job.start()
+    wait_for(lambda: job.ended, "the end")
+    threading.Timer(0.05, tell.set).start()
+    job.stop()
+    assert told == [True]

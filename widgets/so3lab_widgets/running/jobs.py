@@ -160,13 +160,12 @@ class Job(Generic[Item]):
     def stop(self, wait: bool = True) -> None:
         """End after the item in the making; the generator is closed, so that files are complete."""
         with self._changed:
-            if self.ended:
-                return
-            self._wanted = "stopped"
-            self._changed.notify_all()
-            if self._thread is None:
-                self.state = "stopped"
-        if wait:
+            if not self.ended:
+                self._wanted = "stopped"
+                self._changed.notify_all()
+                if self._thread is None:
+                    self.state = "stopped"
+        if wait:  # also for one that has ended already: its listeners may not have been told yet
             self.join(_PATIENCE_S)
 
     def join(self, timeout_s: float | None = None) -> None:
