@@ -10,7 +10,8 @@ from scipy.spatial import cKDTree
 from vesin import ase_neighbor_list
 
 from so3lab import units
-from so3lab.datasets.consistency.bond_stretches import bonds_by_kind, explain_large_forces, mostly_strained
+from so3lab.datasets.bond_lengths import require_bond_lengths
+from so3lab.datasets.consistency.bond_stretches import bonds_by_kind, explain_large_forces
 from so3lab.datasets.dataset import Dataset, energy_shifts
 from so3lab.datasets.file_units import ENERGY_UNITS
 from so3lab.structures.bonds import bonded_pairs
@@ -28,8 +29,6 @@ LOWEST_ENERGY_RATIO = 1.5
 """Times the total energy of the free atoms; relativity adds a few percent for the heaviest."""
 
 _USUAL_FORCE_RATIO = 5.0  # by which usual forces per component differ from 1 eV/Å
-_TORN = 1.5
-"""Times the distance of a neighbour in other frames; heat makes 1.2 of it."""
 _FEWEST_SCANNED = 3  # frames
 _SAME_SHAPE, _SAME_PLACE = 0.02, 1e-3
 """Of cells of volume 1, in any entry of their metric; and fractions of a cell."""
@@ -40,7 +39,6 @@ _FEWEST_ORDERED = 4
 _ASKED = 8  # frames
 _FARTHEST_BONDED = 1.8
 """Å; in frames whose atoms all have another one nearer than this, nothing has dissociated."""
-_NOBLE_GASES = (2, 10, 18, 36, 54, 86)
 _PERIODIC_SEARCH = 5.0  # Å
 _PAIRS_AT_ONCE = 2_000_000
 
@@ -52,7 +50,7 @@ def check_units_and_geometry(dataset: Dataset) -> None:
         ValueError: With the frame, the rule, the value and what to do.
     """
     distances, neighbours = _nearest(dataset)
-    _require_bond_lengths(dataset, distances, neighbours)
+    require_bond_lengths(dataset, distances, neighbours)
     _require_order_of_atoms(dataset, distances, neighbours)
     _require_carbons_bonded(dataset)
     _require_atoms_apart(dataset, distances, neighbours)
@@ -106,42 +104,6 @@ def _nearest_periodic(
     distances[centres[order]] = lengths[order]
     neighbours[centres[order]] = others[order]
     return distances, neighbours
-
-
-def _require_bond_lengths(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:
-    """Compare nearest-neighbour distances with the sum of both covalent radii."""
-    numbers = np.concatenate(dataset.numbers)
-    sizes = dataset.sizes
-    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    partners = numbers[starts + np.maximum(neighbours, 0)]
-    bonded = np.isfinite(distances) & ~np.isin(numbers, _NOBLE_GASES) & ~np.isin(partners, _NOBLE_GASES)
-    if not bonded.any():
-        return
-    ratio = distances[bonded] / (covalent_radii[numbers[bonded]] + covalent_radii[partners[bonded]])
-    typical = float(np.median(ratio))
-    found = (
-        f"in {dataset.name!r} neighbouring atoms are {np.median(distances[bonded]):.3g} Å apart, "
-        f"{typical:.2f} times a bond length"
-    )
-    if np.quantile(ratio, 0.1) > 1.5 and not _torn(dataset, distances):
-        raise ValueError(f"{found}; positions are probably in bohr: pass length_unit='bohr'")
-    if typical < 0.65 and not (dataset.max_atoms == 2 and mostly_strained(bonds_by_kind(dataset))):
-        raise ValueError(
-            f"{found}; positions were probably read in the wrong unit: check length_unit "
-            f"(0.53 times: they are in angstrom already; 0.1 times: they are in nm)"
-        )
-
-
-def _torn(dataset: Dataset, distances: np.ndarray) -> bool:
-    """Whether the same atoms are farther from their nearest in some frames than in others, as along a dissociation."""
-    largest = np.flatnonzero(dataset.molecules == np.bincount(dataset.molecules).argmax())
-    size, starts = int(dataset.sizes[largest[0]]), np.cumsum(dataset.sizes) - dataset.sizes
-    near = distances[starts[largest][:, None] + np.arange(size)]
-    near = near[:, np.isfinite(near).all(axis=0)]
-    if not near.size:
-        return False
-    low, high = np.quantile(near, (0.05, 0.95), axis=0)
-    return bool(np.median(high / low) > _TORN)
 
 
 def _require_order_of_atoms(dataset: Dataset, distances: np.ndarray, neighbours: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """Do forces pull stretched bonds back, and as strongly as bonds of such elements do: their sign and their unit."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -43,13 +43,13 @@ BOHR_SLOPES = (0.72, 1.4)
 """Of energy changes over forces; right ones of 16 frames and more have 0.8 to 1.25, those of forces per bohr 1.5 to
 2.3."""
 
-_FRAMES = 40
 _FEWEST_OF_A_KIND = 3  # of a line through two points nothing is left
 _FEWEST_ROUNDS, _MOST_ROUNDS = 2, 12
 _ATOMS = 20_000
 _BOHR_CORRELATION = 0.95
 _BOHR_BONDS = 20
 _BOHR_SPREAD = 0.07  # Å; so far are bonds springs
+_LIKE_BOHR = 0.25  # in logarithms
 _FORCE_UNITS = {
     f"{energy}/{length}": ENERGY_UNITS[energy] / LENGTH_UNITS[length]
     for energy in ENERGY_UNITS
@@ -61,6 +61,8 @@ _CONVERT = "they are like forces in"
 
 Environment = tuple[tuple[int, int], ...]
 """Both ends of a bond: their elements, and what tells them from atoms that are bonded otherwise, however far away."""
+Bond = tuple[Environment, float, float]
+"""Kind, length in Å and force along a bond, positive outwards, in eV/Å."""
 Bonds = dict[Environment, list[tuple[float, float]]]
 """Length in Å and force along each bond, positive outwards, in eV/Å."""
 
@@ -89,16 +91,32 @@ class BondStretches(NamedTuple):
         )
 
 
-def bonds_by_kind(dataset: Dataset) -> Bonds:
+def bonds_by_kind(dataset: Dataset, most: int = 40) -> Bonds:
     """Lengths and forces along all bonds of some dozen frames, from the whole set.
 
     Args:
         dataset: Molecules or cells, of one composition or many.
+        most: How many frames at most.
     """
-    bonds: Bonds = {}
+    return by_kind(bonds_of_frames(dataset, most).values())
+
+
+def bonds_of_frames(dataset: Dataset, most: int) -> dict[int, list[Bond]]:
+    """All bonds of some frames from the whole set, by frame.
+
+    Args:
+        dataset: Molecules or cells, of one composition or many.
+        most: How many frames at most; fewer of large ones.
+    """
     known: dict[bytes, list[int]] = {}
-    for frame in _some_frames(dataset):
-        for kind, length, force in _along_bonds(dataset, frame, known):
+    return {frame: _along_bonds(dataset, frame, known) for frame in _some_frames(dataset, most)}
+
+
+def by_kind(frames: Iterable[list[Bond]]) -> Bonds:
+    """The bonds of some frames, sorted."""
+    bonds: Bonds = {}
+    for frame in frames:
+        for kind, length, force in frame:
             bonds.setdefault(kind, []).append((length, force))
     return bonds
 
@@ -124,7 +142,7 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
         lengths, along = _usual(values)
         if len(lengths) < 2 or _far_from_rest(lengths, along):
             continue
-        stiffness = _rule(kind[0][0], kind[1][0], float(lengths.mean()))
+        stiffness = usual_stiffness(kind[0][0], kind[1][0], float(lengths.mean()))
         lengths, along = lengths - lengths.mean(), along - along.mean()
         pull -= float(lengths @ along)
         strain += stiffness * float(lengths @ lengths)
@@ -169,7 +187,7 @@ def mostly_strained(bonds: Bonds) -> bool:
         elongations, pulls = lengths - lengths.mean(), along - along.mean()
         shown, stretch = abs(float(elongations @ pulls)), float(elongations @ elongations)
         follow = shown > LEAST_CORRELATION * np.sqrt(stretch * float(pulls @ pulls))
-        soft = shown < STIFFEST * stretch * _rule(kind[0][0], kind[1][0], float(lengths.mean()))
+        soft = shown < STIFFEST * stretch * usual_stiffness(kind[0][0], kind[1][0], float(lengths.mean()))
         if follow and soft and np.sqrt(np.mean(along**2)) * stretch > STRAINED * shown:
             strained += len(lengths)
     return strained > 0.5 * count
@@ -181,13 +199,19 @@ def clearest_stretches(bonds: Bonds) -> BondStretches | None:
     return next((found for found in both if found.certain), None)
 
 
-def check_forces_along_bonds(dataset: Dataset, bonds: Bonds) -> list[Finding]:
-    """Forces whose sign or unit cannot be; nothing where bonds do not tell."""
+def check_forces_along_bonds(dataset: Dataset, bonds: Bonds, frames: str = "") -> list[Finding]:
+    """Forces whose sign or unit cannot be; nothing where bonds do not tell.
+
+    Args:
+        dataset: The set.
+        bonds: Its bonds, or those of a part.
+        frames: What the sentence calls the part.
+    """
     found = clearest_stretches(bonds)
     if found is None:
         return []
     unit = dataset.meta.get("force_unit_read", "eV/angstrom")
-    where = f"over {found.bonds} bonds of {dataset.name!r}, forces along stretched bonds"
+    where = f"over {found.bonds} bonds of {frames or repr(dataset.name)}, forces along stretched bonds"
     if found.stiffness < 0:
         wrong = "" if STIFFNESSES[0] < -found.stiffness < STIFFNESSES[1] else f"; {_unit_like(unit, -found.stiffness)}"
         return [
@@ -204,27 +228,31 @@ def check_forces_along_bonds(dataset: Dataset, bonds: Bonds) -> list[Finding]:
     return []
 
 
-def check_forces_per_bohr(dataset: Dataset, bonds: Bonds, slope: float | None) -> list[Finding]:
+def check_forces_per_bohr(
+    dataset: Dataset, bonds: Bonds, slope: float | None = None, frames: str = ""
+) -> list[Finding]:
     """Whether forces are off by as little as a bohr is from an Å, which bonds from hydrogen to C, N and O tell.
 
     Args:
         dataset: The set.
-        bonds: Its bonds.
+        bonds: Its bonds, or those of a part.
+        frames: What the sentence calls the part.
         slope: Of energy changes over what forces say, where frames tell it; one that is off the other way refuses.
     """
     found, unit = bond_stretches(bonds, hydrogen_with=(6, 7, 8)), dataset.meta.get("force_unit_read", "eV/angstrom")
     clear = found.bonds >= _BOHR_BONDS and found.correlation > _BOHR_CORRELATION and found.spread < _BOHR_SPREAD
     if not clear or BOHR_STIFFNESSES[0] < found.stiffness < BOHR_STIFFNESSES[1]:
         return []
-    likely, soft = _unit_like(unit, found.stiffness), found.stiffness < 1.0
+    soft = found.stiffness < 1.0
+    likely = _unit_like(unit, found.stiffness)
     if not likely.startswith(_CONVERT):
         return []
     confirmed = slope is not None and (slope > BOHR_SLOPES[1] if soft else slope < BOHR_SLOPES[0])
     beside = f", and energies change by {slope:.3g} times what the forces say" if confirmed else ""
     return [
         Finding(
-            f"over {found.bonds} bonds of {dataset.name!r} from hydrogen to C, N and O, forces along stretched bonds "
-            f"are {found.stiffness:.3g} times as strong as bonds are{beside}; {likely}",
+            f"over {found.bonds} bonds of {frames or repr(dataset.name)} from hydrogen to C, N and O, forces along "
+            f"stretched bonds are {found.stiffness:.3g} times as strong as bonds are{beside}; {likely}",
             refused=confirmed,
         )
     ]
@@ -237,19 +265,24 @@ def _unit_like(unit: str, stiffness: float) -> str:
     off = {name: abs(np.log(value / true)) for name, value in _FORCE_UNITS.items() if name != unit}
     nearest = min(off.values())
     likely = [name for name in off if off[name] < min(nearest + 0.15, 0.5)]
+    if not likely and abs(np.log(stiffness * units.bohr)) < _LIKE_BOHR:
+        return (
+            f"{_CONVERT} {unit} that were divided by 0.529 once too often, as if they were per bohr: multiply them by "
+            "0.529"
+        )
     if not likely:
         return f"read as {unit}, they can be in none of the usual units: check where they come from"
     return f"{_CONVERT} {' or '.join(likely)}, and were read as {unit}: convert them, or name the unit"
 
 
-def _some_frames(dataset: Dataset) -> list[int]:
+def _some_frames(dataset: Dataset, most: int) -> list[int]:
     """At most so many frames, from the whole set, whose atoms are not too many together."""
-    frames = np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _FRAMES)).astype(int))
-    return [int(i) for i in frames[: max(1, int(np.searchsorted(np.cumsum(dataset.sizes[frames]), _ATOMS)))]]
+    few = max(1, min(len(dataset), most, round(_ATOMS / float(np.mean(dataset.sizes)))))
+    return [int(i) for i in np.unique(np.linspace(0, len(dataset) - 1, few).astype(int))]
 
 
-def _along_bonds(dataset: Dataset, frame: int, known: dict[bytes, list[int]]) -> list[tuple[Environment, float, float]]:
-    """Kind, length in Å and force along each bond of a frame, positive outwards, in eV/Å.
+def _along_bonds(dataset: Dataset, frame: int, known: dict[bytes, list[int]]) -> list[Bond]:
+    """Those of a frame.
 
     Args:
         dataset: The set.
@@ -294,7 +327,7 @@ def _kinds_of_atoms(numbers: np.ndarray, i: np.ndarray, j: np.ndarray) -> list[i
     return kinds
 
 
-def _rule(one: int, other: int, length: float) -> float:
-    """Stiffness in eV/Å² of a bond of two elements."""
+def usual_stiffness(one: int, other: int, length: float) -> float:
+    """Stiffness in eV/Å² of a bond of two elements, by the rule of :func:`bond_stretches`."""
     beyond = (length - covalent_radii[one] - covalent_radii[other]) / units.bohr
     return float(0.3601 * np.exp(-1.944 * beyond) * units.hartree / units.bohr**2)

@@ -4,7 +4,8 @@ import numpy as np
 
 from so3lab import units
 from so3lab.datasets.consistency.bond_stretches import (
-    bonds_by_kind,
+    bonds_of_frames,
+    by_kind,
     check_forces_along_bonds,
     check_forces_per_bohr,
     clearest_stretches,
@@ -16,6 +17,7 @@ from so3lab.datasets.consistency.energy_against_forces import (
     pairs_of_frames,
 )
 from so3lab.datasets.consistency.finding import Finding
+from so3lab.datasets.consistency.parts_of_sets import check_forces_of_parts
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.sanity_checks import ratios_to_atoms
 
@@ -23,13 +25,15 @@ _LIKE_TOTAL = (0.97, 1.045)
 """Of total energies over those of the atoms, as far as the sum over free atoms knows them."""
 _FIRST_WITH_A_CORE = 6
 _LAST_OF_THE_SECOND_PERIOD = 10
+_FRAMES = 96
 _SIZES = 3
 _FEWEST_FOR_BOHR = 15
 
 
 def check_signs_and_units(dataset: Dataset) -> list[Finding]:
     """What bonds say of forces, then what forces say of energies, and what neither could tell."""
-    bonds = bonds_by_kind(dataset)
+    of_frames = bonds_of_frames(dataset, _FRAMES)
+    bonds = by_kind(of_frames.values())
     of_forces = check_forces_along_bonds(dataset, bonds)
     if any(finding.refused for finding in of_forces):
         return of_forces
@@ -38,6 +42,7 @@ def check_signs_and_units(dataset: Dataset) -> list[Finding]:
     together = agreement(kinds) if kinds else None
     told = together is not None and together.certain and together.frames >= _FEWEST_FOR_BOHR
     of_forces += check_forces_per_bohr(dataset, bonds, together.slope if together and told else None)
+    of_forces = of_forces or check_forces_of_parts(dataset, of_frames)
     if any(finding.refused for finding in of_forces):
         return of_forces
     of_energies = check_energy_against_forces(dataset, kinds, forces_are_right=known and not of_forces)
