@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from so3lab.datasets.consistency.finding import Finding
-from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames
+from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames, joined_pairs
 from so3lab.datasets.consistency.near_frames import near_pairs
 from so3lab.datasets.consistency.strained_frames import strained_pairs
 from so3lab.datasets.dataset import Dataset
@@ -29,7 +29,8 @@ BOHR_SLOPES = (0.62, 1.6)
 _BOHR_CORRELATION = 0.97
 _BOHR_FRAMES = 20
 _UNITS_OF_FORCES = ("eV", "kcal/mol", "kJ/mol", "hartree")
-_KINDS = 6
+_KINDS = 40
+_FEWEST_OF_A_KIND = 4
 _FRAMES_IN_ALL = 160
 _UNRELATED = 0.4
 _SOFTEST = 0.6
@@ -91,7 +92,13 @@ def check_energy_against_forces(
     for chosen in groups:
         if finding := _disagreement(dataset, chosen, forces_are_right):
             return [finding]
-    for found in (*map(_two_zeros, kinds), *(_unrelated(dataset, pairs) for pairs in kinds)):
+    held = [pairs for pairs in kinds if _in_one_piece(dataset, pairs)]
+    together = [held] if len(held) > 1 else []  # many molecules of few frames
+    apart = [[pairs] for pairs in kinds]
+    for found in (
+        *(_two_zeros(joined_pairs(chosen)) for chosen in (*apart, *together)),
+        *(_unrelated(dataset, chosen) for chosen in (*apart, *together)),
+    ):
         if found:
             return [found]
     return []
@@ -104,9 +111,9 @@ def groups_of(kinds: list[FramePairs]) -> list[list[FramePairs]]:
 
 def pairs_of_frames(dataset: Dataset) -> list[FramePairs]:
     """Pairs of frames of the largest kinds: over bonds and angles where those hold the forces, near ones otherwise."""
-    found, left = [], _FRAMES_IN_ALL
-    for frames in comparable_frames(dataset)[:_KINDS]:
-        pairs = strained_pairs(dataset, frames)
+    found, left, kinds = [], _FRAMES_IN_ALL, comparable_frames(dataset)[:_KINDS]
+    for frames in kinds:
+        pairs = strained_pairs(dataset, frames, max(_FEWEST_OF_A_KIND, _FRAMES_IN_ALL // len(kinds)))
         pairs = near_pairs(dataset, frames) if pairs is None else pairs
         if len(pairs.first) and np.any(pairs.expected):
             found.append(pairs)
@@ -152,16 +159,17 @@ def _disagreement(dataset: Dataset, kinds: list[FramePairs], forces_are_right: b
     return None
 
 
-def _unrelated(dataset: Dataset, pairs: FramePairs) -> Finding | None:
-    found = agreement([pairs])
+def _unrelated(dataset: Dataset, kinds: list[FramePairs]) -> Finding | None:
+    found, pairs = agreement(kinds), joined_pairs(kinds)
     spread = float(np.sqrt(np.mean(pairs.expected**2)))
     if found.certain or found.frames < _UNRELATED_FRAMES or spread < _LEAST_SPREAD:
         return None
     if outlying := _outlying(pairs):
         return outlying
-    if abs(found.correlation) > _UNRELATED or not (_in_one_piece(dataset, pairs) or found.surely_below(_SOFTEST)):
+    told = len(kinds) > 1 or _in_one_piece(dataset, pairs) or found.surely_below(_SOFTEST)
+    if abs(found.correlation) > _UNRELATED or not told:
         return None
-    where = _compared(dataset, [pairs], found)
+    where = _compared(dataset, kinds, found)
     return Finding(f"{where}: not at all; energies may belong to other frames, or be of another zero each")
 
 

@@ -30,6 +30,11 @@ class FramePairs(NamedTuple):
         return FramePairs(*(column[chosen] for column in self))
 
 
+def joined_pairs(kinds: list[FramePairs]) -> FramePairs:
+    """The pairs of several kinds of frames."""
+    return FramePairs(*(np.concatenate(columns) for columns in zip(*kinds, strict=True)))
+
+
 def comparable_frames(dataset: Dataset) -> list[Integer[np.ndarray, " frames"]]:
     """Frames of the same atoms, charge, spin and cell, the largest kinds first; a kind has at least two."""
     columns = [dataset.total_charges, dataset.unpaired_electrons, *dataset.pbc.T]

@@ -25,7 +25,7 @@ _LIKE_TOTAL = (0.97, 1.045)
 """Of total energies over those of the atoms, as far as the sum over free atoms knows them."""
 _FIRST_WITH_A_CORE = 6
 _LAST_OF_THE_SECOND_PERIOD = 10
-_FRAMES = 96
+_FRAMES = 64
 _SIZES = 3
 _FEWEST_FOR_BOHR = 15
 

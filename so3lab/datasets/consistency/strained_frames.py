@@ -36,7 +36,7 @@ class _Strain(NamedTuple):
     """How many distances are bonds; they come first."""
 
 
-def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> FramePairs | None:
+def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"], most: int = _FRAMES) -> FramePairs | None:
     r"""All pairs among some frames of one kind, near or far.
 
     .. math::
@@ -49,12 +49,13 @@ def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"]) -> Fram
     Args:
         dataset: The set.
         frames: Frames of the same atoms, charge, spin and cell.
+        most: How many of them at most.
 
     Returns:
         Pairs of frames with the bonds that most of them have, none where bonds hardly move; None where bonds and angles
         do not hold the forces.
     """
-    most = max(2, min(_FRAMES, _ATOMS // len(dataset.numbers[frames[0]])))
+    most = max(2, min(most, _FRAMES, _ATOMS // len(dataset.numbers[frames[0]])))
     some = frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))]
     strains = {int(frame): found for frame in some if (found := _strain(dataset, int(frame))) is not None}
     if not strains:

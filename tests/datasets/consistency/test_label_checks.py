@@ -292,6 +292,27 @@ def test_energies_of_other_frames_are_warned_of():
     assert any("not at all" in remark for remark in remarks_on(as_dataset(**arrays | {"energies": shuffled})))
 
 
+def many_molecules():
+    """Four frames of each of ten."""
+    names = ("CH4", "C2H6", "CH3OH", "CH3CH2OH", "H2CO", "C6H6", "HCOOH", "CH3CHO", "C2H4", "CH3CONH2")
+    whole = as_dataset(**springs(names[0], frames=4, spread=0.04))
+    for name in names[1:]:
+        whole = joined(whole, as_dataset(**springs(name, frames=4, spread=0.04)))
+    return whole
+
+
+def test_energies_of_many_molecules_of_few_frames_are_judged_together():
+    """Each molecule by itself has too few frames to tell."""
+    right, rng = many_molecules(), np.random.default_rng(0)
+    assert remarks_on(right) == ()
+    noisy = replace(right, energies=right.energies + 2.0 * rng.normal(size=len(right)))
+    assert any("not at all" in remark for remark in remarks_on(noisy))
+    shuffled = replace(right, energies=right.energies.reshape(-1, 4)[:, [1, 2, 3, 0]].reshape(-1))
+    assert any("not at all" in remark for remark in remarks_on(shuffled))
+    shifted = replace(right, energies=right.energies + np.where(np.arange(len(right)) % 3 == 0, 3.0, 0.0))
+    refused(shifted, r"two zeros: .* lie (3|3\.0\d*|2\.9\d*) eV below")
+
+
 def test_two_zeros_of_energy_are_refused():
     arrays = springs()
     shifted = arrays["energies"] + np.where(np.arange(40) % 3 == 0, 12.0, 0.0)
