@@ -171,3 +171,50 @@ def test_what_follows_is_computed_and_drawn_beside_attention(panel):
     panel.wait_until(lambda: panel.page.get_by_text("rank correlation").count() > 0, "what that says")
     panel.settled_picture("attention-cause", ".jp-CodeCell")
     assert ask(panel, "panel.message.sentence") == ""
+
+
+LESS = """
+from so3lab.attention import attention_matrix, look_inside
+_atoms = panel.viewer.atoms
+_theirs, _own = [attention_matrix(look_inside(so3lab.load(name), _atoms), panel.shown.channel)
+                 for name in ("ala2", "ethanol")]
+_difference = _theirs - _own
+"""
+
+
+def test_another_model_is_compared_with_and_the_difference_is_exported(panel):
+    panel.page.get_by_role("button", name="overview", exact=True).click()
+    panel.page.get_by_label("Compare with").select_option("another model")
+    field = panel.page.locator("input[placeholder='name or file']").nth(1)
+    field.fill("ala2")
+    field.press("Enter")
+    said = panel.page.get_by_text("Shown: ala2 − ethanol, blue where the first attends more, orange where less")
+    said.wait_for()
+    panel.settled_picture("attention-compared", ".jp-CodeCell")
+    panel.answer(LESS)
+    assert ask(panel, "float(abs(panel.shown.matrix - _difference).max()) < 1e-6 < float(abs(_difference).max())")
+    panel.page.get_by_role("button", name="matrix", exact=True).click()
+    title = panel.page.locator(f"{PLOT} .g-gtitle")
+    panel.wait_until(lambda: "ala2 − ethanol" in (title.text_content() or ""), "a figure that says what is less what")
+    panel.page.locator("button[title='write the file']").click()
+    panel.page.get_by_text("attention.csv").first.wait_for()
+    total = "float(__import__('pandas').read_csv('attention.csv')['difference'].abs().max())"
+    panel.wait_until(lambda: ask(panel, total) > 0, "differences in the file")
+    panel.page.get_by_label("Compare with").select_option("nothing")
+    panel.wait_until(lambda: said.count() == 0, "no word of a comparison")
+
+
+def test_the_legend_of_a_narrow_view_leaves_the_molecule_free_and_says_more_on_a_click(panel):
+    high = """() => { const [legend, stage] = ['.so3-scale', '.so3-stage'].map(one => document.querySelector(one));
+      return legend.offsetHeight / stage.offsetHeight; }"""
+    panel.run_code("panel.viewer.colour = 'attention'")
+    legend, stage = panel.page.locator(".so3-scale").first, panel.page.locator(STAGE).first
+    panel.wait_until(lambda: "attention (no unit)" in legend.inner_text(), "the meaning of colours")
+    assert stage.evaluate("stage => stage.offsetWidth") < 600
+    assert panel.page.evaluate(high) < 0.2
+    more = panel.page.locator(".so3-more")
+    for words in (True, False):
+        more.click()
+        panel.wait_until(lambda words=words: ("how much others listen" in legend.inner_text()) == words, "definitions")
+    panel.settled_picture("attention-narrow", STAGE)
+    panel.run_code("panel.viewer.colour = 'element'")

@@ -196,6 +196,16 @@ def test_another_frame_and_another_model_are_compared_with(make):
     change = attention_matrix(fake_look(None, frames[2]), ONE) - attention_matrix(fake_look(None, frames[0]), ONE)
     wait_for(lambda: np.allclose(panel.shown.matrix, change), "the difference")
     wait_for(lambda: panel.viewer.links_legend["label"].startswith("change of attention"), "its links")
+    assert panel.viewer.links_legend["definition"].startswith("frame 2 − frame 0; ")
+    assert "Shown: frame 2 − frame 0, blue where the first attends more" in panel.compare.sentence.value
+    wait_for(lambda: "Largest changes</b>, frame 2 − frame 0" in panel.pairs.heading.value, "what the list is")
+    for view in ("matrix", "distance"):
+        panel.look_at(view)
+        wait_for(lambda: "frame 2 − frame 0" in str(panel.figure().layout.title.subtitle.text), f"it in the {view}")
+        assert panel.figure().layout.title.text == "change of attention, layer 2, head 1"
+    panel.look_at("overview")
+    bar = panel.overview.figure.layout.coloraxis.colorbar
+    wait_for(lambda: bar.title.text.startswith("Δα, frame 2 − frame 0"), "thumbnails say it")
     assert {"weight_one", "weight_other", "difference"} <= set(panel.table())
     panel.compare.what.value = "another model"
     panel.compare.model.value = "nobody's model"
@@ -203,6 +213,8 @@ def test_another_frame_and_another_model_are_compared_with(make):
     assert panel.message.wrong
     panel.compare.what.value = "nothing"
     wait_for(lambda: panel.shown.other is None, "no comparison")
+    wait_for(lambda: panel.compare.sentence.value == "", "no word of it")
+    wait_for(lambda: bar.title.text.startswith("α, share"), "thumbnails of the attention itself")
 
 
 def test_one_structure_has_no_other_frame_to_be_compared_with(panel):

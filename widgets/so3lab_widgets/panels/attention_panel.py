@@ -285,9 +285,11 @@ class AttentionPanel(Panel):
             potential, frames, channel = self._model(), self._frames, self.attention.channel
             frame = min(item[0], len(frames) - 1)
             inside = self._answers.of(potential, frames, frame)
-            shown = Shown(frames[frame], inside, channel, self._compared(potential, frames, frame))
+            other, words = self._compared(potential, frames, frame), self.compare.words(self.source.model_name, frame)
+            shown = Shown(frames[frame], inside, channel, other, words)
             if potential is self.potential and frames is self._frames:
                 self.shown = shown
+                self.compare.tell(shown.compared)
                 if self.message.sentence == _ASKING:
                     self.message.clear()
                 self.viewer.link(*shown.links)

@@ -55,7 +55,11 @@ class Controls {
       this.play, this.slider, this.where, this.speed, element("span", {textContent: "fps"}), this.again,
       element("span", {className: "so3-where"}, ["smooth ", this.smooth]),
     ]);
-    this.scale = element("div", {className: "so3-scale"});
+    // In narrow views, where words would cover the molecule, definitions wait for a click.
+    this.meanings = element("div");
+    this.more = button("?", "what the colours and links are", () => press(this.more, this.scale.classList.toggle("so3-open")));
+    this.more.classList.add("so3-more");
+    this.scale = element("div", {className: "so3-scale"}, [this.more, this.meanings]);
     this.caption = element("div", {className: "so3-caption"});
     this.picked = element("div", {className: "so3-picked", role: "status"});
     this.notice = element("div", {className: "so3-notice", role: "alert"});
@@ -134,7 +138,8 @@ class Controls {
     }
     parts.push(...this.explainLinks());
     for (const {name, colour} of model.get("_overlays")) parts.push(this.marked(colour, name));
-    this.scale.replaceChildren(...parts);
+    this.more.hidden = !parts.some(part => part.className === "so3-definition");
+    this.meanings.replaceChildren(...parts);
     this.scale.hidden = !parts.length;
   }
 

@@ -1,5 +1,6 @@
 """What attention is compared with: the same structure by another model, or another frame by the same model."""
 
+import html
 from collections.abc import Callable
 
 import ipywidgets as ipw
@@ -23,6 +24,7 @@ class CompareRow(ipw.HBox):
         what: The menu.
         frame: Field for the number of a frame.
         model: Field for a name or file.
+        sentence: What is less what in all that is drawn.
     """
 
     def __init__(
@@ -40,17 +42,24 @@ class CompareRow(ipw.HBox):
         self.model.continuous_update = False
         for field in (self.what, self.frame, self.model):
             field.observe(self._changed, "value")
-        super().__init__(
-            [self.what, self.frame, self.model], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px")
-        )
+        self.sentence = ipw.HTML()
+        fields = [self.what, self.frame, self.model, self.sentence]
+        super().__init__(fields, layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         self._show_fields()
 
-    @property
-    def words(self) -> str:
-        """What is compared with what; empty where nothing is."""
+    def words(self, model: str, frame: int) -> str:
+        """What is less what, of a model and of a frame that are shown; empty where nothing is compared."""
+        other = self.model.value.strip()
         if self.what.value == FRAME:
-            return f"frame {self.frame.value} less the shown one"
-        return f"{self.model.value} less the panel's model" if self.what.value == MODEL and self.model.value else ""
+            return f"frame {self.frame.value} − frame {frame}"
+        return f"{other} − {model}" if self.what.value == MODEL and other else ""
+
+    def tell(self, compared: str) -> None:
+        """Say what is drawn: what is less what, or nothing where the string is empty."""
+        words = f"Shown: {html.escape(compared)}, blue where the first attends more, orange where less"
+        said = f'<span role="status">{words}</span>' if compared else ""
+        if self.sentence.value != said:
+            self.sentence.value = said
 
     def offer(self, frames: int) -> None:
         """There are so many frames to compare with."""

@@ -10,14 +10,15 @@ class DistanceView(PairScatter):
     """Weight against distance."""
 
     def draw(self, shown: Shown) -> None:
-        """Show these pairs."""
+        """Show these pairs; the heading says of which channel, since axes are too short for that."""
         pairs = np.argwhere(np.isfinite(shown.distances))
         listener, speaker = pairs.T
+        which = f"ordered pairs within {shown.inside.settings.cutoff:g} Å"
         self.draw_points(
             pairs,
             shown.distances[listener, speaker],
             shown.matrix[listener, speaker],
             shown.names,
-            titles=("distance (Å)", f"{shown.words} (no unit)"),
-            heading=("Weight against distance", f"ordered pairs within {shown.inside.settings.cutoff:g} Å"),
+            titles=("distance (Å)", f"{'change of weight' if shown.other is not None else 'weight'} (no unit)"),
+            heading=(shown.words, f"{shown.compared}; {which}" if shown.compared else which),
         )

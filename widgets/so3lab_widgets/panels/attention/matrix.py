@@ -57,7 +57,7 @@ class MatrixView(ipw.VBox):
             heat.x, heat.y, heat.z = names, names, seen.astype(np.float32)
             heat.zmin, heat.zmax, heat.colorscale = -largest * signed, largest, SIGNED_SCALE if signed else SIZE_SCALE
             heat.hovertemplate = f"%{{y}} listens to %{{x}}<br>{shown.words}: %{{z:.4f}}, no unit<extra></extra>"
-            figure.layout.title.text = shown.words
+            figure.layout.title.text, figure.layout.title.subtitle.text = shown.words, shown.compared
         self.mark(self._picked)
 
     def mark(self, picked: Sequence[int]) -> None:
@@ -130,4 +130,4 @@ def _heat_map() -> go.Figure:
     axis = {"showgrid": False, "ticks": "", "type": "category"}
     figure.update_xaxes(title_text="sender (who is listened to)", **axis)
     figure.update_yaxes(title_text="receiver (who listens)", autorange="reversed", **axis)
-    return styled(figure, " ", height=_HEIGHT).update_layout(margin={"l": 80, "r": 20, "t": 44, "b": 60})
+    return styled(figure, " ", height=_HEIGHT).update_layout(margin={"l": 80, "r": 20, "t": 60, "b": 60})

@@ -47,6 +47,7 @@ class Overview:
                 largest = float(np.abs(matrix).max(initial=0.0))
                 trace.z = matrix / (largest or 1.0)
                 self.figure.layout[f"xaxis{number + 1 if number else ''}"].title.text = f"±{largest:.2g}"
+            self.figure.layout.coloraxis.colorbar.title.text = _bar_title(shown.compared)
 
     def picture(self) -> go.Figure:
         """The same as a plain figure."""
@@ -101,6 +102,11 @@ def _thumbnails(settings: ModelSettings) -> go.Figure:
     )
     styled(figure, height=90 + _HEIGHT * settings.num_layers)
     figure.update_annotations(font_size=11)
-    bar = {"title": {"text": "α, share of each one's largest (±, no unit)", "side": "right"}, "thickness": 10}
+    bar = {"title": {"text": _bar_title(""), "side": "right"}, "thickness": 10}
     axis = {"colorscale": SIGNED_SCALE, "colorbar": bar, "cmin": -1, "cmax": 1}
     return figure.update_layout(coloraxis=axis, margin={"l": 16, "r": 30, "t": 44, "b": 24})
+
+
+def _bar_title(compared: str) -> str:
+    what = f"Δα, {compared}" if compared else "α"
+    return f"{what}, share of each one's largest (±, no unit)"

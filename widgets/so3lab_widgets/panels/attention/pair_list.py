@@ -1,5 +1,6 @@
 """The strongest pairs as a table to sort, filter and choose from, by mouse or arrow keys."""
 
+import html
 from collections.abc import Callable, Sequence
 
 import ipywidgets as ipw
@@ -20,6 +21,7 @@ class PairList(ipw.VBox):
 
     Attributes:
         table: The pairs, one a row.
+        heading: What its columns are.
     """
 
     def __init__(self, on_pair: Callable[[list[int]], None]):
@@ -28,10 +30,8 @@ class PairList(ipw.VBox):
         self._pairs: list[tuple[int, int]] = []
         self.table = LinkedTable("pair", height=_HEIGHT)
         self.table.observe(self._on_choice, "current")
-        heading = ipw.HTML(
-            "<b>Strongest pairs</b>: weights of both directions, what the first reads of the second, and vice versa"
-        )
-        super().__init__([heading, self.table])
+        self.heading = ipw.HTML(_heading(""))
+        super().__init__([self.heading, self.table])
 
     def draw(self, shown: Shown) -> None:
         """Show these pairs."""
@@ -43,6 +43,7 @@ class PairList(ipw.VBox):
         self._telling = False
         try:
             self._pairs = pairs
+            self.heading.value = _heading(shown.compared)
             self.table.show(found)
             self.table.current = self._row_of(chosen)
         finally:
@@ -62,3 +63,9 @@ class PairList(ipw.VBox):
     def _on_choice(self, change: object) -> None:
         if self._telling and self.table.current >= 0:
             self._on_pair(list(self._pairs[self.table.current]))
+
+
+def _heading(compared: str) -> str:
+    """What the columns are; of changes also what is less what."""
+    what = f"<b>Largest changes</b>, {html.escape(compared)}" if compared else "<b>Strongest pairs</b>"
+    return f"{what}: weights of both directions, what the first reads of the second, and vice versa"

@@ -27,18 +27,20 @@ class Shown:
         inside: What the network says of it.
         channel: Which attention.
         other: What is compared with it, of the same atoms.
+        compared: What is less what, such as ``"ala3 − ala2"``.
 
     Raises:
         ValueError: If the other look is at other atoms, or its network has no such channel.
     """
 
-    def __init__(self, atoms: Atoms, inside: Inside, channel: Channel, other: Inside | None = None):
+    def __init__(self, atoms: Atoms, inside: Inside, channel: Channel, other: Inside | None = None, compared: str = ""):
         if other is not None and not np.array_equal(other.numbers, inside.numbers):
             raise ValueError(
                 f"what is compared must be of the same atoms as {atoms.get_chemical_formula()}, got "
                 f"{Atoms(other.numbers).get_chemical_formula()}"
             )
         self.atoms, self.inside, self.channel, self.other = atoms, inside, channel, other
+        self.compared = compared if other is not None else ""
         self.matrix = attention_matrix(inside, channel)
         """Rows listen."""
         if other is not None:
@@ -70,7 +72,9 @@ class Shown:
         weights = both[pairs[:, 0], pairs[:, 1]]
         strongest = np.argsort(-np.abs(weights), kind="stable")[:MOST_LINKS]
         definition = words_for(self.channel)[1]
-        return Links(pairs[strongest], weights[strongest], self.words, f"the other less this one; {definition}")
+        return Links(
+            pairs[strongest], weights[strongest], self.words, "; ".join(filter(None, (self.compared, definition)))
+        )
 
     @cached_property
     def distances(self) -> np.ndarray:

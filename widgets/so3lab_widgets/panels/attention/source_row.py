@@ -48,6 +48,11 @@ class SourceRow(ipw.HBox):
             for name, given in self._given.items()
         )
 
+    @property
+    def model_name(self) -> str:
+        """Of the model, for sentences."""
+        return self.model.value if isinstance(self._given["model"], str) else "this model"
+
     def says(self, model: Any, structure: Any) -> None:
         """Let the fields stand for these from now on; None leaves one as it is."""
         for field, name, given in ((self.model, "model", model), (self.structure, "structure", structure)):
