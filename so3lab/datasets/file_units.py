@@ -1,6 +1,7 @@
 """Which units a data file is in: names of units, fields that state them, and factors to eV and Å."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +41,17 @@ _SPELLINGS = {
     "angstroms": "angstrom",
     "ang": "angstrom",
     "å": "angstrom",
+    "ångström": "angstrom",
+    "ångstrom": "angstrom",
     "a": "angstrom",
     "bohr": "bohr",
     "a0": "bohr",
     "nm": "nm",
     "nanometer": "nm",
 }
+_PER_LENGTH = re.compile(r"[\s*·]+([^\s*·/]+?)\s*\^?(?:\*\*)?\{?[-\N{MINUS SIGN}]1\}?$")
+"""The end of a force unit that is written as a power: ``eV Å^-1``."""
+_PER_MOLE = re.compile(r"\s*(?:/\s*|[\s*·]+)mol(?:e)?(?:\s*\^?(?:\*\*)?\{?[-\N{MINUS SIGN}]1\}?)?$")
 _ENERGY_FIELDS = (
     "energy_unit",
     "energy_units",
@@ -142,7 +148,7 @@ def file_units(
     force_factor = ENERGY_UNITS[energy] / LENGTH_UNITS[length]
     force = f"{energy}/{length}"
     for field in _matching(stated, _FORCE_FIELDS):
-        top, _, bottom = stated[field].rpartition("/")
+        top, _, bottom = _PER_LENGTH.sub(r"/\1", stated[field].strip()).rpartition("/")
         e, x = unit_name(top, ENERGY_UNITS), unit_name(bottom, LENGTH_UNITS)
         if e is None or x is None:
             raise ValueError(
@@ -162,7 +168,8 @@ def file_units(
 
 def unit_name(name: str, known: Mapping[str, float]) -> str | None:
     """Our name of a unit, such as ``"hartree"`` for ``"Ha"``; None when it is not one of ``known``."""
-    spelled = _SPELLINGS.get(name.strip().strip("()").lower())
+    plain = _PER_MOLE.sub("/mol", name.strip().strip("()").lower())
+    spelled = _SPELLINGS.get(plain)
     return spelled if spelled in known else None
 
 

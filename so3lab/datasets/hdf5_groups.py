@@ -10,15 +10,7 @@ import numpy as np
 
 from so3lab.datasets.cell_labels import CellLabel, stresses_of_arrays
 from so3lab.datasets.dataset import Dataset
-from so3lab.datasets.file_units import (
-    ENERGY_UNITS,
-    LENGTH_UNITS,
-    FileUnits,
-    file_units,
-    stated_fields,
-    text,
-    unit_name,
-)
+from so3lab.datasets.file_units import FileUnits, file_units, stated_fields, text
 from so3lab.datasets.frame_electrons import require_all_charged, spins_of_arrays
 from so3lab.datasets.label_names import (
     NAMES,
@@ -35,7 +27,7 @@ from so3lab.datasets.named_arrays import (
     read_array,
     total_charges,
 )
-from so3lab.structures.electrons import is_charge_key
+from so3lab.structures.electrons import is_charge_key, is_spin_key
 
 _LABELS = ("energies", "forces")
 
@@ -59,12 +51,10 @@ def read_hdf5(
     try:
         with h5py.File(path, "r") as file:
             stated = stated_fields(dict(file.attrs))
-            for group in _groups(file):
+            for group, beside in _groups(file, {}):
                 if found_under(group.keys(), "positions", keys):
-                    first = not rows.energies
-                    rows.append(group, keys)
-                    if first:
-                        stated = _units_beside(group, rows.names, keys) | stated
+                    rows.append(group, keys, beside)
+                    stated = _same_units(_units_beside(group, rows.names, keys), stated, f"{original}, {group.name}")
                     documented = "QM7-X" if "ePBE0+MBD" in group else documented
     except OSError as error:
         raise ValueError(f"{original} is no HDF5 file or is damaged ({error}); download or write it again") from None
@@ -79,31 +69,45 @@ def read_hdf5(
 
 
 def _units_beside(group: h5py.Group, names: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
-    """Units that arrays carry as an attribute, as SPICE writes them, as far as their names are known.
+    """Units that arrays carry as an attribute, as SPICE writes them, and those among the attributes of their group.
 
     Args:
         group: With the arrays.
         names: Of energies and forces.
         keys: As of `so3lab.datasets.load`.
     """
-    found: dict[str, str] = {}
-    for quantity, name, known in (
-        ("energies", names["energies"], ENERGY_UNITS),
-        ("positions", found_under(group.keys(), "positions", keys)[0], LENGTH_UNITS),
-    ):
-        for attribute in ("units", "unit"):
-            unit = text(group[name].attrs.get(attribute))
-            if unit is not None and unit_name(unit, known) is not None:
+    found = stated_fields(dict(group.attrs)) if len(group.attrs) else {}
+    for quantity, name in (*names.items(), ("positions", found_under(group.keys(), "positions", keys)[0])):
+        attributes = group[name].attrs
+        for attribute in ("units", "unit") if len(attributes) else ():
+            if unit := text(attributes.get(attribute)):
                 found[quantity] = unit
     return found
 
 
-def _groups(group: h5py.Group) -> Iterator[h5py.Group]:
-    """The group and all groups inside it."""
-    yield group
+def _same_units(found: Mapping[str, str], before: Mapping[str, str], where: str) -> dict[str, str]:
+    """Both, where they say nothing different.
+
+    Raises:
+        ValueError: If they do.
+    """
+    other = next((key for key in found if key in before and found[key] != before[key]), None)
+    if other is not None:
+        raise ValueError(
+            f"{where} states {other} in {found[other]!r}, and what stands before it {before[other]!r}; all groups of a "
+            "file must have one unit: convert one of them"
+        )
+    return {**found, **before}
+
+
+def _groups(group: h5py.Group, beside: Mapping[str, Any]) -> Iterator[tuple[h5py.Group, dict[str, Any]]]:
+    """The group and all groups inside it, each with the charges and spins among its attributes and those above it."""
+    own = {name: value for name, value in group.attrs.items() if is_charge_key(name) or is_spin_key(name)}
+    attributes = {**beside, **own}
+    yield group, attributes
     for item in group.values():
         if isinstance(item, h5py.Group):
-            yield from _groups(item)
+            yield from _groups(item, attributes)
 
 
 @dataclass
@@ -130,8 +134,8 @@ class _Rows:
     record: dict[str, str] = field(default_factory=dict)
     """For the dataset's meta."""
 
-    def append(self, group: h5py.Group, keys: Mapping[str, str]) -> None:
-        """Read the frames of a group."""
+    def append(self, group: h5py.Group, keys: Mapping[str, str], beside: Mapping[str, Any]) -> None:
+        """Read the frames of a group, whose attributes may have charges and spins, too."""
         where = f"{self.original}, group {group.name}"
         found = candidates(group, keys, where)
         self._keep_names(found, where)
@@ -152,10 +156,12 @@ class _Rows:
         self.positions += list(positions)
         self.forces += list(forces)
         self.energies += energies.tolist()
-        charges = total_charges(group, frames, where)
+        named = {name: group[name] for name in group if is_charge_key(name) or is_spin_key(name)}
+        electrons = {**beside, **named}
+        charges = total_charges(electrons, frames, where)
         self.charges += charges.tolist()
-        self.charge_said += [any(map(is_charge_key, group.keys()))] * frames
-        spins = spins_of_arrays(group, rows, charges, where)
+        self.charge_said += [any(map(is_charge_key, electrons))] * frames
+        spins = spins_of_arrays(electrons, rows, charges, where)
         self.unpaired += [np.nan] * frames if spins is None else spins.tolist()
         self.group += [group.name] * frames
         self.alone += [frames == 1] * frames

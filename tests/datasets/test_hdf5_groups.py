@@ -179,3 +179,65 @@ def test_units_stand_beside_arrays(tmp_path):
     assert data.meta["energy_unit_known_from"] == "field 'energies' of the file"
     with pytest.raises(ValueError, match="energy_unit='eV' was given, but field 'energies' of the file says 'hartree'"):
         datasets.load(path, energy_unit="eV")
+
+
+def with_units(path, groups, of_file=None):
+    """Groups of arrays, each beside its unit or None, and what the group says of itself."""
+    with h5py.File(path, "w") as file:
+        file.attrs.update(of_file or {})
+        for name, (entries, attributes) in groups.items():
+            for key, (value, unit) in entries.items():
+                file[f"{name}/{key}"] = value
+                if unit is not None:
+                    file[f"{name}/{key}"].attrs["units"] = unit
+            file[name].attrs.update(attributes)
+    return path
+
+
+def in_units(energy, length, force, name="CH3CH2OH", frames=40):
+    """Springs whose numbers are in eV/Å, hartree/bohr and the like, with words for them."""
+    arrays = springs(name, frames=frames)
+    (e, factor_e), (r, factor_r), (f, factor_f) = energy, length, force
+    return {
+        "z": (arrays["numbers"], None),
+        "R": (arrays["positions"] / factor_r, r),
+        "E": (arrays["energies"] / factor_e, e),
+        "F": (arrays["forces"] / factor_f, f),
+    }
+
+
+@pytest.mark.parametrize("word", ["hartree/bohr", "Hartree Bohr^-1", "hartree*bohr**-1", "Eh a0-1"])
+def test_units_of_arrays_are_read_from_their_attributes(tmp_path, word):
+    entries = in_units(("hartree", hartree), ("angstrom", 1.0), (word, hartree / bohr))
+    data = datasets.load(with_units(tmp_path / "a.h5", {"ethanol": (entries, {})}))
+    arrays = springs()
+    np.testing.assert_allclose(data.energies, arrays["energies"])
+    np.testing.assert_allclose(np.stack(data.forces), arrays["forces"])
+
+
+def test_units_that_are_unknown_or_differ_between_groups_are_refused(tmp_path):
+    plain = ("eV", 1.0), ("angstrom", 1.0)
+    unknown = with_units(tmp_path / "a.h5", {"ethanol": (in_units(*plain, ("dyn", 1.0)), {})})
+    with pytest.raises(ValueError, match="states forces='dyn', which is no known force unit"):
+        datasets.load(unknown)
+    unknown = with_units(tmp_path / "b.h5", {"ethanol": (in_units(("erg", 1.0), *plain[1:], ("eV/A", 1.0)), {})})
+    with pytest.raises(ValueError, match="states energies='erg', which is none of eV"):
+        datasets.load(unknown)
+    first, second = (in_units(*plain, (word, 1.0), name) for word, name in (("eV/A", "CH4"), ("hartree/bohr", "C2H6")))
+    with pytest.raises(ValueError, match=r"/second states forces in 'hartree/bohr', and what stands before it 'eV/A'"):
+        datasets.load(with_units(tmp_path / "c.h5", {"first": (first, {}), "second": (second, {})}))
+
+
+@pytest.mark.parametrize("where", ["group", "file"])
+def test_charges_and_spins_among_attributes_of_groups(tmp_path, where):
+    entries = in_units(("eV", 1.0), ("angstrom", 1.0), ("eV/A", 1.0))
+    words = {"charge": -1, "multiplicity": 2}
+    of_group, of_file = (words, {}) if where == "group" else ({}, words)
+    path = with_units(tmp_path / "a.h5", {"ions/ethanol": (entries, of_group)}, of_file)
+    data = datasets.load(path)
+    assert set(data.total_charges) == {-1.0}
+    assert set(data.unpaired_electrons) == {1.0}
+    entries["charge"] = (np.zeros(40), None)
+    path = with_units(tmp_path / "b.h5", {"ions": (entries, {"total_charge": 1})})
+    with pytest.raises(ValueError, match="the total charge must be said once"):
+        datasets.load(path)
