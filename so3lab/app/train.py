@@ -284,7 +284,12 @@ def _counts(options: argparse.Namespace, frames: int) -> tuple[int, int, int | N
 
 
 def _note(report: "EpochReport", console: Console) -> str:
-    return f"epoch {report.epoch}  validation force MAE {force_error(report.valid_force_mae_meV_A, console.unit)}"
+    error = force_error(report.valid_force_mae_meV_A, console.unit)
+    return f"epoch {report.epoch}  validation force MAE {error}{_setbacks(report.setbacks)}"
+
+
+def _setbacks(count: int) -> str:
+    return f"  {count}× back to the best weights with half the learning rate" if count else ""
 
 
 def _save(report: "EpochReport | None", folder: Path, out: Path | None, console: Console) -> None:

@@ -18,6 +18,8 @@ class TrainingProgress(NamedTuple):
     best_loss: float
     best_epoch: int
     history: list[dict[str, Any]]
+    setbacks: int = 0
+    """How often what had been learned was lost, and the best weights were gone back to."""
 
 
 class Checkpoint(NamedTuple):

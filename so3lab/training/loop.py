@@ -36,6 +36,11 @@ STEPS_PER_EPOCH = 2000
 """An epoch of a large dataset is cut after so many steps, so that reports keep coming."""
 SECONDS_BETWEEN_CHECKPOINTS = float(os.environ.get("SO3LAB_CHECKPOINT_SECONDS", "5"))
 EVALUATION_BATCH = 16
+LOST = 4.0
+"""Times the best validation loss at which a run has lost what it had learned: it goes back to the best weights, with
+half the learning rate from then on, as it does where the loss stops being a number."""
+MOST_SETBACKS = 6
+"""After which losses take their course."""
 
 
 class EpochReport(NamedTuple):
@@ -66,6 +71,9 @@ class EpochReport(NamedTuple):
     train_stress_mae_GPa: float = float("nan")
     """Of frames that have a stress; NaN where none has."""
     valid_stress_mae_GPa: float = float("nan")
+    setbacks: int = 0
+    """How often, so far, what had been learned was lost, and the run went on from the best weights with half the
+    learning rate."""
 
     def row(self) -> dict[str, Any]:
         """The numbers alone, for a table; those of elements are columns such as ``valid_C_force_mae_meV_A``."""
@@ -123,7 +131,7 @@ def train(
     Raises:
         ValueError: If the data do not fit the settings, their labels contradict each other
             (:func:`so3lab.datasets.check_labels`), or the checkpoint belongs to another run.
-        FloatingPointError: If the loss stops being a number.
+        FloatingPointError: If the loss stops being a number before anything was learned, or again and again.
     """
     run = _prepare(train_data, valid_data, model, settings, start, dtype)
     with contextlib.ExitStack() as stack:
@@ -261,6 +269,12 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
         rows, parts = _evaluation_batches(run)
         train_epoch = functions.epoch.lower(state, train_frames, *_plan(run, progress, 0.0)).compile()
         evaluate = functions.evaluate.lower(state.average, watched, *rows).compile()
+
+    def again(weights):
+        """Training begins anew with these."""
+        with precision(dtype):
+            return place(functions.init(jnp.array(taken_home(weights))), devices)
+
     saved, last_seconds = time.monotonic(), 0.0
     while not _finished(settings, progress):
         started = time.monotonic()  # what somebody did with the last report is not training
@@ -270,12 +284,21 @@ def _epochs(run: _Run, keeper: Checkpoints | None) -> Generator[EpochReport]:
             of_batches = jax.device_get(evaluate(state.average, watched, *rows))
         valid, train = (_summed(of_batches, mine) for mine in parts)
         train_loss, valid_loss = float(np.mean(losses)), float(loss_of(valid, settings))
-        _require_finite(train_loss, valid_loss, progress.epoch + 1, np.asarray(losses), settings)
+        last_seconds = time.monotonic() - started
+        lost = _is_lost(train_loss, valid_loss, progress)
+        if not np.isfinite(train_loss + valid_loss):
+            if not lost:
+                raise _not_finite(progress.epoch + 1, np.asarray(losses), settings)
+            seconds = progress.seconds + last_seconds  # the epoch is done once more
+            progress = progress._replace(seconds=seconds, setbacks=progress.setbacks + 1)
+            state = again(best)
+            continue
         if valid_loss < progress.best_loss:
             with precision(dtype):  # a copy, which is not given away with the state
                 best = jnp.array(state.average)
-        last_seconds = time.monotonic() - started
         progress = _advanced(run, progress, last_seconds, train_loss, valid_loss, valid, train, float(rates[-1]))
+        if lost:
+            progress, state = progress._replace(setbacks=progress.setbacks + 1), again(best)
         done = _finished(settings, progress)
         if keeper is not None and (done or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS):
             with precision(dtype):
@@ -290,7 +313,7 @@ def _plan(run: _Run, progress: TrainingProgress, last_seconds: float):
     first = progress.epoch * steps
     before = _share(settings, progress.epoch, progress.seconds)
     after = _share(settings, progress.epoch + 1, progress.seconds + last_seconds)
-    rates = learning_rates(settings, before, after, first, steps)
+    rates = learning_rates(settings, before, after, first, steps) * 0.5**progress.setbacks
     order = batch_order(len(run.train.energies), settings.batch_size, first, steps, settings.seed)
     return order, rates.astype(run.begin.dtype)
 
@@ -321,12 +344,13 @@ def _advanced(
         "element_force_mae_meV_A": _element_errors(train, valid),
         "learning_rate": rate,
         "improved": improved,
+        "setbacks": progress.setbacks,
     }
     for name, errors in (("train", train), ("valid", valid)):
         if errors.stresses:
             row[f"{name}_stress_mae_GPa"] = float(errors.stress_absolute / errors.stresses / units.GPa)
     best = (valid_loss, epoch) if improved else (progress.best_loss, progress.best_epoch)
-    return TrainingProgress(epoch, seconds, *best, [*progress.history, row])
+    return TrainingProgress(epoch, seconds, *best, [*progress.history, row], progress.setbacks)
 
 
 def _summed(of_batches: Errors, mine: slice) -> Errors:
@@ -391,12 +415,16 @@ def learning_rates(
     return decayed * np.minimum(1.0, (number + 1.0) / max(settings.warmup_steps, 1))
 
 
-def _require_finite(train_loss, valid_loss, epoch: int, losses: np.ndarray, settings: TrainingSettings) -> None:
-    if np.isfinite(train_loss) and np.isfinite(valid_loss):
-        return
+def _is_lost(train_loss: float, valid_loss: float, progress: TrainingProgress) -> bool:
+    """Whether an epoch has lost what had been learned before, and the run may go back to it."""
+    bad = not np.isfinite(train_loss) or not valid_loss <= LOST * progress.best_loss
+    return bad and progress.best_epoch > 0 and progress.setbacks < MOST_SETBACKS
+
+
+def _not_finite(epoch: int, losses: np.ndarray, settings: TrainingSettings) -> FloatingPointError:
     bad = np.flatnonzero(~np.isfinite(losses))
     where = f"step {bad[0] + 1} of epoch {epoch}" if len(bad) else f"the validation after epoch {epoch}"
-    raise FloatingPointError(
+    return FloatingPointError(
         f"the loss stopped being a finite number at {where}; the best weights so far are kept. "
         f"Try a learning_rate below {settings.learning_rate}, a smaller gradient_clip, or look for wrong labels"
     )

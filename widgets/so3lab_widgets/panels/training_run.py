@@ -77,7 +77,9 @@ class TrainingRun:
         if self.report is None:
             return f"{self.folder}: {'' if self.job.ended else 'compiling, if its sizes are new'}".rstrip(": ")
         pace = self.report.epoch / self.report.seconds if self.report.seconds else 0.0
-        return f"epoch {self.report.epoch} · {pace:.1f} per second · kept in {self.folder}"
+        back = self.report.setbacks
+        said = f" · {back}× back to the best weights with half the learning rate" if back else ""
+        return f"epoch {self.report.epoch} · {pace:.1f} per second{said} · kept in {self.folder}"
 
     def wait(self, epoch: int = 0) -> None:
         """Return when the run has come so far, waits or has ended; with 0, when the set is there."""
