@@ -10,7 +10,7 @@ import pandas as pd
 
 from so3lab.machine import paths
 
-BUNDLED = ("ethanol", "ala2", "ala3", "ethanol-hot", "ala2-hot")
+BUNDLED = ("ethanol", "ala2", "ala3", "ethanol-hot", "ala2-hot", "ala3-hot")
 """Names of the sets that travel with so3lab, each a file ``NAME.npz`` of the data folder."""
 
 

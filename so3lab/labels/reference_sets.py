@@ -46,7 +46,7 @@ class Recipe(NamedTuple):
     """Distorted frames further above the lowest frame (eV) are left out: no dynamics meets them."""
 
 
-VIOLENT = Distortions(share=0.5, stretch=0.25, closest=0.65)
+VIOLENT = Distortions(share=0.5, stretch=0.25, closest=0.65, every_bond=True)
 """Of hot sets: what a model must have seen to hold at temperatures at which nobody would like to sample."""
 
 
@@ -147,6 +147,14 @@ def ala3_runs() -> list[Run]:
     ]
 
 
+def ala3_hot_runs() -> list[Run]:
+    """Short trajectories at 800 and 1,200 K from the same folds."""
+    return [
+        run._replace(seed=SEED + 500 + k, frames=25, temperature_K=(800.0, 1200.0)[k % 2])
+        for k, run in enumerate(ala3_runs())
+    ]
+
+
 def _supplement(recipe: Recipe, runs: Callable[[], list[Run]]) -> Recipe:
     """A set of hot and violently distorted frames, to be learned from beside the set of a recipe."""
     return recipe._replace(name=f"{recipe.name}-hot", runs=runs, start=None, distortions=VIOLENT, highest_energy=8.0)
@@ -176,7 +184,7 @@ RECIPES = {
 }
 RECIPES |= {
     f"{name}-hot": _supplement(RECIPES[name], runs)
-    for name, runs in (("ethanol", ethanol_hot_runs), ("ala2", ala2_hot_runs))
+    for name, runs in (("ethanol", ethanol_hot_runs), ("ala2", ala2_hot_runs), ("ala3", ala3_hot_runs))
 }
 
 

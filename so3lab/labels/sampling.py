@@ -54,6 +54,8 @@ class Distortions(NamedTuple):
     """Largest change of a bond, as a share of its length."""
     closest: float = 0.75
     """Smallest distance of two atoms that are pushed together, as a share of what it was."""
+    every_bond: bool = False
+    """Each bond in turn, first compressed, then stretched by more than half of ``stretch``; else both by chance."""
 
 
 class Sampled(NamedTuple):
@@ -139,9 +141,10 @@ def distorted(
 ) -> Float[np.ndarray, "count atoms 3"]:
     """Frames with compressed or stretched bonds and close contacts, made from given ones.
 
-    Half of them get one bond scaled by 1 ± ``wanted.stretch`` at most, with everything on its far side moved along;
-    half get two atoms three or more bonds apart moved towards each other to ``wanted.closest`` to 0.95 of their
-    distance.
+    Half of them get one bond scaled by 1 ± ``wanted.stretch`` at most, with everything on its far side moved along
+    (``wanted.every_bond``: so that no bond is left out, in neither direction, once there are four times as many frames
+    as bonds); half get two atoms three or more bonds apart moved towards each other to ``wanted.closest`` to 0.95 of
+    their distance.
     """
     count = round(wanted.share * len(frames))
     rng = np.random.default_rng(seed)
@@ -151,9 +154,9 @@ def distorted(
     for positions in frames[rng.choice(len(frames), count, replace=False)]:
         moved = positions - positions.mean(axis=0)
         if len(made) % 2 == 0:
-            i, j = map(int, molecule.bonds[rng.integers(len(molecule.bonds))])
-            side = _far_side(apart, i, j)
-            moved[side] += (rng.uniform(1 - wanted.stretch, 1 + wanted.stretch) - 1) * (moved[j] - moved[i])
+            bond, change = _bond_and_change(len(made) // 2, len(molecule.bonds), wanted, rng)
+            i, j = map(int, molecule.bonds[bond])
+            moved[_far_side(apart, i, j)] += change * (moved[j] - moved[i])
         else:
             close = far_pairs[_lengths(moved, far_pairs) < 4.0]
             i, j = close[rng.integers(len(close))]
@@ -162,6 +165,15 @@ def distorted(
             moved[j] -= step
         made.append(representable(moved))
     return np.array(made)
+
+
+def _bond_and_change(index: int, bonds: int, wanted: Distortions, rng: np.random.Generator) -> tuple[int, float]:
+    """Which bond the ``index``-th of the frames with a changed bond has changed, and by what share of its length."""
+    if not wanted.every_bond:
+        bond = int(rng.integers(bonds))
+        return bond, rng.uniform(1 - wanted.stretch, 1 + wanted.stretch) - 1
+    turn, bond = divmod(index, bonds)
+    return bond, wanted.stretch * rng.uniform(0.5, 1.0) * (-1 if turn % 2 == 0 else 1)
 
 
 def intact(molecule: Molecule, positions: Float[np.ndarray, "atoms 3"]) -> bool:
