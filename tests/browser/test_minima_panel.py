@@ -10,16 +10,24 @@ from tests.browser.jupyter import Notebook
 from tests.browser.test_linked import asked, use_theme
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
-MAKE = f"""import functools, sys
+MAKE = f"""import functools, sys, threading
 sys.path.insert(0, {str(SUPPORT)!r})
 from mmff import relax_by_mmff
 from so3lab.minima import Search
 from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
 from so3lab_widgets import MinimaPanel
+from straight_path import straight_path
+may_go_on = threading.Event()
+may_go_on.set()
+def relax(structures):
+    for found in relax_by_mmff(smiles)(structures):
+        may_go_on.wait()
+        yield found
 smiles = "CC(=O)N[C@@H](C)C(=O)NC"
-search = functools.partial(Search, relax=relax_by_mmff(smiles), round_size=8)
-panel = MinimaPanel(lennard_jones(), from_smiles(smiles), reduced=False, database="ala2.db", search=search)
+search = functools.partial(Search, relax=relax, round_size=8)
+given = {{"reduced": False, "database": "ala2.db", "search": search, "connect": straight_path}}
+panel = MinimaPanel(lennard_jones(), from_smiles(smiles), **given)
 panel.form.proposals["torsions"].value = True
 panel"""
 PLOT = ".js-plotly-plot .draglayer .nsewdrag"
@@ -104,6 +112,38 @@ def test_words_below_a_column_leave_some_and_two_are_compared(notebook):
     page.get_by_label("filter above lowest (kcal/mol)").fill("")
 
 
+DRAWN = "() => [...document.querySelector('.so3-stage').scene.latest.positions]"
+
+
+def test_a_path_between_two_moves_the_molecule(notebook):
+    page, captions = notebook.page, ".so3-caption"
+    for row in (0, 1):
+        page.locator(f"{ROW} input").nth(row).set_checked(True)
+    page.get_by_text("are two: ").wait_for()  # what is above the button is there
+    page.locator("button.jupyter-button:has-text('Path and barrier')").click()
+    notebook.wait_until(lambda: "image 2 of the path" in page.inner_text(captions), "the highest image")
+    notebook.settled_picture("minima-path", ".jp-CodeCell >> nth=0")
+    page.locator(".widget-play button").first.click()
+    seen: dict[str, tuple[int, list[float]]] = {}
+
+    def three_moments() -> bool:
+        seen[page.inner_text(captions)] = (notebook.canvases(".so3-stage")[0].sum, page.evaluate(DRAWN))
+        return len(seen) > 2
+
+    notebook.wait_until(three_moments, "three images of the path one after the other")
+    page.locator(".widget-play button").first.click()
+    pictures, positions = zip(*seen.values(), strict=True)
+    assert len(set(pictures)) > 1, "the picture of the molecule changes"
+    assert max(abs(one - other) for one, other in zip(positions[0], positions[2], strict=True)) > 0.1
+    same = (
+        "abs(panel.viewer.latest['positions'] - panel.views._superposed(panel.paths.band.images[place])).max() < 1e-3"
+    )
+    at_rest = notebook.settled(lambda: page.inner_text(captions), "the caption")
+    notebook.run_code("place = panel.paths.place.value")
+    assert f"image {asked(notebook, 'place')} of the path" in at_rest
+    notebook.wait_until(lambda: asked(notebook, f"bool({same})") == "True", "the image that is named")
+
+
 @pytest.mark.parametrize(("width", "theme"), [(1900, "Light"), (1400, "Dark"), (1000, "Light")])
 def test_it_fits_the_page(notebook, width, theme):
     notebook.page.set_viewport_size({"width": width, "height": 1600})
@@ -139,3 +179,38 @@ def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
     page.locator(OPEN).click()
     notebook.wait_until(lambda: "panel.load('ala2.db')" in page.inner_text(".so3-code code"), "the line that opens it")
     assert asked(notebook, "len(panel.minima)") == found
+
+
+def test_a_search_that_runs_is_there_again_after_loading_the_page(notebook):
+    page = notebook.page
+    field = page.get_by_placeholder("memory, or minima.db")
+    field.fill("again.db")
+    field.press("Tab")
+    found = "len(panel.minima)"
+    notebook.wait_until(lambda: asked(notebook, "panel.form.file.value") == "'again.db'", "another file")
+    notebook.run_code("may_go_on.clear()")
+    page.locator(START).click()
+    notebook.wait_until(lambda: asked(notebook, "panel.run.job.state") == "'running'", "a search")
+    notebook.run_code("may_go_on.set()")
+    notebook.wait_until(lambda: int(asked(notebook, found)) > 1, "minima", seconds=60)
+    notebook.run_code("may_go_on.clear()")
+    notebook.save()
+    page.reload()
+    notebook.wait_for_kernel()
+    page.locator(ROW).first.wait_for()
+
+    def shows_the_kernels() -> bool:
+        count = int(asked(notebook, found))
+        told = asked(notebook, "panel.bar.status.value")
+        words = page.locator(".so3-panel [role=status]", has_text="relaxations").first.inner_text()
+        return (drawn_points(notebook), f"{count} shown" in page.inner_text(".so3-table-foot"), words in told) == (
+            count,
+            True,
+            True,
+        )
+
+    notebook.wait_until(shows_the_kernels, "map, table and words of the running search")
+    notebook.run_code("may_go_on.set()")
+    notebook.wait_until(lambda: asked(notebook, "panel.run.job.ended") == "True", "its end", seconds=120)
+    notebook.wait_until(shows_the_kernels, "those of its end")
+    notebook.molecules(1, selector=".so3-stage", seconds=60)

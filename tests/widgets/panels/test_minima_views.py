@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from pentane_panel import MODEL, pentane_panel, searched
+from pentane_panel import pentane_panel, searched
 from plot_page import dragged, from_page
+from straight_path import straight_path
 from waiting import wait_for
 
 from so3lab import units
-from so3lab.landscape import Band, Landscape, PrincipalMap, TransitionState, Vibrations
+from so3lab.landscape import Landscape, PrincipalMap, TransitionState, Vibrations
 from so3lab.minima import DuplicateRule
 
 
@@ -153,20 +154,9 @@ def test_principal_components_are_axes_of_the_map(panel):
     np.testing.assert_allclose(panel.table()[["component_1", "component_2"]], placed)
 
 
-def straight(model, pairs, *, mirror_images):
-    """A path without a model: straight, and 0.2 eV high in the middle."""
-    ((first, second),) = pairs
-    assert model is MODEL
-    images = [first.copy() for _ in range(5)]
-    for share, atoms in zip(np.linspace(0.0, 1.0, 5), images, strict=True):
-        atoms.positions = (1.0 - share) * first.positions + share * second.positions
-    energies = np.array([0.0, 0.1, 0.2, 0.1, 0.05])
-    yield Band(0, images, energies, True, 0.01, 20, 2, np.zeros(first.positions.shape))
-
-
 def test_the_path_between_two_is_found_drawn_and_played(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    panel = searched(pentane_panel(connect=straight))
+    panel = searched(pentane_panel(connect=straight_path))
     try:
         panel.paths.find_button.click()
         assert "select two of them" in panel.message.sentence
