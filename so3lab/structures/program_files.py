@@ -2,7 +2,7 @@
 
 Names are those of the manuals: ``tot_charge`` and ``tot_magnetization`` of Quantum ESPRESSO's pw.x, ``CHARGE`` and
 ``SPIN`` of CASTEP, ``CHARGE`` and ``MULTIPLICITY`` of CP2K's section DFT, ``$eht`` of Turbomole. VASP says neither, but
-``NELECT``, which with the valence of each kind of atoms gives the charge.
+``NELECT``, which with the valence of each kind of atoms gives the charge, as "number of electrons" of pw.x does.
 """
 
 import re
@@ -33,6 +33,18 @@ _VASP_ELECTRONS = re.compile(r"NELECT(?:\s*=|\">)\s*(\d+\.?\d*)")
 _VASP_VALENCES = re.compile(r"Ionic Valenz\s*\n\s*ZVAL\s*=([ \d.]+)")
 _VASP_COUNTS = re.compile(r"ions per type\s*=([ \d]+)")
 _VASP_KINDS = re.compile(r"<rc><c>\s*(\d+)\s*</c><c>[^<]*</c><c>[^<]*</c><c>\s*(\d+\.?\d*)\s*</c><c>")
+_PW_ELECTRONS = re.compile(r"^ *number of electrons *= *(\d+\.?\d*)", re.MULTILINE)
+_PW_KINDS = re.compile(
+    r"^ *atomic species +valence +mass +pseudopotential *\n((?: +\S+ +\d+\.\d+ +\d+\.\d+ .*\n)+)", re.MULTILINE
+)
+_PW_ATOMS = re.compile(r"^ +(\d+) +(\S+) +tau\( *\d+\) *=", re.MULTILINE)
+_END_OF_JOB = {
+    "gaussian-out": re.compile(r"^ Normal termination of Gaussian.*\n", re.MULTILINE),
+    "orca-output": re.compile(r"^.*\b(?:JOB NUMBER|COMPOUND JOB) +\d+.*\n", re.MULTILINE),
+    "nwchem-out": re.compile(r"^ +NWChem Input Module *\n", re.MULTILINE),
+}
+"""Lines between jobs of one output, by ASE's name of the format."""
+_ORCA_END = "ORCA TERMINATED NORMALLY"
 _SAME_CHARGE = 1e-3
 _ESPRESSO = re.compile(rf"^[^!\n]*\btot_charge\s*=\s*{_CHARGE}", re.IGNORECASE | re.MULTILINE)
 _ESPRESSO_MOMENT = re.compile(r"^[^!\n]*\btot_magnetization\s*=\s*(\d+\.?\d*)", re.IGNORECASE | re.MULTILINE)
@@ -49,8 +61,8 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
     """Charge and multiplicity that a program's file states, under the names of :mod:`so3lab.structures.electrons`.
 
     Args:
-        path: An output of Gaussian, ORCA, NWChem, GAMESS, FHI-aims, CASTEP or VASP (``OUTCAR``, ``vasprun.xml``), an
-            input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K or Turbomole; of others nothing is known.
+        path: An output of Gaussian, ORCA, NWChem, GAMESS, FHI-aims, CASTEP, VASP (``OUTCAR``, ``vasprun.xml``) or
+            pw.x, an input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K or Turbomole; of others nothing is known.
     """
     if not path.is_file():
         return {}
@@ -61,8 +73,26 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
     text = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
     if path.suffix.lower() == ".cell":
         return _of_castep(path, text)
-    found = _of_vasp(text) or _of_output(text)
+    found = _of_vasp(text) or _of_output(text) or _of_pw(text)
     return found if found or path.suffix.lower() in (".log", ".out") else _of_input(text)
+
+
+def jobs_of_output(path: Path, format: str) -> list[str]:
+    """The parts of an output of several jobs that state different charges or multiplicities; none where they agree.
+
+    Args:
+        path: The output.
+        format: ASE's name of its format.
+    """
+    if format not in _END_OF_JOB:
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
+    pieces = [piece for piece in _END_OF_JOB[format].split(text) if _of_output(piece)]
+    if all(_of_output(piece) == _of_output(pieces[0]) for piece in pieces):
+        return []
+    if _ORCA_END in text:  # which stands once, behind the last job
+        pieces = [piece if _ORCA_END in piece else f"{piece}\n{_ORCA_END}\n" for piece in pieces]
+    return pieces
 
 
 def _of_output(text: str) -> dict[str, float]:
@@ -87,6 +117,19 @@ def _of_vasp(text: str) -> dict[str, float]:
     if not counts or len(counts) != len(valences):
         return {}
     charge = float(np.dot(counts, valences)) - float(electrons[1])
+    return {"charge": charge if abs(charge) > _SAME_CHARGE else 0.0}
+
+
+def _of_pw(text: str) -> dict[str, float]:
+    """Of an output of Quantum ESPRESSO: the valence of all atoms of the first structure less its electrons."""
+    electrons, kinds = _PW_ELECTRONS.search(text), _PW_KINDS.search(text)
+    if electrons is None or kinds is None:
+        return {}
+    valences = {row.split()[0]: float(row.split()[1]) for row in kinds[1].splitlines()}
+    labels = dict(_PW_ATOMS.findall(text)).values()  # each atom is listed once or twice
+    if not labels or not set(labels) <= set(valences):
+        return {}
+    charge = sum(valences[label] for label in labels) - float(electrons[1])
     return {"charge": charge if abs(charge) > _SAME_CHARGE else 0.0}
 
 

@@ -1,6 +1,7 @@
 """Where does a structure come from, and what was understood of it? The one door for files, names, SMILES and Atoms."""
 
 import re
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from so3lab.structures.mol2 import molecules_of_mol2
 from so3lab.structures.packed import is_packed, unpacked
 from so3lab.structures.pdb import models_of_pdb
 from so3lab.structures.plausibility import check_plausible
-from so3lab.structures.program_files import stated_in_program_files
+from so3lab.structures.program_files import jobs_of_output, stated_in_program_files
 from so3lab.structures.program_inputs import input_of_program
 from so3lab.structures.sdf import molecules_of_sdf
 from so3lab.structures.smiles import from_smiles
@@ -288,12 +289,14 @@ def _with_ase(path: Path) -> Content:
     return Content(frames[-1], f"ASE's format {name}", about)
 
 
-def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
-    """Structures of any other format that ASE knows, and its name of the format."""
+def _frames_of_ase(path: Path, which: str = ":", format: str | None = None) -> tuple[list[ase.Atoms], str]:
+    """Structures of any other format that ASE knows, and its name of the format, which may be given."""
     if path.suffix.lower() in _OF_LAMMPS or _TYPES.search(path.read_bytes()[:2000]):
         _check_lammps_elements(path)
     try:
-        name = filetype(str(path))
+        name = format or filetype(str(path))
+        if jobs := jobs_of_output(path, name):
+            return _frames_of_jobs(path, jobs, name), name
         frames = read_quietly(path, which, name)
     except UnknownFileTypeError as error:
         raise ValueError(_of_no_format(path, str(error))) from None
@@ -315,6 +318,23 @@ def _frames_of_ase(path: Path, which: str = ":") -> tuple[list[ase.Atoms], str]:
         for key, value in stated.items():
             atoms.info.setdefault(key, value)
     return frames, name
+
+
+def _frames_of_jobs(path: Path, jobs: list[str], format: str) -> list[ase.Atoms]:
+    """Structures of an output of several jobs, each with the charge and spin of its own."""
+    frames = []
+    for number, text in enumerate(jobs):
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / path.name
+            part.write_text(text, encoding="utf-8")
+            try:
+                frames += _frames_of_ase(part, ":", format)[0]
+            except ValueError as error:
+                raise ValueError(
+                    f"{path} has {len(jobs)} jobs of different charges or multiplicities, of which number {number}, "
+                    f"counted from 0, cannot be read by itself ({error}); give each job a file of its own"
+                ) from None
+    return frames
 
 
 def read_quietly(path: Path, which: str | int, format: str | None = None) -> ase.Atoms | list[ase.Atoms]:

@@ -212,3 +212,46 @@ def test_inputs_of_programs_state_their_charge(tmp_path, name, text, stated):
 def test_an_input_of_turbomole_brings_its_charge(tmp_path):
     (tmp_path / "coord").write_text("$coord\n 0 0 0 o\n 0 0 1.83 h\n$end\n$eht charge=-1 unpaired=0\n")
     assert understand(tmp_path / "coord").charge.value == -1
+
+
+def of_gaussian(number, charge, multiplicity):
+    rows = "".join(f"      {k + 1}   {z}   0   0.0   0.0   {0.96 * k:.6f}\n" for k, z in enumerate((8, 1)))
+    head = " Entering Gaussian System, Link 0=g16\n" if number == 1 else " Link1:  Proceeding to internal job step\n"
+    return (
+        f"{head} Charge = {charge} Multiplicity = {multiplicity}\n Standard orientation:\n ---\n Center\n Number\n"
+        f" ---\n{rows} ---\n SCF Done:  E(RB3LYP) =  -75.7 A.U.\n Normal termination of Gaussian 16\n"
+    )
+
+
+def of_orca(number, charge, multiplicity):
+    head = "          * O   R   C   A *\n" if number == 1 else ""
+    end = "         ****ORCA TERMINATED NORMALLY****\n" if number == 2 else ""
+    return (
+        f"{head}$$$$$  JOB NUMBER  {number} $$$$$\nCARTESIAN COORDINATES (ANGSTROEM)\n-----\n  O   0.0  0.0  0.0\n"
+        "  H   0.0  0.0  0.96\n\n Number of atoms              ...      2\n"
+        f" Total Charge           Charge          ....   {charge}\n Multiplicity           Mult            ....    "
+        f"{multiplicity}\nFINAL SINGLE POINT ENERGY       -75.7\n{end}"
+    )
+
+
+@pytest.mark.parametrize(("job", "name"), [(of_gaussian, "oh.log"), (of_orca, "oh.out")])
+def test_each_job_of_an_output_has_its_own_charge(tmp_path, job, name):
+    (tmp_path / name).write_text(job(1, 0, 2) + job(2, -1, 1))
+    for number, charge, unpaired in ((0, 0, 1), (1, -1, 0)):
+        found = understand(f"{tmp_path / name}:{number}")
+        assert (found.charge.value, found.unpaired.value) == (charge, unpaired)
+    assert understand(tmp_path / name).charge.value == -1
+
+
+@pytest.mark.parametrize(("electrons", "charge"), [(8.0, 0.0), (9.0, -1.0)])
+def test_electrons_of_pw_tell_the_charge(tmp_path, electrons, charge):
+    (tmp_path / "pw.out").write_text(
+        f"     number of electrons       =       {electrons:.2f}\n"
+        "     atomic species   valence    mass     pseudopotential\n"
+        "        O              6.00    15.99900     O ( 1.00)\n        H              1.00     1.00800     H ( 1.00)\n"
+        "     site n.     atom                  positions (alat units)\n"
+        + "".join(
+            f"         {k}           {x}   tau(   {k}) = (   0.0  0.0  {k / 10}  )\n" for k, x in enumerate("OHH", 1)
+        )
+    )
+    assert stated_in_program_files(tmp_path / "pw.out") == {"charge": charge}
