@@ -16,7 +16,7 @@ CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
     "molecular_charge", "molecule_charge", "mol_charge", "tot_charge", "pubchem_total_charge", "overall_charge",
     "ionic_charge", "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state", "chrg",
-    "chg",
+    "chg", "tot_q",
 )  # fmt: skip
 """Names of a total charge in e, whatever their capitals and dashes."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")

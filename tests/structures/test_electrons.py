@@ -147,3 +147,7 @@ def test_data_sets_read_the_same_names(tmp_path):
     np.savez(tmp_path / "two.npz", **arrays, Q=[-2, -1], charge=-2)
     with pytest.raises(ValueError, match="frame 1 has -1 e under 'Q' and -2 e under 'charge'"):
         datasets.load(tmp_path / "two.npz", energy_unit="eV")
+
+
+def test_tot_q_is_a_total_charge():
+    assert stated_charge(Atoms("OH", info={"tot_q": -1})) == (-1.0, "tot_q")
