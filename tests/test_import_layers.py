@@ -16,7 +16,7 @@ MAY_OPEN_WIDGETS = {Path("so3lab/widgets.py"), Path("so3lab/app")}
 
 
 FLOORS = (
-    {"units", "machine"},
+    {"units", "counting", "machine"},
     {"functions", "doctor", "trajectory"},
     {"structures"},
     {"datasets", "network", "observables"},

@@ -8,6 +8,7 @@ import pandas as pd
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.inputs import load_structure
 from so3lab.app.md_arguments import add_system_arguments
+from so3lab.counting import counted
 from so3lab.doctor.prepare import prepare_process
 
 HOURS_PER_DAY = 24.0
@@ -74,7 +75,9 @@ def _tell(console: Console, device: str, atoms: int, rows: list) -> None:
     one, best = rows[0], max(rows, key=lambda row: row.total_ns_per_day)
     table = pd.DataFrame(rows).drop(columns=["end"])
     hours_alone, hours_together = (HOURS_PER_DAY / speed for speed in (one.ns_per_day, best.total_ns_per_day))
-    console.line(f"{device}; {atoms} atoms; {one.start_s:.1f} s until the first energies, compilation included")
+    console.line(
+        f"{device}; {counted(atoms, 'atom')}; {one.start_s:.1f} s until the first energies, compilation included"
+    )
     console.table(
         table.rename(
             columns={

@@ -7,6 +7,7 @@ from pathlib import Path
 from so3lab.app.console import Console
 from so3lab.app.inputs import add_data_arguments, add_model_argument, load_data
 from so3lab.app.tables import add_unit_argument
+from so3lab.counting import counted
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_folder
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     for name in ("summary", "elements", "structures"):
         files[name] = options.out / f"evaluation_{name}.csv"
         getattr(found, name).to_csv(files[name], index=False)
-    console.table(found.summary, f"{options.model} on {len(found.structures)} frames of {data.name}")
+    console.table(found.summary, f"{options.model} on {counted(len(found.structures), 'frame')} of {data.name}")
     console.table(found.elements, "forces by element")
     console.line("written: " + ", ".join(str(path) for path in files.values()))
     console.result(

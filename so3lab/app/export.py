@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from so3lab.app.console import Console
+from so3lab.counting import counted
 
 
 def add_commands(commands, common: argparse.ArgumentParser) -> None:
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         atoms=options.atoms,
         overwrite=options.overwrite,
     )
-    console.line(f"{options.out}: {count} frames")
+    console.line(f"{options.out}: {counted(count, 'frame')}")
     console.result({"out": str(options.out), "frames": count})
     return 0
 
@@ -75,6 +76,6 @@ def _salvage(options: argparse.Namespace, console: Console) -> int:
     if options.out.suffix.lower() not in (".h5", ".h5md"):
         raise ValueError(f"the name of OUT must end in .h5 or .h5md with --salvage, got {options.out}")
     count = salvage(options.trajectory, options.out)
-    console.line(f"{options.out}: {count} frames saved")
+    console.line(f"{options.out}: {counted(count, 'frame')} saved")
     console.result({"out": str(options.out), "frames": count})
     return 0

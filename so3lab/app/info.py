@@ -10,6 +10,7 @@ from so3lab.app.console import Console
 from so3lab.app.inputs import load_data
 from so3lab.app.md_results import summary_lines, summary_of
 from so3lab.app.tables import heading
+from so3lab.counting import counted
 from so3lab.structures.reading import SMILES_PREFIX, file_and_number, understand
 from so3lab.structures.understood import Understood
 
@@ -69,7 +70,7 @@ def _about_trajectory(path: Path, console: Console) -> None:
         every = ["positions", "velocities", "forces", *trajectory.observables]
     wanted = ("model", "structure", "ensemble", "temperature_K", "timestep_fs", "interval", "seed", "dtype")
     about = {name: meta[name] for name in wanted if name in meta}
-    console.line(f"{path}: a trajectory of so3lab, {frames} frames, {time_ps:.4g} ps")
+    console.line(f"{path}: a trajectory of so3lab, {counted(frames, 'frame')}, {time_ps:.4g} ps")
     for name, value in about.items():
         console.line(f"  {heading(name)}: {value}")
     for line in summary_lines(summary_of(path))[1:]:
@@ -98,9 +99,12 @@ def _about_data(options: argparse.Namespace, console: Console) -> None:
         if isinstance(value, str | int | float):
             console.line(f"  {key.replace('_', ' ')}: {value}")
     console.line(
-        "  total charge: " + ", ".join(f"{charge:+g} e in {count} frames" for charge, count in charges.items())
+        "  total charge: "
+        + ", ".join(f"{charge:+g} e in {counted(count, 'frame')}" for charge, count in charges.items())
     )
-    console.line("  unpaired electrons: " + ", ".join(f"{spin:g} in {count} frames" for spin, count in spins.items()))
+    console.line(
+        "  unpaired electrons: " + ", ".join(f"{spin:g} in {counted(count, 'frame')}" for spin, count in spins.items())
+    )
     console.line(f"  frames in a cell: {periodic or 'none'}")
     if data.labels:
         console.line(f"  further labels: {', '.join(sorted(data.labels))}")

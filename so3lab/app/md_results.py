@@ -12,6 +12,7 @@ import psutil
 from so3lab import units
 from so3lab.app.console import Console
 from so3lab.cluster import RunSpec
+from so3lab.counting import counted
 from so3lab.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _error(series: "pandas.Series") -> float:
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """A summary as people read it: each mean with its standard error, and what it is per."""
-    lines = [f"{summary['frames']} frames"]
+    lines = [counted(summary["frames"], "frame")]
     for name, end, unit, digits in _MEANS:
         if f"mean_{name}_{end}" in summary:
             error = summary.get(f"mean_{name}_error_{end}", float("nan"))

@@ -8,6 +8,7 @@ from so3lab.app import minima_check, minima_landscape, minima_search
 from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_choice, add_novelty, gathered, require_file, within
 from so3lab.app.tables import add_unit_argument
+from so3lab.counting import counted
 from so3lab.minima.connecting import without_password
 
 ROWS_SHOWN = 40
@@ -100,8 +101,10 @@ def run_list(options: argparse.Namespace, console: Console) -> int:
     if shown:
         table = pd.DataFrame(shown)
         table["energy_eV"] = [f"{row['energy_eV']:.6f}" for row in shown]
-        console.table(table, f"{without_password(options.file)}: {len(chosen)} of {len(every)} minima")
-    console.line(f"{len(every)} minima, about {left:.0f} more are expected")
+        console.table(table, f"{without_password(options.file)}: {len(chosen)} of {counted(len(every), 'minimum')}")
+    console.line(
+        f"{counted(len(every), 'minimum')}, about {left:.0f} more {'is' if round(left) == 1 else 'are'} expected"
+    )
     console.result({"file": without_password(options.file), "found": len(every), "unseen": left, "minima": rows})
     return 0
 
@@ -115,10 +118,11 @@ def run_merge(options: argparse.Namespace, console: Console) -> int:
     merged = LandscapeDatabase(options.out)
     taken = {without_password(name): merged.take_from(LandscapeDatabase(name)) for name in options.files}
     for name, count in taken.items():
-        console.line(f"{name}: {count} minima")
+        console.line(f"{name}: {counted(count, 'minimum')}")
     total = len(merged.table())
     console.line(
-        f"{merged.name}: {total} minima of {len(merged.searches())} searches, those that are the same included"
+        f"{merged.name}: {counted(total, 'minimum')} of {counted(len(merged.searches()), 'search')}, "
+        "those that are the same included"
     )
     console.result({"out": merged.name, "taken": taken, "stored": total, "searches": merged.searches()})
     return 0
@@ -135,6 +139,6 @@ def run_export(options: argparse.Namespace, console: Console) -> int:
     structures = frames(chosen)
     check_structures_file(options.out, structures, overwrite=options.overwrite)
     write_structures(options.out, structures)
-    console.line(f"{options.out}: {len(chosen)} minima")
+    console.line(f"{options.out}: {counted(len(chosen), 'minimum')}")
     console.result({"out": str(options.out), "minima": len(chosen)})
     return 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from so3lab.app.console import Console, Interrupted
 from so3lab.app.minima_choice import add_choice, gathered, within
+from so3lab.counting import counted
 from so3lab.machine.files import check_writable
 from so3lab.minima.connecting import without_password
 
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         with console.progress(f"checking with {options.calculator}") as progress:
             for report in reports:
                 done = report.done
-                progress.update(done / report.total, f"{done} of {report.total} minima")
+                progress.update(done / report.total, f"{done} of {counted(report.total, 'minimum')}")
                 if report.failure:
                     console.warn(f"minimum {report.number}: {report.failure}")
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from so3lab.app.console import Console
 from so3lab.app.minima_choice import add_novelty, require_file, rule_of
 from so3lab.app.minima_search import add_rule
 from so3lab.app.minima_stream import budget_share, follow
+from so3lab.counting import counted
 from so3lab.doctor.prepare import prepare_process
 from so3lab.machine.files import check_writable
 from so3lab.minima.connecting import without_password
@@ -169,15 +170,15 @@ def _explore(options: argparse.Namespace, console: Console, exploration: "Explor
 
     follow(
         console, "exploring", exploration.run(**budget), share, lambda _: _note(exploration),
-        lambda: f"interrupted with {len(exploration.saddles)} transition states in {without_password(options.file)}; "
-        "the same command goes on",
+        lambda: f"interrupted with {counted(len(exploration.saddles), 'transition state')} in "
+        f"{without_password(options.file)}; the same command goes on",
     )  # fmt: skip
 
 
 def _note(exploration: "Exploration") -> str:
     return (
-        f"{len(exploration.minima)} minima, {len(exploration.saddles)} transition states, about "
-        f"{exploration.unseen:.0f} unseen"
+        f"{counted(len(exploration.minima), 'minimum')}, {counted(len(exploration.saddles), 'transition state')}, "
+        f"about {exploration.unseen:.0f} unseen"
     )
 
 

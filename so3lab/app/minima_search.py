@@ -10,6 +10,7 @@ from so3lab.app import minima_spread
 from so3lab.app.console import Console
 from so3lab.app.inputs import add_model_argument, add_structure_arguments, load_structure
 from so3lab.app.minima_stream import budget_share, follow
+from so3lab.counting import counted
 from so3lab.doctor.prepare import prepare_process
 from so3lab.minima.connecting import check_name, without_password
 from so3lab.minima.proposals.names import NAMES
@@ -149,8 +150,8 @@ def _run(options: argparse.Namespace, console: Console, search: "Search") -> int
 
     minutes = follow(
         console, "searching", search.run(**budget), share, lambda minutes: _note(search, known, minutes),
-        lambda: f"interrupted with {len(search.minima)} minima in {without_password(options.out)}; the same command "
-        "with --resume goes on, and what was relaxed since is not relaxed again",
+        lambda: f"interrupted with {counted(len(search.minima), 'minimum')} in {without_password(options.out)}; the "
+        "same command with --resume goes on, and what was relaxed since is not relaxed again",
     )  # fmt: skip
     _tell(options, console, search, minutes, known)
     return 0
@@ -219,7 +220,7 @@ def _given(files: Sequence[str], *, cell: bool) -> "list[Atoms]":
 
 def _note(search: "Search", known: int, minutes: float) -> str:
     rate = (len(search.minima) - known) / max(minutes, 1e-9)
-    return f"{len(search.minima)} minima, {rate:.0f} per minute, about {search.unseen:.0f} unseen"
+    return f"{counted(len(search.minima), 'minimum')}, {rate:.0f} per minute, about {search.unseen:.0f} unseen"
 
 
 def _tell(options: argparse.Namespace, console: Console, search: "Search", minutes: float, known: int) -> None:
@@ -235,8 +236,8 @@ def _tell(options: argparse.Namespace, console: Console, search: "Search", minut
     console.line(f"{out}: {_note(search, known, minutes)}")
     if options.minima is not None and options.minutes is None and len(search.minima) < options.minima:
         console.line(
-            f"ended below {options.minima} minima, since {search.saturation:.0%} of those that there are are estimated "
-            "to have been found; a larger --saturation goes on"
+            f"ended below {counted(options.minima, 'minimum')}, since {search.saturation:.0%} of those that there are "
+            "are estimated to have been found; a larger --saturation goes on"
         )
     console.result(
         {

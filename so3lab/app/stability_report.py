@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from so3lab.app.movie import movie_of
+from so3lab.counting import counted
 from so3lab.trajectory.names import replica_path
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def write_report(state: "Stability", reference_frames: int, options: argparse.Na
         sections,
         options.out / "report.html",
         title="Is it stable?",
-        subtitle=f"Model {options.model}, molecule {options.structure}: {options.replicas} runs at each of "
+        subtitle=f"Model {options.model}, molecule {options.structure}: {counted(options.replicas, 'run')} at each of "
         f"{', '.join(f'{t:g}' for t in options.temperatures_K)} K",
         numbers=_numbers(state),
     )

@@ -205,7 +205,7 @@ def test_four_atoms_have_one_minimum_and_one_saddle(capsys, tmp_path):
     assert found["minima_table"][0]["symmetry_order"] == 24
     assert found["transition_states_table"][0]["energy_eV"] == pytest.approx(-5.073421, abs=1e-5)
     assert main(["minima", "landscape", str(file), "--saddles", "1"]) == 0
-    assert "1 minima, 1 transition states" in capsys.readouterr().out
+    assert "1 minimum, 1 transition state," in capsys.readouterr().out
     assert output(capsys, "minima", "list", file)["found"] == 1
     output(capsys, "minima", "merge", file, "--out", merged)
     assert output(capsys, "minima", "landscape", merged, "--saddles", "1")["searches"] == found["searches"]

@@ -85,7 +85,7 @@ def test_saddles_are_joined_to_their_minima_the_short_way_round():
     assert "between 0 and 1" in figure.data[1].customdata[0][1]
     plain = figures.conformation_map(table, saddles, axes=("1", "2"))
     assert len(plain.data[0].x) == 6
-    assert "2 minima, 1 saddles" in plain.layout.title.subtitle.text
+    assert "2 minima, 1 saddle" in plain.layout.title.subtitle.text
 
 
 def test_populations_name_the_largest_and_add_up_the_others():

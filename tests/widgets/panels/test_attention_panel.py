@@ -276,7 +276,7 @@ def test_how_many_atoms_were_moved_is_said_meanwhile_and_never_of_another_task(m
     wait_for(lambda: "force_change" in panel.cause.table, "changes")
     go_on.set()
     slow.join()
-    wait_for(lambda: "finished · 1 of 1 atoms moved" in panel.cause.bar.status.value, "the end")
+    wait_for(lambda: "finished · 1 of 1 atom moved" in panel.cause.bar.status.value, "the end")
     assert "force_change" in panel.cause.table
 
 

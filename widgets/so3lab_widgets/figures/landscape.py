@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from so3lab import units
+from so3lab.counting import counted
 from so3lab_widgets.theme import (
     BLUE,
     DENSITY_SCALE,
@@ -69,7 +70,7 @@ def energy_ladder(minima: pd.DataFrame, *, unit: EnergyUnit = "kcal/mol") -> go.
     figure.update_xaxes(title_text="minima in the order of their energies (number)", rangemode="tozero")
     figure.update_yaxes(title_text=f"above the lowest ({unit})", rangemode="tozero")
     within = int(np.sum(heights <= _WINDOW[unit]))
-    subtitle = f"{len(table)} minima, {within} of them within {_WINDOW[unit]:g} {unit} of the lowest"
+    subtitle = f"{counted(len(table), 'minimum')}, {within} of them within {_WINDOW[unit]:g} {unit} of the lowest"
     return _selectable(styled(figure, "Minima by energy", subtitle))
 
 
@@ -119,7 +120,7 @@ def disconnectivity(tree: pd.DataFrame, minima: pd.DataFrame, *, unit: EnergyUni
     figure.update_yaxes(title_text=f"above the lowest ({unit})", range=[-0.07 * top, 1.05 * top])
     parts = int(np.sum(tree["parent"] < 0))
     apart = "all joined by known paths" if parts == 1 else f"{parts} parts that no known path joins"
-    styled(figure, "Which minima belong together", f"{len(leaves)} minima, {apart}", 460)
+    styled(figure, "Which minima belong together", f"{counted(len(leaves), 'minimum')}, {apart}", 460)
     return _selectable(figure)
 
 
@@ -166,7 +167,9 @@ def conformation_map(
         customdata=_told(table, heights, unit), hovertemplate=_HOVER,
     )  # fmt: skip
     _set_axes(figure, axes, periodic)
-    count = f"{len(table)} minima" + (f", {len(saddles)} saddles" if saddles is not None and len(saddles) else "")
+    count = f"{counted(len(table), 'minimum')}" + (
+        f", {counted(len(saddles), 'saddle')}" if saddles is not None and len(saddles) else ""
+    )
     ringed = f"; red rims: {int(beyond.sum())} beyond the training data" if beyond.any() else ""
     styled(figure, title, count + ringed, 560)
     return _selectable(figure.update_layout(margin_b=130))

@@ -5,6 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from so3lab import units
+from so3lab.counting import counted
 from so3lab_widgets.figures.motion import time_ps
 from so3lab_widgets.theme import BLUE, INK, PALETTE, VERMILLION, require, styled
 
@@ -131,7 +132,7 @@ def force_error_histogram(table: pd.DataFrame) -> go.Figure:
     figure.update_layout(bargap=0)
     figure.update_xaxes(title_text="force error of a structure (meV/Å)", rangemode="tozero")
     figure.update_yaxes(title_text="structures", rangemode="tozero")
-    return styled(figure, f"Force errors of {len(table)} structures", "median " + ", ".join(words))
+    return styled(figure, f"Force errors of {counted(len(table), 'structure')}", "median " + ", ".join(words))
 
 
 def _colour(place: int, of: int) -> str:

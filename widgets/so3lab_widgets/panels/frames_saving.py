@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from so3lab.counting import counted
 from so3lab.frames import open_frames
 from so3lab.trajectory import Trajectory, export
 from so3lab_widgets.panels.frames_row import AnyFrames
@@ -98,4 +99,4 @@ def _of_file(trajectory: Trajectory, chosen: slice) -> slice:
 def _write(frames: AnyFrames, target: Path, chosen: slice) -> str:
     """Write frames to a file that must not exist yet; returns a sentence about it."""
     check_new(target)
-    return f"Wrote {export(frames, target, chosen):,} frames to {target}."
+    return f"Wrote {counted(export(frames, target, chosen), 'frame')} to {target}."

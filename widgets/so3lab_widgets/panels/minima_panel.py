@@ -8,6 +8,7 @@ import ipywidgets as ipw
 import pandas as pd
 from ase import Atoms
 
+from so3lab.counting import counted
 from so3lab.engine.energy_model import EnergyModel
 from so3lab.landscape import Band, nudged_elastic_band
 from so3lab.minima import Comparison, DuplicateRule, Minimum, Search
@@ -184,7 +185,7 @@ class MinimaPanel(Panel):
         self._source.gather(rule)
         self.comparison.show_rule(rule)
         more = f"; {self.rows.without}" if self.rows.without else ""
-        self.message.say(f"{before:,} minima before, {len(self.minima):,} by this rule{more}.")
+        self.message.say(f"{counted(before, 'minimum')} before, {len(self.minima):,} by this rule{more}.")
         self._show_code(f"panel.apply({rule_in_python(rule)})")
 
     def relax(self, atoms: Atoms) -> None:
@@ -222,7 +223,8 @@ class MinimaPanel(Panel):
         if "novelty" in self.table():
             self.views.map.colour.value = "novelty"
             self.message.say(
-                f"{(self.table()['novelty'] > 1).sum()} of {len(self.minima)} minima lie beyond these data."
+                f"{(self.table()['novelty'] > 1).sum()} of {counted(len(self.minima), 'minimum')} lie beyond these "
+                "data."
             )
         self._show_code(f"panel.learn({training!r})" if isinstance(training, str) else "panel.learn(training)")
 

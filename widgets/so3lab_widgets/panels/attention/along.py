@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from ase import Atoms
 
 from so3lab.attention import Channel
+from so3lab.counting import counted
 from so3lab_widgets.panels.attempt import Attempt, Attempts
 from so3lab_widgets.panels.attention.shown import Shown
 from so3lab_widgets.panels.attention.structures import times_ps
@@ -184,7 +185,7 @@ class AlongView(ipw.VBox):
         self._on_frame(int(self.frames_looked_at[place]), how)
 
     def _words(self) -> str:
-        return f"{len(self._rows):,} of {len(self.frames_looked_at):,} frames"
+        return f"{len(self._rows):,} of {counted(len(self.frames_looked_at), 'frame')}"
 
     def _on_state(self, job: Job) -> None:
         self.bar.refresh()

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from ase import Atoms
 
 from so3lab.attention import rank_correlation, with_attention
+from so3lab.counting import counted
 from so3lab_widgets.panels.attempt import Attempt, Attempts
 from so3lab_widgets.panels.attention.scatter import PairScatter
 from so3lab_widgets.panels.attention.shown import Shown
@@ -226,7 +227,7 @@ class CauseView(ipw.VBox):
         )
 
     def _words(self) -> str:
-        return f"{self._done} of {len(self._task[1])} atoms moved"
+        return f"{self._done} of {counted(len(self._task[1]), 'atom')} moved"
 
     def _on_state(self, job: Job) -> None:
         self.bar.refresh()
@@ -236,12 +237,12 @@ def _sentence(table: pd.DataFrame, column: str) -> str:
     """How well attention orders what follows, and how much follows where nobody pays attention."""
     near, far = table[table["attention"] != 0.0], table[table["attention"] == 0.0]
     agreement = rank_correlation(table, column)
-    words = [f"{len(near):,} pairs within the cutoff"]
+    words = [f"{counted(len(near), 'pair')} within the cutoff"]
     if np.isfinite(agreement):
         words[0] += f": attention orders the responses with a rank correlation of {agreement:+.2f}"
     if len(far):
         words.append(
-            f"{len(far):,} pairs beyond it, with attention 0 and responses up to {far[column].max():.3g} "
+            f"{counted(len(far), 'pair')} beyond it, with attention 0 and responses up to {far[column].max():.3g} "
             f"(largest within: {near[column].max() if len(near) else 0.0:.3g})"
         )
     return "; ".join(words)
