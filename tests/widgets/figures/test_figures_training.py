@@ -87,3 +87,9 @@ def test_errors_by_frame_have_a_point_for_each(epochs):
     assert list(figure.data[0].x) == [3, 8]
     assert list(figure.data[0].marker.color) == [4.0, 2.0]
     assert "meV/Å" in figure.layout.yaxis.title.text
+
+
+def test_every_tick_of_a_logarithmic_axis_is_a_whole_number_or_fraction():
+    table = pd.DataFrame({"epoch": [1, 2], "train_loss": [0.03, 0.01], "valid_loss": [0.03, 0.011]})
+    axis = figures.training_curves(table, "loss").layout.yaxis
+    assert (axis.type, axis.tickformat) == ("log", "~g"), "without a format, 0.02 is written as a small 2"

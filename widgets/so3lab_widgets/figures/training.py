@@ -106,6 +106,6 @@ def _title(quantity: str) -> str:
 def _axes(figure: go.Figure, quantity: str, logarithmic: bool) -> go.Figure:
     styled(figure, height=300)
     figure.update_xaxes(title_text="epoch")
-    scale = {"type": "log", "dtick": "D2", "exponentformat": "none"} if logarithmic else {"rangemode": "tozero"}
+    scale = {"type": "log", "dtick": "D2", "tickformat": "~g"} if logarithmic else {"rangemode": "tozero"}
     figure.update_yaxes(title_text=_title(quantity), **scale)
     return figure.update_layout(margin={"t": 34, "l": 66, "r": 12}, hovermode="x", uirevision=quantity)
