@@ -22,18 +22,33 @@ _PAIR_NAMED = re.compile(
     rf"charge\s*(?:,|/|&|and)\s*(?:spin[ _]?)?mult(?:iplicity)?(?:\s*[:=]\s*|\s+){_WHOLE}[\s,/]+(\d+){_END}",
     re.IGNORECASE,
 )
-_CHARGE = re.compile(rf"(?<!\w)(?:(?:total|net)[ _])?(?:charge|chrg|chg){_JOIN}{_WHOLE}{_END}", re.IGNORECASE)
+_WITH_CHARGE = rf"(?<!\w)(?:(?:(?:total|net)[ _])?(?:charge|chrg|chg){_JOIN}|q\s*[:=]\s*){_WHOLE}(?:\s?\|?e\|?)?{_END}"
+_CHARGE = re.compile(_WITH_CHARGE, re.IGNORECASE)
 _MULTIPLICITY = re.compile(rf"(?<!\w)mult(?:iplicity)?{_JOIN}(\d+){_END}", re.IGNORECASE)
 _UNPAIRED = re.compile(rf"(?<!\w)uhf{_JOIN}(\d+){_END}", re.IGNORECASE)
 _READ = {"charge": _CHARGE, "multiplicity": _MULTIPLICITY, "uhf": _UNPAIRED}
+_LEVELS = {
+    "singlet": 1, "doublet": 2, "triplet": 3, "quartet": 4, "quintet": 5, "sextet": 6, "septet": 7,
+}  # fmt: skip
+_LEVEL = rf"\b({'|'.join(_LEVELS)})\b(?!-)"
+_ANY_LEVEL = re.compile(_LEVEL, re.IGNORECASE)
+_LEVEL_BEHIND_CHARGE = re.compile(rf"{_WITH_CHARGE}[\s,;/]*(?:and\s+)?{_LEVEL}", re.IGNORECASE)
+_LEVEL_BEFORE_CHARGE = re.compile(rf"{_LEVEL}[\s,;/]+(?:(?:and|with)\s+)?{_WITH_CHARGE}", re.IGNORECASE)
+_SIGNED = r"\(?([+-]\d|\d[+-])\)?"
+_SIGNED_AND_LEVEL = re.compile(rf"{_SIGNED}[\s,;/]+{_LEVEL}", re.IGNORECASE)
+_LEVEL_AND_SIGNED = re.compile(rf"{_LEVEL}[\s,;/]+{_SIGNED}", re.IGNORECASE)
+_SINGLET = re.compile(r"\bsinglet\b(?!-)", re.IGNORECASE)
 _NAMED_ENTRY = re.compile(r"""[^\s="']+=(?:"[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s]+)""")
 _OF_CHARGE = re.compile(r"\b(charges?|charged|chrg|chg|\w*anion\w*|\w*cation(?:ic)?|\w*protonated)\b", re.IGNORECASE)
 _OF_SPIN = re.compile(
-    r"\b(mult|multiplicity|spin|uhf|doublet|triplet|quartet|quintet|bi?radical|diradical|radical)\b", re.IGNORECASE
+    r"\b(mult|multiplicity|spin|uhf|doublet|triplet|quartet|quintet|sextet|septet|bi?radical|diradical|radical)\b",
+    re.IGNORECASE,
 )
-_FORMULA = re.compile(r"(?<![\w.])\[?((?:[A-Z][a-z]?\d*)+)\]?\s?\d?[+-](?![\w.+-])")
-"""Of an ion, such as ``NH4+``, ``[SO4]2-`` or ``SO4 2-``."""
-_BARE_WORD = re.compile(r"(?:(?:total|net)_?)?charges?|-*chrg|-*chg|mult\w*|-*uhf|spin", re.IGNORECASE)
+_FORMULA = re.compile(
+    r"(?<![\w.])\[?((?:[A-Z][a-z]?\d*)+)\]?(?:\s?\^?\{?\d?[+-]\}?|[+-]{2,3}|\s?[+-]\d|\s?\((?:\d?[+-]|[+-]\d)\))(?![\w.+-])"
+)
+"""Of an ion, such as ``NH4+``, ``OH(-)``, ``[SO4]2-``, ``SO4 2-``, ``SO4^2-`` or ``SO4--``."""
+_BARE_WORD = re.compile(r"q|(?:(?:total|net)_?)?charges?|-*chrg|-*chg|mult\w*|-*uhf|spin", re.IGNORECASE)
 _LARGEST_SPIN = 10.0
 
 
@@ -59,7 +74,7 @@ def take_electrons(atoms: ase.Atoms, comment: str) -> list[str]:
     _drop_words(atoms)
     if not notes and (pair := _PAIR_BEFORE_WORDS.fullmatch(comment)):
         notes = _take_pair_before_words(atoms, comment, pair[1], int(pair[2]))
-    notes += _take_total_spin(atoms)
+    notes += _take_level(atoms, comment) + _take_total_spin(atoms)
     return notes + _not_read(atoms, comment)
 
 
@@ -104,7 +119,7 @@ def _take_words(atoms: ase.Atoms, comment: str) -> list[str]:
         found = {"charge": _signed(pair[1]), "multiplicity": int(pair[2])}
     else:
         for key, pattern in _READ.items():
-            stated = [name for name, value in atoms.info.items() if pattern.match(f"{name} 0") and value is not True]
+            stated = [name for name, value in atoms.info.items() if pattern.match(f"{name}=0") and value is not True]
             numbers = set() if stated else set(map(_signed, pattern.findall(comment)))
             if len(numbers) > 1:
                 both = " and ".join(map(str, sorted(numbers)))
@@ -114,6 +129,36 @@ def _take_words(atoms: ase.Atoms, comment: str) -> list[str]:
     atoms.info.update(found)
     named = ", ".join(f"{key} {value:d}" for key, value in found.items())
     return [f"read from the words of the second line: {named}"] if found else []
+
+
+def _take_level(atoms: ase.Atoms, comment: str) -> list[str]:
+    """``doublet`` beside a charge: ``charge -1, singlet``, ``-1 singlet``; alone it may name anything.
+
+    A charge without a name is taken at the beginning, where programs and people write both.
+    """
+    if not _ANY_LEVEL.search(comment) or any(is_spin_key(key) for key in atoms.info):
+        return []
+    if match := _LEVEL_BEHIND_CHARGE.search(comment):
+        level = match[2].lower()
+    elif match := _LEVEL_BEFORE_CHARGE.search(comment):
+        level = match[1].lower()
+    else:
+        return [] if stated_charge(atoms).source else _take_signed_and_level(atoms, comment.strip())
+    atoms.info["multiplicity"] = _LEVELS[level]
+    return [f"{level!r} of the second line is read as multiplicity {_LEVELS[level]}"]
+
+
+def _take_signed_and_level(atoms: ase.Atoms, comment: str) -> list[str]:
+    if match := _SIGNED_AND_LEVEL.match(comment):
+        charge, level = _signed(match[1]), match[2].lower()
+    elif match := _LEVEL_AND_SIGNED.fullmatch(comment):
+        charge, level = _signed(match[2]), match[1].lower()
+    else:
+        return []
+    if not _possible(atoms, charge, _LEVELS[level]):
+        return [f"{match[0]!r} of the second line is left out: it cannot be a charge and a multiplicity"]
+    atoms.info |= {"charge": charge, "multiplicity": _LEVELS[level]}
+    return [f"{match[0]!r} of the second line is read as charge {charge:+d} and multiplicity {_LEVELS[level]}"]
 
 
 def _drop_words(atoms: ase.Atoms) -> None:
@@ -132,6 +177,8 @@ def _signed(word: str) -> int:
 def _take_total_spin(atoms: ase.Atoms) -> list[str]:
     """``S=1``: the total spin, so 2S unpaired electrons, or a multiplicity, where the number of electrons decides."""
     found = atoms.info.get("S")
+    if isinstance(found, str) and (half := re.fullmatch(r"([1-9])/2", found)):
+        found = int(half[1]) / 2
     if isinstance(found, bool) or not isinstance(found, int | float | np.integer | np.floating):
         return []
     value = float(found)
@@ -160,11 +207,15 @@ def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
     """Words of charge and spin from which nothing was read."""
     free = _NAMED_ENTRY.sub(" ", comment) if "=" in comment else comment
     of_charge, of_spin = _OF_CHARGE.search(free), _OF_SPIN.search(free)
+    if not of_spin and (singlet := _SINGLET.search(free)) and not atoms.pbc.any():
+        of_spin = None if _possible(atoms, round(total_charge(atoms)), 1) else singlet  # else nothing new
     ion = next((match for match in _FORMULA.finditer(free) if _is_part(match[1], atoms)), None)
     found = []
-    if (pair := _PAIR_BEHIND_WORDS.fullmatch(free)) and not stated_charge(atoms).source:
+    if stated_charge(atoms).source:
+        pass
+    elif pair := _PAIR_BEHIND_WORDS.fullmatch(free):
         found.append((f"{pair[1]} {pair[2]}", "charge and the multiplicity", f"charge={pair[1]} multiplicity"))
-    elif (charged := of_charge or ion) and not stated_charge(atoms).source:
+    elif charged := of_charge or ion:
         found.append((charged[0], "charge", "charge"))
     if of_spin and not any(is_spin_key(key) for key in atoms.info):
         found.append((of_spin[0], "spin", "multiplicity"))

@@ -32,12 +32,35 @@ def read(tmp_path, comment, atoms=HYDROXIDE):
         ("Charge/mult = -1 1", HYDROXIDE, -1, 0, "the same with an equals sign"),
         ("--chrg -1 --uhf 0", HYDROXIDE, -1, 0, "xtb's options"),
         ("--uhf 2", OXYGEN, 0, 2, "xtb's option"),
+        ("Q: -1", HYDROXIDE, -1, 0, "a letter with a colon"),
+        ("charge: -1e", HYDROXIDE, -1, 0, "with its unit"),
+        ("charge -1 |e|", HYDROXIDE, -1, 0, "with its unit"),
+        ("-1 singlet", HYDROXIDE, -1, 0, "a word for the multiplicity"),
+        ("(-1), Singlet, wB97X", HYDROXIDE, -1, 0, "the same with a method"),
+        ("singlet, 1-", HYDROXIDE, -1, 0, "the other way round"),
+        ("+1 doublet", WATER, 1, 1, "Gaussian's titles"),
+        ("S=1/2", HYDROXIDE, 0, 1, "a fraction is S itself"),
     ],
 )  # fmt: skip
 def test_words_that_mean_one_thing_are_read(tmp_path, comment, atoms, charge, unpaired, source):
     found = read(tmp_path, comment, atoms)
     assert (found.charge.value, found.unpaired.value) == (charge, unpaired), source
     assert len(found.notes) == bool(charge or unpaired)
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "charge", "unpaired"),
+    [
+        ("charge: -1, singlet", HYDROXIDE, -1, 0),
+        ("charge=+1 doublet", WATER, 1, 1),
+        ("doublet, charge 0", HYDROXIDE, 0, 1),
+        ("charge 0 and triplet", OXYGEN, 0, 2),
+    ],
+)
+def test_a_word_for_the_multiplicity_counts_beside_a_charge(tmp_path, comment, atoms, charge, unpaired):
+    found = read(tmp_path, comment, atoms)
+    assert (found.charge.value, found.unpaired.value) == (charge, unpaired)
+    assert "of the second line is read as multiplicity" in found.notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +71,14 @@ def test_words_that_mean_one_thing_are_read(tmp_path, comment, atoms, charge, un
         ("hydroxide, B3LYP, -1 1", HYDROXIDE, "'-1 1'"),
         ("OH-", HYDROXIDE, "'OH-'"),
         ("[OH]- of the hydrate", HYDROXIDE, r"'\[OH\]-'"),
+        ("OH(-)", HYDROXIDE, r"'OH\(-\)'"),
+        ("OH (1-)", HYDROXIDE, r"'OH \(1-\)'"),
+        ("[OH](-), MP2", HYDROXIDE, r"'\[OH\]\(-\)'"),
+        ("OH^-", HYDROXIDE, r"'OH\^-'"),
+        ("OH -1", HYDROXIDE, "'OH -1'"),
+        ("O2-- of the oxide", OXYGEN, "'O2--'"),
+        ("1 singlet", HYDROXIDE, "'singlet'"),
+        ("at -0.5 singlet", HYDROXIDE, "'singlet'"),
         ("protonated water, frame 3", WATER, "'protonated'"),
         ("charge 0.5", HYDROXIDE, "'charge'"),
         ("charge minus one", HYDROXIDE, "'charge'"),
@@ -78,6 +109,7 @@ def test_what_sounds_like_electrons_and_is_not_read_is_said(tmp_path, comment, a
         ),
         ("S=1", HYDROXIDE, "line 2: S=1 is no spin of 9 electrons"),
         ("charge -1 charge 1", HYDROXIDE, "the charge must be said once, but 'charge -1 charge 1' says -1 and 1"),
+        ("charge: -1, doublet", HYDROXIDE, "multiplicity means 1 unpaired electrons .* it has 10 electrons"),
         ("charge=-1e", HYDROXIDE, "must be a number, got '-1e'"),
     ],
 )
@@ -88,7 +120,16 @@ def test_what_means_two_things_is_refused(tmp_path, comment, atoms, sentence):
 
 @pytest.mark.parametrize(
     "comment",
-    ["zwitterion", "S=34.2", "nickel function, dimension 3", 'comment="the anion of it"', "C-H bond, A-B", "0 1 water"],
+    [
+        "zwitterion",
+        "S=34.2",
+        "nickel function, dimension 3",
+        'comment="the anion of it"',
+        "C-H bond, A-B",
+        "0 1 water",
+        "singlet",
+        "H2O (1)",
+    ],
 )
 def test_other_words_say_nothing(tmp_path, comment):
     found = read(tmp_path, comment, WATER)
