@@ -13,7 +13,7 @@ from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 from jaxtyping import Float, Integer
 
-from so3lab.datasets.frame_electrons import least_unpaired, require_parity
+from so3lab.datasets.frame_electrons import least_unpaired, require_parity, whole_charges
 from so3lab.datasets.frames import (
     copied,
     floats,
@@ -90,7 +90,7 @@ class Dataset:
             cells = read_only(shaped(floats(cells, "cells"), "cells", (frames, 3, 3)))
         pbc = np.zeros((frames, 3), bool) if pbc is None else np.asarray(pbc, bool)
         charges = floats(np.zeros(frames) if self.total_charges is None else self.total_charges, "total_charges")
-        charges = read_only(shaped(charges, "total_charges", (frames,)))
+        charges = read_only(whole_charges(shaped(charges, "total_charges", (frames,))))
         pbc = read_only(shaped(pbc, "pbc", (frames, 3)))
         require_cells(cells, pbc)
         unpaired = self.unpaired_electrons

@@ -11,6 +11,8 @@ from so3lab.datasets.frames import frames_named
 from so3lab.datasets.numerals import numbers_of
 from so3lab.structures.electrons import check_parity, is_spin_key, stated_spin
 
+_ROUNDING = 1e-3  # e
+
 
 def least_unpaired(
     numbers: Sequence[np.ndarray], charges: Float[np.ndarray, " frames"], pbc: np.ndarray
@@ -25,7 +27,24 @@ def least_unpaired(
     protons = {key: int(z.sum()) for key, z in {id(z): z for z in numbers}.items()}
     electrons = np.array([protons[id(z)] for z in numbers]) - charges
     odd = np.round(electrons) % 2 == 1
-    return np.where(odd & (electrons == np.round(electrons)) & ~pbc.any(axis=1), 1.0, 0.0)
+    return np.where(odd & ~pbc.any(axis=1), 1.0, 0.0)
+
+
+def whole_charges(charges: Float[np.ndarray, " frames"]) -> Float[np.ndarray, " frames"]:
+    """Total charges without the rounding of somebody's sums.
+
+    Raises:
+        ValueError: If one is no whole number of elementary charges; the sentence names the frame.
+    """
+    whole = np.round(charges)
+    wrong = np.flatnonzero(~(np.abs(charges - whole) <= _ROUNDING))
+    if wrong.size:
+        frame = int(wrong[0])
+        raise ValueError(
+            f"frame {frame}: its total charge must be a whole number of elementary charges, got {charges[frame]:g} "
+            f"({len(wrong)} of {len(charges)} frames); correct it, or remove these frames"
+        )
+    return whole
 
 
 def require_parity(
@@ -40,7 +59,7 @@ def require_parity(
         ValueError: If one number is even and the other odd; the sentence names the frame.
     """
     least = least_unpaired(numbers, charges, pbc)
-    asked = ~pbc.any(axis=1) & (unpaired == np.round(unpaired)) & (charges == np.round(charges))
+    asked = ~pbc.any(axis=1) & (unpaired == np.round(unpaired))
     wrong = np.flatnonzero(asked & ((unpaired - least) % 2 != 0))
     if wrong.size:
         frame = int(wrong[0])

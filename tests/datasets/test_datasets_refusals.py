@@ -87,6 +87,23 @@ def test_charges_and_spins_that_are_no_numbers_are_refused(tmp_path, fields):
     refused(path, f"'{next(iter(fields))}', frame 0: must be a|'{next(iter(fields))}': must be a", energy_unit="eV")
 
 
+@pytest.mark.parametrize("ending", ["npz", "extxyz"])
+def test_fractional_charges_are_refused_and_rounding_is_not(tmp_path, ending):
+    def written(charge):
+        charges = np.array([0.0, 0.0, 0.0, charge, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+        path = tmp_path / f"ion.{ending}"
+        if ending == "npz":
+            return save(path, md17_arrays(charge=charges, e_unit="eV"))
+        frames = list(reference())
+        for atoms, one in zip(frames, charges, strict=True):
+            atoms.info["charge"] = one
+        ase.io.write(path, frames)
+        return path
+
+    refused(written(0.5), r"frame 3: its total charge must be a whole number of elementary charges, got 0\.5 \(1 of 12")
+    assert datasets.load(written(-0.99999), check=False).total_charges.tolist() == [0.0] * 3 + [-1.0] + [0.0] * 8
+
+
 def test_ragged_archives_are_not_unpickled(tmp_path):
     ragged = np.array([np.zeros((3, 3)), np.zeros((2, 3))], dtype=object)
     path = save(tmp_path / "a.npz", md17_arrays(F=ragged))
