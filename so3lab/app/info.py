@@ -26,26 +26,35 @@ def run_info(options: argparse.Namespace, console: Console) -> int:
     source = str(options.data)
     if Path(source).suffix.lower() in (".h5", ".h5md") and _is_trajectory(Path(source)):
         _about_trajectory(Path(source), console)
-    elif _is_structure(source):
+    elif (lacking := _lacking(source)) is None or options.keys:
+        _about_data(options, console)
+    else:
         found = understand(source)
         _tell_structure(found, console)
-        console.result({"kind": "structure", **found.facts()})
-    else:
-        _about_data(options, console)
+        if lacking:
+            console.line(f"note: {lacking}", "yellow")
+        notes = [*found.notes, *([lacking] if lacking else [])]
+        console.result({"kind": "structure", **found.facts(), "notes": notes})
     return 0
 
 
-def _is_structure(source: str) -> bool:
-    """Whether there is nothing to learn from: a SMILES, one frame of a file, or a file without energies and forces."""
-    from so3lab.datasets import has_labels
+def _lacking(source: str) -> str | None:
+    """None of a data set; of a structure a sentence why it is none, empty where it is a mere structure.
+
+    Those are a SMILES, one frame of a file, and a file without energies and forces.
+    """
+    from so3lab.datasets import labels_in
     from so3lab.datasets.sources import canonical
 
     if source.startswith(SMILES_PREFIX) or file_and_number(source) is not None:
-        return True
+        return ""
     path = Path(source).expanduser()
     if canonical(source) is not None or not path.is_file():
-        return False
-    return not has_labels(path)
+        return None
+    labels = labels_in(path)
+    if labels == {"energies"}:
+        return "the file has energies and no forces, so it is read as a structure: a model cannot be trained on it"
+    return None if labels else ""
 
 
 def _is_trajectory(path: Path) -> bool:

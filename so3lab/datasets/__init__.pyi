@@ -1,5 +1,5 @@
 from .ase_readers import from_atoms as from_atoms
-from .ase_readers import has_labels as has_labels
+from .ase_readers import labels_in as labels_in
 from .contents import energy_distribution as energy_distribution
 from .contents import force_distribution as force_distribution
 from .contents import frame_table as frame_table

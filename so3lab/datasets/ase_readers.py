@@ -33,6 +33,8 @@ _LABELLED = frozenset((".npz", ".h5", ".hdf5", ".xz", ".db"))
 _COORDINATES = frozenset((".pdb", ".ent", ".sdf", ".sd", ".mol", ".mol2", ".cif", ".gro", ".com", ".gjf"))
 """Endings of formats that have no place for energies and forces."""
 _NOTES = 3
+_MOST_IN_A_LINE = 9
+"""Numbers of a cell or a tensor; more of them may be forces."""
 _MOTION = frozenset(("positions", "momenta", "velocities", "velocity", "vel", "velo", "initial_magmoms"))
 """Tables of atoms that are no labels."""
 
@@ -146,6 +148,11 @@ def _name_in_all(
             return candidate
     lacking = [i for i, entry in enumerate(entries) if asked[i] and not (candidates and candidates[0] in entry)]
     frame = lacking[0]
+    if quantity == "forces" and not (candidates or keys or _tables(entries[frame])):
+        raise ValueError(
+            f"frame {frame} of {where} has no forces, nor any other table of its atoms, and so3lab needs energies "
+            "and forces: compute them (in Gaussian with Force, in ORCA with EnGrad), or give the file that holds them"
+        )
     has = {key for key in entries[frame] if key not in ("numbers", "positions")}
     raise ValueError(f"frame {frame} of {where} has {nothing_found(has, quantity, keys)}")
 
@@ -171,26 +178,36 @@ def _labels(frames: list[Atoms], not_labels: set[str]) -> dict[str, np.ndarray]:
     return labels
 
 
-def has_labels(path: Path) -> bool:
-    """Whether a file may hold something to learn from: anything but coordinates alone in a format that ASE reads.
+def labels_in(path: Path) -> frozenset[str]:
+    """Which of ``"energies"`` and ``"forces"`` a file may hold, both of which are needed to learn from it.
 
     Args:
-        path: The file; of formats that this module does not read nothing is known, and labels are expected.
+        path: The file; of formats that this module does not read nothing is known, and both are expected.
     """
+    both = frozenset(("energies", "forces"))
     if is_packed(path):
         with unpacked(path) as inside:
-            return has_labels(inside)
+            return labels_in(inside)
     if path.suffix.lower() in _LABELLED:
-        return True
+        return both
     if path.suffix.lower() in _COORDINATES:
-        return False
+        return frozenset()
     try:
         first = _first_frame(path)
     except Exception:  # whoever reads it as a structure says what is wrong
-        return False
+        return frozenset()
     results = {name for name, value in first.calc.results.items() if value is not True} if first.calc else set()
-    tables = {name for name, values in first.arrays.items() if values.ndim == 2 and name not in _MOTION}
-    return bool(results & {"energy", "forces"} or tables or any(map(_is_energy, first.info.items())))
+    if "forces" in results or _tables(first.arrays):
+        return both
+    if "energy" in results or any(map(_is_energy, first.info.items())):
+        unlike_forces = all(np.size(value) <= _MOST_IN_A_LINE for value in first.info.values())
+        return both - {"forces"} if len(first) > 1 and unlike_forces else both
+    return frozenset()
+
+
+def _tables(entries: Mapping[str, Any]) -> list[str]:
+    """Names of what may be forces: a row for each atom."""
+    return [name for name, values in entries.items() if np.ndim(values) == 2 and name not in _MOTION]
 
 
 def _is_energy(entry: tuple[Any, Any]) -> bool:

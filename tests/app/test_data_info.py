@@ -42,6 +42,16 @@ def test_a_smiles_is_a_structure_and_a_name_a_data_set(info):
     assert info("ethanol")["kind"] == "data set"
 
 
+@pytest.mark.parametrize("ending", ["extxyz", "traj"])
+def test_energies_without_forces_are_a_structure_that_nobody_can_train_on(info, tmp_path, ending):
+    water = molecule("H2O")
+    water.calc = SinglePointCalculator(water, energy=-14.0)
+    write(tmp_path / f"water.{ending}", water)
+    found = info(tmp_path / f"water.{ending}")
+    assert (found["kind"], found["formula"]) == ("structure", "H2O")
+    assert "energies and no forces" in found["notes"][-1]
+
+
 def test_one_frame_of_a_file_is_a_structure(info, tmp_path):
     write(tmp_path / "two.xyz", [molecule("H2O"), molecule("NH3")])
     found = info(f"{tmp_path / 'two.xyz'}:0")

@@ -274,3 +274,22 @@ def test_bundled_sets_load_by_name(name):
     assert dataset.name == name
     assert dataset.meta["licence"]
     assert datasets.describe(name)["where"] == "bundled"
+
+
+def test_outputs_without_forces_say_so_and_name_no_keys(tmp_path):
+    rows = "".join(f"      {k + 1}   {z}   0   0.0   0.0   {0.96 * k:.6f}\n" for k, z in enumerate((8, 1)))
+    (tmp_path / "oh.log").write_text(
+        " Entering Gaussian System, Link 0=g16\n Charge = -1 Multiplicity = 1\n Standard orientation:\n ---\n Center\n"
+        f" Number\n ---\n{rows} ---\n SCF Done:  E(RB3LYP) =  -75.7 A.U.\n Normal termination of Gaussian 16\n"
+    )
+    with pytest.raises(ValueError, match=r"frame 0 of .*oh\.log has no forces, nor .*: compute them") as caught:
+        datasets.load(tmp_path / "oh.log")
+    assert "keys" not in str(caught.value)
+
+
+def test_tables_of_another_name_may_be_forces(tmp_path):
+    atoms = molecule("H2O")
+    atoms.info["energy"], atoms.arrays["pull"] = -14.0, np.zeros((3, 3))
+    ase.io.write(tmp_path / "pull.extxyz", atoms)
+    with pytest.raises(ValueError, match=r"frame 0 of .*has no forces under .*'pull'.*keys=\{'forces'"):
+        datasets.load(tmp_path / "pull.extxyz")

@@ -5,7 +5,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
-from so3lab.datasets.ase_readers import has_labels
+from so3lab.datasets.ase_readers import labels_in
 from so3lab.frames import open_frames
 from so3lab.structures import read_structure, understand
 from so3lab.structures.program_files import stated_in_program_files
@@ -136,7 +136,7 @@ def test_outputs_that_state_a_charge_alone(tmp_path, line):
 
 def test_a_count_beyond_the_file_is_refused_at_once(tmp_path):
     (tmp_path / "big.xyz").write_text("99999999999\n\nH 0 0 0\n")
-    assert not has_labels(tmp_path / "big.xyz")
+    assert not labels_in(tmp_path / "big.xyz")
 
 
 def test_all_frames_of_a_file_come_with_what_it_says_of_them(tmp_path):
