@@ -366,6 +366,35 @@ def test_atoms_without_a_force_are_warned_of():
     assert "forces of 2 frames are all exactly zero (frames 4 and 9)" in remark
 
 
+def test_one_held_atom_of_a_large_cell_is_named_and_not_refused():
+    """What it lacks is little beside the sum of all squares, and as large as any force."""
+    rest, rng = bulk("Cu", cubic=True) * (6, 6, 6), np.random.default_rng(0)
+    forces = rng.normal(size=(3, len(rest), 3))
+    forces -= forces.mean(axis=1, keepdims=True)
+    arrays = {
+        "numbers": rest.numbers,
+        "positions": rest.positions + 0.03 * rng.normal(size=forces.shape),
+        "energies": np.array([-3200.0, -3201.0, -3199.0]),
+        "cells": np.broadcast_to(np.asarray(rest.cell), (3, 3, 3)),
+        "pbc": np.ones((3, 3), bool),
+    }
+    assert not any("exactly zero" in remark for remark in remarks_on(as_dataset(**arrays, forces=forces)))
+    held = forces.copy()
+    held[:, 17] = 0.0
+    assert any("exactly zero beside others that are pushed, in 3 frames (frames 0, 1 and 2; "
+               "1 of 864 atoms in the first: Cu17): they were probably held" in remark
+               for remark in remarks_on(as_dataset(**arrays, forces=held)))  # fmt: skip
+
+
+def test_a_net_force_names_the_atom_without_a_force():
+    arrays = springs()
+    held = arrays["forces"].copy()
+    held[4, 2] = 0.0
+    remarks = remarks_on(as_dataset(**arrays | {"forces": held}))
+    assert any("eV/Å in frame 4, where the force on O2 is exactly zero)" in remark for remark in remarks)
+    assert any("in 1 frame (frame 4; 1 of 9 atoms in the first: O2)" in remark for remark in remarks)
+
+
 def test_copies_and_copies_with_other_energies_are_warned_of():
     arrays = springs(frames=20)
     twice = {key: value if key == "numbers" else np.concatenate([value, value[:5]]) for key, value in arrays.items()}
