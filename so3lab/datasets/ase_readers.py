@@ -153,7 +153,8 @@ def _name_in_all(
             f"frame {frame} of {where} has no forces, nor any other table of its atoms, and so3lab needs energies "
             "and forces: compute them (in Gaussian with Force, in ORCA with EnGrad), or give the file that holds them"
         )
-    has = {key for key in entries[frame] if key not in ("numbers", "positions")}
+    words = {key for key, value in entries[frame].items() if value is True}  # of a comment, without a value
+    has = set(entries[frame]) - words - {"numbers", "positions"}
     raise ValueError(f"frame {frame} of {where} has {nothing_found(has, quantity, keys)}")
 
 

@@ -86,14 +86,15 @@ def _text(path: Path) -> tuple[str, list[str]]:
 
 def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
     """Frames one after another; blank lines between them are passed over."""
-    at = 0
+    at, in_qm9 = 0, False
     while at < len(lines):
         if not lines[at].strip():
             at += 1
             continue
         count = _count(lines[at])
-        if count is None and at and lines[1].startswith(_OF_QM9):
-            return  # frequencies and names, as this data set writes them behind the atoms
+        if count is None and in_qm9 and not (_is_row(lines[at]) and lines[at].lstrip()[0].isalpha()):
+            at += 1  # frequencies and names, as this data set writes them behind the atoms
+            continue
         if count is None and at == 0 and all(_is_row(line) for line in lines if line.strip()):
             yield _Frame("", [line for line in lines if line.strip()], 1)  # coordinates and nothing else
             return
@@ -111,7 +112,7 @@ def _frames(lines: list[str], path: Path) -> Iterator[_Frame]:
                 "the file complete?"
             )
         yield _Frame("" if begin == at + 1 else _ANY_PROPERTIES.sub("Properties", lines[at + 1]), rows, begin + 1)
-        at = begin + count
+        at, in_qm9 = begin + count, lines[begin - 1].startswith(_OF_QM9)
 
 
 def _count(line: str) -> int | None:
@@ -193,6 +194,8 @@ def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
                 masses[number] = mass
         rows.append(" ".join(words))
     notes = [] if extended or widest <= 4 else [_about_columns(widest)]
+    if frame.comment.startswith(_OF_QM9):
+        notes = ["of QM9's form elements and coordinates are read; charges, properties and frequencies are left out"]
     atoms = _with_ase(frame, rows, path)
     try:
         notes += take_other_names(atoms, frame.comment)

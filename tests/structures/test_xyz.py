@@ -7,6 +7,7 @@ from ase.io import write
 
 from so3lab import datasets
 from so3lab.structures import understand
+from so3lab.structures.reading import read_contents
 
 WATER = [("O", "0.0", "0.0", "0.119"), ("H", "0.0", "0.763", "-0.477"), ("H", "0.0", "-0.763", "-0.477")]
 
@@ -161,3 +162,35 @@ def test_types_of_lammps_are_no_elements(tmp_path):
             understand(source)
     path.write_text(xyz(WATER, " Atoms. Timestep: 0"))
     assert understand(path).atoms.get_chemical_formula() == "H2O"
+
+
+METHANE = """5
+gdb 1\t157.7118\t157.70997\t157.70699\t0.\t13.21\t-0.3877\t0.1171\t0.5048\t35.3641\t0.044749\t-40.47893
+C\t-0.0126981359\t 1.0858041578\t 0.0080009958\t-0.535689
+H\t 0.002150416\t-0.0060313176\t 1.9761204*^-3\t 0.133921
+H\t 1.0117308433\t 1.4637511618\t 0.0002765748\t 0.133922
+H\t-0.540815069\t 1.4475266138\t-0.8766437152\t 0.133923
+H\t-0.5238136345\t 1.4379326443\t 0.9063972942\t 0.133923
+1341.307\t1341.3284\t1341.365\t1562.6731
+C\tC\t
+InChI=1S/CH4/h1H4\tInChI=1S/CH4/h1H4
+"""
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_files_of_qm9_one_behind_the_other_are_all_read(tmp_path, between):
+    """The form of doi.org/10.1038/sdata.2014.22, joined with ``cat``."""
+    water = xyz(comment="gdb 3\t799.58812") + "1671.46\t3803.63\nO\tO\nInChI=1S/H2O/h1H2\n"
+    (tmp_path / "qm9.xyz").write_text(METHANE + between + water + between + METHANE)
+    contents = read_contents(tmp_path / "qm9.xyz")
+    assert [content.atoms.get_chemical_formula() for content in contents] == ["CH4", "H2O", "CH4"]
+    assert contents[2].atoms.positions[1, 2] == 1.9761204e-3
+    assert all("properties and frequencies are left out" in note for content in contents for note in content.notes)
+    with pytest.raises(ValueError, match="has no energies under .*; it has nothing else"):
+        datasets.load(tmp_path / "qm9.xyz")
+
+
+def test_an_atom_too_many_in_qm9s_form_is_no_frequency(tmp_path):
+    (tmp_path / "qm9.xyz").write_text("4" + METHANE[1:])
+    with pytest.raises(ValueError, match=r"line 7: a frame must begin .*; are there more atoms than the frame above"):
+        read_contents(tmp_path / "qm9.xyz")

@@ -48,8 +48,8 @@ def _unbalanced(
             Finding(
                 f"forces of {pulled.sum()} of {free.sum()} isolated molecules do not add up to zero "
                 f"({frames_named(np.flatnonzero(pulled))}; {net[worst]:.3g} eV/Å in frame {worst}"
-                f"{_on_none(dataset, worst)}): some atoms may be missing, held or in a field, or the reference calculation "
-                f"is too coarse"
+                f"{_on_none(dataset, worst)}): some atoms may be missing, held or in a field, or the reference "
+                f"calculation is too coarse"
             )
         )
     if turned.any():
