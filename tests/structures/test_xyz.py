@@ -186,7 +186,7 @@ def test_files_of_qm9_one_behind_the_other_are_all_read(tmp_path, between):
     assert [content.atoms.get_chemical_formula() for content in contents] == ["CH4", "H2O", "CH4"]
     assert contents[2].atoms.positions[1, 2] == 1.9761204e-3
     assert all("properties and frequencies are left out" in note for content in contents for note in content.notes)
-    with pytest.raises(ValueError, match="has no energies under .*; it has nothing else"):
+    with pytest.raises(ValueError, match=r"has no energies under .*; it has nothing else"):
         datasets.load(tmp_path / "qm9.xyz")
 
 

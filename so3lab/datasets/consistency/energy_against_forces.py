@@ -41,6 +41,7 @@ _UNRELATED_FRAMES = 24
 _LEAST_SPREAD = 0.1  # eV
 _LEAST_ZEROS = 1.0  # eV between two zeros of energy
 _PAIRS_ACROSS = 3
+_SAME_RATIO = 0.005
 _BEYOND_STRAIN = 4.0
 _LEVELLED = 0.75  # of frames that are all compared with each other have one of two zeros, if there are two
 _ALIKE = 0.25  # in logarithms; slopes are not known better
@@ -96,7 +97,7 @@ def check_energy_against_forces(
     together = [held] if len(held) > 1 else []  # many molecules of few frames
     apart = [[pairs] for pairs in kinds]
     for found in (
-        *(_two_zeros(joined_pairs(chosen)) for chosen in (*apart, *together)),
+        *(_two_zeros(dataset, joined_pairs(chosen)) for chosen in (*apart, *together)),
         *(_unrelated(dataset, chosen) for chosen in (*apart, *together)),
     ):
         if found:
@@ -227,12 +228,15 @@ def _units_like(dataset: Dataset, slope: float, forces_are_right: bool) -> str:
     return f"that is what {' or '.join(likely)} give, read as {energy} and {force}: convert one of them"
 
 
-def _two_zeros(pairs: FramePairs) -> Finding | None:
+def _two_zeros(dataset: Dataset, pairs: FramePairs) -> Finding | None:
     """Whether energies of frames differ again and again by one constant that forces know nothing of."""
     unexplained = np.abs(pairs.energy_changes - pairs.expected)
     across = np.flatnonzero(unexplained > max(_LEAST_ZEROS, 6.0 * np.quantile(unexplained, 0.25)))
     if len(across) < _PAIRS_ACROSS:
         return None
+    across = across[
+        unexplained[across] > 0.5 * np.median(unexplained[across])
+    ]  # others are strained, as hot frames are
     up = pairs.energy_changes[across] > 0
     low, high = (np.unique(np.where(up == side, pairs.first[across], pairs.second[across])) for side in (True, False))
     gaps = unexplained[across]
@@ -246,10 +250,18 @@ def _two_zeros(pairs: FramePairs) -> Finding | None:
         return None
     return Finding(
         f"energies have two zeros: {frames_named(low)} lie {np.mean(gaps):.4g} eV below {frames_named(high)}, which "
-        f"have the same atoms, and the forces explain nothing of it; put energies of different programs or methods on "
-        f"one zero, or take one of them",
+        f"have the same atoms, and the forces explain nothing of it; {_why_two(dataset, low, high)}",
         refused=True,
     )
+
+
+def _why_two(dataset: Dataset, low: np.ndarray, high: np.ndarray) -> str:
+    """What to do about energies of two levels, which two units make of total energies, too."""
+    ratio = np.median(dataset.energies[low]) / (np.median(dataset.energies[high]) or np.nan)
+    for (one, larger), (other, smaller) in itertools.permutations(ENERGY_UNITS.items(), 2):
+        if larger > smaller and abs(ratio * smaller / larger - 1.0) < _SAME_RATIO:
+            return f"they are like energies in {other} beside others in {one}: convert one of them"
+    return "put energies of different programs or methods on one zero, or take one of them"
 
 
 def _left_by_levels(pairs: FramePairs, low: np.ndarray, high: np.ndarray, gap: float) -> float:
