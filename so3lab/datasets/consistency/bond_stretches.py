@@ -1,5 +1,6 @@
 """Do forces pull stretched bonds back, and as strongly as bonds of such elements do: their sign and their unit."""
 
+import math
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
@@ -139,16 +140,19 @@ def bond_stretches(bonds: Bonds, *, hydrogen_with: Collection[int] | None = None
     for kind, values in bonds.items():
         if hydrogen_with is not None and not (kind[0][0] == 1 and kind[1][0] in hydrogen_with):
             continue
-        lengths, along = _usual(values)
-        if len(lengths) < 2 or _far_from_rest(lengths, along):
+        usual = _usual(values)
+        if usual.shape[1] < 2:
             continue
-        stiffness = usual_stiffness(kind[0][0], kind[1][0], float(lengths.mean()))
-        lengths, along = lengths - lengths.mean(), along - along.mean()
-        pull -= float(lengths @ along)
-        strain += stiffness * float(lengths @ lengths)
-        squares += float(along @ along) / stiffness
-        elongation += float(lengths @ lengths)
-        count += len(lengths) - 1
+        length, push = (usual.sum(axis=1) / usual.shape[1]).tolist()
+        (stretch, pulled), (_, pushes) = _centred_squares(usual)
+        if abs(push) * stretch > FURTHEST_FROM_REST * abs(pulled):  # by the stiffness that the same forces show
+            continue
+        stiffness = usual_stiffness(kind[0][0], kind[1][0], length)
+        pull -= pulled
+        strain += stiffness * stretch
+        squares += pushes / stiffness
+        elongation += stretch
+        count += usual.shape[1] - 1
     if not (strain and squares):
         return BondStretches(count, 0.0, 0.0, 0.0)
     spread = float(np.sqrt(elongation / count))
@@ -163,10 +167,10 @@ def _usual(values: list[tuple[float, float]]) -> Float[np.ndarray, "2 bonds"]:
     return np.array([lengths[usual], along[usual]])
 
 
-def _far_from_rest(lengths: Float[np.ndarray, " bonds"], along: Float[np.ndarray, " bonds"]) -> bool:
-    """Whether the mean force, over the stiffness that the same forces show, means that; in whatever unit they are."""
-    elongations = lengths - lengths.mean()
-    return abs(along.mean()) * float(elongations @ elongations) > FURTHEST_FROM_REST * abs(float(elongations @ along))
+def _centred_squares(usual: Float[np.ndarray, "2 bonds"]) -> list[list[float]]:
+    """Sums of squares of elongations and of forces, and of their products, about both means."""
+    off = usual - usual.sum(axis=1, keepdims=True) / usual.shape[1]
+    return (off @ off.T).tolist()
 
 
 def explain_large_forces(bonds: Bonds) -> bool:
@@ -180,13 +184,13 @@ def mostly_strained(bonds: Bonds) -> bool:
     their forces, over the stiffness that the same forces show."""
     strained, count = 0, 0
     for kind, values in bonds.items():
-        lengths, along = _usual(values)
+        lengths, along = usual = _usual(values)
         count += len(lengths)
         if len(lengths) < _FEWEST_OF_A_KIND:
             continue
-        elongations, pulls = lengths - lengths.mean(), along - along.mean()
-        shown, stretch = abs(float(elongations @ pulls)), float(elongations @ elongations)
-        follow = shown > LEAST_CORRELATION * np.sqrt(stretch * float(pulls @ pulls))
+        (stretch, pulled), (_, pushes) = _centred_squares(usual)
+        shown = abs(pulled)
+        follow = shown > LEAST_CORRELATION * np.sqrt(stretch * pushes)
         soft = shown < STIFFEST * stretch * usual_stiffness(kind[0][0], kind[1][0], float(lengths.mean()))
         if follow and soft and np.sqrt(np.mean(along**2)) * stretch > STRAINED * shown:
             strained += len(lengths)
@@ -329,5 +333,5 @@ def _kinds_of_atoms(numbers: np.ndarray, i: np.ndarray, j: np.ndarray) -> list[i
 
 def usual_stiffness(one: int, other: int, length: float) -> float:
     """Stiffness in eV/Å² of a bond of two elements, by the rule of :func:`bond_stretches`."""
-    beyond = (length - covalent_radii[one] - covalent_radii[other]) / units.bohr
-    return float(0.3601 * np.exp(-1.944 * beyond) * units.hartree / units.bohr**2)
+    beyond = (length - float(covalent_radii[one] + covalent_radii[other])) / units.bohr
+    return 0.3601 * math.exp(-1.944 * beyond) * units.hartree / units.bohr**2

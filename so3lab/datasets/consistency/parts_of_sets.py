@@ -37,10 +37,11 @@ def check_forces_of_parts(dataset: Dataset, bonds: dict[int, list[Bond]]) -> lis
         bonds: Those of some of its frames, from all parts.
     """
     parts = [frames for frames in _parts(dataset, bonds) if _FEWEST_FRAMES <= len(frames) < len(bonds)]
+    kinds = [by_kind(bonds[i] for i in frames) for frames in parts]
     for check in (check_forces_along_bonds, check_forces_per_bohr):
-        for frames in parts:
+        for frames, of_part in zip(parts, kinds, strict=True):
             words = f"{frames_named(frames)} of {dataset.name!r}"
-            if found := check(dataset, by_kind(bonds[i] for i in frames), frames=words):
+            if found := check(dataset, of_part, frames=words):
                 return found
     return []
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
-from scipy.sparse import csr_array, identity
+from scipy.sparse import csr_array
 from scipy.sparse.linalg import spsolve
 
 from so3lab.datasets.consistency.frame_pairs import FramePairs
@@ -114,13 +114,14 @@ def _tensions(
     forces: Float[np.ndarray, "atoms 3"],
 ) -> tuple[Float[np.ndarray, " distances"], float]:
     """Least tensions along ``directions`` that give the forces, and which share of them they give."""
-    count = len(directions)
-    rows = np.repeat(np.arange(count), 6)
-    columns = (3 * np.stack(ends, axis=1)[:, :, None] + np.arange(3)).reshape(-1)
-    values = np.stack([-directions, directions], axis=1).reshape(-1)
-    derivative = csr_array((values, (rows, columns)), shape=(count, forces.size))
+    count, own = len(directions), forces.size + np.arange(len(directions))[:, None]
+    columns = np.hstack([*(3 * end[:, None] + np.arange(3) for end in ends), own])
+    values = np.hstack([-directions, directions, np.full((count, 1), np.sqrt(_RIDGE))])  # a column for each ridge
+    begins = np.arange(0, 7 * count + 1, 7)
+    derivative = csr_array((values.reshape(-1), columns.reshape(-1), begins), shape=(count, forces.size + count))
     pushed = forces.reshape(-1)
-    tensions = spsolve((derivative @ derivative.T + _RIDGE * identity(count)).tocsc(), derivative @ pushed)
-    left = derivative.T @ tensions - pushed
+    turned = derivative.T.tocsr()
+    tensions = spsolve((derivative @ turned).tocsc(), derivative @ np.concatenate([pushed, np.zeros(count)]))
+    left = (turned @ tensions)[: forces.size] - pushed
     squares = float(pushed @ pushed)
     return tensions, 1.0 - float(left @ left) / squares if squares else 0.0
