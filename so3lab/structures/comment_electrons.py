@@ -9,7 +9,7 @@ import re
 import ase
 import numpy as np
 
-from so3lab.structures.electrons import is_spin_key, stated_charge, total_charge
+from so3lab.structures.electrons import CHARGE_ARRAYS, is_spin_key, stated_charge, total_charge
 
 _WHOLE = r"(\d+[+-](?!\d)|[+-]?\d+)(?:\.0*)?"
 _END = r"(?![\w.])"
@@ -203,15 +203,38 @@ def _take_total_spin(atoms: ase.Atoms) -> list[str]:
     return [f"S={value:g} is read as {meant[possible[0]]}"] if value else []
 
 
+def unread_in_title(atoms: ase.Atoms, title: str) -> list[str]:
+    """A sentence for what sounds like a charge or a spin in the title of a format that has other places for both.
+
+    Args:
+        atoms: With what those places say.
+        title: The name of the molecule, or whatever else somebody wrote there.
+    """
+    options = {"charge": "--charge", "spin": "--multiplicity"}
+    return [
+        f"the title has {word!r}, from which nothing is read; if it tells the {what}, give it with "
+        f"{options.get(what, '--charge and --multiplicity')}"
+        for word, what, _ in _unread(atoms, title)
+    ]
+
+
 def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
-    """Words of charge and spin from which nothing was read."""
+    return [
+        f"the second line has {word!r}, from which nothing is read; if it tells the {what}, write {key}=..."
+        for word, what, key in _unread(atoms, comment)
+    ]
+
+
+def _unread(atoms: ase.Atoms, comment: str) -> list[tuple[str, str, str]]:
+    """Words of charge and spin from which nothing was read, what they may tell, and the key that would."""
     free = _NAMED_ENTRY.sub(" ", comment) if "=" in comment else comment
     of_charge, of_spin = _OF_CHARGE.search(free), _OF_SPIN.search(free)
-    if not of_spin and (singlet := _SINGLET.search(free)) and not atoms.pbc.any():
+    of_atoms = any(np.any(atoms.arrays.get(name, 0)) for name in CHARGE_ARRAYS)  # whose sum somebody may still replace
+    if not (of_spin or of_atoms or atoms.pbc.any()) and (singlet := _SINGLET.search(free)):
         of_spin = None if _possible(atoms, round(total_charge(atoms)), 1) else singlet  # else nothing new
     ion = next((match for match in _FORMULA.finditer(free) if _is_part(match[1], atoms)), None)
     found = []
-    if stated_charge(atoms).source:
+    if of_atoms or stated_charge(atoms).source:
         pass
     elif pair := _PAIR_BEHIND_WORDS.fullmatch(free):
         found.append((f"{pair[1]} {pair[2]}", "charge and the multiplicity", f"charge={pair[1]} multiplicity"))
@@ -219,10 +242,7 @@ def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
         found.append((charged[0], "charge", "charge"))
     if of_spin and not any(is_spin_key(key) for key in atoms.info):
         found.append((of_spin[0], "spin", "multiplicity"))
-    return [
-        f"the second line has {word!r}, from which nothing is read; if it tells the {what}, write {key}=..."
-        for word, what, key in found
-    ]
+    return found
 
 
 def _is_part(formula: str, atoms: ase.Atoms) -> bool:

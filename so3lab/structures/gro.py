@@ -14,6 +14,7 @@ import ase
 import ase.units
 import numpy as np
 
+from so3lab.structures.comment_electrons import unread_in_title
 from so3lab.structures.pdb import element_of_two_names
 from so3lab.structures.understood import Content, Several
 
@@ -67,7 +68,8 @@ def _frame(lines: Sequence[str], start: int, path: Path) -> Content:
         raise ValueError(f"{path} holds no atoms")
     if not cell.any():
         notes.append("a box of zeros is none: a molecule without a cell")
-    return Content(_atoms(real, cell), "GRO", [*notes, _read_names(real)])
+    atoms = _atoms(real, cell)
+    return Content(atoms, "GRO", [*notes, _read_names(real), *unread_in_title(atoms, lines[start])])
 
 
 def _check_not_beads(lines: Sequence[str], path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from ase.data import atomic_numbers
 from ase.geometry import cellpar_to_cell
 
+from so3lab.structures.comment_electrons import unread_in_title
 from so3lab.structures.pdb import PLACEHOLDER
 from so3lab.structures.sdf import in_space
 from so3lab.structures.smiles import atoms_of
@@ -80,7 +81,8 @@ def _content(sections: Sequence[_Section], path: Path, seed: int) -> Content:
         atoms.info["charge"] = formal
     if cell is not None:
         atoms.cell, atoms.pbc = cell, True
-    return Content(atoms, "MOL2", [*about_atoms, *about_cell])
+    title = next((line for _, line in sections[0].lines), "")
+    return Content(atoms, "MOL2", [*about_atoms, *about_cell, *unread_in_title(atoms, title)])
 
 
 def _molecules(lines: Sequence[str]) -> list[list[_Section]]:

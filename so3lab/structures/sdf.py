@@ -8,6 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
+from so3lab.structures.comment_electrons import unread_in_title
 from so3lab.structures.electrons import BY_BONDS, is_charge_key, is_spin_key, stated_charge
 from so3lab.structures.smiles import atoms_of, embedded
 from so3lab.structures.understood import Content, Several
@@ -68,6 +69,7 @@ def _molecule(entries: Sequence[str], number: int, path: Path, seed: int) -> Con
             f"{path} must give its atoms formal charges (M  CHG): its bonds lack hydrogens, {len(atoms) - in_file} of "
             f"a neutral molecule, but {total.source} is {total.value:+g}"
         )
+    notes = [*notes, *unread_in_title(atoms, entry.partition("\n")[0])]
     return Content(atoms, "SDF" if path.suffix.lower() == ".sdf" else "MOL", notes)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import warnings
 from pathlib import Path
 
 import ase.db
@@ -266,7 +267,10 @@ def test_published_sets_in_the_wrong_unit_are_refused(tmp_path, wrong):
 def test_bundled_sets_load_by_name(name):
     if not (paths.bundled("data") / f"{name}.npz").is_file():
         pytest.skip(f"data/{name}.npz has not been computed yet")
-    dataset = datasets.load(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = datasets.load(name)
+    assert dataset.remarks == ()
     row = datasets.catalogue().set_index("name").loc[name]
     assert row["where"] == "bundled"
     assert row["frames"] == len(dataset)

@@ -136,6 +136,28 @@ def test_other_words_say_nothing(tmp_path, comment):
     assert (found.charge.value, found.unpaired.value, found.notes) == (0, 0, ())
 
 
+MOL = "{}\n\n\n  2  1  0  0  0  0  0  0  0  0999 V2000\n{}{}  1  2  1  0\n{}M  END\n$$$$\n"
+ROW = "    {:.4f}    0.0000    0.0000 {}   0  0\n"
+OTHERS = {
+    "hf.sdf": MOL.format("{}", ROW.format(0, "F"), ROW.format(0.92, "H"), ""),
+    "hf.gro": "{}\n    2\n    1HF      F    1   0.000   0.000   0.000\n    1HF      H    2   0.092   0.000   0.000\n"
+    "   0.0   0.0   0.0\n",
+    "hf.mol2": "@<TRIPOS>MOLECULE\n{}\n2 1\nSMALL\nNO_CHARGES\n@<TRIPOS>ATOM\n1 F 0 0 0 F\n2 H 0.92 0 0 H\n"
+    "@<TRIPOS>BOND\n1 1 2 1\n",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_titles_of_other_formats_are_said_to_be_left_out(tmp_path, name):
+    (tmp_path / name).write_text(OTHERS[name].format("HF(+)"))
+    assert any(
+        "the title has 'HF(+)', from which nothing is read; if it tells the charge, give it with --charge" in note
+        for note in understand(tmp_path / name).notes
+    )
+    (tmp_path / name).write_text(OTHERS[name].format("HF, number 1"))
+    assert not any("the title" in note for note in understand(tmp_path / name).notes)
+
+
 @pytest.mark.parametrize("comment", ["coordinates in bohr", "in atomic units, from GAMESS", "units nm"])
 def test_words_of_other_units_are_said(tmp_path, comment):
     assert any("read in Å, though" in note for note in read(tmp_path, comment).notes)
