@@ -31,7 +31,6 @@ _LEVELS = {
     "singlet": 1, "doublet": 2, "triplet": 3, "quartet": 4, "quintet": 5, "sextet": 6, "septet": 7,
 }  # fmt: skip
 _LEVEL = rf"\b({'|'.join(_LEVELS)})\b(?!-)"
-_ANY_LEVEL = re.compile(_LEVEL, re.IGNORECASE)
 _LEVEL_BEHIND_CHARGE = re.compile(rf"{_WITH_CHARGE}[\s,;/]*(?:and\s+)?{_LEVEL}", re.IGNORECASE)
 _LEVEL_BEFORE_CHARGE = re.compile(rf"{_LEVEL}[\s,;/]+(?:(?:and|with)\s+)?{_WITH_CHARGE}", re.IGNORECASE)
 _SIGNED = r"\(?([+-]\d|\d[+-])\)?"
@@ -136,7 +135,7 @@ def _take_level(atoms: ase.Atoms, comment: str) -> list[str]:
 
     A charge without a name is taken at the beginning, where programs and people write both.
     """
-    if not _ANY_LEVEL.search(comment) or any(is_spin_key(key) for key in atoms.info):
+    if "et" not in comment.lower() or any(is_spin_key(key) for key in atoms.info):
         return []
     if match := _LEVEL_BEHIND_CHARGE.search(comment):
         level = match[2].lower()
@@ -228,15 +227,19 @@ def _not_read(atoms: ase.Atoms, comment: str) -> list[str]:
 def _unread(atoms: ase.Atoms, comment: str) -> list[tuple[str, str, str]]:
     """Words of charge and spin from which nothing was read, what they may tell, and the key that would."""
     free = _NAMED_ENTRY.sub(" ", comment) if "=" in comment else comment
-    of_charge, of_spin = _OF_CHARGE.search(free), _OF_SPIN.search(free)
+    of_charge, of_spin, singlet = (pattern.search(free) for pattern in (_OF_CHARGE, _OF_SPIN, _SINGLET))
+    ions = _FORMULA.finditer(free) if "+" in free or "-" in free else ()
+    ion = next((match for match in ions if _is_part(match[1], atoms)), None)
+    pair = _PAIR_BEHIND_WORDS.fullmatch(free)
+    if not (of_charge or of_spin or singlet or ion or pair):
+        return []
     of_atoms = any(np.any(atoms.arrays.get(name, 0)) for name in CHARGE_ARRAYS)  # whose sum somebody may still replace
-    if not (of_spin or of_atoms or atoms.pbc.any()) and (singlet := _SINGLET.search(free)):
+    if singlet and not (of_spin or of_atoms or atoms.pbc.any()):
         of_spin = None if _possible(atoms, round(total_charge(atoms)), 1) else singlet  # else nothing new
-    ion = next((match for match in _FORMULA.finditer(free) if _is_part(match[1], atoms)), None)
     found = []
     if of_atoms or stated_charge(atoms).source:
         pass
-    elif pair := _PAIR_BEHIND_WORDS.fullmatch(free):
+    elif pair:
         found.append((f"{pair[1]} {pair[2]}", "charge and the multiplicity", f"charge={pair[1]} multiplicity"))
     elif charged := of_charge or ion:
         found.append((charged[0], "charge", "charge"))
