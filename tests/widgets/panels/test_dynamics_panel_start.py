@@ -117,7 +117,7 @@ def test_a_run_of_constant_energy_starts_at_a_temperature_of_its_own(panel):
     assert panel.steering.starts_at is None
     panel.form.ensemble.value = "nve"
     panel.start()
-    wait_for(lambda: panel.steering.starts_at is not None and panel.live is not None and panel.live.frames() > 2, "NVE")
+    wait_for(lambda: panel.steering.starts_at is not None and panel.run.attempts.begun, "NVE")
     assert "temperature_K" not in panel.steering.sliders
     panel.steering.starts_at.value = 450.0
     assert panel.control.temperature_K == 450.0

@@ -93,7 +93,7 @@ def test_pointing_moves_the_frame_unless_it_is_switched_off(panel):
 )
 def test_picked_atoms_are_measured_in_every_frame(panel, path, atoms, column):
     panel.viewer.picked = atoms
-    wait_for(lambda: column in panel.plot.series)
+    wait_for(lambda: column in panel.plot.series and "internal_coordinates(" in panel.code_line.code)
     right = internal_coordinates(Trajectory(path).positions(), {"x": tuple(atoms)}).to_numpy()[:, 0]
     np.testing.assert_allclose(panel.row.series[column].values, right)
     found = eval(panel.code_line.code, {"so3lab": __import__("so3lab")})
@@ -257,7 +257,9 @@ def test_frames_are_coloured_by_what_a_model_says(path, tmp_path, monkeypatch):
 def test_rmsd_from_the_first_frame_is_measured_when_it_is_asked_for(panel, path):
     assert "RMSD_A" not in panel.row.series
     panel.row.show("RMSD_A")
-    wait_for(lambda: "RMSD_A" in panel.plot.series)
+    wait_for(
+        lambda: "RMSD_A" in panel.plot.series and "rmsd(" in panel.code_line.code, "the curve and its line of Python"
+    )
     opened = Trajectory(path)
     right = rmsd(opened.positions(), opened.positions(0), opened.times_fs)["rmsd_A"]
     np.testing.assert_allclose(panel.row.series["RMSD_A"].values, right)
