@@ -12,6 +12,7 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 from vesin import ase_neighbor_list
 
+from so3lab.counting import counted
 from so3lab.structures.elements import COVALENT
 from so3lab.structures.neighbors import pair_list
 
@@ -209,9 +210,7 @@ def bare_carbon(atoms: ase.Atoms) -> str:
         bent = np.flatnonzero(carbons & (neighbours == 2) & (np.linalg.norm(along, axis=1) > _BENT))
         return f"C{bent[0]} has 2 neighbours alone, in a bend" if bent.size else ""
     atom = int(bare[0])
-    return (
-        f"C{atom} has {neighbours[atom]} neighbour{'s' * (neighbours[atom] > 1)} alone, as far away as in a single bond"
-    )
+    return f"C{atom} has {counted(int(neighbours[atom]), 'neighbour')} alone, as far away as in a single bond"
 
 
 def nearest_shares(atoms: ase.Atoms, within: float = 1.0) -> Float[np.ndarray, " atoms"]:
