@@ -179,38 +179,3 @@ def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
     page.locator(OPEN).click()
     notebook.wait_until(lambda: "panel.load('ala2.db')" in page.inner_text(".so3-code code"), "the line that opens it")
     assert asked(notebook, "len(panel.minima)") == found
-
-
-def test_a_search_that_runs_is_there_again_after_loading_the_page(notebook):
-    page = notebook.page
-    field = page.get_by_placeholder("memory, or minima.db")
-    field.fill("again.db")
-    field.press("Tab")
-    found = "len(panel.minima)"
-    notebook.wait_until(lambda: asked(notebook, "panel.form.file.value") == "'again.db'", "another file")
-    notebook.run_code("may_go_on.clear()")
-    page.locator(START).click()
-    notebook.wait_until(lambda: asked(notebook, "panel.run.job.state") == "'running'", "a search")
-    notebook.run_code("may_go_on.set()")
-    notebook.wait_until(lambda: int(asked(notebook, found)) > 1, "minima", seconds=60)
-    notebook.run_code("may_go_on.clear()")
-    notebook.save()
-    page.reload()
-    notebook.wait_for_kernel()
-    page.locator(ROW).first.wait_for()
-
-    def shows_the_kernels() -> bool:
-        count = int(asked(notebook, found))
-        told = asked(notebook, "panel.bar.status.value")
-        words = page.locator(".so3-panel [role=status]", has_text="relaxations").first.inner_text()
-        return (drawn_points(notebook), f"{count} shown" in page.inner_text(".so3-table-foot"), words in told) == (
-            count,
-            True,
-            True,
-        )
-
-    notebook.wait_until(shows_the_kernels, "map, table and words of the running search")
-    notebook.run_code("may_go_on.set()")
-    notebook.wait_until(lambda: asked(notebook, "panel.run.job.ended") == "True", "its end", seconds=120)
-    notebook.wait_until(shows_the_kernels, "those of its end")
-    notebook.molecules(1, selector=".so3-stage", seconds=60)
