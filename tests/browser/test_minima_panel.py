@@ -10,7 +10,7 @@ from tests.browser.jupyter import Notebook
 from tests.browser.test_linked import asked, use_theme
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
-MAKE = f"""import functools, sys, threading
+MAKE = f"""import functools, sys
 sys.path.insert(0, {str(SUPPORT)!r})
 from mmff import relax_by_mmff
 from so3lab.minima import Search
@@ -18,14 +18,8 @@ from so3lab.pretrained import lennard_jones
 from so3lab.structures import from_smiles
 from so3lab_widgets import MinimaPanel
 from straight_path import straight_path
-may_go_on = threading.Event()
-may_go_on.set()
-def relax(structures):
-    for found in relax_by_mmff(smiles)(structures):
-        may_go_on.wait()
-        yield found
 smiles = "CC(=O)N[C@@H](C)C(=O)NC"
-search = functools.partial(Search, relax=relax, round_size=8)
+search = functools.partial(Search, relax=relax_by_mmff(smiles), round_size=8)
 given = {{"reduced": False, "database": "ala2.db", "search": search, "connect": straight_path}}
 panel = MinimaPanel(lennard_jones(), from_smiles(smiles), **given)
 panel.form.proposals["torsions"].value = True
