@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ase import Atoms
-from ase.build import bulk, molecule
+from label_remarks import refused, remarks_on
 from labelled_springs import as_dataset, crystal, springs
 
 from so3lab import datasets
@@ -15,30 +14,6 @@ from so3lab.datasets.sanity_checks import check_units_and_geometry
 from so3lab.units import bohr as BOHR
 from so3lab.units import hartree as HARTREE
 from so3lab.units import kcal_per_mol as KCAL_PER_MOL
-
-
-def remarks_on(dataset):
-    """What the check says of a set that it does not refuse."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        remarks = datasets.check_labels(dataset)
-    assert [str(one.message) for one in caught] == [f"{dataset.name}: {remark}" for remark in remarks]
-    return remarks
-
-
-def refused(dataset, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        datasets.check_labels(dataset)
-
-
-def joined(*parts):
-    return datasets.Dataset(
-        "joined",
-        sum((part.numbers for part in parts), ()),
-        sum((part.positions for part in parts), ()),
-        np.concatenate([part.energies for part in parts]),
-        sum((part.forces for part in parts), ()),
-    )
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 40, 500])
@@ -164,54 +139,6 @@ def test_energies_of_steep_walls_follow_forces_between_neighbours(steepness):
     refused(as_dataset(**arrays, energies=energies / HARTREE), r"energies change by 0\.0\d+ times what the forces say")
 
 
-def test_nothing_acts_on_the_middle_of_a_symmetric_molecule():
-    """Methane that breathes; of a held atom the force lacks in the sum of all."""
-    rest, scales = molecule("CH4"), np.linspace(0.9, 1.1, 12)
-    positions = rest.positions * scales[:, None, None]
-    forces = -30.0 * (scales - 1.0)[:, None, None] * rest.positions
-    energies = -1098.0 + 15.0 * (scales - 1.0) ** 2 * (rest.positions**2).sum()
-    arrays = {"numbers": rest.numbers, "positions": positions, "forces": forces, "energies": energies}
-    assert remarks_on(as_dataset(**arrays)) == ()
-    held = forces.copy()
-    held[:, 1] = 0.0
-    assert any("were probably held" in remark for remark in remarks_on(as_dataset(**arrays | {"forces": held})))
-
-
-@pytest.mark.parametrize(
-    "frames", [[Atoms("Cu")] * 3, [bulk("Cu", a=edge, cubic=True) for edge in (3.5, 3.6, 3.7)]], ids=["atoms", "cells"]
-)
-def test_forces_of_single_atoms_and_symmetric_cells_are_zero(frames):
-    """Energies of separate atoms, and curves of energy over volume, whose stresses are learned from."""
-    dataset = datasets.Dataset(
-        "zero",
-        [atoms.numbers for atoms in frames],
-        [atoms.positions for atoms in frames],
-        np.array([-14.0, -14.2, -14.1]),
-        [np.zeros((len(atoms), 3)) for atoms in frames],
-        cells=np.array([np.asarray(atoms.cell) for atoms in frames]),
-        pbc=np.array([atoms.pbc for atoms in frames]),
-    )
-    check_units_and_geometry(dataset)
-    assert not [remark for remark in remarks_on(dataset) if "force" in remark]
-
-
-def test_zeros_are_no_forces_of_atoms_that_move_in_their_cell():
-    frames = [bulk("Cu", a=3.6, cubic=True) for _ in range(3)]
-    for seed, atoms in enumerate(frames):
-        atoms.rattle(0.05, seed=seed)
-    dataset = datasets.Dataset(
-        "zero",
-        [atoms.numbers for atoms in frames],
-        [atoms.positions for atoms in frames],
-        np.array([-14.0, -14.2, -14.1]),
-        [np.zeros((4, 3))] * 3,
-        cells=np.array([np.asarray(atoms.cell) for atoms in frames]),
-        pbc=np.ones((3, 3), bool),
-    )
-    with pytest.raises(ValueError, match="are all zero"):
-        check_units_and_geometry(dataset)
-
-
 def test_bonds_of_phosphorus_to_hydrogen_are_softer_than_the_rule():
     """Of PH3 and SiH4 by GFN2-xTB they have 0.56 and 0.68 times its stiffness, in eV/Å."""
     arrays = springs("PH3")
@@ -242,22 +169,6 @@ def chain(double, single, seed):
     return positions, forces
 
 
-def test_a_frame_whose_energy_is_another_one_is_named():
-    arrays = springs(spread=0.03)
-    arrays["energies"][11] += 5.0
-    (remark,) = remarks_on(as_dataset(**arrays))
-    assert "the energy of frame 11 does not go with those of 39 other frames" in remark
-
-
-def test_a_cell_of_one_atom_has_its_energy_wherever_the_atom_is():
-    rng, cell = np.random.default_rng(0), np.tile(3.5 * np.eye(3), (6, 1, 1))
-    dataset = datasets.Dataset.from_arrays(
-        "nickel", np.array([28]), rng.normal(size=(6, 1, 3)), np.full(6, -0.01), 1e-16 * rng.normal(size=(6, 1, 3)),
-        cells=cell, pbc=np.ones((6, 3), bool),
-    )  # fmt: skip
-    assert remarks_on(dataset) == ()
-
-
 def test_what_could_not_be_told_is_kept_and_is_no_doubt():
     two, copper = as_dataset(**springs(frames=2)), crystal(frames=2)
     for dataset, untold in ((two, 1), (copper, 2), (as_dataset(**springs()), 0), (crystal(), 0)):
@@ -271,146 +182,6 @@ def test_what_could_not_be_told_is_kept_and_is_no_doubt():
 def test_bonds_tell_the_sign_of_forces_of_single_frames(frames):
     arrays = springs("C6H6", frames=frames)
     refused(as_dataset(**arrays | {"forces": -arrays["forces"]}), "push them further apart .* multiply them by -1")
-
-
-def test_total_energies_of_few_frames_in_hartree_are_warned_of():
-    arrays = springs(frames=2)
-    (remark,) = remarks_on(as_dataset(**arrays | {"energies": arrays["energies"] / HARTREE}))
-    assert "like total energies of all electrons in hartree" in remark
-
-
-def test_one_molecule_of_several_is_found():
-    right, wrong = as_dataset(**springs("C6H6", frames=60)), springs("CH3OH", frames=20)
-    wrong = as_dataset(**wrong | {"forces": -wrong["forces"]})
-    assert remarks_on(joined(right, as_dataset(**springs("CH3OH", frames=20)))) == ()
-    refused(joined(right, wrong), "wrong sign")
-
-
-def test_energies_of_other_frames_are_warned_of():
-    arrays = springs(frames=80, spread=0.04)
-    shuffled = np.random.default_rng(0).permutation(arrays["energies"])
-    assert any("not at all" in remark for remark in remarks_on(as_dataset(**arrays | {"energies": shuffled})))
-
-
-def many_molecules():
-    """Four frames of each of ten."""
-    names = ("CH4", "C2H6", "CH3OH", "CH3CH2OH", "H2CO", "C6H6", "HCOOH", "CH3CHO", "C2H4", "CH3CONH2")
-    whole = as_dataset(**springs(names[0], frames=4, spread=0.04))
-    for name in names[1:]:
-        whole = joined(whole, as_dataset(**springs(name, frames=4, spread=0.04)))
-    return whole
-
-
-def test_energies_of_many_molecules_of_few_frames_are_judged_together():
-    """Each molecule by itself has too few frames to tell."""
-    right, rng = many_molecules(), np.random.default_rng(0)
-    assert remarks_on(right) == ()
-    noisy = replace(right, energies=right.energies + 2.0 * rng.normal(size=len(right)))
-    assert any("not at all" in remark for remark in remarks_on(noisy))
-    shuffled = replace(right, energies=right.energies.reshape(-1, 4)[:, [1, 2, 3, 0]].reshape(-1))
-    assert any("not at all" in remark for remark in remarks_on(shuffled))
-    shifted = replace(right, energies=right.energies + np.where(np.arange(len(right)) % 3 == 0, 3.0, 0.0))
-    refused(shifted, r"two zeros: .* lie (3|3\.0\d*|2\.9\d*) eV below")
-
-
-@pytest.mark.parametrize("name", ["ala2", "ala2-hot", "ethanol-hot"])
-@pytest.mark.parametrize(("factor", "unit"), [(1 / HARTREE, "in eV beside others in hartree"), (96.485, "in kJ/mol")])
-def test_energies_of_two_units_are_refused_by_the_unit(name, factor, unit):
-    """Some frames of hot molecules are strained by more than an eV, which has no part in the gap."""
-    right = datasets.load(name)
-    half = np.where(np.arange(len(right)) < len(right) // 2, 1.0, factor)
-    refused(replace(right, energies=right.energies * half), rf"two zeros: frames .*; they are like energies .*{unit}")
-
-
-def test_two_zeros_of_energy_are_refused():
-    arrays = springs()
-    shifted = arrays["energies"] + np.where(np.arange(40) % 3 == 0, 12.0, 0.0)
-    refused(as_dataset(**arrays | {"energies": shifted}), r"two zeros: frames 1, .* lie 12(\.\d+)? eV below frames 0, ")
-    isomers = joined(as_dataset(**springs("CH3OCH3")), as_dataset(**springs("CH3CH2OH")))  # the same atoms, far apart
-    assert remarks_on(isomers) == ()
-
-
-def test_total_energies_beside_others_are_warned_of():
-    total, other = as_dataset(**springs("CH4")), springs("C2H6")
-    other = as_dataset(**other | {"energies": other["energies"] - other["energies"].mean() - 30.0})
-    (remark,) = remarks_on(joined(total, other))
-    assert "frames 0, 1, 2 and 37 more have total energies of all electrons" in remark
-    hydrogen, carbon = springs("H2"), springs("C2H6")  # pseudopotentials leave hydrogen all its electrons
-    carbon["energies"] = carbon["energies"] - carbon["energies"].mean() - 400.0
-    assert remarks_on(joined(as_dataset(**hydrogen), as_dataset(**carbon))) == ()
-
-
-def test_energies_that_do_not_vary_are_refused():
-    arrays = springs()
-    refused(as_dataset(**arrays | {"energies": np.full(40, arrays["energies"][0])}), "40 frames .* are all -4")
-    (remark,) = remarks_on(as_dataset(**arrays | {"energies": np.round(arrays["energies"])}))
-    assert "too few digits" in remark
-
-
-def test_energies_in_single_precision_are_warned_of():
-    arrays = springs()
-    arrays["energies"] = (arrays["energies"] - 2e5).astype(np.float32)
-    (remark,) = [remark for remark in remarks_on(as_dataset(**arrays)) if "precision" in remark]
-    assert "steps of 15.6 meV" in remark
-
-
-def test_forces_that_pull_or_turn_molecules_are_warned_of():
-    arrays = springs()
-    pulled, turned = arrays["forces"].copy(), arrays["forces"].copy()
-    pulled[7] += [0.3, 0.0, 0.0]
-    (remark,) = remarks_on(as_dataset(**arrays | {"forces": pulled}))
-    assert "forces of 1 of 40 isolated molecules do not add up to zero (frame 7; 2.7 eV/Å in frame 7)" in remark
-    turned[:, [0, 1]] = turned[:, [1, 0]]  # in another order
-    assert any("isolated molecules turn them" in r for r in remarks_on(as_dataset(**arrays | {"forces": turned})))
-
-
-def test_atoms_without_a_force_are_warned_of():
-    arrays = springs()
-    held, forgotten = arrays["forces"].copy(), arrays["forces"].copy()
-    held[:, 3:6] = 0.0
-    assert any("exactly zero beside others" in r and "3 of 9 atoms" in r
-               for r in remarks_on(as_dataset(**arrays | {"forces": held})))  # fmt: skip
-    forgotten[[4, 9]] = 0.0
-    (remark,) = remarks_on(as_dataset(**arrays | {"forces": forgotten}))
-    assert "forces of 2 frames are all exactly zero (frames 4 and 9)" in remark
-
-
-def test_one_held_atom_of_a_large_cell_is_named_and_not_refused():
-    """What it lacks is little beside the sum of all squares, and as large as any force."""
-    rest, rng = bulk("Cu", cubic=True) * (6, 6, 6), np.random.default_rng(0)
-    forces = rng.normal(size=(3, len(rest), 3))
-    forces -= forces.mean(axis=1, keepdims=True)
-    arrays = {
-        "numbers": rest.numbers,
-        "positions": rest.positions + 0.03 * rng.normal(size=forces.shape),
-        "energies": np.array([-3200.0, -3201.0, -3199.0]),
-        "cells": np.broadcast_to(np.asarray(rest.cell), (3, 3, 3)),
-        "pbc": np.ones((3, 3), bool),
-    }
-    assert not any("exactly zero" in remark for remark in remarks_on(as_dataset(**arrays, forces=forces)))
-    held = forces.copy()
-    held[:, 17] = 0.0
-    assert any("exactly zero beside others that are pushed, in 3 frames (frames 0, 1 and 2; "
-               "1 of 864 atoms in the first: Cu17): they were probably held" in remark
-               for remark in remarks_on(as_dataset(**arrays, forces=held)))  # fmt: skip
-
-
-def test_a_net_force_names_the_atom_without_a_force():
-    arrays = springs()
-    held = arrays["forces"].copy()
-    held[4, 2] = 0.0
-    remarks = remarks_on(as_dataset(**arrays | {"forces": held}))
-    assert any("eV/Å in frame 4, where the force on O2 is exactly zero)" in remark for remark in remarks)
-    assert any("in 1 frame (frame 4; 1 of 9 atoms in the first: O2)" in remark for remark in remarks)
-
-
-def test_copies_and_copies_with_other_energies_are_warned_of():
-    arrays = springs(frames=20)
-    twice = {key: value if key == "numbers" else np.concatenate([value, value[:5]]) for key, value in arrays.items()}
-    (remark,) = remarks_on(as_dataset(**twice))
-    assert remark.startswith("5 of 25 frames are copies of others (frame 20 is frame 0 again)")
-    twice["energies"][22] += 0.02
-    assert any("1 of these copies have other energies (frame 22)" in r for r in remarks_on(as_dataset(**twice)))
 
 
 def test_single_atoms_and_relaxed_frames_are_left_alone():
