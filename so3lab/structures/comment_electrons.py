@@ -237,11 +237,10 @@ def _unread(atoms: ase.Atoms, comment: str) -> list[tuple[str, str, str]]:
     if singlet and not (of_spin or of_atoms or atoms.pbc.any()):
         of_spin = None if _possible(atoms, round(total_charge(atoms)), 1) else singlet  # else nothing new
     found = []
-    if of_atoms or stated_charge(atoms).source:
-        pass
-    elif pair:
+    charged = None if of_atoms or stated_charge(atoms).source else pair or of_charge or ion
+    if charged and charged is pair:
         found.append((f"{pair[1]} {pair[2]}", "charge and the multiplicity", f"charge={pair[1]} multiplicity"))
-    elif charged := of_charge or ion:
+    elif charged:
         found.append((charged[0], "charge", "charge"))
     if of_spin and not any(is_spin_key(key) for key in atoms.info):
         found.append((of_spin[0], "spin", "multiplicity"))
