@@ -103,14 +103,11 @@ def test_a_line_follows_the_pointer_without_python(notebook):
     notebook.run_code("first.cursor_follows = True")
     x, y = middle(notebook, 0)
 
-    def followed(left: float) -> bool:
-        notebook.page.mouse.move(left - 4, y)
+    for left in (x, x + 60):
         notebook.page.mouse.move(left, y)
-        notebook.page.evaluate("() => new Promise(requestAnimationFrame)")
-        at = notebook.page.evaluate(LINE)
-        return at is not None and abs(at - left) < 3
-
-    notebook.wait_until(lambda: followed(x) and followed(x + 60), "the line at the pointer")
+        notebook.wait_until(
+            lambda left=left: abs((notebook.page.evaluate(LINE) or 0) - left) < 3, "the line at the pointer"
+        )
     assert asked(notebook, "first.cursor") == "None", "it is the page's own"
     notebook.page.mouse.move(5, 5)
     notebook.wait_until(lambda: notebook.page.evaluate(LINE) is None, "no line")

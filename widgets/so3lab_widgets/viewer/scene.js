@@ -14,6 +14,7 @@ const POSITIVE = ["#D5D9DE", "#56B4E9", "#0072B2"], NEGATIVE = ["#D5D9DE", "#E69
 const THINNEST = 0.012, THICKEST = 0.12;  // Å
 const ARROWS = [0xd55e00, 0x0072b2], ASIDE = 0.07;  // Å by which arrows of two kinds stand beside each other
 const LINK_PX = 7;  // how near to a link a click is on it
+const ROUNDING = 1e-6;  // links come in single precision, the strongest of all frames in double
 const OVERLAY = {opacity: 0.55, radiusSize: 0.12, multipleBond: "off", disablePicking: true};
 const FAR_SIDE = {side: "back", roughness: 1};
 
@@ -281,7 +282,7 @@ class Scene {
   get shownLinks() {
     const {links, pairs} = this.latest;
     if (!links) return [];
-    const least = this.model.get("link_threshold") * this.strongest, picked = this.model.get("picked");
+    const least = this.model.get("link_threshold") * this.strongest * (1 - ROUNDING), picked = this.model.get("picked");
     const wanted = this.model.get("links_of_picked") && picked.length ? k => picked.some(atom => pairs[2 * k] === atom || pairs[2 * k + 1] === atom) : () => true;
     return [...links.keys()].filter(k => Math.abs(links[k]) >= least && wanted(k));
   }
