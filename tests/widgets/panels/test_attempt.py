@@ -49,7 +49,7 @@ def work(monkeypatch):
     monkeypatch.setattr(jobs, "_PATIENCE_S", 0.05)  # whoever is held up is not waited for
     before, made = set(threading.enumerate()), Work()
     yield made
-    made.attempts.close()
+    made.attempts.give_up()
     for gate in made.gates.values():
         gate.set()
     wait_for(lambda: set(threading.enumerate()) <= before, "no thread")
@@ -145,7 +145,7 @@ def test_an_end_while_it_is_prepared_is_final(work):
     gate = work.gates["first"] = threading.Event()
     work.attempts.prepare()
     wait_for(lambda: work.prepared, "preparations")
-    work.attempts.close()
+    work.attempts.give_up()
     gate.set()
     wait_for(lambda: work.attempts.job.ended, "the end")
     assert (work.shown, work.items) == ([], [])

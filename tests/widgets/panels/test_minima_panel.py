@@ -150,7 +150,8 @@ def test_a_paused_search_goes_on_in_its_own_database(empty):
     panel.form.file.value, panel.form.minutes.value = "own.db", "5"
     panel.start()
     wait_for(lambda: len(panel.run.minima) > 1, "two minima")
-    panel.run.job.pause_and_wait()
+    panel.pause()
+    panel.wait()
     panel.load("other.db")
     assert panel.shared.minima == "other.db"
     panel.start()

@@ -210,3 +210,59 @@ def test_whoever_stops_a_job_that_has_just_ended_finds_everybody_told():
     threading.Timer(0.05, tell.set).start()
     job.stop()
     assert told == [True]
+
+
+def test_whoever_waits_for_a_rest_goes_on_at_a_pause_and_at_the_end():
+    task = Counter()
+    job = Job(task, name="count")
+    job.rest()  # before the beginning
+    job.start()
+    wait_for(lambda: task.seen or job.items > 3)
+    job.pause()
+    job.rest()
+    assert job.state == "paused"
+    made = job.items
+    job.step()
+    job.rest()
+    assert job.items == made + 1
+    job.stop(wait=False)
+    job.rest()
+    assert (job.state, task.closed) == ("stopped", True)
+
+
+def test_all_are_told_before_any_is_waited_for():
+    """A panel that goes waits once, however many jobs it has."""
+    told = threading.Event()
+
+    def waits_for_the_other():
+        yield 0
+        told.wait()
+        yield 1
+
+    first, second = Job(waits_for_the_other, name="first"), Job(Counter(), name="second")
+    second.stop, before = (lambda wait=True: (told.set(), before(wait=wait))), second.stop
+    first.start(), second.start()
+    wait_for(lambda: first.items and second.items)
+    other = Job(Counter(), name="other").start()
+    jobs.stop_all([first, second])
+    assert [first.state, second.state] == ["stopped", "stopped"]
+    assert not other.ended
+
+
+def test_a_job_that_is_stopped_while_it_starts_can_be_waited_for(monkeypatch):
+    job, replace, stopped = Job(Counter(), name="count"), jobs._replace, []
+
+    def stop():
+        job.stop()
+        stopped.append(job.state)
+
+    def replace_slowly(started):
+        stopper.start()
+        stopper.join(0.05)  # as far as it comes before the thread runs
+        return replace(started)
+
+    stopper = threading.Thread(target=stop)
+    monkeypatch.setattr(jobs, "_replace", replace_slowly)
+    job.start()
+    stopper.join()
+    assert stopped == ["stopped"]

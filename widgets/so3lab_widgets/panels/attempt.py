@@ -172,14 +172,10 @@ class Attempts:
             if wait:
                 self.job.stop()
 
-    def give_up(self) -> None:
-        """Want none of them any more, without waiting for the end of what runs."""
+    def give_up(self) -> list[Job]:
+        """Want none of them any more, without waiting; what runs still changes nothing, and is handed out."""
         self._newest.give_up()
-        if self.job is not None:
-            self.job.stop(wait=False)
-
-    def close(self) -> None:
-        """End all; what is still being prepared changes nothing any more."""
-        self._newest.give_up()
-        if self.job is not None:
-            self.job.stop()
+        if self.job is None:
+            return []
+        self.job.stop(wait=False)
+        return [self.job]

@@ -37,7 +37,8 @@ from so3lab_widgets.panels.attention.structures import in_python, let_go, opened
 from so3lab_widgets.panels.attention_choice import AttentionChoice
 from so3lab_widgets.panels.code_line import CodeLine
 from so3lab_widgets.panels.message_line import MessageLine
-from so3lab_widgets.panels.panel import Panel
+from so3lab_widgets.panels.panel import Panel, Runs
+from so3lab_widgets.running.jobs import stop_all
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
@@ -160,6 +161,7 @@ class AttentionPanel(Panel):
             return
         self._stop_following()
         self._stop_sharing()
+        stop_all(self.give_up())
         self._looks.close()
         self._plots.close()
         self.saving.close()
@@ -168,6 +170,10 @@ class AttentionPanel(Panel):
         self.viewer.close()
         let_go(self._frames)
         super().close()
+
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return [self.along.attempts, self.cause.attempts, self.saving]
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
@@ -188,6 +194,7 @@ class AttentionPanel(Panel):
             channel=lambda: self.attention.channel,
             on_frame=self._on_curve,
             show_code=show_code,
+            name=f"{self._name} along",
         )
         self.cause = CauseView(
             lambda atoms, moved: self._respond(self._model(), atoms, moved),
@@ -195,6 +202,7 @@ class AttentionPanel(Panel):
             picked=lambda: self.viewer.picked,
             on_pair=self._point,
             show_code=show_code,
+            name=f"{self._name} cause",
         )
         parts = (self.overview, self.matrix, self.distance, self.along, self.cause)
         self._drawn: dict[str, Any] = dict(zip(VIEWS, parts, strict=True))

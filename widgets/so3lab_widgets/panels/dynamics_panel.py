@@ -21,14 +21,14 @@ from so3lab_widgets.panels.history_slider import HistorySlider
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.live_plots import LivePlots
 from so3lab_widgets.panels.live_run import LiveRun
-from so3lab_widgets.panels.panel import Panel, close_all, first_of
+from so3lab_widgets.panels.panel import Panel, Runs, close_all, first_of
 from so3lab_widgets.panels.plot_area import PlotArea
 from so3lab_widgets.panels.replica_views import ReplicaViews
 from so3lab_widgets.panels.run_form import RunForm
 from so3lab_widgets.panels.run_saving import RunSaving, page_of
 from so3lab_widgets.panels.save_menu import check_new, save_text
 from so3lab_widgets.panels.steering_box import SteeringBox
-from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.jobs import Job, stop_all
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 from so3lab_widgets.viewer.viewer import Viewer
@@ -246,11 +246,15 @@ class DynamicsPanel(Panel):
             return
         self._stop_following()
         self._stop_sharing()
-        self.run.attempts.close()
+        stop_all(self.give_up())
         self.saving.close()
         self.plot_area.close()
         self.views.close()
         super().close()
+
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return [self.run.attempts, self.saving]
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""

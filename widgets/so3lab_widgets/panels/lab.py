@@ -17,9 +17,10 @@ from so3lab_widgets.panels.job_bar import button
 from so3lab_widgets.panels.later import Later
 from so3lab_widgets.panels.message_line import MessageLine
 from so3lab_widgets.panels.minima_panel import MinimaPanel
-from so3lab_widgets.panels.panel import Panel, first_of
+from so3lab_widgets.panels.panel import Panel, Runs, first_of
 from so3lab_widgets.panels.train_panel import TrainPanel
 from so3lab_widgets.panels.trajectory_panel import TrajectoryPanel
+from so3lab_widgets.running.jobs import stop_all
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
@@ -216,12 +217,15 @@ class Lab(Panel):
         """Take the lab away with all its panels."""
         if "_panels" not in vars(self):  # refused before it was made
             return
-        if hasattr(self, "_later"):
-            self._later.close()
         panels, self._panels = self._panels, {}
+        stop_all([*self.give_up(), *(job for panel in panels.values() for job in panel.give_up())])
         for panel in panels.values():
             panel.close()
         super().close()
+
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the lab goes, and is waited for."""
+        return [self._later] if hasattr(self, "_later") else []
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the lab shows: that of its open tab."""

@@ -30,7 +30,9 @@ class Later:
 
         self._job = Job(task, name=self._name).start()
 
-    def close(self) -> None:
-        """Wait for what is being done, and do nothing more."""
-        if self._job is not None:
-            self._job.stop()
+    def give_up(self) -> list[Job]:
+        """Do nothing more after what is being done, which is handed out to be waited for."""
+        if self._job is None:
+            return []
+        self._job.stop(wait=False)
+        return [self._job]

@@ -64,7 +64,7 @@ class MinimaBrowser(ipw.VBox):
         self.figures = MinimaFigures(drawings, on_point=self.on_point, on_line=on_line, height=height)
         self.comparison = MinimaComparison(DuplicateRule(), on_rule, message)
         below = side_by_side(self.figures, self.views.table)
-        super().__init__([self.views, self.readout, below, self.comparison, self.paths])
+        super().__init__([self.views, self.readout, below, self.comparison, self.paths, self.comparison.words])
 
     def take(self, landscape: Landscape) -> None:
         """Show other minima, and what joins them."""

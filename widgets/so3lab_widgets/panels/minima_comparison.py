@@ -13,7 +13,7 @@ from so3lab_widgets.panels.system_form import field
 _ROW = {"flex_flow": "row wrap", "align_items": "center"}
 
 
-class MinimaComparison(ipw.VBox):
+class MinimaComparison(ipw.HBox):
     """A rule for duplicates, whether it is applied, and two minima side by side.
 
     Args:
@@ -23,6 +23,7 @@ class MinimaComparison(ipw.VBox):
 
     Attributes:
         energy, rmsd, mirror_images: Fields of the rule, in meV, Å and words.
+        words: The two, side by side; it has many lines or one, and stands below all that can be clicked.
     """
 
     def __init__(self, rule: DuplicateRule, apply: Callable[[DuplicateRule], None], message: MessageLine):
@@ -40,7 +41,7 @@ class MinimaComparison(ipw.VBox):
         words = ipw.Label("One and the same when closer in")
         fields = [words, self.energy, self.rmsd, self.mirror_images, self.apply_button]
         self.words = ipw.HTML("Select two minima to see why they are two.")
-        super().__init__([ipw.HBox(fields, layout=ipw.Layout(**_ROW)), self.words])
+        super().__init__(fields, layout=ipw.Layout(**_ROW))
 
     @property
     def rule(self) -> DuplicateRule:

@@ -25,10 +25,10 @@ from so3lab_widgets.panels.minima_reading import is_there, where_of
 from so3lab_widgets.panels.minima_saving import MinimaSaving, write_structures
 from so3lab_widgets.panels.minima_source import MinimaSource
 from so3lab_widgets.panels.minima_table import MinimaTable
-from so3lab_widgets.panels.panel import Panel, first_of
+from so3lab_widgets.panels.panel import Panel, Runs, first_of
 from so3lab_widgets.panels.search_form import SearchForm
 from so3lab_widgets.panels.search_run import SearchRun
-from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.jobs import Job, stop_all
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
@@ -155,9 +155,9 @@ class MinimaPanel(Panel):
         self.run.attempts.stop(wait)
 
     def wait(self) -> None:
-        """Return when the search has ended and all that it found is shown."""
+        """Return when the search has ended, or waits, and all that it found is shown."""
         if self.run.job is not None:
-            self.run.job.join()
+            self.run.job.rest()
             self._updates.flush(_DRAWING_S)
 
     def load(self, database: Any) -> None:
@@ -311,12 +311,15 @@ class MinimaPanel(Panel):
             return
         self._stop_following()
         self._stop_sharing()
-        self.run.attempts.close()
+        stop_all(self.give_up())
         self._updates.close()
-        self._later.close()
         self.saving.close()
         self.browser.close()
         super().close()
+
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return [self.run.attempts, self._later, self.saving]
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""

@@ -2,18 +2,26 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import ipywidgets as ipw
 from IPython.display import display
 
 from so3lab_widgets.panels.spoken_sliders import SpokenSliders
 from so3lab_widgets.running.cell import CellRun, running_cell
+from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 
 _OPEN: "dict[Panel, CellRun | None]" = {}
 _LIVES = "a panel that lives while its kernel runs; run this cell to see it."
 _numbers = itertools.count(1)
+
+
+class Runs(Protocol):
+    """What may be busy when its panel goes."""
+
+    def give_up(self) -> Sequence[Job[Any]]:
+        """Want nothing more, without waiting; returns the jobs that end now."""
 
 
 class Panel(ipw.VBox):
@@ -47,6 +55,14 @@ class Panel(ipw.VBox):
         super().close()
         for widget in held:
             widget.close()
+
+    def give_up(self) -> list[Job[Any]]:
+        """Want nothing more of what runs for the panel, without waiting; returns the jobs that end now."""
+        return [job for one in self._runs() for job in one.give_up()]
+
+    def _runs(self) -> Sequence[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return ()
 
     def _take_place(self, kind: str) -> None:
         """Be a panel of the cell that runs, under a name of its own; those that the cell has made before end."""

@@ -122,11 +122,17 @@ class SaveMenu(ipw.HBox):
         """Write something in a thread; what came of it is said behind the button."""
         self.message.try_to(lambda: self._save(what))
 
-    def close(self) -> None:
-        """Take the row away; what is being written is finished first."""
+    def give_up(self) -> list[Job]:
+        """Wait no longer for a page; what is being written is finished all the same, and handed out."""
         self.closing.set()
-        if self._job is not None:
-            self._job.stop()
+        if self._job is None:
+            return []
+        self._job.stop(wait=False)
+        return [self._job]
+
+    def close(self) -> None:
+        """Take the row away."""
+        self.give_up()
         super().close()
 
     def _on_menu(self, _: object = None) -> None:

@@ -1,6 +1,5 @@
 """What can be drawn over time: numbers that a run has stored and those measured on it, each with a button."""
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 
@@ -19,7 +18,6 @@ from so3lab_widgets.theme import PALETTE, label
 
 _SHOWN_FIRST = ("temperature", "potential_energy", "total_energy")
 _NOT_SERIES = ["step", "time_fs"]
-_numbers = itertools.count(1)
 
 
 class SeriesRow(ipw.HBox):
@@ -36,12 +34,12 @@ class SeriesRow(ipw.HBox):
         stored: Columns of those that the file holds.
     """
 
-    def __init__(self, on_change: Callable[[], None], message: MessageLine):
+    def __init__(self, on_change: Callable[[], None], message: MessageLine, name: str):
         self.series: dict[str, Series] = {}
         self.stored: list[str] = []
         self._on_change, self._message = on_change, message
         self._lock = threading.RLock()
-        self._name = f"series row {next(_numbers)}"
+        self._name = name
         self._trajectory: AnyFrames | None = None
         self._buttons: dict[str, ipw.ToggleButton] = {}
         self._jobs: dict[str, Job] = {}
@@ -65,7 +63,7 @@ class SeriesRow(ipw.HBox):
             trajectory: The frames, in which more can be measured.
             table: One row per frame.
         """
-        self.stop()
+        self.give_up()
         first = [name for name in _SHOWN_FIRST if name in table]
         before = self.children
         with self._lock:
@@ -131,11 +129,12 @@ class SeriesRow(ipw.HBox):
             self._forget(self._column(before))
         return self.measure(atoms)
 
-    def stop(self, wait: bool = False) -> None:
-        """Measure nothing more."""
+    def give_up(self) -> list[Job]:
+        """Measure nothing more; returns the jobs that end now."""
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
-            job.stop(wait=wait)
+            job.stop(wait=False)
+        return list(jobs.values())
 
     def _column(self, atoms: tuple[int, ...]) -> str:
         assert self._trajectory is not None

@@ -19,7 +19,7 @@ from so3lab_widgets.panels.found_part import FoundPart
 from so3lab_widgets.panels.job_bar import JobBar
 from so3lab_widgets.panels.labelled_view import Arrows, LabelledView
 from so3lab_widgets.panels.model_in_hand import ModelInHand
-from so3lab_widgets.panels.panel import close_all
+from so3lab_widgets.panels.panel import Runs, close_all
 from so3lab_widgets.panels.parity_part import ParityPart
 from so3lab_widgets.panels.runs_part import RunsPart
 from so3lab_widgets.panels.training_curves import TrainingCurves
@@ -27,7 +27,7 @@ from so3lab_widgets.panels.training_form import TrainingForm
 from so3lab_widgets.panels.training_results import TrainingResults
 from so3lab_widgets.panels.training_run import TrainingRun
 from so3lab_widgets.panels.training_saving import TrainingSaving
-from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.jobs import Job, stop_all
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
@@ -251,7 +251,7 @@ class TrainPanel(TrainingResults):
             return
         self._stop_following()
         self._stop_sharing()
-        self.run.attempts.close()
+        stop_all(self.give_up())
         for one in (self.saving, self.data, self.found, self.curves, self.parity, self.runs_part, self.view):
             one.close()
         close_all(*(one for part in self._parts.values() for one in part))  # those that are out of sight too
@@ -318,6 +318,10 @@ class TrainPanel(TrainingResults):
         self._place = ipw.VBox(self._parts["Data"], layout=ipw.Layout(flex="3 1 480px", min_width="0"))
         body = ipw.HBox([self.view, self._place], layout=ipw.Layout(flex_flow="row wrap", grid_gap="0 12px"))
         super().__init__([self.part, self.bar, body, self.hand, self.saving, self.code_line])
+
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return [self.run.attempts, self.saving]
 
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""

@@ -23,9 +23,10 @@ from so3lab_widgets.panels.frame_plot import FramePlot
 from so3lab_widgets.panels.frames_row import AnyFrames, FramesRow, Loaded, Source, load_frames
 from so3lab_widgets.panels.frames_saving import FramesSaving, listed
 from so3lab_widgets.panels.message_line import MessageLine
-from so3lab_widgets.panels.panel import Panel
+from so3lab_widgets.panels.panel import Panel, Runs
 from so3lab_widgets.panels.picked_series import RMSD, code_for, code_for_rmsd
 from so3lab_widgets.panels.series_row import SeriesRow
+from so3lab_widgets.running.jobs import stop_all
 from so3lab_widgets.running.sender import LatestValueSender
 from so3lab_widgets.session import Session
 from so3lab_widgets.viewer.colouring import Colouring
@@ -164,7 +165,7 @@ class TrajectoryPanel(Panel):
             return
         self._stop_following()
         self._stop_sharing()
-        self.row.stop(wait=True)
+        stop_all(self.give_up())
         self.saving.close()
         self._links.close()
         self._line.close()
@@ -178,6 +179,10 @@ class TrajectoryPanel(Panel):
         self.trajectory = None
         super().close()
 
+    def _runs(self) -> list[Runs]:
+        """What may be busy when the panel goes, and is waited for."""
+        return [self.row, self.saving]
+
     def _snapshot_parts(self) -> list[SnapshotMixin]:
         """What a picture of the panel shows."""
         return [self.viewer, *((self.plot.figure,) if self.plot is not None else ())]
@@ -189,7 +194,7 @@ class TrajectoryPanel(Panel):
         self.follows = ipw.Checkbox(True, description="Molecule follows the pointer", indent=False)
         self.follows.layout.width = "230px"
         self.follows.observe(lambda change: self._let_line_follow(), "value")
-        self.row = SeriesRow(self._on_series, self.message)
+        self.row = SeriesRow(self._on_series, self.message, f"{self._name} series")
         self._plot_box = ipw.VBox(layout=ipw.Layout(flex="3 1 430px", min_width="0"))
         self.map = FrameMap(
             on_point=self._on_point,

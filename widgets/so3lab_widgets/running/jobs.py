@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, Literal, TypeVar
 
 State = Literal["ready", "running", "paused", "finished", "stopped", "failed"]
@@ -124,8 +124,8 @@ class Job(Generic[Item]):
                 return self
             self._wanted, self._idle = "paused" if paused else "running", False
             self._thread = threading.Thread(target=self._run, name=f"so3lab {self.name}", daemon=True)
-        self._before = _replace(self)
-        self._thread.start()
+            self._before = _replace(self)
+            self._thread.start()  # before anybody may stop it and wait for it
         return self
 
     def pause(self) -> None:
@@ -172,6 +172,13 @@ class Job(Generic[Item]):
         """Wait for the end, unless this is the job's own thread."""
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
+
+    def rest(self) -> None:
+        """Return when it has ended, or waits and nothing is in the making."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._idle and (self.ended or (self._wanted in ("ready", "paused") and not self._single_steps))
+            )
 
     def note(self, line: str) -> None:
         """Add a line to the log."""
@@ -281,13 +288,14 @@ def running() -> list[Job[Any]]:
         return list(_NAMED.values())
 
 
-def stop_all() -> None:
-    """Stop every job and wait."""
-    jobs = running()
-    for job in jobs:
+def stop_all(jobs: Iterable[Job[Any]] | None = None) -> None:
+    """Stop these jobs, or every one, and wait for all of them no longer than for one."""
+    ending = running() if jobs is None else list(jobs)
+    for job in ending:
         job.stop(wait=False)
-    for job in jobs:
-        job.join(_PATIENCE_S)
+    deadline = time.monotonic() + _PATIENCE_S
+    for job in ending:
+        job.join(max(0.0, deadline - time.monotonic()))
 
 
 def _replace(job: Job[Any]) -> "Job[Any] | None":

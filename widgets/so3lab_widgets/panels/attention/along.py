@@ -1,6 +1,5 @@
 """How attention of chosen pairs changes along a run: a curve for each, linked to the frames."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import ipywidgets as ipw
@@ -21,7 +20,6 @@ from so3lab_widgets.theme import PALETTE
 
 MOST_FRAMES = 400
 """Of a longer run with times, as many frames are looked at, evenly spread."""
-_numbers = itertools.count(1)
 Follow = Callable[[Sequence[Atoms], Sequence[tuple[int, int]], Channel], Iterator[np.ndarray]]
 """Attention of pairs, frame by frame, from frames, pairs and a channel."""
 
@@ -35,6 +33,7 @@ class AlongView(ipw.VBox):
         channel: Gives the chosen attention.
         on_frame: Called with the frame that somebody points at or clicks, and ``"hover"`` or ``"click"``.
         show_code: Called with a line of Python that does what was clicked.
+        name: Of the job.
 
     Attributes:
         pairs: Whose curves are wanted.
@@ -52,6 +51,7 @@ class AlongView(ipw.VBox):
         channel: Callable[[], Channel],
         on_frame: Callable[[int, str], None],
         show_code: Callable[[str], None],
+        name: str,
     ):
         self._follow, self._picked, self._channel = follow, picked, channel
         self._on_frame, self._show_code = on_frame, show_code
@@ -64,7 +64,7 @@ class AlongView(ipw.VBox):
             self._make,
             lambda: (tuple(self.pairs), self._channel(), len(self._frames)),
             bar=self.bar,
-            name=f"attention along {next(_numbers)}",
+            name=name,
             on_item=lambda row: self.bar.item_made(),
             progress=lambda row: len(self._rows) / len(self.frames_looked_at),
             on_state=self._on_state,
@@ -125,8 +125,8 @@ class AlongView(ipw.VBox):
         return self.plot.picture()
 
     def close(self) -> None:
-        """Take the view away; its job ends."""
-        self.attempts.close()
+        """Take the view away; its job is told to end."""
+        self.attempts.give_up()
         if self.plot is not None:
             self.plot.close()
         close_all(*self.children)

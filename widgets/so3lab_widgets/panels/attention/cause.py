@@ -1,6 +1,5 @@
 """What follows when an atom moves, beside the attention that is paid to it: weights alone prove nothing."""
 
-import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -27,7 +26,6 @@ _KINDS = {
     "energy": ("of energies per atom", "eV/Å", "eV"),
 }
 """What responds, with the units of responses and of changes."""
-_numbers = itertools.count(1)
 Respond = Callable[[Atoms, Sequence[int]], pd.DataFrame]
 """Responses of all others to atoms that move, from a structure and the atoms."""
 Displace = Callable[[Atoms, int, float], pd.DataFrame]
@@ -43,6 +41,7 @@ class CauseView(ipw.VBox):
         picked: Gives the atoms that are picked now.
         on_pair: Called with the two atoms of a point, and ``"click"`` or ``"hover"``.
         show_code: Called with a line of Python that does what was clicked.
+        name: Of the job.
 
     Attributes:
         table: What has been computed of the shown structure; empty before.
@@ -59,6 +58,7 @@ class CauseView(ipw.VBox):
         picked: Callable[[], Sequence[int]],
         on_pair: Callable[[list[int], str], None],
         show_code: Callable[[str], None],
+        name: str,
     ):
         self._respond, self._displace, self._picked, self._show_code = respond, displace, picked, show_code
         self._shown: Shown | None = None
@@ -72,7 +72,7 @@ class CauseView(ipw.VBox):
             self._make,
             lambda: self._task,
             bar=self.bar,
-            name=f"attention cause {next(_numbers)}",
+            name=name,
             on_item=lambda done: self.bar.item_made(),
             progress=lambda done: done / len(self._task[1]),
             on_state=self._on_state,
@@ -146,8 +146,8 @@ class CauseView(ipw.VBox):
         return self.scatter.picture()
 
     def close(self) -> None:
-        """Take the view away; its job ends."""
-        self.attempts.close()
+        """Take the view away; its job is told to end."""
+        self.attempts.give_up()
         close_all(*self.children)
         super().close()
 
