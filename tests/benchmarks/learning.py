@@ -1,38 +1,36 @@
 """How much is learnt in how many minutes: errors on test frames after trainings of several lengths.
 
 python -m tests.benchmarks.learning [--set ethanol] [--minutes 1 5] [--preset small] [--out TABLE.csv]
-                                    [--frames FOLDER] [--calculator NAME=MODULE:FUNCTION] ...
+                                    [--trainer mace_torch=PYTHON] ...
 
 Sets: ethanol and aspirin (revised MD17, 950 + 50 frames), acac (acetylacetone, 450 + 50 frames at 300 K; test frames of
 several temperatures are told apart). Frames come from ``shared/public_data`` beside the repository, those of revised
 MD17 otherwise by so3lab's download, whose checksum is verified. Each length is a training of its own, as learning rates
 follow the end; seconds of the processor stand beside those of the clock, for machines with other work.
 
-``--frames`` writes the same frames as extended XYZ for other trainers, of which each has its own command, and
-``--calculator`` then measures what came out on the same test frames: a function without arguments that returns an ASE
-calculator, such as one that loads a model of mace-torch or so3krates-torch. Those of the two that are not installed
-are named.
+``--trainer`` lets a program of ``trainers/`` learn from the same frames for the same minutes, each length after that of
+so3lab, by an interpreter that has it (``pip install mace-torch`` in an environment of its own). What it predicts of the
+test frames is judged here.
 """
 
 import argparse
-import importlib
-import importlib.util
+import json
 import resource
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ase.io
 import numpy as np
 import pandas as pd
-from ase.calculators.calculator import Calculator
 
 from so3lab import datasets, units
 from so3lab.doctor.prepare import prepare_process
 from so3lab.network.settings import preset
 from so3lab.training import TrainingSettings, evaluate, train
 
-OTHERS = {"mace-torch": "mace", "so3krates-torch": "so3krates_torch"}
-"""Modules of packages that learn from the same frames."""
+TRAINERS = Path(__file__).with_name("trainers")
 BESIDE = Path(__file__).resolve().parents[2].parent / "shared" / "public_data"
 VALID, TEST = 50, 1000
 
@@ -91,20 +89,24 @@ def learnt(frames: Frames, size: str, minutes: float, seed: int) -> list[dict[st
     ]  # fmt: skip
 
 
-def errors_of(name: str, calculator: Calculator, frames: Frames) -> list[dict[str, Any]]:
-    """Rows of a calculator from elsewhere; the mean of its energies is moved to that of the labels."""
+def learnt_elsewhere(trainer: str, python: str, frames: Frames, minutes: float, seed: int) -> list[dict[str, Any]]:
+    """Rows of another trainer; the mean of its energies is moved to that of the labels.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_frames(frames, folder)
+        command = [python, str(TRAINERS / f"{trainer}.py"), str(folder), f"{minutes:g}", str(seed)]
+        spent = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        predicted = {name: dict(np.load(folder / f"{name}.npz")) for name in frames.tests}
     rows = []
-    for test, data in frames.tests.items():
-        energies, forces = [], []
-        for atoms in data.to_atoms():
-            atoms.calc = calculator
-            energies.append(atoms.get_potential_energy())
-            forces.append(atoms.get_forces())
-        energy_error = np.array(energies) - data.energies
+    for name, data in frames.tests.items():
+        energy_error = predicted[name]["energies"] - data.energies
         energy_error -= energy_error.mean()
-        force_error = np.concatenate([mine - theirs for mine, theirs in zip(forces, data.forces, strict=True)])
-        rows.append({
-            "trainer": name, "test": test,
+        force_error = predicted[name]["forces"].reshape(-1, 3) - np.concatenate(data.forces)
+        rows.append({"trainer": trainer, "test": name} | spent | {
             "force_mae_kcal_mol_A": np.abs(force_error).mean() / units.kcal_per_mol,
             "force_rmse_meV_A": 1000.0 * np.sqrt(np.mean(force_error**2)),
             "energy_mae_kcal_mol": np.abs(energy_error).mean() / units.kcal_per_mol,
@@ -129,13 +131,13 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _calculator(text: str) -> tuple[str, Calculator]:
-    """A name and its calculator, from NAME=MODULE:FUNCTION."""
-    name, _, place = text.partition("=")
-    module, _, function = place.partition(":")
-    if not (name and module and function):
-        raise argparse.ArgumentTypeError(f"--calculator must be NAME=MODULE:FUNCTION, got {text!r}")
-    return name, getattr(importlib.import_module(module), function)()
+def _trainer(text: str) -> tuple[str, str]:
+    """A program of ``trainers/`` and its interpreter, from NAME=PYTHON."""
+    name, _, python = text.partition("=")
+    known = sorted(path.stem for path in TRAINERS.glob("*.py"))
+    if name not in known or not python:
+        raise argparse.ArgumentTypeError(f"--trainer must be one of {', '.join(known)} and =PYTHON, got {text!r}")
+    return name, python
 
 
 def main() -> None:
@@ -144,24 +146,19 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 5.0])
     parser.add_argument("--preset", default="small")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--frames", type=Path, metavar="FOLDER")
-    parser.add_argument("--calculator", type=_calculator, action="append", default=[], metavar="NAME=MODULE:FUNCTION")
+    parser.add_argument("--trainer", type=_trainer, action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     prepare_process()
     frames = load(options.set)
-    if options.frames:
-        write_frames(frames, options.frames)
-    absent = [name for name, module in OTHERS.items() if importlib.util.find_spec(module) is None]
-    if absent:
-        print(f"not installed here, so not among the trainers: {', '.join(absent)}")
-    rows = [row for name, calculator in options.calculator for row in errors_of(name, calculator, frames)]
+    rows: list[dict[str, Any]] = []
     for minutes in options.minutes:
         rows += learnt(frames, options.preset, minutes, options.seed)
-        print(pd.DataFrame(rows[-len(frames.tests) :]).to_string(index=False, float_format="%.4g"), flush=True)
-    print(pd.DataFrame(rows).to_string(index=False, float_format="%.4g", na_rep=""))
-    if options.out:
-        pd.DataFrame(rows).to_csv(options.out, index=False)
+        for name, python in options.trainer:
+            rows += learnt_elsewhere(name, python, frames, minutes, options.seed)
+        print(pd.DataFrame(rows).to_string(index=False, float_format="%.4g"), flush=True)
+        if options.out:
+            pd.DataFrame(rows).to_csv(options.out, index=False)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ watching; frames of 378 atoms, pushed as fast as the page takes them and in live
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -62,10 +61,6 @@ panel"""
 )
 
 
-def ask(notebook: Notebook, expression: str):
-    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
-
-
 def first_frame(notebook: Notebook) -> float:
     """Seconds from the click on Start to a molecule on the page."""
     started = time.monotonic()
@@ -73,7 +68,7 @@ def first_frame(notebook: Notebook) -> float:
     notebook.wait_until(
         lambda: (
             any(view.painted > 2000 for view in notebook.canvases(".so3-viewer"))
-            and ask(notebook, "panel.live is not None and panel.live.frames() > 1")
+            and notebook.ask("panel.live is not None and panel.live.frames() > 1")
         ),
         "a molecule that moves",
         120,
@@ -84,13 +79,13 @@ def first_frame(notebook: Notebook) -> float:
 def watched(notebook: Notebook, seconds: float) -> dict[str, float]:
     """Frames painted and steps made per second, and how long other cells wait."""
     state = "[panel.viewers[0].painted, panel.live.replicas.step, __import__('psutil').Process().memory_info().rss]"
-    before, started, waits = ask(notebook, state), time.monotonic(), []
+    before, started, waits = notebook.ask(state), time.monotonic(), []
     while time.monotonic() - started < seconds:
         notebook.page.wait_for_timeout(min(1000, 500 * seconds))
         asked = time.monotonic()
-        assert ask(notebook, "1 + 1") == 2
+        assert notebook.ask("1 + 1") == 2
         waits.append(time.monotonic() - asked)
-    after, took = ask(notebook, state), time.monotonic() - started
+    after, took = notebook.ask(state), time.monotonic() - started
     return {
         "frames_per_second": (after[0] - before[0]) / took,
         "steps_per_second": (after[1] - before[1]) / took,
@@ -126,7 +121,7 @@ def slider_to_effect(notebook: Notebook) -> tuple[float, float]:
         clicks.append(time.time())
         notebook.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         notebook.page.wait_for_timeout(2000)
-    changes = np.array(ask(notebook, "obeyed"))
+    changes = np.array(notebook.ask("obeyed"))
     waits = [float(np.min(changes[changes > click] - click)) for click in clicks if (changes > click).any()]
     assert len(waits) == len(clicks), "a click without effect"
     return float(np.median(waits)), max(waits)
@@ -152,7 +147,7 @@ def main() -> None:
                 with lab.open(browser, new_notebook(cells=[new_code_cell(PANEL)]), kind) as notebook:
                     notebook.run_all(seconds=120)
                     if kind == "prepared":
-                        notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "readiness", 60)
+                        notebook.wait_until(lambda: notebook.ask("panel.job.state") == "paused", "readiness", 60)
                     print(f"{kind}: first live frame {first_frame(notebook):.1f} s after the click", flush=True)
                     if kind != "prepared":
                         continue
@@ -187,7 +182,7 @@ def main() -> None:
                 notebook.page.wait_for_timeout(int(1000 * options.seconds))
                 print(
                     "378 atoms:",
-                    ask(notebook, "large.painted") / options.seconds,
+                    notebook.ask("large.painted") / options.seconds,
                     "frames per second",
                     flush=True,
                 )

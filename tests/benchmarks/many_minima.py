@@ -26,7 +26,6 @@ from so3lab.structures.bonds import keep_bonds
 from tests.benchmarks.canvas import until_another_picture
 from tests.browser.conftest import _FLAGS, chromium
 from tests.browser.jupyter import Notebook, start_lab
-from tests.browser.test_linked import asked
 
 SHOW = """import time
 from so3lab.pretrained import lennard_jones
@@ -98,11 +97,11 @@ def clicks_on_the_map(notebook: Notebook, count: int) -> list[float]:
     """Milliseconds of each click on a point that is spread over the map."""
     page, found = notebook.page, []
     page.locator(".js-plotly-plot").first.scroll_into_view_if_needed()
-    rows = np.random.default_rng(1).permutation(int(asked(notebook, "len(panel.minima)")))[:count].tolist()
+    rows = np.random.default_rng(1).permutation(int(notebook.text_of("len(panel.minima)")))[:count].tolist()
     for row in rows:
         at = page.evaluate(PLACES)
         axes = f"[float(panel.table()[one.value][{row}]) for one in (panel.views.map.x, panel.views.map.y)]"
-        value = asked(notebook, axes)
+        value = notebook.text_of(axes)
         x, y = map(float, value.strip("[]").split(","))
         across, up = ((v - low) / (high - low) for v, (low, high) in ((x, at["x"]), (y, at["y"])))
         place = [at["left"] + across * at["width"], at["top"] + (1 - up) * at["height"]]
@@ -127,7 +126,7 @@ def measure(notebook: Notebook, clicks: int) -> dict[str, float]:
     began = time.monotonic()
     notebook.run_all(seconds=300)
     until_map = wait_for_map(notebook)
-    found = {"panel made, s": float(asked(notebook, "took")), "cell to map and molecule, s": time.monotonic() - began}
+    found = {"panel made, s": float(notebook.text_of("took")), "cell to map and molecule, s": time.monotonic() - began}
     found |= {"of which after the cell had run, s": until_map}
     for name, times in (("map", clicks_on_the_map(notebook, clicks)), ("table", clicks_on_the_table(notebook, clicks))):
         found |= {

@@ -24,7 +24,6 @@ from so3lab.trajectory import TrajectoryWriter
 from tests.benchmarks.canvas import until_another_picture
 from tests.browser.conftest import _FLAGS
 from tests.browser.jupyter import Notebook, start_lab
-from tests.browser.test_linked import asked
 
 BLOCK = 2000
 SHOW = """import os, time, psutil
@@ -87,29 +86,29 @@ def scrub(notebook: Notebook, viewer: str, frames: int, moves: int) -> dict[str,
         times.append(notebook.page.evaluate(JUMP, int(frame)))
         notebook.page.wait_for_timeout(300)
     jumps = np.array(times[5:])  # the first ones warm up
-    painted = int(asked(notebook, f"{viewer}.painted"))
+    painted = int(notebook.text_of(f"{viewer}.painted"))
     notebook.page.evaluate(DRAG, [frames - 1, 5])
     notebook.page.wait_for_timeout(1500)
-    assert asked(notebook, f"{viewer}.frame") == str(frames - 1)
+    assert notebook.text_of(f"{viewer}.frame") == str(frames - 1)
     return {
         "slider to picture, median ms": float(np.median(jumps)),
         "slider to picture, 90 % below ms": float(np.quantile(jumps, 0.9)),
-        "frames painted in a drag of 5 s": int(asked(notebook, f"{viewer}.painted")) - painted,
+        "frames painted in a drag of 5 s": int(notebook.text_of(f"{viewer}.painted")) - painted,
     }
 
 
 def measure(notebook: Notebook, frames: int, moves: int) -> dict[str, float]:
     """Milliseconds and MiB by what they are."""
     scrubbing = scrub(notebook, "panel.viewer", frames, moves)
-    scrubbed = float(asked(notebook, "memory() - before"))
+    scrubbed = float(notebook.text_of("memory() - before"))
     notebook.run_code("began = time.perf_counter(); panel.viewer.picked = [0, 5, 7, 9]")
-    notebook.wait_until(lambda: "°" in asked(notebook, "panel._readout.value"), "a dihedral", seconds=120)
+    notebook.wait_until(lambda: "°" in notebook.text_of("panel._readout.value"), "a dihedral", seconds=120)
     return {
-        "panel made, s": float(asked(notebook, "took")),
+        "panel made, s": float(notebook.text_of("took")),
         **scrubbing,
-        "dihedral of every frame, at most s": float(asked(notebook, "time.perf_counter() - began")),
+        "dihedral of every frame, at most s": float(notebook.text_of("time.perf_counter() - began")),
         "memory of the panel after scrubbing, MiB": scrubbed,
-        "memory of the panel after the dihedral, MiB": float(asked(notebook, "memory() - before")),
+        "memory of the panel after the dihedral, MiB": float(notebook.text_of("memory() - before")),
     }
 
 

@@ -91,6 +91,20 @@ PATIENCE = 5.0
 """How many times as long as on a quiet machine things may take on a busy one."""
 
 
+ANSWER_S = 120.0
+"""Seconds within which a kernel on a quiet machine has answered whatever a test asks."""
+_REQUEST = """async ([code, limit]) => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const future = kernel.requestExecute({code, store_history: false});
+  let text = '';
+  future.onIOPub = ({content}) => {
+    text += content.text ?? (content.ename ? `${content.ename}: ${content.evalue}` : '');
+  };
+  const late = new Promise(resolve => setTimeout(resolve, limit, null));
+  return await Promise.race([future.done.then(() => text), late]);
+}"""
+
+
 @dataclass
 class Watched:
     """A page whose errors are remembered."""
@@ -182,27 +196,29 @@ class Notebook(Watched):
 
     def run_code(self, code: str) -> None:
         """Run code in the notebook's kernel without touching its cells."""
-        self.page.evaluate(
-            """code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
-              .requestExecute({code, store_history: false}).done.then(() => null)""",
-            code,
-        )
+        self._request(code)
 
     def answer(self, code: str) -> str:
         """What code prints that runs in the notebook's kernel beside its cells, or its error."""
-        return self.page.evaluate(
-            """async code => {
-              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-              const future = kernel.requestExecute({code, store_history: false});
-              let text = '';
-              future.onIOPub = ({content}) => {
-                text += content.text ?? (content.ename ? `${content.ename}: ${content.evalue}` : '');
-              };
-              await future.done;
-              return text;
-            }""",
-            code,
-        )
+        return self._request(code)
+
+    def ask(self, expression: str) -> Any:
+        """What an expression gives in the kernel, of what JSON can say."""
+        return json.loads(self.answer(f"import json; print(json.dumps({expression}))"))
+
+    def text_of(self, expression: str) -> str:
+        """How Python writes what an expression gives in the kernel."""
+        return self.answer(f"print(repr({expression}))").rstrip("\n")
+
+    def _request(self, code: str) -> str:
+        """What code prints, or its error.
+
+        Raises:
+            AssertionError: If the kernel has not answered in time; a page that is loaded again may lose an answer.
+        """
+        text = self.page.evaluate(_REQUEST, [code, 1000 * PATIENCE * ANSWER_S])
+        assert text is not None, f"the kernel has not answered within {PATIENCE * ANSWER_S:g} s: {code}"
+        return text
 
     def save(self) -> None:
         """Save the notebook."""

@@ -1,7 +1,5 @@
 """Attention in a real JupyterLab: links with a threshold that can be clicked, overlays, and the panel around them."""
 
-import json
-
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -26,10 +24,6 @@ MIDDLE = """number => {
   const box = document.querySelector('.so3-stage canvas').getBoundingClientRect();
   return [box.left + at.x, box.top + box.height - at.y];
 }"""
-
-
-def ask(notebook: Notebook, expression: str):
-    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
 
 
 def shown_links(notebook: Notebook) -> int:
@@ -79,7 +73,7 @@ def test_links_vanish_below_the_threshold_and_stay_after_loading_again(links):
 def test_a_click_on_a_link_picks_its_atoms(links):
     x, y = links.page.evaluate(MIDDLE, 0)
     links.page.mouse.click(x, y)
-    links.wait_until(lambda: ask(links, "viewer.picked") == [0, 2], "the pair of the link")
+    links.wait_until(lambda: links.ask("viewer.picked") == [0, 2], "the pair of the link")
     links.run_code("viewer.picked = []")
 
 
@@ -92,7 +86,7 @@ def test_overlays_are_drawn_in_their_colours(links):
     use_theme(links, "Dark")
     links.settled_picture("links-overlay-dark", STAGE)
     use_theme(links, "Light")
-    assert ask(links, "0 < float(distances[0]) < 1.5")
+    assert links.ask("0 < float(distances[0]) < 1.5")
     links.run_code("viewer.overlay([])")
     links.wait_until(lambda: links.page.evaluate(count) == 2, "it alone")
 
@@ -131,10 +125,10 @@ def test_thumbnails_are_drawn_and_a_click_opens_one(panel):
         if thumbnail.count():
             thumbnail.click(position={"x": 20, "y": 20})
         panel.rest()
-        return ask(panel, "panel.views.value") == "matrix"
+        return panel.ask("panel.views.value") == "matrix"
 
     panel.wait_until(opened, "the matrix of a head")
-    channel = ask(panel, "list(panel.attention.channel)")
+    channel = panel.ask("list(panel.attention.channel)")
     assert channel == [1, "features", 2]
     legend = panel.page.locator(".so3-scale").first
     panel.wait_until(lambda: "layer 1, head 2" in legend.inner_text(), "a legend that says which")
@@ -147,7 +141,7 @@ def test_the_threshold_slider_makes_links_vanish(panel):
     handle.focus()
     panel.page.keyboard.press("End")
     panel.wait_until(lambda: shown_links(panel) in (1, 2), "the strongest link alone, or it and its mirror image")
-    assert ask(panel, "panel.viewer.link_threshold") == 1.0
+    assert panel.ask("panel.viewer.link_threshold") == 1.0
     panel.page.keyboard.press("Home")
     panel.wait_until(lambda: shown_links(panel) == before, "all links")
 
@@ -156,7 +150,7 @@ def test_a_picked_atom_has_its_row_and_both_themes_are_legible(panel):
     panel.page.locator(STAGE).first.scroll_into_view_if_needed()
     x, y = panel.page.evaluate(ATOM, 2)
     panel.page.mouse.click(x, y)
-    panel.wait_until(lambda: ask(panel, "panel.viewer.picked") == [2], "the oxygen")
+    panel.wait_until(lambda: panel.ask("panel.viewer.picked") == [2], "the oxygen")
     panel.wait_until(lambda: panel.page.evaluate(SHAPES) == [2], "its row")
     panel.picture("attention-light", ".jp-CodeCell")
     use_theme(panel, "Dark")
@@ -167,10 +161,10 @@ def test_a_picked_atom_has_its_row_and_both_themes_are_legible(panel):
 def test_what_follows_is_computed_and_drawn_beside_attention(panel):
     panel.page.get_by_role("button", name="cause", exact=True).click()
     panel.page.get_by_role("button", name="Move picked atoms").click()
-    panel.wait_until(lambda: ask(panel, "len(panel.cause.table)") == 8, "responses to the oxygen", 120)
+    panel.wait_until(lambda: panel.ask("len(panel.cause.table)") == 8, "responses to the oxygen", 120)
     panel.wait_until(lambda: panel.page.get_by_text("rank correlation").count() > 0, "what that says")
     panel.settled_picture("attention-cause", ".jp-CodeCell")
-    assert ask(panel, "panel.message.sentence") == ""
+    assert panel.ask("panel.message.sentence") == ""
 
 
 LESS = """
@@ -192,14 +186,14 @@ def test_another_model_is_compared_with_and_the_difference_is_exported(panel):
     said.wait_for()
     panel.settled_picture("attention-compared", ".jp-CodeCell")
     panel.answer(LESS)
-    assert ask(panel, "float(abs(panel.shown.matrix - _difference).max()) < 1e-6 < float(abs(_difference).max())")
+    assert panel.ask("float(abs(panel.shown.matrix - _difference).max()) < 1e-6 < float(abs(_difference).max())")
     panel.page.get_by_role("button", name="matrix", exact=True).click()
     title = panel.page.locator(f"{PLOT} .g-gtitle")
     panel.wait_until(lambda: "ala2 − ethanol" in (title.text_content() or ""), "a figure that says what is less what")
     panel.page.locator("button[title='write the file']").click()
     panel.page.get_by_text("attention.csv").first.wait_for()
     total = "float(__import__('pandas').read_csv('attention.csv')['difference'].abs().max())"
-    panel.wait_until(lambda: ask(panel, total) > 0, "differences in the file")
+    panel.wait_until(lambda: panel.ask(total) > 0, "differences in the file")
     panel.page.get_by_label("Compare with").select_option("nothing")
     panel.wait_until(lambda: said.count() == 0, "no word of a comparison")
 

@@ -13,7 +13,7 @@ from so3lab.dynamics import ENSEMBLES
 from so3lab.pretrained import DownloadError
 
 pytest.importorskip("playwright")
-from tests.browser.test_dynamics_panel import NPT, VIEW, ask, drag, painted, picture
+from tests.browser.test_dynamics_panel import NPT, VIEW, drag, painted, picture
 
 START, STOP = "button:has-text('Start')", "button:has-text('Stop')"
 PROGRAMS = "__import__('so3lab.dynamics.compiled_loop', fromlist=['_']).run_chunk._cache_size()"
@@ -41,15 +41,15 @@ def start(notebook) -> None:
     notebook.run_code("before = panel.live")
     button.click()
     running = "panel.live not in (None, before) and panel.job.state == 'running' and panel.live.frames() > 10"
-    notebook.wait_until(lambda: ask(notebook, f"panel.job.ended or {running}"), "frames", seconds=300)
-    assert ask(notebook, "panel.job.error") is None
+    notebook.wait_until(lambda: notebook.ask(f"panel.job.ended or {running}"), "frames", seconds=300)
+    assert notebook.ask("panel.job.error") is None
 
 
 def moves(notebook) -> None:
     """The picture changes and the job runs."""
     before = picture(notebook)
     notebook.wait_until(lambda: painted(notebook) > 0 and picture(notebook) != before, "another picture")
-    assert ask(notebook, "panel.job.state") == "running"
+    assert notebook.ask("panel.job.state") == "running"
 
 
 def fill(notebook, label: str, words: str) -> None:
@@ -74,7 +74,7 @@ def test_a_file_of_the_users_own_moves(lab, browser):
         fill(notebook, "Molecule", "mine.xyz")
         start(notebook)
         moves(notebook)
-        first = np.array(ask(notebook, "panel.live.replicas.structures[0].positions.tolist()"))
+        first = np.array(notebook.ask("panel.live.replicas.structures[0].positions.tolist()"))
         np.testing.assert_allclose(first, mine.positions, atol=1e-4)
         notebook.page.locator(STOP).first.click()
         path = lab.folder / "elsewhere" / "turned.xyz"
@@ -84,7 +84,7 @@ def test_a_file_of_the_users_own_moves(lab, browser):
         fill(notebook, "Molecule", str(path))
         start(notebook)
         moves(notebook)
-        first = np.array(ask(notebook, "panel.live.replicas.structures[0].positions.tolist()"))
+        first = np.array(notebook.ask("panel.live.replicas.structures[0].positions.tolist()"))
         np.testing.assert_allclose(first, mine.positions, atol=1e-4)
         assert notebook.failures() == []
         assert notebook.errors == []
@@ -100,12 +100,12 @@ def test_ensembles_bring_their_sliders_which_act_and_compile_nothing(lab, browse
             notebook.wait_until(
                 lambda ensemble=ensemble: sliders(notebook) == SLIDERS[ensemble], f"sliders of {ensemble}"
             )
-            programs = ask(notebook, PROGRAMS)
+            programs = notebook.ask(PROGRAMS)
             turn_knobs(notebook, ensemble)
-            assert ask(notebook, PROGRAMS) == programs
+            assert notebook.ask(PROGRAMS) == programs
             notebook.picture(f"ensemble-{ensemble}", ".jp-CodeCell >> nth=0")
             notebook.page.locator(STOP).first.click()
-            notebook.wait_until(lambda: ask(notebook, "panel.job.ended"), "the end")
+            notebook.wait_until(lambda: notebook.ask("panel.job.ended"), "the end")
         assert notebook.failures() == []
         assert notebook.errors == []
 
@@ -120,31 +120,31 @@ def choose(notebook, ensemble: str) -> None:
 def turn_knobs(notebook, ensemble: str) -> None:
     """Move sliders by clicks while it runs, and see what comes of it in the newest frames."""
     last = "panel.live.table().iloc[-2:]"
-    notebook.wait_until(lambda: ask(notebook, "len(panel.live.table())") > 2, "frames")
+    notebook.wait_until(lambda: notebook.ask("len(panel.live.table())") > 2, "frames")
     drag(notebook, "Time step", 0.3)  # of 3 or 4 fs
-    notebook.wait_until(lambda: 0.8 < ask(notebook, "panel.control.timestep_fs") < 1.5, "a time step")
+    notebook.wait_until(lambda: 0.8 < notebook.ask("panel.control.timestep_fs") < 1.5, "a time step")
     per_step = f"float({last}['time_fs'].diff().iloc[-1] / {last}['step'].diff().iloc[-1])"
     notebook.wait_until(
-        lambda: abs(ask(notebook, per_step) - ask(notebook, "panel.control.timestep_fs")) < 1e-3,
+        lambda: abs(notebook.ask(per_step) - notebook.ask("panel.control.timestep_fs")) < 1e-3,
         "frames at that time step",
     )
     if ensemble == "nve":
         return
     drag(notebook, "Thermostat", 0.1)
-    notebook.wait_until(lambda: 15 < ask(notebook, "panel.control.thermostat_fs") < 25, "a fast thermostat")
+    notebook.wait_until(lambda: 15 < notebook.ask("panel.control.thermostat_fs") < 25, "a fast thermostat")
     drag(notebook, "Temperature", 0.1)
-    notebook.wait_until(lambda: 120 < ask(notebook, "panel.control.temperature_K") < 180, "150 K")
-    notebook.wait_until(lambda: ask(notebook, f"float({last}['target_temperature'].iloc[-1])") > 120, "frames at 150 K")
+    notebook.wait_until(lambda: 120 < notebook.ask("panel.control.temperature_K") < 180, "150 K")
+    notebook.wait_until(lambda: notebook.ask(f"float({last}['target_temperature'].iloc[-1])") > 120, "frames at 150 K")
     mean = "float(panel.live.table()['temperature'].iloc[-100:].mean())"
-    notebook.wait_until(lambda: 110 < ask(notebook, mean) < 190, "hot atoms", seconds=90)
+    notebook.wait_until(lambda: 110 < notebook.ask(mean) < 190, "hot atoms", seconds=90)
     if ensemble == "npt-flexible":
         volume = "float(panel.live.frame().volume[-1])"
-        before = ask(notebook, volume)
+        before = notebook.ask(volume)
         drag(notebook, "Barostat", 0.1)
-        notebook.wait_until(lambda: 150 < ask(notebook, "panel.control.barostat_fs") < 300, "a fast barostat")
+        notebook.wait_until(lambda: 150 < notebook.ask("panel.control.barostat_fs") < 300, "a fast barostat")
         drag(notebook, "Pressure", 0.3)  # at which argon keeps five sixths of its volume
-        notebook.wait_until(lambda: 1.0 < ask(notebook, "panel.control.pressure_GPa") < 1.3, "1.15 GPa")
-        notebook.wait_until(lambda: ask(notebook, volume) < 0.97 * before, "a smaller cell", seconds=90)
+        notebook.wait_until(lambda: 1.0 < notebook.ask("panel.control.pressure_GPa") < 1.3, "1.15 GPa")
+        notebook.wait_until(lambda: notebook.ask(volume) < 0.97 * before, "a smaller cell", seconds=90)
 
 
 WATER = """import numpy as np, so3lab
@@ -171,17 +171,17 @@ def test_water_in_a_box_under_so3lr_obeys_a_barostat_that_is_chosen_by_a_click(l
         start(notebook)
         moves(notebook)
         notebook.wait_until(lambda: sliders(notebook) == SLIDERS["npt-flexible"], "sliders of npt")
-        notebook.wait_until(lambda: ask(notebook, "panel.live.time_ps") > 0.15, "no grid of molecules any more", 120)
-        programs, volume = ask(notebook, PROGRAMS), "float(panel.live.frame().volume[-1])"
+        notebook.wait_until(lambda: notebook.ask("panel.live.time_ps") > 0.15, "no grid of molecules any more", 120)
+        programs, volume = notebook.ask(PROGRAMS), "float(panel.live.frame().volume[-1])"
         drag(notebook, "Barostat", 0.1)
         drag(notebook, "Pressure", 0.3)
-        notebook.wait_until(lambda: 1.0 < ask(notebook, "panel.control.pressure_GPa") < 1.3, "1.15 GPa")
-        before = ask(notebook, volume)
-        notebook.wait_until(lambda: ask(notebook, volume) < 0.98 * before, "a smaller cell", seconds=120)
-        assert ask(notebook, PROGRAMS) == programs
+        notebook.wait_until(lambda: 1.0 < notebook.ask("panel.control.pressure_GPa") < 1.3, "1.15 GPa")
+        before = notebook.ask(volume)
+        notebook.wait_until(lambda: notebook.ask(volume) < 0.98 * before, "a smaller cell", seconds=120)
+        assert notebook.ask(PROGRAMS) == programs
         assert len(notebook.canvases(VIEW)) == 1
         notebook.page.locator("button:has-text('Pause')").first.click()  # for the picture: a busy page moves on
-        notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "the pause")
+        notebook.wait_until(lambda: notebook.ask("panel.job.state") == "paused", "the pause")
         notebook.picture("water-npt", ".jp-CodeCell >> nth=0")
         assert notebook.failures() == []
         assert notebook.errors == []

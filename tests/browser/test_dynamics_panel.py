@@ -1,6 +1,5 @@
 """Live dynamics in a real JupyterLab: start, steer, rewind, pull, run the cell again, load the page again."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ def opened(lab, browser):
         notebook.page.locator("button:has-text('Start')").first.click()
         notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", seconds=120)
         notebook.wait_until(
-            lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", seconds=120
+            lambda: notebook.ask("panel.live is not None and panel.live.frames() > 5"), "frames", seconds=120
         )
         yield notebook
         assert notebook.errors == []
@@ -44,11 +43,6 @@ def picture(notebook) -> int:
     return notebook.canvases(VIEW)[0].sum
 
 
-def ask(notebook, expression: str):
-    """Value of an expression in the kernel, beside whatever runs there."""
-    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
-
-
 def drag(notebook, label: str, share: float) -> None:
     """Move an ipywidgets slider to a share of its range, by a click on its track."""
     slider = notebook.page.locator(f".widget-slider:has(.widget-label:has-text('{label}')) .noUi-target").first
@@ -58,100 +52,100 @@ def drag(notebook, label: str, share: float) -> None:
 
 
 def test_the_molecule_moves_and_other_cells_are_answered(opened):
-    first, frames = picture(opened), ask(opened, "panel.live.frames()")
+    first, frames = picture(opened), opened.ask("panel.live.frames()")
     opened.wait_until(lambda: picture(opened) != first, "another picture")
-    opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 50, "frames")
-    assert ask(opened, "1 + 1") == 2
-    assert ask(opened, "panel.viewers[0].painted") > 0
-    opened.wait_until(lambda: ask(opened, "len(panel.plots.curves.data[0].x)") > 5, "curves")
+    opened.wait_until(lambda: opened.ask("panel.live.frames()") > frames + 50, "frames")
+    assert opened.ask("1 + 1") == 2
+    assert opened.ask("panel.viewers[0].painted") > 0
+    opened.wait_until(lambda: opened.ask("len(panel.plots.curves.data[0].x)") > 5, "curves")
     opened.picture("dynamics-panel-light")
 
 
 def test_the_temperature_slider_heats_and_compiles_nothing(opened):
     count = "so3lab.dynamics.compiled_loop.run_chunk._cache_size()"
     opened.run_code("import so3lab.dynamics.compiled_loop")
-    programs = ask(opened, count)
+    programs = opened.ask(count)
     drag(opened, "Temperature", 0.4)  # of 1500 K
-    opened.wait_until(lambda: abs(ask(opened, "panel.control.temperature_K") - 600) < 15, "600 K in the control")
-    frames = ask(opened, "panel.live.frames()")
-    opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 600, "frames", seconds=90)
-    mean = ask(opened, "float(panel.live.table()['temperature'].iloc[-500:].mean())")
+    opened.wait_until(lambda: abs(opened.ask("panel.control.temperature_K") - 600) < 15, "600 K in the control")
+    frames = opened.ask("panel.live.frames()")
+    opened.wait_until(lambda: opened.ask("panel.live.frames()") > frames + 600, "frames", seconds=90)
+    mean = opened.ask("float(panel.live.table()['temperature'].iloc[-500:].mean())")
     assert 450 < mean < 750
-    assert ask(opened, count) == programs
+    assert opened.ask(count) == programs
 
 
 def test_pause_step_rewind_and_go_on(opened):
     opened.page.locator("button:has-text('Pause')").first.click()
-    opened.wait_until(lambda: ask(opened, "panel.job.state") == "paused", "the pause")
-    frames = ask(opened, "panel.live.frames()")
+    opened.wait_until(lambda: opened.ask("panel.job.state") == "paused", "the pause")
+    frames = opened.ask("panel.live.frames()")
     opened.page.locator("button:has-text('Step')").first.click()
-    opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames, "one more chunk")
-    shown = opened.settled(lambda: ask(opened, "panel.run.shown_frame"), "the frame")
+    opened.wait_until(lambda: opened.ask("panel.live.frames()") > frames, "one more chunk")
+    shown = opened.settled(lambda: opened.ask("panel.run.shown_frame"), "the frame")
     assert shown is None  # the page does not answer with a place of its own
     before = picture(opened)
     drag(opened, "Past", 0.1)
     opened.wait_until(lambda: picture(opened) != before, "a picture of the past")
-    shown = ask(opened, "panel.run.shown_frame")
+    shown = opened.ask("panel.run.shown_frame")
     assert 0 < shown < frames
     opened.page.locator("button:has-text('New velocities')").first.click()
-    opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "another future")
-    opened.wait_until(lambda: shown + 20 < ask(opened, "panel.live.frames()"), "its frames")
+    opened.wait_until(lambda: opened.ask("panel.job.state") == "running", "another future")
+    opened.wait_until(lambda: shown + 20 < opened.ask("panel.live.frames()"), "its frames")
 
 
 def test_two_picked_atoms_are_pulled_apart(opened):
     opened.run_code("panel.viewers[0].picked = [0, 2]; panel.steering.sliders['temperature_K'].value = 100")
-    frames = ask(opened, "panel.live.frames()")
-    opened.wait_until(lambda: ask(opened, "panel.live.frames()") > frames + 200, "frames at 100 K", seconds=60)
+    frames = opened.ask("panel.live.frames()")
+    opened.wait_until(lambda: opened.ask("panel.live.frames()") > frames + 200, "frames at 100 K", seconds=60)
     distance = (
         "float(__import__('numpy').linalg.norm(panel.live.positions(0, slice(-200, None))[:, 0]"
         " - panel.live.positions(0, slice(-200, None))[:, 2], axis=1).mean())"
     )
-    before = ask(opened, distance)
+    before = opened.ask(distance)
     opened.page.locator("button:has-text('Pull picked')").first.click()
-    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 1, "a pull")
+    opened.wait_until(lambda: opened.ask("len(panel.control.biases)") == 1, "a pull")
     drag(opened, "force", 0.9)
-    opened.wait_until(lambda: ask(opened, distance) > before + 0.03, "a longer distance", seconds=60)
+    opened.wait_until(lambda: opened.ask(distance) > before + 0.03, "a longer distance", seconds=60)
     opened.wait_until(
         lambda: "C0 – O2" in opened.page.locator(".so3-picked").first.inner_text(), "the measured distance"
     )
     opened.picture("dynamics-panel-pulled")
     opened.page.locator("button:has-text('✕')").first.click()
-    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no pull")
+    opened.wait_until(lambda: opened.ask("len(panel.control.biases)") == 0, "no pull")
 
 
 def test_a_picked_dihedral_is_held_and_turned(opened):
     opened.run_code("panel.viewers[0].picked = [0, 1, 2, 8]")
     opened.page.locator("button:has-text('Restrain picked')").first.click()
-    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 1, "a spring")
+    opened.wait_until(lambda: opened.ask("len(panel.control.biases)") == 1, "a spring")
     drag(opened, "spring", 0.9)
-    before = ask(opened, "panel.control.biases[0].centre")
+    before = opened.ask("panel.control.biases[0].centre")
     share = ((before + 40 + 180) % 360) / 360  # a spring from far off is an explosion
     drag(opened, "at (°)", min(0.95, max(0.05, share)))
-    opened.wait_until(lambda: ask(opened, "panel.control.biases[0].centre") != before, "another angle")
+    opened.wait_until(lambda: opened.ask("panel.control.biases[0].centre") != before, "another angle")
     values = "so3lab.observables.dihedral_degrees(panel.live.positions(0, slice(-100, None)), (0, 1, 2, 8))"
-    centre = ask(opened, "panel.control.biases[0].centre")
+    centre = opened.ask("panel.control.biases[0].centre")
 
     def away() -> float:
-        differences = np.array(ask(opened, f"{values}.tolist()")) - centre
+        differences = np.array(opened.ask(f"{values}.tolist()")) - centre
         return abs(float(np.mean((differences + 180) % 360 - 180)))
 
     opened.wait_until(lambda: away() < 20, "an angle that obeys", seconds=60)
     assert "so3lab.dynamics.Restraint" in opened.page.locator(".so3-code code").first.inner_text()
     opened.page.locator("button:has-text('✕')").first.click()
-    opened.wait_until(lambda: ask(opened, "len(panel.control.biases)") == 0, "no spring")
+    opened.wait_until(lambda: opened.ask("len(panel.control.biases)") == 0, "no spring")
 
 
 def test_forces_are_drawn_by_a_click(opened):
     opened.page.locator(".so3-stage").first.hover()
     button = opened.page.get_by_role("button", name="draw forces as arrows").first
     button.click()
-    opened.wait_until(lambda: ask(opened, "'arrows' in panel.viewers[0].drawn"), "arrows")
+    opened.wait_until(lambda: opened.ask("'arrows' in panel.viewers[0].drawn"), "arrows")
     opened.wait_until(
         lambda: "an arrow of 1 Å" in opened.page.locator(".so3-scale").first.inner_text(), "what arrows mean"
     )
     opened.picture("dynamics-forces")
     button.click()
-    opened.wait_until(lambda: not ask(opened, "'arrows' in panel.viewers[0].drawn"), "no arrows")
+    opened.wait_until(lambda: not opened.ask("'arrows' in panel.viewers[0].drawn"), "no arrows")
 
 
 def test_a_click_on_a_curve_shows_that_moment_and_a_line_stands_there(opened):
@@ -165,15 +159,15 @@ def test_a_click_on_a_curve_shows_that_moment_and_a_line_stands_there(opened):
     line.wait_for()  # beside the pointer, before anything is clicked
     opened.page.mouse.down()
     opened.page.mouse.up()
-    opened.wait_until(lambda: ask(opened, "panel.run.shown_frame is not None"), "a moment of the past")
-    assert ask(opened, "panel.job.state") == "paused"
-    frame, last = ask(opened, "[panel.run.shown_frame, panel.live.frames() - 1]")
+    opened.wait_until(lambda: opened.ask("panel.run.shown_frame is not None"), "a moment of the past")
+    assert opened.ask("panel.job.state") == "paused"
+    frame, last = opened.ask("[panel.run.shown_frame, panel.live.frames() - 1]")
     assert 0 < frame < last
     opened.page.mouse.move(x, 5)
     times = "[panel.plots.curves.cursor, 0.001 * float(panel.live.table()['time_fs'].iloc[panel.run.shown_frame])]"
-    opened.wait_until(lambda: len(set(ask(opened, times))) == 1, "the line where that moment is")
+    opened.wait_until(lambda: len(set(opened.ask(times))) == 1, "the line where that moment is")
     opened.page.locator("button:has-text('Go on')").first.click()
-    opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "the run going on")
+    opened.wait_until(lambda: opened.ask("panel.job.state") == "running", "the run going on")
     opened.wait_until(lambda: not line.is_visible(), "no line at the present")
 
 
@@ -206,12 +200,12 @@ def test_what_blows_up_is_said_in_its_view_and_there_is_a_way_out(opened):
     warning = opened.page.locator(".so3-notice", has_text="blew up").first
     warning.wait_for()
     opened.page.locator("[role=alert]", has_text="blew up").first.wait_for()
-    opened.wait_until(lambda: ask(opened, "len(panel.viewers[0].picked)") == 2, "the atoms of the bond")
+    opened.wait_until(lambda: opened.ask("len(panel.viewers[0].picked)") == 2, "the atoms of the bond")
     opened.picture("dynamics-blown-up")
     opened.run_code("panel.control.timestep_fs = 0.5")
     drag(opened, "Past", 0.02)  # before anything was pulled or heated
     opened.page.locator("button:has-text('Go on from here')").first.click()
-    opened.wait_until(lambda: ask(opened, "panel.job.state") == "running", "the run going on")
+    opened.wait_until(lambda: opened.ask("panel.job.state") == "running", "the run going on")
     opened.wait_until(lambda: not warning.is_visible(), "no warning")
 
 
@@ -252,7 +246,7 @@ def test_a_page_that_is_loaded_again_shows_the_running_molecule(opened):
     opened.wait_until(lambda: painted(opened) > 0, "the molecule again", seconds=60)
     first = picture(opened)
     opened.wait_until(lambda: picture(opened) != first, "that it moves", seconds=60)
-    assert ask(opened, "panel.job.state") == "running"
+    assert opened.ask("panel.job.state") == "running"
 
 
 def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
@@ -265,17 +259,17 @@ def test_stop_and_run_the_cell_again_leave_no_thread_behind(opened):
         opened.run_all(seconds=120)
         opened.page.locator("button:has-text('Start')").first.click()
         opened.wait_until(
-            lambda: ask(opened, "panel.live is not None and panel.live.frames() > 5"), "frames", seconds=120
+            lambda: opened.ask("panel.live is not None and panel.live.frames() > 5"), "frames", seconds=120
         )
     opened.wait_until(
-        lambda: ask(opened, threads) == ["so3lab dynamics", "so3lab live plots", "so3lab viewer"],
+        lambda: opened.ask(threads) == ["so3lab dynamics", "so3lab live plots", "so3lab viewer"],
         "one of each",
     )
     opened.page.locator("button:has-text('Stop')").first.click()
-    opened.wait_until(lambda: ask(opened, threads) == ["so3lab live plots", "so3lab viewer"], "the run has ended")
-    assert ask(opened, names).count("so3lab preview") <= 1
+    opened.wait_until(lambda: opened.ask(threads) == ["so3lab live plots", "so3lab viewer"], "the run has ended")
+    assert opened.ask(names).count("so3lab preview") <= 1
     opened.run_code("panel.close()")
-    opened.wait_until(lambda: ask(opened, names) == [], "no thread")
+    opened.wait_until(lambda: opened.ask(names) == [], "no thread")
 
 
 def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_path):
@@ -283,10 +277,10 @@ def test_a_closed_notebook_costs_nothing_that_was_recorded(lab, browser, tmp_pat
     with lab.open(browser, new_notebook(cells=[new_code_cell(CELL)]), "closed") as notebook:
         notebook.run_all(seconds=120)
         notebook.answer("panel.start()")
-        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
+        notebook.wait_until(lambda: notebook.ask("panel.live is not None and panel.live.frames() > 5"), "frames", 120)
         notebook.answer(f"panel.record({str(file)!r}); first = panel.live.frames()")
-        notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > first + 150"), "recorded frames", 60)
-        process = ask(notebook, "__import__('os').getpid()")
+        notebook.wait_until(lambda: notebook.ask("panel.live.frames() > first + 150"), "recorded frames", 60)
+        process = notebook.ask("__import__('os').getpid()")
     notebook_is_gone = not Path(f"/proc/{process}").exists()
     with Trajectory(file) as trajectory:
         frames, last = len(trajectory), int(trajectory.steps[-1])
@@ -321,7 +315,7 @@ panel"""
 def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
     with lab.open(browser, new_notebook(cells=[new_code_cell(BAD)]), "bad") as notebook:
         notebook.run_all(seconds=120)
-        notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "paused", "preparations", 120)
+        notebook.wait_until(lambda: notebook.ask("panel.job.state") == "paused", "preparations", 120)
         for model, structure, sentence in (
             ("ethanol", "smiles:C(C", "SMILES"),
             ("ethanol", "smiles:CCN", "N"),
@@ -338,13 +332,13 @@ def test_what_is_wrong_is_said_in_a_sentence(lab, browser):
             notebook.page.locator("button:has-text('Start')").first.click()
             alert = notebook.page.locator("[role=alert]", has_text=sentence)
             alert.wait_for()
-            notebook.wait_until(lambda: ask(notebook, "panel.job.state") == "failed", "the refusal")
+            notebook.wait_until(lambda: notebook.ask("panel.job.state") == "failed", "the refusal")
         notebook.picture("dynamics-refused")
         for label in ("Model", "Molecule"):  # the way out
             notebook.page.get_by_label(label, exact=True).fill("ethanol")
             notebook.page.get_by_label(label, exact=True).press("Tab")
         notebook.page.locator("button:has-text('Start')").first.click()
-        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
+        notebook.wait_until(lambda: notebook.ask("panel.live is not None and panel.live.frames() > 5"), "frames", 120)
         assert notebook.failures() == []
         assert notebook.errors == []
 
@@ -366,24 +360,24 @@ def test_a_kernel_started_again_runs_the_cell_again_and_pressure_shrinks_the_cel
     with lab.open(browser, new_notebook(cells=[new_code_cell(NPT)]), "npt") as notebook:
         notebook.run_all(seconds=120)
         notebook.answer("panel.start()")
-        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", 120)
-        first = ask(notebook, "__import__('os').getpid()")
+        notebook.wait_until(lambda: notebook.ask("panel.live is not None and panel.live.frames() > 5"), "frames", 120)
+        first = notebook.ask("__import__('os').getpid()")
         notebook.page.evaluate(
             "async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
         )
         notebook.wait_for_kernel()
         notebook.run_all(seconds=120)
-        assert ask(notebook, "__import__('os').getpid()") != first
+        assert notebook.ask("__import__('os').getpid()") != first
         notebook.answer("panel.start()")
-        notebook.wait_until(lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 20"), "frames", 120)
+        notebook.wait_until(lambda: notebook.ask("panel.live is not None and panel.live.frames() > 20"), "frames", 120)
         notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", 60)
         programs = "__import__('so3lab.dynamics.compiled_loop', fromlist=['_']).run_chunk._cache_size()"
         volume = "float(panel.live.frame().volume[-1])"
-        before, compiled, seen = ask(notebook, volume), ask(notebook, programs), picture(notebook)
+        before, compiled, seen = notebook.ask(volume), notebook.ask(programs), picture(notebook)
         drag(notebook, "Pressure", 0.2)
-        notebook.wait_until(lambda: ask(notebook, "panel.control.pressure_GPa") > 0.2, "a pressure")
-        notebook.wait_until(lambda: ask(notebook, volume) < 0.97 * before, "a smaller cell", 60)
-        assert ask(notebook, programs) == compiled
+        notebook.wait_until(lambda: notebook.ask("panel.control.pressure_GPa") > 0.2, "a pressure")
+        notebook.wait_until(lambda: notebook.ask(volume) < 0.97 * before, "a smaller cell", 60)
+        assert notebook.ask(programs) == compiled
         assert picture(notebook) != seen
         notebook.picture("dynamics-npt")
         assert notebook.failures() == []

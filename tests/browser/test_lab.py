@@ -4,7 +4,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
-from tests.browser.test_linked import asked, use_theme
+from tests.browser.test_linked import use_theme
 
 MAKE = """from so3lab_widgets import Lab
 lab = Lab("ethanol", "ethanol")
@@ -30,14 +30,14 @@ def door(notebook, words: str) -> None:
 def test_a_running_frame_goes_to_attention_and_to_the_relaxer(notebook):
     door(notebook, "Start")
     running = "lab.panel('dynamics').live is not None and lab.panel('dynamics').live.frames() > 20"
-    notebook.wait_until(lambda: asked(notebook, running) == "True", "frames", seconds=120)
+    notebook.wait_until(lambda: notebook.text_of(running) == "True", "frames", seconds=120)
     door(notebook, "Attention")
-    notebook.wait_until(lambda: asked(notebook, "lab.panel('attention').shown is not None") == "True", "links", 120)
+    notebook.wait_until(lambda: notebook.text_of("lab.panel('attention').shown is not None") == "True", "links", 120)
     notebook.wait_until(lambda: notebook.page.locator(f"{STAGE}:visible").count() == 1, "the molecule of its tab")
     notebook.picture("lab-attention", ".jp-CodeCell >> nth=0")
     notebook.run_code("lab.turn_to('dynamics')")
     door(notebook, "Relax and keep")
-    notebook.wait_until(lambda: asked(notebook, "len(lab.panel('minima').minima)") == "1", "a minimum", seconds=120)
+    notebook.wait_until(lambda: notebook.text_of("len(lab.panel('minima').minima)") == "1", "a minimum", seconds=120)
     for theme in ("Dark", "Light"):
         use_theme(notebook, theme)
         notebook.settled_picture(f"lab-minima-{theme.lower()}", ".jp-CodeCell >> nth=0")
@@ -46,9 +46,9 @@ def test_a_running_frame_goes_to_attention_and_to_the_relaxer(notebook):
 def test_a_minimum_goes_to_dynamics(notebook):
     notebook.run_code("lab.turn_to('minima')")
     notebook.page.locator("button.jupyter-button[title^='run dynamics from']").click()
-    notebook.wait_until(lambda: asked(notebook, "lab.shown") == "'dynamics'", "the tab of dynamics")
+    notebook.wait_until(lambda: notebook.text_of("lab.shown") == "'dynamics'", "the tab of dynamics")
     same = "abs(lab.shared.structure.positions - lab.panel('minima').minima[0].atoms.positions).max() < 1e-6"
-    assert asked(notebook, f"bool({same})") == "True"
+    assert notebook.text_of(f"bool({same})") == "True"
     assert notebook.page.locator("code:visible", has_text="lab.send('dynamics')").count() == 1
 
 

@@ -23,18 +23,6 @@ SECOND = "second = curve('second')\nsecond"
 DRAWN = ".js-plotly-plot .main-svg .scatterlayer .js-line"
 
 
-def asked(notebook: Notebook, expression: str) -> str:
-    """What an expression gives in the kernel, as text."""
-    return notebook.page.evaluate(
-        """async code => {
-          const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-          const future = kernel.requestExecute({code: '', store_history: false, user_expressions: {value: code}});
-          return (await future.done).content.user_expressions.value.data['text/plain'];
-        }""",
-        expression,
-    )
-
-
 def curves(notebook: Notebook) -> list[str]:
     """Paths of the curves that are drawn."""
     return notebook.page.eval_on_selector_all(DRAWN, "all => all.map(one => one.getAttribute('d'))")
@@ -72,7 +60,7 @@ def notebook(lab, browser):
 def test_the_second_figure_brings_no_second_plotly(notebook):
     assert notebook.page.evaluate("Object.keys(globalThis.so3labPlotly).length") == 1
     notebook.run_code("third = curve('third')")
-    assert asked(notebook, "first.get_state('_source') == third.get_state('_source')") == "True"
+    assert notebook.text_of("first.get_state('_source') == third.get_state('_source')") == "True"
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -86,10 +74,10 @@ def test_hover_and_click_reach_python(notebook, number):
         notebook.rest()
         notebook.page.mouse.click(x, y)
         notebook.rest()
-        return kind in asked(notebook, "seen")
+        return kind in notebook.text_of("seen")
 
     notebook.wait_until(lambda: tried("click") and tried("hover"), "a hover and a click in Python", seconds=30)
-    assert abs(float(asked(notebook, "seen[-1][1]")) - 5) < 0.5
+    assert abs(float(notebook.text_of("seen[-1][1]")) - 5) < 0.5
 
 
 # Where the line over the first figure stands, in pixels of the page; null without one.
@@ -108,7 +96,7 @@ def test_a_line_follows_the_pointer_without_python(notebook):
         notebook.wait_until(
             lambda left=left: abs((notebook.page.evaluate(LINE) or 0) - left) < 3, "the line at the pointer"
         )
-    assert asked(notebook, "first.cursor") == "None", "it is the page's own"
+    assert notebook.text_of("first.cursor") == "None", "it is the page's own"
     notebook.page.mouse.move(5, 5)
     notebook.wait_until(lambda: notebook.page.evaluate(LINE) is None, "no line")
     notebook.run_code("first.cursor_follows, first.cursor = False, 5.0")
@@ -120,7 +108,7 @@ def test_the_kernel_knows_whether_a_figure_is_in_sight(notebook):
     hide = "shown => { document.querySelector('.js-plotly-plot').style.display = shown ? '' : 'none'; }"
     for shown in (False, True):
         notebook.page.evaluate(hide, shown)
-        notebook.wait_until(lambda shown=shown: asked(notebook, "first.in_sight") == str(shown), "what is in sight")
+        notebook.wait_until(lambda shown=shown: notebook.text_of("first.in_sight") == str(shown), "what is in sight")
 
 
 def test_a_streamed_curve_is_painted(notebook):

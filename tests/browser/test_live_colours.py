@@ -11,7 +11,7 @@ import so3lab
 from so3lab.pretrained import DownloadError
 
 pytest.importorskip("playwright")
-from tests.browser.test_dynamics_panel import VIEW, ask, painted
+from tests.browser.test_dynamics_panel import VIEW, painted
 
 CELL = """import so3lab
 panel = so3lab.widgets.DynamicsPanel({model!r}, {structure!r}, height=360)
@@ -46,7 +46,7 @@ def hues(notebook) -> dict[str, int]:
 
 def shown(notebook) -> list[float]:
     """The numbers by which atoms are coloured now."""
-    return ask(notebook, "panel.viewers[0].latest.get('values', __import__('numpy').zeros(0)).tolist()")
+    return notebook.ask("panel.viewers[0].latest.get('values', __import__('numpy').zeros(0)).tolist()")
 
 
 def colour_by(notebook, name: str, unit: str) -> float:
@@ -71,7 +71,7 @@ def start(notebook) -> None:
     notebook.run_all(seconds=180)
     notebook.page.locator("button:has-text('Start')").first.click()
     notebook.wait_until(
-        lambda: ask(notebook, "panel.live is not None and panel.live.frames() > 5"), "frames", seconds=240
+        lambda: notebook.ask("panel.live is not None and panel.live.frames() > 5"), "frames", seconds=240
     )
     notebook.wait_until(lambda: painted(notebook) > 0, "a molecule", seconds=60)
 
@@ -89,12 +89,12 @@ def test_colours_of_a_bundled_model_arrive_soon_and_follow_the_atoms(lab, browse
         notebook.wait_until(lambda: hues(notebook)["red"] < FEW, "no atom in the colour of its element")
         notebook.wait_until(lambda: notebook.canvases(VIEW)[0].painted > few + 300, "bonds of attention")
         notebook.picture("colours-attention", ".so3-stage")
-        assert ask(notebook, "len(panel.viewers[0].latest['links'])") > 10
+        assert notebook.ask("len(panel.viewers[0].latest['links'])") > 10
         for name, unit in (("atomic energy", " (eV)"), ("force", " (eV/Å)"), ("speed", " (Å/fs)")):
             assert colour_by(notebook, name, unit) < SOON_S
             notebook.wait_until(lambda: hues(notebook)["red"] < FEW, "no atom in the colour of its element")
             notebook.picture(f"colours-{name.replace(' ', '-')}", ".so3-stage")
-        assert not ask(notebook, "'links' in panel.viewers[0].latest")
+        assert not notebook.ask("'links' in panel.viewers[0].latest")
         notebook.page.get_by_label("colour by").first.select_option("element")
         notebook.wait_until(lambda: hues(notebook)["red"] > MANY, "oxygen is red again")
         assert notebook.failures() == []
@@ -120,21 +120,21 @@ def acetate(lab, browser):
         start_again.click()
         formula = "panel.live.replicas.structures[0].get_chemical_formula()"
         notebook.wait_until(
-            lambda: ask(notebook, f"panel.live is not None and {formula} == 'C2H3O2'"), "acetate", seconds=240
+            lambda: notebook.ask(f"panel.live is not None and {formula} == 'C2H3O2'"), "acetate", seconds=240
         )
-        notebook.wait_until(lambda: ask(notebook, "panel.live.frames() > 5"), "frames", seconds=240)
+        notebook.wait_until(lambda: notebook.ask("panel.live.frames() > 5"), "frames", seconds=240)
         yield notebook
         assert notebook.failures() == []
         assert notebook.errors == []
 
 
 def test_a_smiles_moves_under_so3lr_with_its_charge(acetate):
-    assert ask(acetate, "panel.live.replicas.structures[0].info['charge']") == -1
-    before, frames = acetate.canvases(VIEW)[0].sum, ask(acetate, "panel.live.frames()")
+    assert acetate.ask("panel.live.replicas.structures[0].info['charge']") == -1
+    before, frames = acetate.canvases(VIEW)[0].sum, acetate.ask("panel.live.frames()")
     acetate.wait_until(lambda: acetate.canvases(VIEW)[0].sum != before, "another picture")
-    acetate.wait_until(lambda: ask(acetate, "panel.live.frames()") > frames + 50, "frames", seconds=60)
-    assert 50 < ask(acetate, "float(panel.live.table()['temperature'].iloc[-40:].mean())") < 900
-    assert ask(acetate, "panel.job.state") == "running"
+    acetate.wait_until(lambda: acetate.ask("panel.live.frames()") > frames + 50, "frames", seconds=60)
+    assert 50 < acetate.ask("float(panel.live.table()['temperature'].iloc[-40:].mean())") < 900
+    assert acetate.ask("panel.job.state") == "running"
 
 
 def test_charges_and_attention_of_so3lr_arrive_soon(acetate):
@@ -156,12 +156,12 @@ def test_charges_and_attention_of_so3lr_arrive_soon(acetate):
 
 def test_colours_of_a_paused_molecule_leave_its_forces_drawn(acetate):
     acetate.page.locator("button:has-text('Pause')").first.click()
-    acetate.wait_until(lambda: ask(acetate, "panel.job.state") == "paused", "the pause")
+    acetate.wait_until(lambda: acetate.ask("panel.job.state") == "paused", "the pause")
     acetate.page.locator(".so3-stage").first.hover()
     acetate.page.get_by_role("button", name="draw forces as arrows").first.click()
     names = "sorted(panel.viewers[0].drawn)"
-    acetate.wait_until(lambda: "arrows" in ask(acetate, names), "arrows")
+    acetate.wait_until(lambda: "arrows" in acetate.ask(names), "arrows")
     acetate.page.get_by_label("colour by").first.select_option("charge")
-    acetate.wait_until(lambda: {"arrows", "values"} <= set(ask(acetate, names)), "arrows and colours")
-    assert {"arrows", "values"} <= set(acetate.settled(lambda: ask(acetate, names), "what is drawn"))
+    acetate.wait_until(lambda: {"arrows", "values"} <= set(acetate.ask(names)), "arrows and colours")
+    assert {"arrows", "values"} <= set(acetate.settled(lambda: acetate.ask(names), "what is drawn"))
     acetate.picture("colours-paused", ".so3-stage")

@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
-from tests.browser.test_linked import asked, use_theme
+from tests.browser.test_linked import use_theme
 
 SUPPORT = Path(__file__).resolve().parents[1] / "support"
 MAKE = f"""import functools, sys
@@ -47,8 +47,8 @@ def drawn_points(notebook: Notebook) -> int:
 def test_minima_arrive_while_the_search_runs(notebook):
     notebook.page.locator(START).click()
     notebook.wait_until(lambda: drawn_points(notebook) >= 2, "two minima on the map", seconds=120)
-    notebook.wait_until(lambda: asked(notebook, "panel.run.job.ended") == "True", "the end of the search", seconds=120)
-    found = int(asked(notebook, "len(panel.minima)"))
+    notebook.wait_until(lambda: notebook.text_of("panel.run.job.ended") == "True", "the end of the search", seconds=120)
+    found = int(notebook.text_of("len(panel.minima)"))
     notebook.wait_until(lambda: drawn_points(notebook) == found, "all of them on the map")
     notebook.wait_until(lambda: f"{found} shown" in notebook.page.inner_text(".so3-table-foot"), "all in the table")
     notebook.molecules(1, selector=".so3-stage", seconds=60)
@@ -56,7 +56,7 @@ def test_minima_arrive_while_the_search_runs(notebook):
 
 
 def test_a_click_on_the_map_shows_that_structure(notebook):
-    other = asked(notebook, "int(panel.table().above_lowest_kcal_mol.idxmax())")
+    other = notebook.text_of("int(panel.table().above_lowest_kcal_mol.idxmax())")
     before = notebook.canvases(".so3-stage")[0].sum
     place = notebook.page.locator(PLOT).first
     place.scroll_into_view_if_needed()
@@ -64,7 +64,7 @@ def test_a_click_on_the_map_shows_that_structure(notebook):
         place.bounding_box(),
         f"panel.table().loc[{other}, [panel.views.map.x.value, panel.views.map.y.value]]",
     )
-    phi, psi = (float(asked(notebook, f"float({values}.iloc[{number}])")) for number in (0, 1))
+    phi, psi = (float(notebook.text_of(f"float({values}.iloc[{number}])")) for number in (0, 1))
     x, y = box["x"] + (phi + 185) / 370 * box["width"], box["y"] + (185 - psi) / 370 * box["height"]
 
     def clicked() -> bool:
@@ -73,24 +73,24 @@ def test_a_click_on_the_map_shows_that_structure(notebook):
         notebook.settled(lambda: notebook.page.locator(".hoverlayer .hovertext").count(), "what is pointed at")
         notebook.page.mouse.click(x, y)
         notebook.rest()
-        return asked(notebook, "panel.current") == other
+        return notebook.text_of("panel.current") == other
 
     notebook.wait_until(clicked, "the minimum that was clicked")
     notebook.wait_until(lambda: notebook.canvases(".so3-stage")[0].sum != before, "another picture of the molecule")
     notebook.wait_until(lambda: f"minimum {other} " in notebook.page.inner_text(".so3-caption"), "its caption")
     same = f"abs(panel.viewer.latest['positions'] - panel.views.positions({other})).max() < 1e-3"
-    notebook.wait_until(lambda: asked(notebook, f"bool({same})") == "True", "its positions")
+    notebook.wait_until(lambda: notebook.text_of(f"bool({same})") == "True", "its positions")
     assert notebook.page.locator(".so3-mark-current").count() == 2, "on the map and on the ladder"
     assert notebook.page.locator(f"{ROW}.so3-current").get_attribute("data-row") == other
 
 
 def test_heat_moves_the_populations(notebook):
     lowest = "panel.table().population_percent.max()"
-    cold = float(asked(notebook, f"float({lowest})"))
+    cold = float(notebook.text_of(f"float({lowest})"))
     slider = notebook.page.locator(".widget-slider .noUi-handle").first
     slider.focus()
     slider.press("End")
-    notebook.wait_until(lambda: float(asked(notebook, f"float({lowest})")) < cold - 5, "less of the lowest")
+    notebook.wait_until(lambda: float(notebook.text_of(f"float({lowest})")) < cold - 5, "less of the lowest")
     notebook.wait_until(lambda: "1500" in notebook.page.inner_text(".so3-code code"), "its line of Python")
     notebook.run_code("panel.temperature.value = 298")
 
@@ -98,7 +98,7 @@ def test_heat_moves_the_populations(notebook):
 def test_words_below_a_column_leave_some_and_two_are_compared(notebook):
     page = notebook.page
     page.get_by_label("filter above lowest (kcal/mol)").fill("< 1.5")
-    few = asked(notebook, "int((panel.table().above_lowest_kcal_mol < 1.5).sum())")
+    few = notebook.text_of("int((panel.table().above_lowest_kcal_mol < 1.5).sum())")
     notebook.wait_until(lambda: f"{few} of" in page.inner_text(".so3-table-foot"), "the low ones")
     for number in (0, 1):
         page.locator(f"{ROW} input").nth(number).click()
@@ -134,8 +134,8 @@ def test_a_path_between_two_moves_the_molecule(notebook):
     )
     at_rest = notebook.settled(lambda: page.inner_text(captions), "the caption")
     notebook.run_code("place = panel.paths.place.value")
-    assert f"image {asked(notebook, 'place')} of the path" in at_rest
-    notebook.wait_until(lambda: asked(notebook, f"bool({same})") == "True", "the image that is named")
+    assert f"image {notebook.text_of('place')} of the path" in at_rest
+    notebook.wait_until(lambda: notebook.text_of(f"bool({same})") == "True", "the image that is named")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1900, "Light"), (1400, "Dark"), (1000, "Light")])
@@ -167,9 +167,9 @@ def test_what_was_found_opens_again_and_a_wrong_name_is_said(notebook):
     field.press("Tab")
     page.locator(OPEN).click()
     page.locator("[role=alert]", has_text="there is no database nowhere.db").wait_for()
-    found = asked(notebook, "len(panel.minima)")
+    found = notebook.text_of("len(panel.minima)")
     field.fill("ala2.db")
     field.press("Tab")
     page.locator(OPEN).click()
     notebook.wait_until(lambda: "panel.load('ala2.db')" in page.inner_text(".so3-code code"), "the line that opens it")
-    assert asked(notebook, "len(panel.minima)") == found
+    assert notebook.text_of("len(panel.minima)") == found

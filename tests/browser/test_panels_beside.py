@@ -37,7 +37,7 @@ def opened(lab, browser):
         notebook.run_all(seconds=240)
         for panel in ("first", "other"):
             notebook.wait_until(
-                lambda panel=panel: ask(notebook, f"{panel}.live is not None and {panel}.live.frames() > 200"),
+                lambda panel=panel: notebook.ask(f"{panel}.live is not None and {panel}.live.frames() > 200"),
                 "frames",
                 120,
             )
@@ -46,14 +46,10 @@ def opened(lab, browser):
         assert notebook.errors == []
 
 
-def ask(notebook, expression: str):
-    return json.loads(notebook.answer(f"import json; print(json.dumps({expression}))"))
-
-
 def running(notebook, panel: str, frames: int = 200) -> None:
     """Wait for so many more frames."""
-    before = ask(notebook, f"{panel}.live.frames()")
-    notebook.wait_until(lambda: ask(notebook, f"{panel}.live.frames()") > before + frames, f"frames of {panel}", 60)
+    before = notebook.ask(f"{panel}.live.frames()")
+    notebook.wait_until(lambda: notebook.ask(f"{panel}.live.frames()") > before + frames, f"frames of {panel}", 60)
 
 
 def test_two_panels_run_beside_each_other_until_the_cell_of_one_runs_again(opened):
@@ -63,12 +59,12 @@ def test_two_panels_run_beside_each_other_until_the_cell_of_one_runs_again(opene
     opened.answer("before, frames = first, other.live.frames()")
     opened.page.evaluate("() => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0; }")
     opened.page.evaluate("async () => { await window.jupyterapp.commands.execute('notebook:run-cell'); }")
-    opened.wait_until(lambda: ask(opened, "before is not first and first.live is not None"), "another first panel", 120)
-    assert ask(opened, "before.job.ended and not other.job.ended")
+    opened.wait_until(lambda: opened.ask("before is not first and first.live is not None"), "another first panel", 120)
+    assert opened.ask("before.job.ended and not other.job.ended")
     running(opened, "other")
     ended = opened.page.get_by_text("ended when its cell ran again")  # in the cell that had shown it, too
     ended.wait_for()
-    assert ask(opened, "before.ended") == ended.text_content()
+    assert opened.ask("before.ended") == ended.text_content()
     opened.picture("ended-panel", ".jp-CodeCell >> nth=2")
     running(opened, "first")
 

@@ -5,7 +5,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
-from tests.browser.test_linked import asked, use_theme
+from tests.browser.test_linked import use_theme
 
 POINTS = 100_000
 MAKE = f"""import numpy as np, pandas as pd, ipywidgets as ipw, traitlets
@@ -57,18 +57,18 @@ def test_a_click_among_many_points_gives_the_row_under_it(notebook):
         notebook.rest()
         notebook.page.mouse.click(x, y)
         notebook.rest()
-        return "click" in asked(notebook, "seen")
+        return "click" in notebook.text_of("seen")
 
     notebook.wait_until(clicked, "a click in Python")
     near = "(made.table.loc[seen[-1][0], ['phi_deg', 'psi_deg']] - [60, -60]).abs().max() < 8"
-    assert asked(notebook, f"bool({near})") == "True"
+    assert notebook.text_of(f"bool({near})") == "True"
 
 
 def test_a_ring_marks_the_row_and_follows_the_axes(notebook):
     notebook.run_code("made.mark(5, [6, 7])")
     notebook.wait_until(lambda: notebook.page.locator(".so3-mark").count() == 3, "three rings")
     where = notebook.page.locator(".so3-mark-current").bounding_box()
-    phi, psi = (float(asked(notebook, f"float(made.table.{name}_deg[5])")) for name in ("phi", "psi"))
+    phi, psi = (float(notebook.text_of(f"float(made.table.{name}_deg[5])")) for name in ("phi", "psi"))
     x, y = at(notebook, phi, psi)
     assert abs(where["x"] + where["width"] / 2 - x) < 2
     assert abs(where["y"] + where["height"] / 2 - y) < 2
@@ -84,8 +84,8 @@ def test_dragging_chooses_the_points_that_are_not_drawn_as_well(notebook):
     outline = "document.querySelector('.select-outline')?.getAttribute('d')"
     notebook.settled(lambda: notebook.page.evaluate(outline), "the frame around what is chosen")
     notebook.page.mouse.up()
-    notebook.wait_until(lambda: asked(notebook, "len(chosen)") == "1", "a choice")
-    share = float(asked(notebook, "len(chosen[0]) / len(made.table)"))
+    notebook.wait_until(lambda: notebook.text_of("len(chosen)") == "1", "a choice")
+    share = float(notebook.text_of("len(chosen[0]) / len(made.table)"))
     assert abs(share - (120 / 360) ** 2) < 0.01
     notebook.picture("map-brushed", ".jp-CodeCell >> nth=0")
 
@@ -93,17 +93,17 @@ def test_dragging_chooses_the_points_that_are_not_drawn_as_well(notebook):
 def test_rows_are_clicked_sorted_and_filtered_on_the_page(notebook):
     page = notebook.page
     page.locator(ROW).nth(3).click()
-    notebook.wait_until(lambda: asked(notebook, "rows.current") == "3", "the fourth row")
+    notebook.wait_until(lambda: notebook.text_of("rows.current") == "3", "the fourth row")
     page.locator(".so3-table-body").press("ArrowDown")
-    notebook.wait_until(lambda: asked(notebook, "rows.current") == "4", "the next row")
+    notebook.wait_until(lambda: notebook.text_of("rows.current") == "4", "the next row")
     page.get_by_role("button", name="energy (meV)").click()
-    lowest = asked(notebook, "int(rows.table.energy_meV.argmin())")
+    lowest = notebook.text_of("int(rows.table.energy_meV.argmin())")
     notebook.wait_until(lambda: page.locator(ROW).first.get_attribute("data-row") == lowest, "the lowest first")
     page.get_by_label("filter visits").fill("> 7")
-    expected = asked(notebook, "int((rows.table.visits > 7).sum())")
+    expected = notebook.text_of("int((rows.table.visits > 7).sum())")
     notebook.wait_until(lambda: f"{expected} of 10000" in page.inner_text(".so3-table-foot"), "fewer rows")
     page.locator(f"{ROW} input").nth(1).click()
-    notebook.wait_until(lambda: asked(notebook, "len(rows.selected)") == "1", "a selected row")
+    notebook.wait_until(lambda: notebook.text_of("len(rows.selected)") == "1", "a selected row")
     notebook.run_code("rows.current = int(rows.rows[-1])")
     notebook.wait_until(lambda: page.locator(".so3-current").count() == 1, "the last row in sight")
     for theme in ("Dark", "Light"):
@@ -115,7 +115,7 @@ def test_the_still_picture_of_a_map_shows_its_points(notebook):
     notebook.run_code(
         "pictures = []; made.figure.take_picture().add_done_callback(lambda f: pictures.append(f.result()))"
     )
-    notebook.wait_until(lambda: asked(notebook, "len(pictures)") == "1", "a picture")
+    notebook.wait_until(lambda: notebook.text_of("len(pictures)") == "1", "a picture")
     inked = """(lambda pixels: float((pixels[..., 3] > 0).mean()))(
         np.asarray(__import__('PIL.Image').Image.open(__import__('io').BytesIO(pictures[0])).convert('RGBA')))"""
-    assert float(asked(notebook, inked)) > 0.3, "the points fill the map"
+    assert float(notebook.text_of(inked)) > 0.3, "the points fill the map"

@@ -5,7 +5,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
-from tests.browser.test_linked import asked, use_theme
+from tests.browser.test_linked import use_theme
 
 FRAMES = 5000
 
@@ -93,7 +93,7 @@ def test_it_fits_the_page(notebook, width, theme):
     sideways = "(output => output.scrollWidth - output.clientWidth)(document.querySelector('.jp-OutputArea-output'))"
     assert notebook.page.evaluate(sideways) <= 1
     notebook.run_code("panel.viewer.picked = [1, 4, 6]")  # another row, which makes the figure higher
-    notebook.wait_until(lambda: "angle" in asked(notebook, "list(panel.plot.series)[-1]"), "an angle")
+    notebook.wait_until(lambda: "angle" in notebook.text_of("list(panel.plot.series)[-1]"), "an angle")
     for other in (1400, width):
         notebook.page.set_viewport_size({"width": other, "height": 1650})
         notebook.wait_until(lambda: abs(notebook.page.evaluate(SPARE)) < 2, "curves as wide as their place")
@@ -112,7 +112,7 @@ def test_scrubbing_moves_the_molecule_and_the_line(notebook):
     )
     notebook.wait_until(lambda: picture_sum(notebook) != before, "another picture of the molecule")
     notebook.wait_until(lambda: line_at(notebook, 4000), "the line at frame 4000")
-    assert asked(notebook, "panel.viewer.frame") == "4000"
+    assert notebook.text_of("panel.viewer.frame") == "4000"
 
 
 def test_pointing_at_a_curve_moves_the_frame(notebook):
@@ -123,7 +123,7 @@ def test_pointing_at_a_curve_moves_the_frame(notebook):
         notebook.page.mouse.move(x - 20, y)
         notebook.page.mouse.move(x, y)
         notebook.rest()
-        return abs(int(asked(notebook, "panel.viewer.frame")) - FRAMES / 4) < 40
+        return abs(int(notebook.text_of("panel.viewer.frame")) - FRAMES / 4) < 40
 
     notebook.wait_until(moved, "a frame at a quarter of the run")
     notebook.wait_until(lambda: picture_sum(notebook) != before, "another picture")
@@ -150,12 +150,12 @@ def test_picked_atoms_add_a_series(notebook):
     notebook.run_code("panel.viewer.picked = [0, 5]")
     notebook.wait_until(lambda: curves.count() == count + 1, "a curve of the distance")
     notebook.run_code("panel.viewer.picked = [0, 5, 7, 9]")
-    notebook.wait_until(lambda: "dihedral" in asked(notebook, "list(panel.plot.series)[-1]"), "a dihedral instead")
+    notebook.wait_until(lambda: "dihedral" in notebook.text_of("list(panel.plot.series)[-1]"), "a dihedral instead")
     notebook.wait_until(lambda: curves.count() == count + 1, "as many curves as before")
     notebook.run_code("import so3lab.observables")
     right = """np.allclose(panel.table().iloc[:, -1].to_numpy(), so3lab.observables.dihedral_degrees(
         so3lab.trajectory.Trajectory("run.h5").positions(), (0, 5, 7, 9))[panel.choice.chosen])"""
-    assert asked(notebook, right) == "True"
+    assert notebook.text_of(right) == "True"
     notebook.picture("trajectory-picked")
 
 
@@ -166,24 +166,24 @@ def test_the_molecule_obeys_the_keyboard(notebook):
     stage.focus()
 
     def at(frame: int) -> bool:
-        return asked(notebook, "panel.viewer.frame") == str(frame)
+        return notebook.text_of("panel.viewer.frame") == str(frame)
 
     for key, frame in (("ArrowRight", 101), ("PageDown", 111), ("ArrowLeft", 110), ("PageUp", 100)):
         stage.press(key)
         notebook.wait_until(lambda frame=frame: at(frame), f"frame {frame} after {key}")
     stage.press("Escape")
-    notebook.wait_until(lambda: asked(notebook, "panel.viewer.picked") == "[]", "nothing picked")
+    notebook.wait_until(lambda: notebook.text_of("panel.viewer.picked") == "[]", "nothing picked")
     stage.press("Space")
-    notebook.wait_until(lambda: int(asked(notebook, "panel.viewer.frame")) > 105, "frames that play")
+    notebook.wait_until(lambda: int(notebook.text_of("panel.viewer.frame")) > 105, "frames that play")
     stage.press("Space")
-    notebook.wait_until(lambda: asked(notebook, "panel.viewer.playing") == "False", "a pause")
+    notebook.wait_until(lambda: notebook.text_of("panel.viewer.playing") == "False", "a pause")
 
 
 def test_dragging_over_a_curve_chooses_frames(notebook):
     left, y = at_share(notebook, 0.4)
     right, _ = at_share(notebook, 0.6)
     notebook.page.mouse.move(left, y)
-    notebook.wait_until(lambda: 1900 < int(asked(notebook, "panel.viewer.frame")) < 2100, "the frame pointed at")
+    notebook.wait_until(lambda: 1900 < int(notebook.text_of("panel.viewer.frame")) < 2100, "the frame pointed at")
     notebook.page.mouse.down()
     for step in range(1, 11):
         notebook.page.mouse.move(left + step * (right - left) / 10, y)
@@ -191,8 +191,10 @@ def test_dragging_over_a_curve_chooses_frames(notebook):
     outline = "document.querySelector('.select-outline')?.getAttribute('d')"
     notebook.settled(lambda: notebook.page.evaluate(outline), "the frame around what is chosen")
     notebook.page.mouse.up()
-    notebook.wait_until(lambda: asked(notebook, "1900 < panel.choice.chosen.start < 2100") == "True", "the first frame")
-    assert asked(notebook, "2900 < panel.choice.chosen.stop < 3100") == "True"
+    notebook.wait_until(
+        lambda: notebook.text_of("1900 < panel.choice.chosen.start < 2100") == "True", "the first frame"
+    )
+    assert notebook.text_of("2900 < panel.choice.chosen.stop < 3100") == "True"
     notebook.settled(lambda: picture_sum(notebook), "the molecule")
     notebook.picture("trajectory-brushed")
     save(notebook, "Figure as web page (.html)")
@@ -219,7 +221,7 @@ def test_chosen_frames_are_saved_once(notebook):
     save(notebook, "Frames as extended XYZ (.extxyz)")
     said = notebook.page.locator("[role=status]", has_text="Wrote 4 frames to frames.extxyz.")
     said.wait_for()
-    assert asked(notebook, "len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
+    assert notebook.text_of("len(__import__('ase.io').io.read('frames.extxyz', ':'))") == "4"
     with notebook.page.expect_download() as download:
         notebook.page.get_by_role("link", name="Download").click()
     assert download.value.suggested_filename == "frames.extxyz"
@@ -242,7 +244,7 @@ def test_wrong_files_are_said_in_a_sentence(notebook):
         notebook.page.get_by_role("button", name="Open", exact=True).click()
         notebook.page.locator("[role=alert]", has_text=name).wait_for()
     notebook.picture("trajectory-wrong-file")
-    assert asked(notebook, "len(panel.trajectory)") == str(FRAMES)
+    assert notebook.text_of("len(panel.trajectory)") == str(FRAMES)
 
 
 def test_a_map_of_frames_unfolds_and_is_clicked_and_brushed(notebook):
@@ -265,12 +267,12 @@ def test_a_map_of_frames_unfolds_and_is_clicked_and_brushed(notebook):
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     notebook.rest()
     page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
-    notebook.wait_until(lambda: asked(notebook, "panel.viewer.frame") != "0", "the frame of a point")
+    notebook.wait_until(lambda: notebook.text_of("panel.viewer.frame") != "0", "the frame of a point")
     box = plot.bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 5)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.98 * box["height"], steps=6)
     page.mouse.up()
-    notebook.wait_until(lambda: asked(notebook, "panel.choice.only is not None") == "True", "brushed frames")
+    notebook.wait_until(lambda: notebook.text_of("panel.choice.only is not None") == "True", "brushed frames")
     notebook.picture("trajectory-map", ".jp-CodeCell >> nth=1")
     page.locator(".widget-toggle-button", has_text="Map").click()

@@ -11,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import NGLVIEW, Notebook
-from tests.browser.test_linked import asked, use_theme
+from tests.browser.test_linked import use_theme
 
 STAGE = ".so3-stage"
 
@@ -71,7 +71,7 @@ def pixels(notebook: Notebook) -> np.ndarray:
 
 
 def becomes(notebook: Notebook, expression: str, value: str) -> None:
-    notebook.wait_until(lambda: asked(notebook, expression) == value, f"{expression} is {value}")
+    notebook.wait_until(lambda: notebook.text_of(expression) == value, f"{expression} is {value}")
 
 
 def click_atoms(notebook: Notebook, *quarters: int) -> None:
@@ -82,7 +82,7 @@ def click_atoms(notebook: Notebook, *quarters: int) -> None:
     for quarter in quarters:
         x, y = places[quarter]
         notebook.page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        notebook.settled(lambda: asked(notebook, "viewer.picked"), "picked atoms")
+        notebook.settled(lambda: notebook.text_of("viewer.picked"), "picked atoms")
 
 
 def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
@@ -99,13 +99,13 @@ def test_clicks_pick_one_to_four_atoms_and_say_what_lies_between_them(notebook):
         notebook.wait_until(lambda shown=shown: shown in words.inner_text(), shown)
     right = "float(viewer.atoms.get_dihedral(0, 1, 2, 3)) % 360"
     said = float(words.inner_text().split(": ")[1].rstrip("°")) % 360
-    assert abs(said - float(asked(notebook, right))) < 0.2
+    assert abs(said - float(notebook.text_of(right))) < 0.2
     notebook.picture("viewer-picked", STAGE)
     click_atoms(notebook, upper_left)  # a second click takes an atom away
     becomes(notebook, "viewer.picked", "[0, 2, 3]")
     box = notebook.page.locator(f"{STAGE} canvas").first.bounding_box()
     notebook.page.mouse.click(box["x"] + 8, box["y"] + box["height"] / 2)  # one beside all atoms changes nothing
-    assert notebook.settled(lambda: asked(notebook, "viewer.picked"), "picked atoms") == "[0, 2, 3]"
+    assert notebook.settled(lambda: notebook.text_of("viewer.picked"), "picked atoms") == "[0, 2, 3]"
     notebook.page.locator(STAGE).first.press("Escape")
     becomes(notebook, "viewer.picked", "[]")
 
@@ -210,7 +210,7 @@ def test_what_is_shown_can_be_saved(notebook):
     assert [line[0] for line in lines] == ["C", "N", "O", "S"]
     positions = np.array([line[1:4] for line in lines], float)
     centred = "(lambda x: (x - x.mean(axis=0)).tolist())(frames[20].positions)"
-    expected = np.array(json.loads(asked(notebook, centred)))
+    expected = np.array(json.loads(notebook.text_of(centred)))
     np.testing.assert_allclose(positions, expected, atol=1e-4)
 
 
@@ -260,17 +260,17 @@ def test_a_cell_is_drawn_and_the_camera_stays_where_somebody_has_turned_it(noteb
     notebook.picture("viewer-cell", STAGE)
     box = notebook.page.locator(f"{STAGE} canvas").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    before = asked(notebook, "viewer.camera")
+    before = notebook.text_of("viewer.camera")
     notebook.page.mouse.move(x, y)
     notebook.page.mouse.down()
     notebook.page.mouse.move(x + 80, y + 50, steps=5)
     notebook.page.mouse.up()
-    notebook.wait_until(lambda: asked(notebook, "viewer.camera") != before, "another camera")
-    camera = notebook.settled(lambda: asked(notebook, "viewer.camera"), "the camera")
+    notebook.wait_until(lambda: notebook.text_of("viewer.camera") != before, "another camera")
+    camera = notebook.settled(lambda: notebook.text_of("viewer.camera"), "the camera")
     turned = pixels(notebook)
     notebook.run_code("viewer.show(crystal)")
     notebook.settled(lambda: picture(notebook), "the crystal")
-    assert asked(notebook, "viewer.camera") == camera
+    assert notebook.text_of("viewer.camera") == camera
     differs = np.abs(pixels(notebook) - turned).max(axis=-1) > 60
     assert differs.mean() < 0.005
 

@@ -5,7 +5,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
 from tests.browser.jupyter import Notebook
-from tests.browser.test_linked import asked
 
 # Errors of callbacks are no output of a cell: they go to IPython, to a log, or to the end of a thread.
 MAKE = """import logging, threading, traceback
@@ -70,20 +69,20 @@ def said(notebook: Notebook) -> list[str]:
 @pytest.mark.parametrize("panel", PANELS)
 def test_wrong_input_is_a_sentence_in_place(notebook, panel):
     notebook.run_code(f"lab.turn_to({panel!r})")
-    notebook.wait_until(lambda: asked(notebook, "lab.shown") == repr(panel), "the tab")
+    notebook.wait_until(lambda: notebook.text_of("lab.shown") == repr(panel), "the tab")
     notebook.rest()
     for words in WRONG:
         assert notebook.page.evaluate(TYPE, words) > 0
         notebook.rest()
         notebook.page.evaluate(PRESS)
         notebook.rest()
-        if asked(notebook, "lab.shown") != repr(panel):  # a button leads to another tab
+        if notebook.text_of("lab.shown") != repr(panel):  # a button leads to another tab
             notebook.run_code(f"lab.turn_to({panel!r})")
         everything = " ".join(said(notebook))
         assert "Traceback" not in everything
         assert "Error:" not in everything
-    assert asked(notebook, "trouble") == "[]"
-    assert asked(notebook, "bool(lab.ended)") == "False"
+    assert notebook.text_of("trouble") == "[]"
+    assert notebook.text_of("bool(lab.ended)") == "False"
     assert notebook.failures() == []
     assert notebook.errors == []
 
@@ -91,4 +90,4 @@ def test_wrong_input_is_a_sentence_in_place(notebook, panel):
 def test_what_goes_wrong_in_a_callback_would_be_seen(notebook):
     notebook.answer("lab.doors['dynamics'].on_click(lambda button: 1 / 0)\nlab.turn_to('training')")
     notebook.page.locator("button.jupyter-button:has-text('Dynamics'):visible").first.click()
-    notebook.wait_until(lambda: "ZeroDivisionError" in asked(notebook, "trouble"), "an error that nobody caught")
+    notebook.wait_until(lambda: "ZeroDivisionError" in notebook.text_of("trouble"), "an error that nobody caught")
