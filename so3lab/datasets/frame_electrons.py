@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from so3lab.datasets.frames import frames_named
 from so3lab.datasets.numerals import numbers_of
-from so3lab.structures.electrons import check_parity, is_spin_key, stated_spin
+from so3lab.structures.electrons import check_parity, has_computed_moments, is_spin_key, stated_spin
 
 _ROUNDING = 1e-3  # e
 
@@ -97,7 +97,7 @@ def spins_of_atoms(frames: Sequence[Atoms], charges: Sequence[float], where: str
         ValueError: If a spin cannot be; the sentence names the frame.
     """
     named = {key for atoms in frames for key in atoms.info if is_spin_key(key)}
-    if named or any("initial_magmoms" in atoms.arrays for atoms in frames):
+    if named or any("initial_magmoms" in atoms.arrays or has_computed_moments(atoms) for atoms in frames):
         return _stated(frames, np.asarray(charges), where)
     periodic = np.array([atoms.pbc for atoms in frames])
     return least_unpaired([atoms.numbers for atoms in frames], np.asarray(charges), periodic)

@@ -9,9 +9,18 @@ import re
 import ase
 import numpy as np
 
-from so3lab.structures.electrons import CHARGE_ARRAYS, is_spin_key, stated_charge, total_charge
+from so3lab.structures.electrons import (
+    CHARGE_ARRAYS,
+    LEVELS,
+    NEUTRAL,
+    is_charge_key,
+    is_spin_key,
+    stated_charge,
+    stated_spin,
+    total_charge,
+)
 
-_WHOLE = r"(\d+[+-](?!\d)|[+-]?\d+)(?:\.0*)?"
+_WHOLE = rf"(\d+[+-](?!\d)|[+-]?\d+|{NEUTRAL})(?:\.0*)?"
 _END = r"(?![\w.])"
 _JOIN = r"(?:\s*[:=]\s*|\s+(?:(?:is|of)\s+)?)"
 _PAIR_ALONE = re.compile(r"\s*([+-]?\d)[\s,]+(\d)\s*")
@@ -27,16 +36,24 @@ _CHARGE = re.compile(_WITH_CHARGE, re.IGNORECASE)
 _MULTIPLICITY = re.compile(rf"(?<!\w)mult(?:iplicity)?{_JOIN}(\d+){_END}", re.IGNORECASE)
 _UNPAIRED = re.compile(rf"(?<!\w)uhf{_JOIN}(\d+){_END}", re.IGNORECASE)
 _READ = {"charge": _CHARGE, "multiplicity": _MULTIPLICITY, "uhf": _UNPAIRED}
-_LEVELS = {
-    "singlet": 1, "doublet": 2, "triplet": 3, "quartet": 4, "quintet": 5, "sextet": 6, "septet": 7,
-}  # fmt: skip
-_LEVEL = rf"\b({'|'.join(_LEVELS)})\b(?!-)"
+_LEVEL = rf"\b({'|'.join(LEVELS)})\b(?!-)"
 _LEVEL_BEHIND_CHARGE = re.compile(rf"{_WITH_CHARGE}[\s,;/]*(?:and\s+)?{_LEVEL}", re.IGNORECASE)
 _LEVEL_BEFORE_CHARGE = re.compile(rf"{_LEVEL}[\s,;/]+(?:(?:and|with)\s+)?{_WITH_CHARGE}", re.IGNORECASE)
 _SIGNED = r"\(?([+-]\d|\d[+-])\)?"
 _SIGNED_AND_LEVEL = re.compile(rf"{_SIGNED}[\s,;/]+{_LEVEL}", re.IGNORECASE)
 _LEVEL_AND_SIGNED = re.compile(rf"{_LEVEL}[\s,;/]+{_SIGNED}", re.IGNORECASE)
 _SINGLET = re.compile(r"\bsinglet\b(?!-)", re.IGNORECASE)
+_IONS = {
+    "monoanion": -1, "dianion": -2, "trianion": -3, "tetraanion": -4,
+    "monocation": 1, "dication": 2, "trication": 3, "tetracation": 4,
+}  # fmt: skip
+"""Words that say a total charge."""
+_NOT_THE_ION = re.compile(
+    r"\b(?:not?|non|neutral|from|to|into|without|parent|precursor|before|minus|and|or)\b", re.IGNORECASE
+)
+"""Beside such words a comment may speak of another ion than the structure."""
+_OF_ODD_ELECTRONS = re.compile(r"\b(?:radical|doublet|quartet|sextet)\b", re.IGNORECASE)
+_ENTRY = re.compile(r"""(?<!\S)([^\s="']+)\s*=\s*("[^"]*"|'[^']*'|\S+)""")
 _NAMED_ENTRY = re.compile(r"""[^\s="']+=(?:"[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|[^\s]+)""")
 _OF_CHARGE = re.compile(r"\b(charges?|charged|chrg|chg|\w*anion\w*|\w*cation(?:ic)?|\w*protonated)\b", re.IGNORECASE)
 _OF_SPIN = re.compile(
@@ -62,19 +79,30 @@ def take_electrons(atoms: ase.Atoms, comment: str) -> list[str]:
         A sentence for what was read, and for what sounds like a charge or a spin and was not.
 
     Raises:
-        ValueError: If ``S=`` may mean two numbers of unpaired electrons, or words say two charges; the sentence names
-            both.
+        ValueError: If ``S=`` may mean two numbers of unpaired electrons, or words or entries say two charges; the
+            sentence names both.
     """
     comment = comment.replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
     pair = _PAIR_ALONE.fullmatch(comment)
+    _check_said_once(comment)
     if pair:
         return _take_pair(atoms, comment, int(pair[1]), int(pair[2]))
     notes = _take_words(atoms, comment)
     _drop_words(atoms)
     if not notes and (pair := _PAIR_BEFORE_WORDS.fullmatch(comment)):
         notes = _take_pair_before_words(atoms, comment, pair[1], int(pair[2]))
-    notes += _take_level(atoms, comment) + _take_total_spin(atoms)
+    notes += _take_level(atoms, comment) + _take_total_spin(atoms) + _take_ion(atoms, comment)
     return notes + _not_read(atoms, comment)
+
+
+def _check_said_once(comment: str) -> None:
+    """Refuse a charge, a spin or an energy that an entry says twice, of which ASE takes the last."""
+    if comment.count("=") < 2:
+        return
+    said: dict[str, str] = {}
+    for key, value in _ENTRY.findall(comment):
+        if said.setdefault(key, value) != value and (is_charge_key(key) or is_spin_key(key) or "energy" in key.lower()):
+            raise ValueError(f"{key} must be said once, got {key}={said[key]} and {key}={value}; remove the wrong one")
 
 
 def _possible(atoms: ase.Atoms, charge: int, multiplicity: int) -> bool:
@@ -97,6 +125,12 @@ def _take_pair_before_words(atoms: ase.Atoms, comment: str, charge: str, multipl
     if not _possible(atoms, int(charge), multiplicity):
         return [f"{start} is left out: it cannot be a charge and a multiplicity"] if charge[0] in "+-" else []
     if charge[0] in "+-":
+        for value, stated in ((int(charge), stated_charge(atoms)), (multiplicity - 1, stated_spin(atoms))):
+            if stated.source and stated.value != value:
+                raise ValueError(
+                    f"{start} would be charge and multiplicity, but another number stands under {stated.source!r}; "
+                    "remove the wrong one"
+                )
         atoms.info |= {"charge": int(charge), "multiplicity": multiplicity}
         return [f"{start} is read as charge and multiplicity"]
     if not int(charge) and multiplicity == 1:
@@ -143,8 +177,8 @@ def _take_level(atoms: ase.Atoms, comment: str) -> list[str]:
         level = match[1].lower()
     else:
         return [] if stated_charge(atoms).source else _take_signed_and_level(atoms, comment.strip())
-    atoms.info["multiplicity"] = _LEVELS[level]
-    return [f"{level!r} of the second line is read as multiplicity {_LEVELS[level]}"]
+    atoms.info["multiplicity"] = LEVELS[level]
+    return [f"{level!r} of the second line is read as multiplicity {LEVELS[level]}"]
 
 
 def _take_signed_and_level(atoms: ase.Atoms, comment: str) -> list[str]:
@@ -154,10 +188,26 @@ def _take_signed_and_level(atoms: ase.Atoms, comment: str) -> list[str]:
         charge, level = _signed(match[2]), match[1].lower()
     else:
         return []
-    if not _possible(atoms, charge, _LEVELS[level]):
+    if not _possible(atoms, charge, LEVELS[level]):
         return [f"{match[0]!r} of the second line is left out: it cannot be a charge and a multiplicity"]
-    atoms.info |= {"charge": charge, "multiplicity": _LEVELS[level]}
-    return [f"{match[0]!r} of the second line is read as charge {charge:+d} and multiplicity {_LEVELS[level]}"]
+    atoms.info |= {"charge": charge, "multiplicity": LEVELS[level]}
+    return [f"{match[0]!r} of the second line is read as charge {charge:+d} and multiplicity {LEVELS[level]}"]
+
+
+def _take_ion(atoms: ase.Atoms, comment: str) -> list[str]:
+    """``dianion``, where it is the only word of a charge and the number of electrons goes with it."""
+    if "ion" not in comment.lower() or atoms.pbc.any():
+        return []
+    free = _NAMED_ENTRY.sub(" ", comment)
+    words = [match[0] for match in _OF_CHARGE.finditer(free)]
+    charge = _IONS.get(words[0].lower()) if len(words) == 1 else None
+    if charge is None or _NOT_THE_ION.search(free) or stated_charge(atoms).source:
+        return []
+    odd = (int(atoms.numbers.sum()) - charge) % 2 == 1
+    if odd != bool(_OF_ODD_ELECTRONS.search(free) or stated_spin(atoms).value % 2):
+        return []
+    atoms.info["charge"] = charge
+    return [f"{words[0]!r} of the second line is read as charge {charge:+d}"]
 
 
 def _drop_words(atoms: ase.Atoms) -> None:
@@ -169,7 +219,9 @@ def _drop_words(atoms: ase.Atoms) -> None:
 
 
 def _signed(word: str) -> int:
-    """A whole number whose sign may stand behind it, as chemists write."""
+    """A whole number whose sign may stand behind it, as chemists write, or the word for none."""
+    if word.lower() == NEUTRAL:
+        return 0
     return int(word[-1] + word[:-1]) if word[-1] in "+-" else int(word)
 
 

@@ -15,12 +15,18 @@ from ase.calculators.singlepoint import SinglePointCalculator
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
     "molecular_charge", "molecule_charge", "mol_charge", "tot_charge", "pubchem_total_charge", "overall_charge",
-    "ionic_charge", "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e", "charge_state", "chrg",
-    "chg", "tot_q",
+    "ionic_charge", "ion_charge", "formal_charge", "charges", "initial_charge", "initial_charges", "charge_e",
+    "charge_state", "charge_total", "chrg", "chg", "tot_q",
 )  # fmt: skip
-"""Names of a total charge in e, whatever their capitals and dashes."""
+"""Names of a total charge in e, whatever their capitals, dashes and spaces."""
+NEUTRAL = "neutral"
+"""The word that stands for a total charge of 0."""
 MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "mult", "spin_mult", "spinmult", "spinmultiplicity", "2s+1")
 """Names of 2S + 1."""
+LEVELS = {
+    "singlet": 1, "doublet": 2, "triplet": 3, "quartet": 4, "quintet": 5, "sextet": 6, "septet": 7,
+}  # fmt: skip
+"""Words for 2S + 1."""
 BY_BONDS = "unpaired_by_bonds"
 """What a reader says of a molecule whose bonds pair all electrons, though no atom of it has the charge that they ask
 for."""
@@ -34,15 +40,17 @@ SPIN_KEYS = ("spin", "total_spin")
 CHARGE_ARRAYS = ("initial_charges", "formal_charges", "formal_charge")
 """Names of charges of atoms whose sum is the total charge."""
 PARTIAL_ARRAYS = ("charges", "charge", "partial_charges", "atomic_charges", "mulliken_charges", "hirshfeld_charges",
-                  "npa_charges", "q", "esp_charges", "resp_charges", "bader_charges", "cm5_charges")  # fmt: skip
+                  "npa_charges", "q", "esp_charges", "resp_charges", "bader_charges", "cm5_charges", "mulliken",
+                  "mulliken_charge", "lowdin_charges", "hirshfeld", "npa", "partial_charge")  # fmt: skip
 """Names of computed charges of atoms, which tell the total charge where nothing else does and they add up to a whole
 number."""
 
+_MOMENTS, _MOMENT = ("magmoms", "magnetic_moments"), "magmom"
+"""Names of computed magnetic moments of atoms, and of their sum."""
+_OF_ALL = frozenset(("numbers", "positions"))
 _WHOLE = 0.05
 """e by which charges of atoms may miss a whole number, as rounded digits do."""
-_ABOUT_ELECTRONS = re.compile(
-    r"charge|spin|multiplicity|unpaired|n_?elec|magmom|^(m_?s|s_?z|n_?open|n_?alpha|n_?beta)$"
-)
+_ABOUT_ELECTRONS = re.compile(r"charge|spin|multiplicity|unpaired|nelec|magmom|^(ms|sz|nopen|nalpha|nbeta)$")
 _SIGN_BEHIND = re.compile(r"(\d+)\s*([+-])")
 
 
@@ -77,8 +85,8 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
     found = [Stated(_number(atoms, key), key) for key in _keys(atoms, CHARGE_KEYS)]
     _require_agreement(found, "total charge", "e")
     sums = []
-    for name in CHARGE_ARRAYS:
-        if name in atoms.arrays and np.any(atoms.arrays[name]):
+    for name in _arrays_named(atoms, CHARGE_ARRAYS):
+        if np.any(atoms.arrays[name]):
             sums.append(Stated(float(np.sum(atoms.arrays[name])), f"sum of {name}"))
     if not sums:
         return found[0] if found else _sum_of_partial(atoms)
@@ -97,7 +105,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
 
 def _sum_of_partial(atoms: ase.Atoms) -> Stated:
     """What computed charges of atoms add up to, where that is a whole number other than 0."""
-    found = {name: atoms.arrays[name] for name in PARTIAL_ARRAYS if name in atoms.arrays}
+    found = {name: atoms.arrays[name] for name in _arrays_named(atoms, PARTIAL_ARRAYS)}
     if "charges" not in found and (computed := _charges_of_calculator(atoms)) is not None:
         found["charges"] = computed
     for name, charges in found.items():
@@ -120,12 +128,17 @@ def stated_spin(atoms: ase.Atoms) -> Stated:
     A multiplicity is 2S + 1. What is called ``spin`` is 2S in some programs and 2S + 1 in others; the number of
     electrons has the parity of 2S, which decides. Halves such as 0.5 are S itself.
 
+    Where nothing says it, computed moments of a molecule that add up to a whole number do.
+
     Raises:
         ValueError: If a spin is no number or cannot be, or two of them disagree.
     """
-    found = [Stated(_from_multiplicity(_number(atoms, key), key), key) for key in _keys(atoms, MULTIPLICITY_KEYS)]
+    found = [
+        Stated(_from_multiplicity(level_in(atoms.info[key]) or _number(atoms, key), key), key)
+        for key in _keys(atoms, MULTIPLICITY_KEYS)
+    ]
     found += [Stated(_number(atoms, key), key) for key in _keys(atoms, UNPAIRED_KEYS)]
-    found += [Stated(_from_spin(_number(atoms, key), key, atoms), key) for key in _keys(atoms, SPIN_KEYS)]
+    found += [Stated(_from_spin(atoms, key), key) for key in _keys(atoms, SPIN_KEYS)]
     for value, source in found:
         if value < 0 or value != round(value):
             raise ValueError(f"{source} must leave a whole number of unpaired electrons, none or more, got {value:g}")
@@ -134,9 +147,38 @@ def stated_spin(atoms: ase.Atoms) -> Stated:
         return found[0]
     moments = atoms.arrays.get("initial_magmoms")
     if moments is None or not np.any(moments):
-        return Stated(0.0)
+        return _sum_of_computed_moments(atoms)
     summed = np.sum(moments, axis=0)  # vectors where spins are not collinear
     return Stated(float(np.linalg.norm(summed)), "sum of initial magnetic moments")
+
+
+def _sum_of_computed_moments(atoms: ase.Atoms) -> Stated:
+    """What computed moments of a molecule add up to, where its number of electrons allows that and it is not 0."""
+    if atoms.pbc.any() or not has_computed_moments(atoms):
+        return Stated(0.0)
+    name, moments = next(iter(_computed_moments(atoms).items()))
+    if np.ndim(moments) > 1 or np.asarray(moments).dtype.kind not in "iuf":
+        return Stated(0.0)
+    total = abs(float(np.sum(moments)))
+    electrons = int(atoms.numbers.sum()) - round(total_charge(atoms))
+    if not round(total) or abs(total - round(total)) > _WHOLE or (electrons - round(total)) % 2:
+        return Stated(0.0)
+    return Stated(float(round(total)), name if name == _MOMENT else f"sum of {name}")
+
+
+def has_computed_moments(atoms: ase.Atoms) -> bool:
+    """Whether a program left magnetic moments with a structure."""
+    return bool(_computed_moments(atoms))
+
+
+def _computed_moments(atoms: ase.Atoms) -> dict[str, Any]:
+    results = atoms.calc.results if isinstance(atoms.calc, SinglePointCalculator) else {}
+    found = {name: atoms.arrays[name] for name in _MOMENTS if name in atoms.arrays}
+    for place in (results, atoms.info):
+        for name in (*_MOMENTS, _MOMENT):
+            if place.get(name) is not None:
+                found.setdefault(name, place[name])
+    return found
 
 
 def check_parity(atoms: ase.Atoms) -> None:
@@ -178,10 +220,16 @@ def with_electrons(atoms: ase.Atoms, *, charge: float | None = None, multiplicit
     result = atoms.copy()
     if (charges := _charges_of_calculator(atoms)) is not None and "charges" not in result.arrays:
         result.arrays["charges"] = np.array(charges)  # the calculator is left behind
+    if not any(name in result.arrays for name in _MOMENTS):
+        for name, moments in _computed_moments(atoms).items():  # likewise
+            if name == _MOMENT:
+                result.info[name] = float(np.sum(moments))
+            elif np.shape(moments) == (len(atoms),):
+                result.arrays[name] = np.array(moments)
     if charge is not None:
         for key in _keys(atoms, CHARGE_KEYS):
             del result.info[key]
-        for name in {*CHARGE_ARRAYS, *PARTIAL_ARRAYS} & set(result.arrays):
+        for name in _arrays_named(result, CHARGE_ARRAYS + PARTIAL_ARRAYS):
             del result.arrays[name]
         result.info["charge"] = charge
     if multiplicity is not None:
@@ -190,19 +238,34 @@ def with_electrons(atoms: ase.Atoms, *, charge: float | None = None, multiplicit
             raise ValueError(f"multiplicity must be a whole number, 2S + 1, got {multiplicity}")
         for key in _keys(atoms, MULTIPLICITY_KEYS + UNPAIRED_KEYS + SPIN_KEYS):
             del result.info[key]
-        result.arrays.pop("initial_magmoms", None)
+        for name in ("initial_magmoms", *_MOMENTS):
+            result.arrays.pop(name, None)
+        result.info.pop(_MOMENT, None)
         result.info["multiplicity"] = multiplicity
     return result
 
 
 def overlooked(atoms: ase.Atoms) -> list[str]:
     """Names in ``atoms.info`` of single values that sound like a charge or spin and are none that has a meaning."""
-    known = _canonical_names(CHARGE_KEYS + MULTIPLICITY_KEYS + UNPAIRED_KEYS + SPIN_KEYS)
+    known = _canonical_names((*CHARGE_KEYS, *MULTIPLICITY_KEYS, *UNPAIRED_KEYS, *SPIN_KEYS, _MOMENT))
     return [
         str(key)
         for key, value in atoms.info.items()
         if sounds_like_electrons(str(key)) and np.size(value) == 1 and _canonical(key) not in known
     ]
+
+
+def overlooked_columns(atoms: ase.Atoms) -> list[str]:
+    """Names of numbers of atoms that sound like charges or spins, have no meaning here and add up to a whole number
+    other than 0."""
+    known = _canonical_names((*CHARGE_ARRAYS, *PARTIAL_ARRAYS, *_MOMENTS, "initial_magmoms"))
+    found = []
+    for name, values in atoms.arrays.items():
+        if _canonical(name) in known or not sounds_like_electrons(name) or values.ndim != 1:
+            continue
+        if values.dtype.kind in "iuf" and round(total := float(values.sum())) and abs(total - round(total)) < _WHOLE:
+            found.append(name)
+    return found
 
 
 def sounds_like_electrons(name: str) -> bool:
@@ -220,8 +283,9 @@ def is_spin_key(name: str) -> bool:
     return _canonical(name) in _canonical_names(MULTIPLICITY_KEYS + UNPAIRED_KEYS + SPIN_KEYS)
 
 
+@functools.lru_cache(maxsize=4096)
 def _canonical(name: Any) -> str:
-    return str(name).lower().replace("-", "_").replace(" ", "_")
+    return re.sub("[-_ ]", "", str(name).lower())
 
 
 @functools.cache
@@ -235,9 +299,20 @@ def _keys(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
     return [key for key in atoms.info if _canonical(key) in wanted and np.size(atoms.info[key]) == 1]
 
 
+def _arrays_named(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
+    """Arrays of the atoms that have one of these names, in the order of the names."""
+    wanted = _canonical_names(names)
+    found = [name for name in atoms.arrays if name not in _OF_ALL and _canonical(name) in wanted]
+    order = list(map(_canonical, names)) if len(found) > 1 else []
+    return sorted(found, key=lambda name: order.index(_canonical(name))) if order else found
+
+
 def _number(atoms: ase.Atoms, key: str) -> float:
+    """The number that an entry is, or that its words mean: ``2-``, ``neutral``, ``doublet``."""
     value = atoms.info[key]
     if isinstance(value, str):
+        if value.strip().lower() == NEUTRAL and is_charge_key(key):
+            return 0.0
         value = value.strip().replace("\N{MINUS SIGN}", "-").replace("\N{EN DASH}", "-")
         if match := _SIGN_BEHIND.fullmatch(value):
             value = match[2] + match[1]  # 2-, as chemists write it
@@ -256,8 +331,16 @@ def _from_multiplicity(value: float, key: str) -> float:
     return value - 1.0
 
 
-def _from_spin(value: float, key: str, atoms: ase.Atoms) -> float:
+def level_in(value: Any) -> int | None:
+    """2S + 1 that a word such as ``doublet`` means; None for anything else."""
+    return LEVELS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _from_spin(atoms: ase.Atoms, key: str) -> float:
     """2S of what may be 2S, 2S + 1 or, in halves, S."""
+    if level := level_in(atoms.info[key]):
+        return level - 1.0
+    value = _number(atoms, key)
     electrons = int(atoms.numbers.sum()) - round(total_charge(atoms))
     if value == 0:
         return 0.0

@@ -12,7 +12,14 @@ from ase.data import atomic_masses
 from so3lab import units
 from so3lab.structures.boxes import gaps
 from so3lab.structures.constraints import held_atoms
-from so3lab.structures.electrons import Stated, overlooked, stated_charge, stated_spin
+from so3lab.structures.electrons import (
+    Stated,
+    level_in,
+    overlooked,
+    overlooked_columns,
+    stated_charge,
+    stated_spin,
+)
 from so3lab.structures.loose_parts import loose_parts
 from so3lab.structures.plausibility import bare_carbon
 
@@ -192,7 +199,9 @@ def _about_charge(charge: Stated) -> list[str]:
 
 def _about_spin(atoms: ase.Atoms, unpaired: Stated) -> list[str]:
     """That a spin of 1 leaves nothing unpaired, where somebody may mean S = 1."""
-    if unpaired.value or not unpaired.source.lower().endswith("spin") or not float(atoms.info[unpaired.source]):
+    if unpaired.value or not unpaired.source.lower().endswith("spin") or level_in(atoms.info[unpaired.source]):
+        return []
+    if not float(atoms.info[unpaired.source]):
         return []
     return [
         f"{unpaired.source}={atoms.info[unpaired.source]} is read as a multiplicity, so no electron is unpaired; write "
@@ -205,6 +214,11 @@ def _left_out(atoms: ase.Atoms) -> list[str]:
         f"{name!r} = {atoms.info[name]} is left out, since so3lab does not know the name; if it is the total charge or "
         "the spin, call it charge or multiplicity"
         for name in overlooked(atoms)
+    ]
+    notes += [
+        f"the column {name} is left out, and adds up to {atoms.arrays[name].sum():.4g}: if that is the total charge or "
+        "the number of unpaired electrons, give it with --charge or --multiplicity"
+        for name in overlooked_columns(atoms)
     ]
     unknown = [name for name in atoms.arrays if name.lower() in _VELOCITY_NAMES]
     if unknown:

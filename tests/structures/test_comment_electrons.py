@@ -40,6 +40,8 @@ def read(tmp_path, comment, atoms=HYDROXIDE):
         ("singlet, 1-", HYDROXIDE, -1, 0, "the other way round"),
         ("+1 doublet", WATER, 1, 1, "Gaussian's titles"),
         ("S=1/2", HYDROXIDE, 0, 1, "a fraction is S itself"),
+        ("hydroxide monoanion, wB97X-D", HYDROXIDE, -1, 0, "an ion whose charge its word says"),
+        ("Dication", OXYGEN, 2, 0, "another"),
     ],
 )  # fmt: skip
 def test_words_that_mean_one_thing_are_read(tmp_path, comment, atoms, charge, unpaired, source):
@@ -67,6 +69,9 @@ def test_a_word_for_the_multiplicity_counts_beside_a_charge(tmp_path, comment, a
     ("comment", "atoms", "word"),
     [
         ("hydroxide anion", HYDROXIDE, "'anion'"),
+        ("monoanion", WATER, "'monoanion'"),
+        ("dication from the monocation", OXYGEN, "'dication'"),
+        ("not the dication", OXYGEN, "'dication'"),
         ("* xyz -1 1", HYDROXIDE, "'-1 1'"),
         ("hydroxide, B3LYP, -1 1", HYDROXIDE, "'-1 1'"),
         ("OH-", HYDROXIDE, "'OH-'"),
@@ -111,6 +116,11 @@ def test_what_sounds_like_electrons_and_is_not_read_is_said(tmp_path, comment, a
         ("charge -1 charge 1", HYDROXIDE, "the charge must be said once, but 'charge -1 charge 1' says -1 and 1"),
         ("charge: -1, doublet", HYDROXIDE, "multiplicity means 1 unpaired electrons .* it has 10 electrons"),
         ("charge=-1e", HYDROXIDE, "must be a number, got '-1e'"),
+        ("charge=-1 charge=0", HYDROXIDE, "line 2: charge must be said once, got charge=-1 and charge=0"),
+        ("-1 1 charge=0", HYDROXIDE, "begins with '-1 1', which would be .* another number stands under 'charge'"),
+        ("-1 1 by hand multiplicity=3", HYDROXIDE, "another number stands under 'multiplicity'"),
+        ("charge: neutral, charge 1", HYDROXIDE, "says 0 and 1; remove one"),
+        ("spin=triplet", HYDROXIDE, "spin means 2 unpaired electrons .* it has 9 electrons"),
     ],
 )
 def test_what_means_two_things_is_refused(tmp_path, comment, atoms, sentence):
@@ -125,6 +135,7 @@ def test_what_means_two_things_is_refused(tmp_path, comment, atoms, sentence):
         "S=34.2",
         "nickel function, dimension 3",
         'comment="the anion of it"',
+        "a=1 a=2",
         "C-H bond, A-B",
         "0 1 water",
         "singlet",
@@ -167,3 +178,27 @@ def test_words_of_other_units_are_said(tmp_path, comment):
 def test_other_units_are_refused(tmp_path, comment):
     with pytest.raises(ValueError, match=r"coordinates must be in Å, but (units|length_unit)=.* says bohr"):
         read(tmp_path, comment)
+
+
+def test_a_neutral_charge_in_words_is_a_statement(tmp_path):
+    found = read(tmp_path, "charge: neutral")
+    assert (found.charge.value, found.charge.source) == (0, "charge")
+    assert found.notes == ("read from the words of the second line: charge 0",)
+
+
+@pytest.mark.parametrize(
+    ("comment", "charge", "unpaired"),
+    [("mult=doublet", 0, 1), ("spin=Doublet", 0, 1), ("charge=neutral", 0, 0), ("TotalCharge=-1", -1, 0)],
+)
+def test_values_may_be_words_and_names_may_lack_dashes(tmp_path, comment, charge, unpaired):
+    found = read(tmp_path, comment)
+    assert (found.charge.value, found.unpaired.value, found.notes) == (charge, unpaired, ())
+
+
+@pytest.mark.parametrize(
+    ("comment", "atoms", "charge"),
+    [("radical dianion", HYDROXIDE, -2), ("dianion", HYDROXIDE, 0), ("radical dication", OXYGEN, 0)],
+)
+def test_the_word_of_an_ion_counts_where_the_number_of_electrons_goes_with_it(tmp_path, comment, atoms, charge):
+    """Eleven electrons are those of a radical, fourteen are not."""
+    assert read(tmp_path, comment, atoms).charge.value == charge

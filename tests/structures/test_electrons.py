@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointDFTCalculator
 
 from so3lab import datasets
-from so3lab.structures import total_charge, unpaired_electrons, with_electrons
+from so3lab.structures import total_charge, understand, unpaired_electrons, with_electrons
 from so3lab.structures.electrons import check_parity, stated_charge
 
 SULFATE = Atoms("SO4", [[0, 0, 0], [0.9, 0.9, 0.9], [-0.9, -0.9, 0.9], [-0.9, 0.9, -0.9], [0.9, -0.9, -0.9]])
@@ -151,3 +152,43 @@ def test_data_sets_read_the_same_names(tmp_path):
 
 def test_tot_q_is_a_total_charge():
     assert stated_charge(Atoms("OH", info={"tot_q": -1})) == (-1.0, "tot_q")
+
+
+def with_results(atoms: Atoms, **results) -> Atoms:
+    atoms.calc = SinglePointDFTCalculator(atoms, energy=-9.0, forces=np.zeros((len(atoms), 3)), **results)
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "results", [{"magmoms": [1.0, 1.0]}, {"magmom": 2.0}, {"magmoms": [0.99, 1.0], "magmom": 1.99}]
+)
+def test_computed_moments_tell_the_spin_where_nothing_else_does(tmp_path, results):
+    """ASE keeps those that a program printed as results, and writes them into extended XYZ and trajectories."""
+    oxygen = Atoms("O2", [[0, 0, 0], [0, 0, 1.21]])
+    with_results(oxygen, **{name: np.array(value) if name == "magmoms" else value for name, value in results.items()})
+    assert unpaired_electrons(oxygen) == 2
+    oxygen.write(tmp_path / "o2.extxyz")
+    assert understand(tmp_path / "o2.extxyz").unpaired.value == 2
+    assert datasets.load(tmp_path / "o2.extxyz", check=False).unpaired_electrons.tolist() == [2]
+    assert understand(oxygen, multiplicity=1).unpaired == (0, "multiplicity")
+
+
+def test_computed_moments_that_tell_no_spin_are_none():
+    assert unpaired_electrons(with_results(Atoms("O2", [[0, 0, 0], [0, 0, 1.21]]), magmom=0.01)) == 0
+    assert unpaired_electrons(with_results(Atoms("O2", [[0, 0, 0], [0, 0, 1.21]]), magmom=1.0)) == 0  # 16 electrons
+    assert unpaired_electrons(with_results(bulk("Cu", cubic=True), magmom=4.0)) == 0
+
+
+@pytest.mark.parametrize(("name", "charge"), [("mulliken", -2), ("Formal_Charges", -2), ("esp-charges", -2)])
+def test_columns_of_charges_count_whatever_their_capitals(name, charge):
+    ion = SULFATE.copy()
+    ion.arrays[name] = np.array([2.0, -1.0, -1.0, -1.0, -1.0])
+    assert total_charge(ion) == charge
+
+
+def test_columns_of_charges_that_nobody_knows_are_said():
+    ion = Atoms("OH", [[0, 0, 0], [0, 0, 0.97]])
+    ion.arrays["my_charges"] = np.array([-1.2, 0.2])
+    assert "the column my_charges is left out, and adds up to -1" in understand(ion).notes[0]
+    ion.arrays["my_charges"] = np.array([-0.2, 0.2])
+    assert not understand(ion).notes
