@@ -20,12 +20,11 @@ from ase.io import extxyz
 
 from so3lab.structures.comments import take_other_names
 from so3lab.structures.understood import Content, Several
+from so3lab.structures.xyz_columns import columns_of, in_pythons_words, number_in, why_no_number
 
 ISOTOPES = {"D": ("H", 2.014), "T": ("H", 3.016), "2H": ("H", 2.014), "3H": ("H", 3.016), "13C": ("C", 13.003),
             "14C": ("C", 14.003), "15N": ("N", 15.0), "17O": ("O", 16.999), "18O": ("O", 17.999)}  # fmt: skip
 """Names of isotopes as element and mass in amu."""
-_FORTRAN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[dD][+-]?\d+")
-_PROPERTIES = re.compile(r"Properties=(?:[\"']([^\"']*)[\"']|(\S+))")
 _OF_QM9 = "gdb "
 """What the second line of QM9's files begins with."""
 _ANY_PROPERTIES = re.compile(r"(?<!\S)properties(?==)", re.IGNORECASE)
@@ -141,19 +140,9 @@ def _comment_is_missing(lines: list[str], at: int, count: int) -> bool:
 
 def _is_row(line: str) -> bool:
     words = line.split()
-    return len(words) >= 4 and all(_number(word) is not None for word in words[1:4]) and _element(words[0]) is not None
-
-
-def _number(word: str) -> str | None:
-    """A number as Python writes it; None when it is none."""
-    if _FORTRAN.fullmatch(word):
-        word = word.replace("d", "e").replace("D", "e")
-    word = word.replace("*^", "e")  # of Mathematica
-    try:
-        float(word)
-    except ValueError:
-        return None
-    return word
+    return (
+        len(words) >= 4 and all(number_in(word) is not None for word in words[1:4]) and _element(words[0]) is not None
+    )
 
 
 def _element(word: str) -> tuple[str, float | None] | None:
@@ -197,6 +186,8 @@ def _atoms(frame: _Frame, path: Path) -> tuple[ase.Atoms, list[str]]:
     if frame.comment.startswith(_OF_QM9):
         notes = ["of QM9's form elements and coordinates are read; charges, properties and frequencies are left out"]
     atoms = _with_ase(frame, rows, path)
+    if species is not None and ":Z:" in frame.comment:
+        _check_same_elements([row.split()[species] for row in rows], atoms, frame, path)
     try:
         notes += take_other_names(atoms, frame.comment)
     except ValueError as error:
@@ -224,33 +215,29 @@ def _columns(frame: _Frame, path: Path) -> tuple[int | None, range]:
     if "Properties=" not in frame.comment:
         return 0, range(1, 4)
     try:
-        words = (match[1] or match[2] if (match := _PROPERTIES.search(frame.comment)) else "").split(":")
-        widths = [(name, int(width)) for name, width in zip(words[::3], words[2::3], strict=True)]
-    except (ValueError, IndexError):
-        raise ValueError(
-            f"{path}, line {frame.first_line - 1}: Properties must be names, kinds and widths such as "
-            f"species:S:1:pos:R:3, got {frame.comment.strip()[:120]!r}"
-        ) from None
-    begins, at = {}, 0
-    for name, width in widths:
-        begins[name] = at
-        at += width
-    if "pos" not in begins:
-        raise ValueError(f"{path}, line {frame.first_line - 1}: Properties must have pos:R:3, got {':'.join(words)}")
+        begins = {columns.name: columns.begin for columns in columns_of(frame.comment)}
+    except ValueError as error:
+        raise ValueError(f"{path}, line {frame.first_line - 1}: {error}") from None
     return begins.get("species"), range(begins["pos"], begins["pos"] + 3)
+
+
+def _check_same_elements(symbols: list[str], atoms: ase.Atoms, frame: _Frame, path: Path) -> None:
+    """Refuse a column of atomic numbers, which ASE takes, that says other elements than the column of symbols."""
+    for number, (symbol, other) in enumerate(zip(symbols, atoms.get_chemical_symbols(), strict=True)):
+        if symbol != other:
+            raise ValueError(
+                f"{path}, line {frame.first_line + number}: the columns species and Z must name one element, got "
+                f"{symbol} and {atoms.numbers[number]}, which is {other}; correct or remove one of them"
+            )
 
 
 def _checked_number(words: list[str], column: int, where: str) -> str:
     if column >= len(words):
         raise ValueError(f"{where}: three coordinates are needed, got {' '.join(words)!r}")
     word = words[column]
-    number = _number(word)
+    number = number_in(word)
     if number is None or not np.isfinite(float(number)):
-        hint = ""
-        if number is None and "," in word and _number(word.replace(",", ".")) is not None:
-            hint = "; write a point in place of the comma"
-        elif set(word) == {"*"}:
-            hint = "; a program printed stars because the number did not fit"
+        hint = why_no_number(word) if number is None else ""
         raise ValueError(f"{where}: a coordinate must be a finite number in Å, got {word!r}{hint}")
     return number
 
@@ -288,6 +275,10 @@ def _with_ase(frame: _Frame, rows: list[str], path: Path) -> ase.Atoms:
     try:
         return next(iter(extxyz.read_xyz(io.StringIO(text), 0)))
     except Exception as error:  # it raises whatever it stumbles over
+        columns = columns_of(frame.comment) if "Properties=" in frame.comment else []
+        mended = in_pythons_words(rows, columns, frame.first_line, path) if columns else rows
+        if mended != rows:
+            return _with_ase(frame, mended, path)
         raise ValueError(
             f"{path}, line {frame.first_line - 1} and below: ASE's reader of extended XYZ says: "
             f"{error or type(error).__name__}"

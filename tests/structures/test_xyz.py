@@ -194,3 +194,39 @@ def test_an_atom_too_many_in_qm9s_form_is_no_frequency(tmp_path):
     (tmp_path / "qm9.xyz").write_text("4" + METHANE[1:])
     with pytest.raises(ValueError, match=r"line 7: a frame must begin .*; are there more atoms than the frame above"):
         read_contents(tmp_path / "qm9.xyz")
+
+
+COLUMNS = "2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-1\nO 0 0 0 {}\nH 0.96 0 0 -0.1 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("x 0 0", r"line 3: the column forces must hold numbers, got 'x'"),
+        ("0.1 ******** 0", r"line 3: .* got '\*+'; a program printed stars"),
+        ("0,1 0 0", r"line 3: .* got '0,1'; write a point in place of the comma"),
+        ("0.1 0", r"line 3: 7 columns are needed \(1 of species, 3 of pos, 3 of forces\), got 6"),
+    ],
+)
+def test_a_word_among_numbers_is_named_with_its_line_and_column(tmp_path, words, sentence):
+    """QUIP#207: ASE says 'could not convert string to float', of whichever atom of whichever frame."""
+    (tmp_path / "a.extxyz").write_text(COLUMNS.format(words))
+    with pytest.raises(ValueError, match=sentence):
+        understand(tmp_path / "a.extxyz")
+    with pytest.raises(ValueError, match=sentence):
+        datasets.load(tmp_path / "a.extxyz")
+
+
+def test_exponents_with_d_are_read_in_every_column(tmp_path):
+    (tmp_path / "a.extxyz").write_text(COLUMNS.format("1.0D-01 0.0d+00 0"))
+    found = datasets.load(tmp_path / "a.extxyz", check=False)
+    assert found.forces[0].tolist() == [[0.1, 0, 0], [-0.1, 0, 0]]
+
+
+def test_two_columns_of_elements_must_agree(tmp_path):
+    text = "2\nProperties=species:S:1:pos:R:3:Z:I:1\nO 0 0 0 8\nH 0.96 0 0 {}\n"
+    (tmp_path / "a.xyz").write_text(text.format(1))
+    assert understand(tmp_path / "a.xyz").atoms.get_chemical_formula() == "HO"
+    (tmp_path / "a.xyz").write_text(text.format(2))
+    with pytest.raises(ValueError, match="line 4: the columns species and Z must name one element, got H and 2, which"):
+        understand(tmp_path / "a.xyz")
