@@ -25,7 +25,7 @@ from so3lab.structures.packed import is_packed, unpacked
 from so3lab.structures.pdb import models_of_pdb
 from so3lab.structures.plausibility import check_plausible
 from so3lab.structures.program_files import jobs_of_output, stated_in_program_files
-from so3lab.structures.program_inputs import input_of_program
+from so3lab.structures.program_inputs import inputs_of_program
 from so3lab.structures.sdf import molecules_of_sdf
 from so3lab.structures.smiles import from_smiles
 from so3lab.structures.understood import Content, Several, Understood, which_of
@@ -50,8 +50,8 @@ _DATABASES = frozenset((".db", ".json"))
 _WITHOUT_ELEMENTS = frozenset((".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".mdcrd", ".crd", ".rst7", ".inpcrd", ".netcdf"))
 """Trajectories that hold positions alone."""
 _WITHOUT_POSITIONS = frozenset((".psf", ".prmtop", ".parm7", ".top", ".itp", ".tpr"))
-_INPUTS = frozenset((".inp", ".in", ".qin", ".qcin", ".orca"))
-"""Inputs of ORCA and Q-Chem, and of programs that ASE reads."""
+_INPUTS = frozenset((".inp", ".in", ".qin", ".qcin", ".orca", ".nw", ".nwi"))
+"""Inputs of ORCA, Q-Chem and NWChem, and of programs that ASE reads."""
 _TYPES = re.compile(rb"^\s*\d+\s+atom types\s*$", re.MULTILINE)
 """What the head of LAMMPS's data files has."""
 _OF_LAMMPS = frozenset((".lammpstrj", ".dump", ".lammps", ".lmp"))
@@ -152,8 +152,8 @@ def read_contents(path: Path) -> list[Content]:
     if is_packed(path):
         with unpacked(path) as inside:
             return read_contents(inside)
-    if kind in OF_SEVERAL:
-        return OF_SEVERAL[kind](path).all()
+    if (several := _several(path)) is not None:
+        return several.all()
     if kind == ".cif":
         return [read_cif(path)]
     if kind in _TRAJECTORIES:
@@ -202,12 +202,11 @@ def file_and_number(text: str) -> tuple[Path, int] | None:
 
 def _one_of_file(path: Path, which: int) -> Content:
     """The structure with this index."""
-    kind = path.suffix.lower()
     if is_packed(path):
         with unpacked(path) as inside:
             return _one_of_file(inside, which)
-    if kind in OF_SEVERAL:
-        return OF_SEVERAL[kind](path).one(which)
+    if (several := _several(path)) is not None:
+        return several.one(which)
     frames = read_contents(path)
     about = which_of(len(frames), which, "frames", path)
     return frames[which]._replace(notes=[*about, *frames[which].notes])
@@ -218,8 +217,8 @@ def _of_file(path: Path) -> Content:
     if is_packed(path):
         with unpacked(path) as inside:
             return _of_file(inside)
-    if kind in OF_SEVERAL:
-        return OF_SEVERAL[kind](path).one(-1)
+    if (several := _several(path)) is not None:
+        return several.one(-1)
     if kind == ".cif":
         return read_cif(path)
     if kind in _DATABASES:
@@ -234,9 +233,15 @@ def _of_file(path: Path) -> Content:
         )
     if kind in _WITHOUT_POSITIONS:
         raise ValueError(f"{path} is a topology that holds no positions; give a file of coordinates")
-    if kind in _INPUTS and (content := input_of_program(path)) is not None:
-        return content
     return _with_ase(path)
+
+
+def _several(path: Path) -> Several | None:
+    """The structures of a file that so3lab reads by itself; None of others."""
+    kind = path.suffix.lower()
+    if kind in OF_SEVERAL:
+        return OF_SEVERAL[kind](path)
+    return inputs_of_program(path) if kind in _INPUTS else None
 
 
 def _of_trajectory(path: Path) -> Content:
