@@ -6,6 +6,7 @@ Names are those of the manuals: ``tot_charge`` and ``tot_magnetization`` of Quan
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ _END_OF_JOB = {
     "nwchem-out": re.compile(r"^ +NWChem Input Module *\n", re.MULTILINE),
 }
 """Lines between jobs of one output, by ASE's name of the format."""
+_NWCHEM_GEOMETRY = re.compile(
+    r'^[ \t]+Geometry "[^\n]*\n(?:[^\n]*\n){3,9}?^ *No\. +Tag[^\n]*\n[^\n]*\n(?:^(?: +\S+){6} *\n)+', re.MULTILINE
+)
+"""A geometry as it is printed, with its table of atoms."""
 _ORCA_END = "ORCA TERMINATED NORMALLY"
 _SAME_CHARGE = 1e-3
 _ESPRESSO = re.compile(rf"^[^!\n]*\btot_charge\s*=\s*{_CHARGE}", re.IGNORECASE | re.MULTILINE)
@@ -87,12 +92,24 @@ def jobs_of_output(path: Path, format: str) -> list[str]:
     if format not in _END_OF_JOB:
         return []
     text = path.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
-    pieces = [piece for piece in _END_OF_JOB[format].split(text) if _of_output(piece)]
+    pieces = _END_OF_JOB[format].split(text)
+    if format == "nwchem-out":
+        pieces = list(_with_geometries(pieces))
+    pieces = [piece for piece in pieces if _of_output(piece)]
     if all(_of_output(piece) == _of_output(pieces[0]) for piece in pieces):
         return []
     if _ORCA_END in text:  # which stands once, behind the last job
         pieces = [piece if _ORCA_END in piece else f"{piece}\n{_ORCA_END}\n" for piece in pieces]
     return pieces
+
+
+def _with_geometries(pieces: list[str]) -> Iterator[str]:
+    """Tasks of NWChem, each with the geometry before it where it does not print its own."""
+    latest = ""
+    for piece in pieces:
+        found = _NWCHEM_GEOMETRY.findall(piece)
+        yield piece if found else f"\n{latest}\n{piece}"
+        latest = found[-1] if found else latest
 
 
 def _of_output(text: str) -> dict[str, float]:

@@ -234,12 +234,33 @@ def of_orca(number, charge, multiplicity):
     )
 
 
-@pytest.mark.parametrize(("job", "name"), [(of_gaussian, "oh.log"), (of_orca, "oh.out")])
+def of_nwchem(number, charge, multiplicity):
+    """Only the first task prints the geometry; the others take it from the database."""
+    title = "              Northwest Computational Chemistry Package (NWChem) 7.0.2\n" if number == 1 else ""
+    rows = "".join(f"    {k + 1} {x:20s} {z:10.4f} {0:14.8f} {0:14.8f} {0.96 * k:14.8f}\n" for k, (x, z) in
+                   enumerate((("O", 8), ("H", 1))))  # fmt: skip
+    geometry = (
+        '                             Geometry "geometry" -> ""\n                             ----------\n\n'
+        " Output coordinates in angstroms (scale by  1.889725989 to convert to a.u.)\n\n"
+        "  No.       Tag          Charge          X              Y              Z\n"
+        f" ---- ---------------- ---------- -------------- -------------- --------------\n{rows}\n"
+    )
+    return (
+        f"{title}                                NWChem Input Module\n\n\n{geometry if number == 1 else ''}"
+        f"                                 NWChem DFT Module\n\n          Charge           : {charge:5d}\n"
+        f"          Spin multiplicity: {multiplicity:5d}\n         Total DFT energy =      -75.{number}00000000000\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "name"), [(of_gaussian, "oh.log"), (of_orca, "oh.out"), (of_nwchem, "oh.nwo"), (of_nwchem, "oh.out")]
+)
 def test_each_job_of_an_output_has_its_own_charge(tmp_path, job, name):
     (tmp_path / name).write_text(job(1, 0, 2) + job(2, -1, 1))
     for number, charge, unpaired in ((0, 0, 1), (1, -1, 0)):
         found = understand(f"{tmp_path / name}:{number}")
         assert (found.charge.value, found.unpaired.value) == (charge, unpaired)
+        assert found.atoms.get_distance(0, 1) == pytest.approx(0.96)
     assert understand(tmp_path / name).charge.value == -1
 
 
