@@ -58,7 +58,7 @@ def notebook(lab, browser):
 
 
 def test_the_second_figure_brings_no_second_plotly(notebook):
-    assert notebook.page.evaluate("Object.keys(globalThis.so3labPlotly).length") == 1
+    assert notebook.page.evaluate("Object.keys(globalThis.so3labLibraries).length") == 1
     notebook.run_code("third = curve('third')")
     assert notebook.text_of("first.get_state('_source') == third.get_state('_source')") == "True"
 

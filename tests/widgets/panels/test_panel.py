@@ -75,3 +75,12 @@ def test_what_stands_where_no_widget_can_is_a_sentence():
     assert repr(panel) == "Small: a panel that lives while its kernel runs; run this cell to see it."
     panel.close()
     assert repr(panel) == "Small: This panel was closed."
+
+
+def test_marimo_which_draws_no_panels_is_told_where_they_can_be_seen():
+    panel = Small()
+    kind, words = panel._mime_()
+    assert kind == "text/html"
+    assert words.startswith("<p>Small has sliders")
+    assert "JupyterLab, Notebook 7 or Voilà" in words
+    panel.close()

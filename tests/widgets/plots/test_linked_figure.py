@@ -1,6 +1,5 @@
 """Figures that talk with Python: small on the wire, up to date for every page, streamed at a bounded rate."""
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,9 @@ import plotly.graph_objects as go
 import pytest
 from plot_page import dragged
 from plotly.basewidget import BaseFigureWidget
+from so3lab_widgets.packed_script import PackedScript
 from so3lab_widgets.plots import linked_figure
-from so3lab_widgets.plots.linked_figure import LinkedFigure, PlotlySource
+from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.theme import TEMPLATE
 
 
@@ -46,26 +46,9 @@ def test_a_figure_is_a_plotly_widget_of_few_kilobytes(figure):
 
 def test_all_figures_share_one_source(figure):
     other = LinkedFigure()
-    assert source_of(other) == source_of(figure) == PlotlySource.current().model_id
-    assert 500_000 < size(PlotlySource.current()) < 2_000_000
-
-
-def test_a_closed_source_is_made_again(figure):
-    PlotlySource.current().close()
-    later = LinkedFigure()
-    assert source_of(later) != source_of(figure)
-    assert source_of(later) == PlotlySource.current().model_id
-
-
-def test_figures_made_in_many_threads_share_one_source():
-    PlotlySource.current().close()
-    made: list[LinkedFigure] = []
-    threads = [threading.Thread(target=lambda: made.append(LinkedFigure())) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({source_of(one) for one in made}) == 1
+    assert source_of(other) == source_of(figure)
+    held = {one.model_id: one for one in PackedScript._held.values()}
+    assert 500_000 < size(held[source_of(other)]) < 2_000_000
 
 
 def test_the_loader_knows_every_order_that_plotly_sends():

@@ -10,6 +10,7 @@ from IPython.display import display
 from so3lab_widgets.panels.spoken_sliders import SpokenSliders
 from so3lab_widgets.running.cell import CellRun, running_cell
 from so3lab_widgets.running.jobs import Job
+from so3lab_widgets.running.not_in_marimo import NotInMarimo
 from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
 
 _OPEN: "dict[Panel, CellRun | None]" = {}
@@ -24,7 +25,7 @@ class Runs(Protocol):
         """Want nothing more, without waiting; returns the jobs that end now."""
 
 
-class Panel(ipw.VBox):
+class Panel(NotInMarimo, ipw.VBox):
     """A panel of the cell that makes it: when that cell runs again, this one ends; all others stay.
 
     Subclasses call :meth:`_take_place` once their arguments are found to be right, and before they start threads.

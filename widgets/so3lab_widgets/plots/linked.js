@@ -1,24 +1,10 @@
-// Draws a figure with the Plotly that one widget of the kernel holds: sent once per kernel, read once per page.
+// Draws a figure with the Plotly that one widget of the kernel holds for all of them.
 const ORDERS = [
   "addTraces", "deleteTraces", "moveTraces", "restyle", "relayout", "update", "animate",
   "removeLayoutProps", "removeTraceProps",
 ].map(name => `_py2js_${name}`);
 const LINK = /url\((?:&quot;|['"])?[^)#]*#([^)'"&]*)(?:&quot;|['"])?\)/g;
 const ANSWER_MS = 300, NEWS = 0.25, SETTLED_MS = 150, MOST_TRIES = 3;
-const pages = (globalThis.so3labPlotly ??= {});
-
-function plotly(model) {
-  const version = model.get("_plotly_version");
-  return (pages[version] ??= unpack(model).catch(error => { delete pages[version]; throw error; }));
-}
-
-async function unpack(model) {
-  const holder = await find(model.widget_manager, model.get("_source"));
-  const packed = new Blob([holder.get("packed")]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const script = new Blob([await new Response(packed).arrayBuffer()], {type: "text/javascript"});
-  const address = URL.createObjectURL(script);
-  try { return quiet(await import(address)); } finally { URL.revokeObjectURL(address); }
-}
 
 // Values that stay as they are come as a word, which Plotly's views understand; its model would keep it in their place,
 // and show nothing there to a view that comes later.
@@ -40,13 +26,6 @@ function quiet(bundle) {
     tell.call(this, short ? {...event, points: event.points.filter(({data}) => data?.meta !== "range")} : event, kind);
   };
   return bundle;
-}
-
-// A page that was loaded again learns of the kernel's widgets in any order.
-async function find(manager, id) {
-  for (let tries = 0; !manager.has_model(id) && tries < 100; tries++)
-    await new Promise(resolve => setTimeout(resolve, 100));
-  return manager.get_model(id);
 }
 
 // Plotly ends a drawing some time after it was asked for, and fails where its element was emptied meanwhile.
@@ -199,7 +178,7 @@ export default () => {
           if (figure) obey(model, name, value);
           else early.push([name, value]);
         });
-      ready = plotly(model).then(bundle => {
+      ready = library(model, quiet).then(bundle => {
         figure = bundle.default();
         figure.initialize({model: facade(model)});
         for (const [name, value] of early.splice(0)) obey(model, name, value);

@@ -1,6 +1,5 @@
 """How a figure of a panel talks with Python, clicks up and curves down, without five megabytes for each figure."""
 
-import gzip
 import threading
 import time
 from collections.abc import Mapping
@@ -8,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import numpy as np
 import plotly
 import plotly.graph_objects as go
@@ -16,29 +14,14 @@ import traitlets
 from plotly.basedatatypes import Undefined
 from plotly.serializers import custom_serializers
 
+from so3lab_widgets.packed_script import PackedScript, with_libraries
 from so3lab_widgets.plots.quick_import import plotly_widgets
 from so3lab_widgets.theme import TEMPLATE
 from so3lab_widgets.viewer.static_preview import SnapshotMixin
 
 _BUNDLE = Path(str(plotly_widgets().__file__)).with_name("package_data") / "widgetbundle.js"
-_STATIC = resources.files("so3lab_widgets") / "plots"
-
-
-class PlotlySource(ipywidgets.Widget):
-    """Holds Plotly's JavaScript, compressed, for all figures of a kernel; it is never shown."""
-
-    packed = traitlets.Bytes().tag(sync=True)
-
-    _current: "PlotlySource | None" = None
-    _lock = threading.Lock()
-
-    @classmethod
-    def current(cls) -> "PlotlySource":
-        """The one of this kernel, made when the first figure asks, and again after it was closed."""
-        with cls._lock:
-            if cls._current is None or cls._current.comm is None:
-                cls._current = cls(packed=gzip.compress(_BUNDLE.read_bytes(), 6))
-            return cls._current
+_LOADER = resources.files("so3lab_widgets") / "plots" / "linked.js"
+_LIBRARY = f"plotly {plotly.__version__}"
 
 
 def _defined(value: Any) -> Any:
@@ -68,7 +51,7 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
     ``"range"`` tell the range alone, without its points.
     """
 
-    _esm = (_STATIC / "linked.js").read_text("utf-8")
+    _esm = with_libraries(_LOADER.read_text("utf-8"))
 
     cursor = traitlets.Float(None, allow_none=True).tag(sync=True)
     cursor_follows = traitlets.Bool(False).tag(sync=True)
@@ -76,7 +59,7 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
     draw_ms = traitlets.Float(0.0).tag(sync=True)
     in_sight = traitlets.Bool(True).tag(sync=True)
     _source = traitlets.Unicode().tag(sync=True)
-    _plotly_version = traitlets.Unicode(plotly.__version__).tag(sync=True)
+    _library = traitlets.Unicode(_LIBRARY).tag(sync=True)
 
     def __init__(self, data: Any = None, layout: Any = None, **options: Any):
         self._edits = threading.RLock()
@@ -95,7 +78,7 @@ class LinkedFigure(SnapshotMixin, go.FigureWidget):
 
     @traitlets.default("_source")
     def _source_of_this_kernel(self) -> str:
-        return PlotlySource.current().model_id
+        return PackedScript.of(_LIBRARY, _BUNDLE.read_bytes).model_id
 
     @property
     def edits(self) -> threading.RLock:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from so3lab_widgets.plots.columns import axis_of, colours_of, line_about, numbers_of, scale_of
 from so3lab_widgets.plots.downsampling import scattered
 from so3lab_widgets.plots.linked_figure import LinkedFigure
+from so3lab_widgets.running.not_in_marimo import NotInMarimo
 from so3lab_widgets.theme import BLUE, ORANGE, PURPLE, label, styled
 
 MOST_POINTS = 10_000
@@ -26,7 +27,7 @@ _PLAIN = "one colour"
 _AXES = ("x", "y", "colour")
 
 
-class PropertyMap(ipw.VBox):
+class PropertyMap(NotInMarimo, ipw.VBox):
     """Any number of a table against any other, coloured by a third; each row is a point.
 
     Args:

@@ -13,6 +13,8 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, Literal, TypeVar
 
+from so3lab_widgets.running.threads import new_thread
+
 State = Literal["ready", "running", "paused", "finished", "stopped", "failed"]
 Item = TypeVar("Item")
 
@@ -123,7 +125,7 @@ class Job(Generic[Item]):
             if self._wanted != "ready":
                 return self
             self._wanted, self._idle = "paused" if paused else "running", False
-            self._thread = threading.Thread(target=self._run, name=f"so3lab {self.name}", daemon=True)
+            self._thread = new_thread(self._run, self.name)
             self._before = _replace(self)
             self._thread.start()  # before anybody may stop it and wait for it
         return self

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from so3lab_widgets.running.threads import new_thread
+
 FASTEST_HZ = 20.0
 IN_SOFTWARE_HZ = 16.0
 """Where the browser draws without a graphics card, on the processor that computes what is drawn."""
@@ -61,7 +63,7 @@ class LatestValueSender:
             self._item = item
             if self._thread is None:
                 self._reported_at = self._clock()
-                self._thread = threading.Thread(target=self._run, name=f"so3lab {self._name}", daemon=True)
+                self._thread = new_thread(self._run, self._name)
                 self._thread.start()
             self._full.notify_all()
 

@@ -1,5 +1,6 @@
 // A table of which the rows in sight are drawn. Order and filters are the kernel's; rows go by their number there.
 const ROW = 26, AROUND = 6;
+const LETTER = 7.2, NARROWEST = 44, WIDEST = 190;  // pixels
 
 const numbersOf = (view, Kind) => {
   const bytes = view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0);
@@ -32,10 +33,13 @@ export default {
       return Number.isFinite(value) ? value.toFixed(column.decimals).replace("-", "−") : "–";
     };
 
-    // Head and rows are grids of their own: what makes them alike are widths in pixels.
-    function widthOf(column) {
-      const longest = column.number ? 0 : Math.max(0, ...new Set(values[column.name].slice(0, 200).map(word => word.length)));
-      return Math.min(190, Math.max(74, 7.2 * column.label.length + 16, 7.2 * longest));
+    // Head and rows are grids of their own: what makes them alike are widths in pixels. A column has at least the room
+    // of its values and of each word of its label, and of what is left as much as the whole label needs.
+    function widthsOf(column) {
+      const letters = texts => LETTER * Math.max(0, ...texts.map(one => one.length));
+      const rows = Array.from({length: Math.min(200, values[column.name].length)}, (_, row) => text(column, row));
+      const least = Math.min(WIDEST, Math.max(NARROWEST, letters(rows), letters(column.label.split(" "))));
+      return [least, Math.min(WIDEST, Math.max(74, least, letters([column.label]) + 16))];
     }
 
     function readColumns() {
@@ -44,9 +48,9 @@ export default {
       const rows = kinds.length ? numbers.length / kinds.length : 0;
       values = {...model.get("_words")};
       kinds.forEach((one, place) => { values[one.name] = numbers.subarray(place * rows, (place + 1) * rows); });
-      const widths = columns.map(widthOf);
-      box.style.setProperty("--so3-columns", ["30px", ...widths.map(width => `minmax(${width}px, 1fr)`)].join(" "));
-      box.style.setProperty("--so3-width", `${widths.reduce((sum, width) => sum + width + 8, 42)}px`);
+      const widths = columns.map(widthsOf);
+      box.style.setProperty("--so3-columns", ["30px", ...widths.map(([least, good]) => `minmax(${least}px, ${good}fr)`)].join(" "));
+      box.style.setProperty("--so3-width", `${widths.reduce((sum, [least]) => sum + least + 8, 42)}px`);
       box.setAttribute("aria-label", `table, one ${model.get("noun")} a row`);
       drawHead();
       readOrder();
@@ -70,6 +74,7 @@ export default {
         const sort = element("button", "", {type: "button", title: `sort by ${one.label}`});
         const filter = element("input", "", {
           type: "search", size: 1, placeholder: one.number ? "< 5, 1..9" : "contains", "aria-label": `filter ${one.label}`,
+          title: one.number ? `rows whose ${one.label} is such as < 5 or 1..9` : `rows whose ${one.label} contains this`,
         });
         cell.dataset.name = one.name;
         sort.onclick = () => {

@@ -1,11 +1,11 @@
 """Movies of a trajectory in a viewer: a page draws one frame after the other, and a thread gathers the pictures."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from so3lab_widgets.running.threads import new_thread
 from so3lab_widgets.viewer import movie_encoder
 
 _PICTURE_S = 20.0
@@ -41,7 +41,7 @@ class MovieRecorder:
             except Exception as error:
                 done.set_exception(error)
 
-        threading.Thread(target=write, name="so3lab film", daemon=True).start()
+        new_thread(write, "film").start()
         return done
 
     def send(self, name: str, count: int, width: int) -> None:
@@ -56,7 +56,7 @@ class MovieRecorder:
             except Exception as error:
                 viewer.notice = " ".join(str(error).split())
 
-        threading.Thread(target=work, name="so3lab film", daemon=True).start()
+        new_thread(work, "film").start()
 
     def _chosen(self, frames: Sequence[int] | int | None) -> list[int]:
         there = self._viewer.frames

@@ -1,4 +1,4 @@
-"""Where the 3D engine of a page without a kernel comes from: the NGL that nglview brings along.
+"""Where the 3D engine of all pages comes from: the NGL that nglview brings along.
 
 nglview's JupyterLab extension holds NGL as a webpack module for the browser. Two of its files and a loader of
 a few lines give the same ``NGL`` to any page, so nothing is bundled twice and nothing is fetched.
@@ -11,9 +11,10 @@ from pathlib import Path
 _SHARED_MODULE = re.compile(
     r'\("ngl","[\d.]+",\(\(\)=>Promise\.all\(\[(?P<chunks>[^\]]+)\]\)\.then\(\(\(\)=>\(\)=>\w+\((?P<module>\d+)\)'
 )
+_GLOBAL = "self.webpackChunknglview_js_widgets"
+"""Where webpack puts modules; a page that has nglview's extension, too, would take ours for its own."""
 _LOADER = """
-(() => {
-  const modules = Object.assign({}, ...self.webpackChunknglview_js_widgets.map(chunk => chunk[1]));
+  const modules = Object.assign({}, ...chunks.map(chunk => chunk[1]));
   const cache = {};
   function load(id) {
     if (id in cache) return cache[id].exports;
@@ -36,8 +37,12 @@ _LOADER = """
   load.nmd = module => Object.assign(module, {paths: [], children: []});
   load.g = globalThis;
   globalThis.NGL = load(MODULE);
-})();
 """
+
+
+def ngl_library() -> str:
+    """What this NGL is called, by the nglview that it comes from."""
+    return f"NGL of nglview {metadata.version('nglview')}"
 
 
 def ngl_script() -> str:
@@ -53,8 +58,8 @@ def ngl_script() -> str:
         raise FileNotFoundError("nglview's JupyterLab extension holds no NGL; run: pip install nglview==4.0")
     chunks = re.findall(r"\.e\((\d+)\)", match["chunks"])
     paths = [path for chunk in chunks for name, path in files.items() if name.startswith(f"{chunk}.")]
-    sources = [path.read_text("utf-8") for path in paths]
-    return "\n".join([*sources, _LOADER.replace("MODULE", match["module"])])
+    sources = [path.read_text("utf-8").replace(_GLOBAL, "chunks") for path in paths]
+    return "\n".join(["(() => {\n  let chunks;", *sources, _LOADER.replace("MODULE", match["module"]), "})();"])
 
 
 def _extension_files() -> dict[str, Path]:

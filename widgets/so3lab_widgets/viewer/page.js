@@ -2,8 +2,16 @@
 // newest there is, without acknowledgement; twice a second the page reports how many it painted.
 
 const REPORT_MS = 500;
+const NO_WEBGL = "This browser draws nothing in 3D (it has no WebGL, or hardware acceleration is off), so the molecule "
+  + "cannot be shown. Switch hardware acceleration on in its settings, or open the page in another browser.";
 
 const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+// Why there is no molecule, as a sentence.
+function whyNot(error) {
+  return error.message === NO_WEBGL ? NO_WEBGL
+    : `The molecule could not be drawn (${error.message}). Load the page again, or run the cell again.`;
+}
 
 export default () => {
   const latest = {}, scenes = new Set();
@@ -45,8 +53,18 @@ export default () => {
       root.style.height = `${model.get("height")}px`;
       el.classList.add("so3-viewer");
       el.append(root);
-      const NGL = await model.widget_manager.loadClass("NGL", "nglview-js-widgets", model.get("_ngl_version"));
-      const scene = new Scene(NGL, model, root, latest), controls = new Controls(model, scene, root);
+      const paint = dark => el.classList.toggle("so3-dark", dark);
+      paint(isDark(el));
+      let scene;
+      try {
+        if (whatDraws() === null) throw new Error(NO_WEBGL);
+        scene = new Scene(await library(model, () => globalThis.NGL), model, root, latest);
+      } catch (error) {
+        console.debug("so3lab: no molecule:", String(error));
+        root.append(element("p", {className: "so3-missing", textContent: whyNot(error)}));
+        return watchTheme(el, paint);
+      }
+      const controls = new Controls(model, scene, root);
       root.scene = scene;  // what is drawn, for the browser's console and for tests
       const view = {scene, controls};
       scenes.add(view);
@@ -62,8 +80,7 @@ export default () => {
           refresh]];
       handlers.forEach(([names, act]) => on(names, act));
       on("height", () => { root.style.height = `${model.get("height")}px`; });
-      const theme = new MutationObserver(() => { scene.setTheme(); redraw(); });
-      theme.observe(document.body, {attributes: true, attributeFilter: ["data-jp-theme-light"]});
+      const leaveTheme = watchTheme(el, dark => { paint(dark); scene.setTheme(dark); redraw(); });
       const reporting = setInterval(() => {
         const painted = scene.painted ?? 0;
         if (!(came || painted) || document.hidden) return;
@@ -75,7 +92,7 @@ export default () => {
       model.send({kind: "hello", in_software: inSoftware()});
       return () => {
         clearInterval(reporting);
-        theme.disconnect();
+        leaveTheme();
         handlers.forEach(([names, act]) => names.split(" ").forEach(name => model.off(`change:${name}`, act)));
         scenes.delete(view);
         scene.close();

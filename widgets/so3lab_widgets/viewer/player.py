@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from so3lab_widgets.running.threads import new_thread
+
 _MOST_HZ = 20.0
 
 
@@ -25,7 +27,7 @@ class Player:
         """Play, if this is wanted and there is something to play; whoever plays sees by himself when to end."""
         alive = self._thread is not None and self._thread.is_alive()
         if playing and self._viewer.frames > 1 and not alive:
-            self._thread = threading.Thread(target=self._play, name="so3lab player", daemon=True)
+            self._thread = new_thread(self._play, "player")
             self._thread.start()
 
     def close(self) -> None:

@@ -27,18 +27,19 @@ function ifHeard(tell) {
   try { tell(); } catch (error) { console.debug("so3lab: not heard:", String(error)); }
 }
 
-// Whether the processor draws, which may have a simulation to run, too; asked once a page.
-let drawnInSoftware;
-function inSoftware() {
-  if (drawnInSoftware === undefined) {
-    const gl = document.createElement("canvas").getContext("webgl");
-    const info = gl?.getExtension("WEBGL_debug_renderer_info");
-    const name = gl?.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER) ?? "";
-    drawnInSoftware = /swiftshader|llvmpipe|software/i.test(name);
-    gl?.getExtension("WEBGL_lose_context")?.loseContext();
-  }
-  return drawnInSoftware;
+// What draws in 3D, by its name; null where nothing does. Asked once a page.
+let drawing;
+function whatDraws() {
+  if (drawing) return drawing;
+  const gl = document.createElement("canvas").getContext("webgl");
+  const info = gl?.getExtension("WEBGL_debug_renderer_info");
+  drawing = gl && String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return drawing;
 }
+
+// Whether the processor draws, which may have a simulation to run, too.
+const inSoftware = () => /swiftshader|llvmpipe|software/i.test(whatDraws() ?? "");
 
 // NGL asks for smoothed edges, which cost the processor a quarter of every frame and which its balls and sticks, drawn
 // by shaders, hardly show; it takes no setting for that, so the question is changed while it asks.
@@ -79,11 +80,10 @@ class Scene {
     });
     this.resizing.observe(place);
     this.turning = setInterval(() => this.keepCamera(), CAMERA_MS);
-    this.setTheme();
+    this.setTheme(isDark(place));
   }
 
-  setTheme() {
-    const dark = document.body.dataset.jpThemeLight === "false";
+  setTheme(dark) {
     this.stage.setParameters({backgroundColor: dark ? "#111111" : "#ffffff"});
     this.stage.viewer.renderer.setClearAlpha?.(0);
     this.ink = dark ? "#e0e4e8" : "#30353a";

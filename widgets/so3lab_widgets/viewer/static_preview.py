@@ -16,6 +16,8 @@ from typing import Any
 
 from IPython.display import DisplayHandle
 
+from so3lab_widgets.running.threads import new_thread
+
 QUIET_S = 3.0
 """A picture is taken when nothing has moved for so long."""
 LONGEST_S = 30.0
@@ -89,7 +91,7 @@ class StaticPreview:
             self._moved_at = time.monotonic()
             if not (self._waiting or self._closed):
                 self._waiting = True
-                threading.Thread(target=self._wait_and_take, name="so3lab preview", daemon=True).start()
+                new_thread(self._wait_and_take, "preview").start()
 
     def close(self, sentence: str = "") -> None:
         """Take no more pictures; the sentence, if there is one, stands where the widget was, above its last picture."""

@@ -5,7 +5,9 @@ from typing import Any
 import traitlets
 from ase import Atoms
 
+from so3lab_widgets.packed_script import PackedScript
 from so3lab_widgets.viewer.looks import STYLES
+from so3lab_widgets.viewer.ngl import ngl_library, ngl_script
 from so3lab_widgets.viewer.placing import FOLLOW, IMAGES
 
 SETTABLE = (
@@ -22,7 +24,8 @@ class ViewerTraits(traitlets.HasTraits):
     """The traits of :class:`~so3lab_widgets.viewer.viewer.Viewer`, which says what they mean."""
 
     _atoms: Atoms | None = None
-    _ngl_version = traitlets.Unicode().tag(sync=True)
+    _library = traitlets.Unicode().tag(sync=True)
+    _source = traitlets.Unicode().tag(sync=True)
     _structure = traitlets.Dict().tag(sync=True)
     _legend = traitlets.Dict().tag(sync=True)
     _links_legend = traitlets.Dict().tag(sync=True)
@@ -54,6 +57,14 @@ class ViewerTraits(traitlets.HasTraits):
     camera = traitlets.List(traitlets.Float()).tag(sync=True)
     painted = traitlets.Int(0)
     """Frames that browsers have painted."""
+
+    @traitlets.default("_library")
+    def _library_that_draws(self) -> str:
+        return ngl_library()
+
+    @traitlets.default("_source")
+    def _source_of_this_kernel(self) -> str:
+        return PackedScript.of(ngl_library(), lambda: ngl_script().encode()).model_id
 
     @traitlets.validate("frame")
     def _valid_frame(self, proposal: Any) -> int:

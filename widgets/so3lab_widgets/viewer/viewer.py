@@ -60,8 +60,6 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
     def __init__(
         self, structure: Any = None, *, representation: str = "ball+stick", height: int = 400, **traits: Any
     ) -> None:
-        import nglview
-
         unknown = sorted(set(traits) - {name for name in self.trait_names() if not name.startswith("_")})
         if unknown:
             raise TypeError(f"Viewer has no {unknown[0]!r}; it has representation, height, {', '.join(SETTABLE)}")
@@ -75,12 +73,7 @@ class Viewer(SnapshotMixin, DrawnFrameMixin, LinksMixin, OverlaysMixin, anywidge
         self._preview: StaticPreview | None = None
         self._sender = LatestValueSender(self._send_frame, name="viewer")
         of_content = {name: traits.pop(name) for name in OF_CONTENT if name in traits}
-        super().__init__(
-            _ngl_version=nglview._frontend.__frontend_version__,
-            representation=representation,
-            height=height,
-            **traits,
-        )
+        super().__init__(representation=representation, height=height, **traits)
         self.on_msg(self._on_message)
         self.observe(self._on_move, ["frame", "smoothing", "colour", "forces", "follow", "images"])
         self.observe(self._on_move, "picked")
