@@ -222,7 +222,7 @@ def _one_location(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
         place: max(of_place, key=lambda letter: of_place[letter] / counts[place][letter])
         for place, of_place in weights.items()
     }
-    names = {(row.residue[1:], row.name) for row in rows if row.alternate == chosen.get(row.residue[1:])}
+    names = {(row.residue[1:], _protium(row)) for row in rows if row.alternate == chosen.get(row.residue[1:])}
     residues = {row.residue for row in rows if row.alternate == chosen.get(row.residue[1:])}
     kept: list[_Row] = []
     dropped: list[_Row] = []
@@ -232,17 +232,22 @@ def _one_location(rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
         best = not row.alternate or row.alternate == chosen[place]
         fits = row.residue in residues  # some places are shared by two kinds of residue
         alone = (
-            fits and (place, row.name) not in names and (place, row.name) not in seen
+            fits and (place, _protium(row)) not in names and (place, _protium(row)) not in seen
         )  # no counterpart at that location
         (kept if best or alone else dropped).append(row)
         if best or alone:
-            seen.add((place, row.name))
+            seen.add((place, _protium(row)))
     letters = ", ".join(sorted({chosen[row.residue[1:]] for row in dropped}))
     listed = ", ".join(f"{row.name} of {row.residue[0]} {row.residue[2]} at {row.alternate}" for row in dropped[:4])
     more = f" and {len(dropped) - 4} more" if len(dropped) > 4 else ""
     if not dropped:
         return kept, []
     return kept, [f"of alternate locations the most occupied are kept ({letters}); left out: {listed}{more}"]
+
+
+def _protium(row: _Row) -> str:
+    """The name of an atom, of deuterium that of the hydrogen in its place: D1 and H1 may share one."""
+    return f"H{row.name[1:]}" if row.symbol == "H" and row.name.startswith("D") else row.name
 
 
 def _cell(lines: Iterable[str], path: Path) -> tuple[np.ndarray | None, list[str]]:

@@ -5,6 +5,7 @@ Names are those of the manuals: ``tot_charge`` and ``tot_magnetization`` of Quan
 ``NELECT``, which with the valence of each kind of atoms gives the charge, as "number of electrons" of pw.x does.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,8 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
 
     Args:
         path: An output of Gaussian, ORCA, NWChem, GAMESS, FHI-aims, CASTEP, VASP (``OUTCAR``, ``vasprun.xml``) or
-            pw.x, an input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K or Turbomole; of others nothing is known.
+            pw.x, an input of Quantum ESPRESSO, CASTEP (``.cell``), CP2K or Turbomole, Avogadro's Chemical JSON; of
+            others nothing is known.
     """
     if not path.is_file():
         return {}
@@ -78,6 +80,8 @@ def stated_in_program_files(path: Path) -> dict[str, float]:
     text = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
     if path.suffix.lower() == ".cell":
         return _of_castep(path, text)
+    if path.suffix.lower() == ".cjson":
+        return _of_chemical_json(text)
     found = _of_vasp(text) or _of_output(text) or _of_pw(text)
     return found if found or path.suffix.lower() in (".log", ".out") else _of_input(text)
 
@@ -148,6 +152,16 @@ def _of_pw(text: str) -> dict[str, float]:
         return {}
     charge = sum(valences[label] for label in labels) - float(electrons[1])
     return {"charge": charge if abs(charge) > _SAME_CHARGE else 0.0}
+
+
+def _of_chemical_json(text: str) -> dict[str, float]:
+    """What Avogadro says of the molecule as a whole."""
+    try:
+        properties = json.loads(text).get("properties", {})
+    except (ValueError, AttributeError):
+        return {}
+    names = {"charge": "totalCharge", "multiplicity": "totalSpinMultiplicity"}
+    return {key: float(properties[name]) for key, name in names.items() if name in properties}
 
 
 def _of_castep(path: Path, text: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ import numpy as np
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from so3lab.machine import paths
+from so3lab.structures.ase_conventions import mend
 from so3lab.structures.boxes import gaps, is_empty_box, without_box
 from so3lab.structures.cif import read_cif
 from so3lab.structures.comments import take_cell
@@ -149,6 +150,7 @@ def read_contents(path: Path) -> list[Content]:
         ValueError: As :func:`read_frames`.
     """
     kind = path.suffix.lower()
+    notes: list[str] = []
     if is_packed(path):
         with unpacked(path) as inside:
             return read_contents(inside)
@@ -161,8 +163,8 @@ def read_contents(path: Path) -> list[Content]:
     elif kind in _DATABASES:
         frames = _frames_of_database(path)
     else:
-        frames = _frames_of_ase(path)[0]
-    return [Content(atoms, f"{kind.removeprefix('.')} file") for atoms in frames]
+        frames, _, notes = _frames_of_ase(path)
+    return [Content(atoms, f"{kind.removeprefix('.')} file", notes) for atoms in frames]
 
 
 def _content(source: str | Path | ase.Atoms) -> tuple[Content, str]:
@@ -289,19 +291,19 @@ def values_beside(row: "AtomsRow") -> dict[str, Any]:
 
 def _with_ase(path: Path) -> Content:
     """The last structure of any other format that ASE knows."""
-    frames, name = _frames_of_ase(path, ":" if path.stat().st_size < _WHOLE_FILE else "-1:")
+    frames, name, notes = _frames_of_ase(path, ":" if path.stat().st_size < _WHOLE_FILE else "-1:")
     about = which_of(len(frames), -1, "frames", path) if len(frames) > 1 else []
-    return Content(frames[-1], f"ASE's format {name}", about)
+    return Content(frames[-1], f"ASE's format {name}", [*about, *notes])
 
 
-def _frames_of_ase(path: Path, which: str = ":", format: str | None = None) -> tuple[list[ase.Atoms], str]:
-    """Structures of any other format that ASE knows, and its name of the format, which may be given."""
+def _frames_of_ase(path: Path, which: str = ":", format: str | None = None) -> tuple[list[ase.Atoms], str, list[str]]:
+    """Structures of any other format that ASE knows, its name of the format, which may be given, and notes."""
     if path.suffix.lower() in _OF_LAMMPS or _TYPES.search(path.read_bytes()[:2000]):
         _check_lammps_elements(path)
     try:
         name = format or filetype(str(path))
         if jobs := jobs_of_output(path, name):
-            return _frames_of_jobs(path, jobs, name), name
+            return _frames_of_jobs(path, jobs, name), name, []
         frames = read_quietly(path, which, name)
     except UnknownFileTypeError as error:
         raise ValueError(_of_no_format(path, str(error))) from None
@@ -317,12 +319,13 @@ def _frames_of_ase(path: Path, which: str = ":", format: str | None = None) -> t
     if not frames:
         raise ValueError(f"{path} holds no structure, read as ASE's format {name}; is it complete?")
     assert isinstance(frames, list)
+    notes = mend(frames, name, path)
     stated = stated_in_program_files(path)
     for atoms in frames:
         take_cell(atoms)
         for key, value in stated.items():
             atoms.info.setdefault(key, value)
-    return frames, name
+    return frames, name, notes
 
 
 def _frames_of_jobs(path: Path, jobs: list[str], format: str) -> list[ase.Atoms]:

@@ -9,11 +9,14 @@ import ase
 import numpy as np
 
 from so3lab.structures.comment_electrons import unread_in_title
-from so3lab.structures.electrons import BY_BONDS, is_charge_key, is_spin_key, stated_charge
+from so3lab.structures.electrons import BY_BONDS, is_charge_key, is_spin_key, sounds_like_electrons, stated_charge
 from so3lab.structures.smiles import atoms_of, embedded
 from so3lab.structures.understood import Content, Several
 
 _SEPARATOR = "$$$$"
+_OF_ATOMS = re.compile("partial|atomic|charges$", re.IGNORECASE)
+"""In names of lists for the atoms, of which the first line is a count."""
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
 
 
 def molecules_of_sdf(path: Path, seed: int = 0) -> Several:
@@ -182,9 +185,11 @@ def _singlets(entry: str) -> int:
 
 
 def _take_data(atoms: ase.Atoms, entry: str) -> None:
-    """A total charge and a spin among the data behind a molecule, such as PubChem's, with their names."""
+    """A total charge and a spin among the data behind a molecule, such as PubChem's, with their names; and a number
+    that sounds like one, so that it is said to be left out."""
     for name, value in _data(entry).items():
-        if value and (is_charge_key(name) or is_spin_key(name)):
+        unknown = sounds_like_electrons(name) and not _OF_ATOMS.search(name) and _NUMBER.fullmatch(value)
+        if value and (is_charge_key(name) or is_spin_key(name) or unknown):
             atoms.info[name] = value
 
 

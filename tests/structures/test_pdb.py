@@ -198,3 +198,17 @@ def test_what_ase_writes_comes_back(tmp_path):
 def test_names_of_atoms_and_residues_tell_elements(tmp_path, name, residue, symbol):
     found = understand(written(tmp_path / "a.pdb", record(name, residue=residue)))
     assert found.atoms.get_chemical_symbols() == [symbol]
+
+
+@pytest.mark.parametrize(("of_deuterium", "mass"), [(0.7, 2.014), (0.3, 1.008)])
+def test_hydrogen_and_deuterium_in_one_place_are_one_atom(tmp_path, of_deuterium, mass):
+    """Neutron structures of exchanged crystals, such as 5E5K: H at A and D at B, each with a name of its own."""
+    lines = [record(" O  ", "O")]
+    for number, (x, y) in enumerate(((0.96, 0.0), (-0.24, 0.93)), start=1):
+        lines += [
+            record(f" H{number} ", "H", x, y, alternate="A", occupancy=1.0 - of_deuterium),
+            record(f" D{number} ", "D", x, y, alternate="B", occupancy=of_deuterium),
+        ]
+    atoms = understand(written(tmp_path / "water.pdb", *lines)).atoms
+    assert atoms.get_chemical_formula() == "H2O"
+    assert atoms.get_masses()[1:] == pytest.approx([mass, mass], abs=1e-3)

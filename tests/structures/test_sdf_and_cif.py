@@ -243,3 +243,17 @@ def test_a_crystal_without_symmetry_is_said(tmp_path):
     text = cif("O1 O 0.1 0.1 0.1 1.0").replace("_symmetry_space_group_name_H-M 'P 1'\n", "")
     (tmp_path / "a.cif").write_text(text)
     assert any("no symmetry is given" in note for note in understand(tmp_path / "a.cif").notes)
+
+
+@pytest.mark.parametrize("name", ["TotalCharge", "Total Charge", "total-charge", "NetCharge"])
+def test_data_of_an_ion_must_agree_with_its_atoms_whatever_their_spelling(tmp_path, name):
+    ion = block("CC(=O)[O-]")
+    assert understood(tmp_path, f"{ion}> <{name}>\n-1\n\n$$$$\n").charge.value == -1
+    with pytest.raises(ValueError, match="the total charge must be said once"):
+        understood(tmp_path, f"{ion}> <{name}>\n0\n\n$$$$\n")
+
+
+def test_data_that_sound_like_electrons_are_said_to_be_left_out(tmp_path):
+    found = understood(tmp_path, block("C") + "> <nelectrons>\n10\n\n> <MMFF94_PARTIAL_CHARGES>\n5\n\n$$$$\n")
+    (note,) = found.notes
+    assert "'nelectrons' = 10 is left out" in note
