@@ -20,18 +20,18 @@ from so3lab.minimize.wilson import values_and_rows
 from so3lab.structures.bonds import bonded_pairs
 from so3lab.structures.constraints import held_atoms
 
-LONGEST = 0.1
+LONGEST = 0.2
 """Å that an atom moves at most in a step."""
 STIFFNESS = 70.0
 """eV/Å² of every coordinate of what is no molecule, before the first step."""
-SOFTEST = 1.0
-"""eV/Å² that the model of a molecule has at least."""
-REMEMBERED = 10
+SOFTEST = 5.0
+"""eV/Å² that is added to the model of a molecule: springs, and a curvature along which nothing is known of the path."""
+REMEMBERED = 100
 RENEWED_AFTER = 10
 """Steps, after which the model is made anew."""
 GROWN = 4.0
 """Times the force before a step: then everything is forgotten."""
-SHORTER, LONGER, SHORTEST = 0.5, 1.3, 0.005
+SHORTER, LONGER, SHORTEST = 0.8, 1.3, 0.005
 """By which steps are shortened when the largest force has grown, and lengthened otherwise; Å to which at least."""
 
 Inner = Float[np.ndarray, "inner atoms 3"]

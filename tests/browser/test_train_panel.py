@@ -181,9 +181,22 @@ def test_a_run_is_listed_and_goes_on(notebook):
     go_on(notebook)
 
 
-def test_a_second_run_of_the_model_in_hand_is_drawn_by_element_and_compared(notebook):
+def test_a_kernel_that_dies_costs_a_few_seconds_of_training(notebook):
+    reached = notebook.ask("panel.run.report.epoch")
+    notebook.page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    notebook.wait_for_kernel()
+    notebook.run_all(seconds=180)
+    notebook.page.wait_for_selector(".js-plotly-plot .barlayer .point")
+    go_on(notebook)
+    first = notebook.ask("panel.run.report.epoch - panel.job.items + 1")
+    assert 1 < first <= reached + 100, "it went on from a checkpoint"
+    # The page's widgets of the dead kernel may have had something to say yet, which the new one cannot understand.
+    notebook.errors[:] = [error for error in notebook.errors if "Comm not found" not in error]
     press(notebook, "Stop")
     notebook.wait_until(lambda: notebook.ask("panel.job.ended"), "the end", seconds=60)
+
+
+def test_a_second_run_of_the_model_in_hand_is_drawn_by_element_and_compared(notebook):
     press(notebook, "Fine-tune it")
     notebook.wait_until(lambda: notebook.ask("panel.part.value") == "Train", "the fields of a run")
     length = notebook.page.get_by_label("Length", exact=True)
@@ -220,18 +233,3 @@ def test_the_model_in_hand_is_saved_and_becomes_that_of_the_session(notebook):
     press(notebook, "Use this model")
     notebook.wait_until(lambda: notebook.ask("panel.shared.potential is panel.hand.potential"), "the session's model")
     assert notebook.ask("panel.message.wrong") is False
-
-
-def test_a_kernel_that_dies_costs_a_few_seconds_of_training(notebook):
-    reached = notebook.ask("panel.run.report.epoch")
-    notebook.page.evaluate("async () => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    notebook.wait_for_kernel()
-    notebook.run_all(seconds=180)
-    notebook.page.wait_for_selector(".js-plotly-plot .barlayer .point")
-    go_on(notebook)
-    first = notebook.ask("panel.run.report.epoch - panel.job.items + 1")
-    assert 1 < first <= reached + 100, "it went on from a checkpoint"
-    # The page's widgets of the dead kernel may have had something to say yet, which the new one cannot understand.
-    notebook.errors[:] = [error for error in notebook.errors if "Comm not found" not in error]
-    press(notebook, "Stop")
-    notebook.wait_until(lambda: notebook.ask("panel.job.ended"), "the end", seconds=60)

@@ -8,7 +8,9 @@ stage, with energies foremost, for the last quarter of the epochs, of which ther
 many that is, a short run tells before, which counts as compiling and is not part of the budget.
 """
 
+import importlib
 import json
+import os
 import resource
 import sys
 import time
@@ -20,7 +22,6 @@ import torch
 from mace.calculators import MACECalculator
 from mace.cli.run_train import run
 from mace.tools import build_default_arg_parser
-from mace.tools import train as mace_train
 
 TRIED = 60
 """Frames of the run that tells how long an epoch takes."""
@@ -43,14 +44,15 @@ def main() -> None:
     folder, minutes, seed = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     answers, sys.stdout = sys.stdout, sys.stderr  # MACE prints, too
     took: list[float] = []
-    one_epoch = mace_train.train_one_epoch
+    epochs_of_mace = importlib.import_module("mace.tools.train")  # beside it, mace.tools has a function of that name
+    one_epoch = epochs_of_mace.train_one_epoch
 
     def timed(*arguments, **named):
         started = time.monotonic()
         one_epoch(*arguments, **named)
         took.append(time.monotonic() - started)
 
-    mace_train.train_one_epoch = timed
+    epochs_of_mace.train_one_epoch = timed
     frames = ase.io.read(folder / "train.xyz", index=":")
     ase.io.write(folder / "tried.xyz", frames[:TRIED], format="extxyz")
     train(folder, folder / "tried.xyz", 2, seed, "tried")
@@ -76,5 +78,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(max(1, len(__import__("os").sched_getaffinity(0))))
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
     main()
