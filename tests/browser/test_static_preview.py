@@ -1,9 +1,11 @@
-"""A notebook that is opened again without a kernel shows pictures where molecules were."""
+"""A notebook that is opened again without a kernel, and its export, show pictures where molecules were."""
 
+import nbconvert
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytest.importorskip("playwright")
+from tests.browser.jupyter import Watched
 
 MOLECULE = """from so3lab.structures import read_structure
 from so3lab_widgets import Viewer
@@ -30,3 +32,15 @@ def test_a_picture_stays_where_the_kernel_has_gone(lab, browser, tmp_path):
             60,
         )
         notebook.picture("still_without_kernel")
+    exported, _ = nbconvert.HTMLExporter().from_filename(str(lab.folder / "still.ipynb"))
+    (tmp_path / "still.html").write_text(exported, encoding="utf-8")
+    context = browser.new_context(offline=True)
+    page = Watched(context.new_page())
+    page.page.goto((tmp_path / "still.html").as_uri(), wait_until="domcontentloaded")
+    page.wait_until(
+        lambda: any(still["seen"] and still["wide"] > 200 for still in page.page.evaluate(STILLS)),
+        "the picture in the export, without a network",
+        60,
+    )
+    page.picture("still_exported")
+    context.close()
