@@ -276,6 +276,6 @@ def _read_database(path: Path) -> tuple[list[Atoms], dict[str, str], str]:
             for key, value in (row.data or {}).items():
                 value = np.asarray(value)
                 per_atom = value.ndim > 1 and len(value) == len(atoms)
-                (atoms.arrays if per_atom else atoms.info)[key] = value
+                (atoms.arrays if per_atom else atoms.info)[key] = value if value.ndim else value.item()
             frames.append(atoms)
     return frames, stated, ""

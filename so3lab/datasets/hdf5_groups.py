@@ -27,7 +27,12 @@ from so3lab.datasets.named_arrays import (
     read_array,
     total_charges,
 )
-from so3lab.structures.electrons import is_charge_key, is_spin_key
+from so3lab.structures.electrons import (
+    is_charge_key,
+    is_column_of_charges,
+    is_spin_key,
+    sounds_like_electrons,
+)
 
 _LABELS = ("energies", "forces")
 
@@ -83,6 +88,15 @@ def _units_beside(group: h5py.Group, names: Mapping[str, str], keys: Mapping[str
             if unit := text(attributes.get(attribute)):
                 found[quantity] = unit
     return found
+
+
+def _is_of_electrons(name: str) -> bool:
+    """Whether a name is one of charges, of all or of each atom, or of spins."""
+    return (
+        is_charge_key(name)
+        or is_spin_key(name)
+        or any(is_column_of_charges(name, computed=computed) for computed in (False, True))
+    )
 
 
 def _same_units(found: Mapping[str, str], before: Mapping[str, str], where: str) -> dict[str, str]:
@@ -156,11 +170,18 @@ class _Rows:
         self.positions += list(positions)
         self.forces += list(forces)
         self.energies += energies.tolist()
-        named = {name: group[name] for name in group if is_charge_key(name) or is_spin_key(name)}
+        named = {name: group[name] for name in group if _is_of_electrons(name)}
         electrons = {**beside, **named}
-        charges = total_charges(electrons, frames, where)
+        charges, said = total_charges(electrons, frames, positions.shape[1], where)
         self.charges += charges.tolist()
-        self.charge_said += [any(map(is_charge_key, electrons))] * frames
+        self.charge_said += [said] * frames
+        for name, value in (*group.file.attrs.items(), *group.attrs.items()):
+            number = np.size(value) == 1 and np.asarray(value).dtype.kind in "iuf"
+            if number and sounds_like_electrons(name) and not _is_of_electrons(name):
+                self.record["notes"] = (
+                    f"the attribute {name!r} sounds like a charge or a spin and is left out, since "
+                    "so3lab does not know the name; call it charge or multiplicity if it is one"
+                )
         spins = spins_of_arrays(electrons, rows, charges, where)
         self.unpaired += [np.nan] * frames if spins is None else spins.tolist()
         self.group += [group.name] * frames

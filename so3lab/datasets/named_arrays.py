@@ -15,7 +15,7 @@ from so3lab.datasets.label_names import (
     nothing_found,
 )
 from so3lab.datasets.numerals import numbers_of
-from so3lab.structures.electrons import is_charge_key
+from so3lab.structures.electrons import is_charge_key, is_column_of_charges, is_whole
 
 NOT_SAID = "nothing says which directions repeat, so that a cell repeats in all of them"
 """What is said of cells without a ``pbc``."""
@@ -109,20 +109,45 @@ def _cells(values: np.ndarray, frames: int, what: str) -> Float[np.ndarray, "fra
     )
 
 
-def total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np.ndarray, " frames"]:
-    """Charges under any usual name, one for all frames or one for each; zero where there is none.
+def total_charges(
+    values: Mapping[str, Any], frames: int, atoms: int, what: str
+) -> tuple[Float[np.ndarray, " frames"], bool]:
+    """Charges under any usual name, one for all frames or one for each, or the sums of charges of atoms.
 
-    Arrays of another shape, such as charges of atoms or quadrupoles called Q, are not total charges.
+    Initial and formal charges of atoms count beside others, computed ones where nothing else tells the total and they
+    add up to whole numbers in all frames. Arrays of another shape, such as quadrupoles called Q, tell nothing.
+
+    Args:
+        values: Arrays by their names.
+        frames: How many there are.
+        atoms: How many each has at most.
+        what: What sentences call the set.
+
+    Returns:
+        The charges, zero where nothing says them; and whether something does.
 
     Raises:
-        ValueError: If two names disagree, or an entry is no number.
+        ValueError: If two names disagree, an entry is no number, or initial charges add up to no whole number.
     """
-    found = {key: np.asarray(values[key]) for key in values if is_charge_key(key)}
     usable = {
         key: np.broadcast_to(numbers_of(array, f"{what}, {key!r}", ("frame",)).reshape(-1), frames)
-        for key, array in found.items()
-        if array.size in (1, frames)
+        for key in values
+        if is_charge_key(key) and (array := np.asarray(values[key])).size in (1, frames)
     }
+    sums = _sums_over_atoms({key: values[key] for key in values if key not in usable}, frames, atoms, what, False)
+    for key, charges in sums.items():
+        off = [frame for frame, charge in enumerate(charges) if not is_whole(charge)]
+        if off and not usable:
+            raise ValueError(
+                f"{what}, {key!r}: the charges of atoms must add up to a whole number of elementary charges, got "
+                f"{charges[off[0]]:.4g} in frame {off[0]}; give the total charges under 'charge'"
+            )
+        if not off:
+            usable[key] = np.round(charges)
+    if not usable:
+        computed = _sums_over_atoms(values, frames, atoms, what, True)
+        usable = {key: np.round(sums) for key, sums in computed.items() if all(map(is_whole, sums))}
+        return next(iter(usable.values()), np.zeros(frames)), bool(usable)
     for key, charges in usable.items():
         first, others = next(iter(usable.items()))
         wrong = np.flatnonzero(charges != others)
@@ -131,4 +156,21 @@ def total_charges(values: Mapping[str, Any], frames: int, what: str) -> Float[np
                 f"{what}: the total charge must be said once, or the same each time, but frame {wrong[0]} has "
                 f"{others[wrong[0]]:g} e under {first!r} and {charges[wrong[0]]:g} e under {key!r}; remove one"
             )
-    return next(iter(usable.values()), np.zeros(frames))
+    return next(iter(usable.values())), True
+
+
+def _sums_over_atoms(
+    values: Mapping[str, Any], frames: int, atoms: int, what: str, computed: bool
+) -> dict[str, Float[np.ndarray, " frames"]]:
+    """Sums of charges of atoms in each frame, by name; all zero say nothing."""
+    found = {}
+    for key in values:
+        if not is_column_of_charges(key, computed=computed):
+            continue
+        array = np.squeeze(np.asarray(values[key]))
+        if array.shape not in ((atoms,), (frames, atoms)):
+            continue
+        charges = numbers_of(array, f"{what}, {key!r}", ("frame", "atom")[-array.ndim :])
+        if charges.any():
+            found[key] = np.broadcast_to(charges.sum(axis=-1), frames)
+    return found

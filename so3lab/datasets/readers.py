@@ -83,7 +83,8 @@ def _read_npz(path: Path, energy_unit: str | None, length_unit: str | None, keys
     found = {q: read_array(arrays[name], q, name, str(path)) for q, name in names.items()}
     frames = len(found["positions"])
     optional = {q: pick_optional(arrays, q) for q in NAMES if q not in QUANTITIES}
-    optional["total_charges"] = total_charges(arrays, frames, str(path))
+    shape = np.shape(found["positions"])
+    optional["total_charges"] = total_charges(arrays, frames, shape[1] if len(shape) == 3 else 0, str(path))[0]
     used = {id(arrays[name]) for name in names.values()} | {id(value) for value in optional.values()}
     fields = {key: value for key, value in arrays.items() if id(value) not in used}
     documented = "QM7-X" if "ePBE0+MBD" in arrays else ""

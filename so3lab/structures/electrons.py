@@ -91,8 +91,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
     if not sums:
         return found[0] if found else _sum_of_partial(atoms)
     total, source = sums[0]
-    whole = abs(total - round(total)) < _WHOLE
-    if whole:
+    if is_whole(total):
         total = float(round(total))
         _require_agreement([*found, Stated(total, source)], "total charge", "e")
     elif not found:
@@ -104,7 +103,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
 
 
 def _sum_of_partial(atoms: ase.Atoms) -> Stated:
-    """What computed charges of atoms add up to, where that is a whole number other than 0."""
+    """What computed charges of atoms add up to, where that is a whole number."""
     found = {name: atoms.arrays[name] for name in _arrays_named(atoms, PARTIAL_ARRAYS)}
     if "charges" not in found and (computed := _charges_of_calculator(atoms)) is not None:
         found["charges"] = computed
@@ -112,9 +111,14 @@ def _sum_of_partial(atoms: ase.Atoms) -> Stated:
         if np.shape(charges) != (len(atoms),) or np.asarray(charges).dtype.kind not in "iuf":
             continue
         total = float(np.sum(charges))
-        if round(total) and abs(total - round(total)) < _WHOLE:
+        if np.any(charges) and is_whole(total):
             return Stated(float(round(total)), f"sum of {name}")
     return Stated(0.0)
+
+
+def is_whole(total: float) -> bool:
+    """Whether charges of atoms add up to a whole number, but for rounded digits."""
+    return abs(total - round(total)) < _WHOLE
 
 
 def _charges_of_calculator(atoms: ase.Atoms) -> Any:
@@ -263,7 +267,7 @@ def overlooked_columns(atoms: ase.Atoms) -> list[str]:
     for name, values in atoms.arrays.items():
         if _canonical(name) in known or not sounds_like_electrons(name) or values.ndim != 1:
             continue
-        if values.dtype.kind in "iuf" and round(total := float(values.sum())) and abs(total - round(total)) < _WHOLE:
+        if values.dtype.kind in "iuf" and round(total := float(values.sum())) and is_whole(total):
             found.append(name)
     return found
 
@@ -276,6 +280,11 @@ def sounds_like_electrons(name: str) -> bool:
 def is_charge_key(name: str) -> bool:
     """Whether a name is one of ``CHARGE_KEYS``."""
     return _canonical(name) in _canonical_names(CHARGE_KEYS)
+
+
+def is_column_of_charges(name: str, *, computed: bool) -> bool:
+    """Whether a name is one of computed charges of atoms, or of those of which somebody made the total."""
+    return _canonical(name) in _canonical_names(PARTIAL_ARRAYS if computed else CHARGE_ARRAYS)
 
 
 def is_spin_key(name: str) -> bool:
