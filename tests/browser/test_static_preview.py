@@ -42,5 +42,6 @@ def test_a_picture_stays_where_the_kernel_has_gone(lab, browser, tmp_path):
         "the picture in the export, without a network",
         60,
     )
+    assert "object at 0x" not in page.page.inner_text("body")
     page.picture("still_exported")
     context.close()

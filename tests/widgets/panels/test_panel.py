@@ -72,7 +72,7 @@ def test_a_panel_that_has_ended_says_so_instead_of_an_empty_box(monkeypatch):
 
 def test_what_stands_where_no_widget_can_is_a_sentence():
     panel = Small()
-    assert repr(panel) == "Small: a panel that lives while its kernel runs; run this cell to see it."
+    assert repr(panel) == "Small: it lives while its kernel runs; run this cell to see it."
     panel.close()
     assert repr(panel) == "Small: This panel was closed."
 

@@ -11,10 +11,9 @@ from so3lab_widgets.panels.spoken_sliders import SpokenSliders
 from so3lab_widgets.running.cell import CellRun, running_cell
 from so3lab_widgets.running.jobs import Job
 from so3lab_widgets.running.not_in_marimo import NotInMarimo
-from so3lab_widgets.viewer.static_preview import SnapshotMixin, StaticPreview
+from so3lab_widgets.viewer.static_preview import LIVES, SnapshotMixin, StaticPreview
 
 _OPEN: "dict[Panel, CellRun | None]" = {}
-_LIVES = "a panel that lives while its kernel runs; run this cell to see it."
 _numbers = itertools.count(1)
 
 
@@ -44,7 +43,7 @@ class Panel(NotInMarimo, ipw.VBox):
 
     def __repr__(self) -> str:
         """What stands where no widget can: in exports, and where the kernel has ended."""
-        return f"{type(self).__name__}: {self.ended or _LIVES}"
+        return f"{type(self).__name__}: {self.ended or LIVES}"
 
     def close(self) -> None:
         """Take the panel away with all its widgets."""

@@ -15,6 +15,7 @@ from so3lab_widgets.plots.downsampling import scattered
 from so3lab_widgets.plots.linked_figure import LinkedFigure
 from so3lab_widgets.running.not_in_marimo import NotInMarimo
 from so3lab_widgets.theme import BLUE, ORANGE, PURPLE, label, styled
+from so3lab_widgets.viewer.static_preview import LIVES
 
 MOST_POINTS = 10_000
 """Drawn at a time; of more, those that fill the same places, and all of them when somebody zooms. A page takes some
@@ -129,6 +130,9 @@ class PropertyMap(NotInMarimo, ipw.VBox):
                 x, y = zip(*points, strict=True)
                 plain.add_scatter(x=x, y=y, mode="markers", marker=ring, hoverinfo="skip", name=kind)
         return plain
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {LIVES}"
 
     def close(self) -> None:
         """Take the map away."""

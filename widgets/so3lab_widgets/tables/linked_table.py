@@ -11,6 +11,7 @@ import traitlets
 
 from so3lab_widgets.tables.filters import matching
 from so3lab_widgets.theme import label
+from so3lab_widgets.viewer.static_preview import LIVES
 
 _STATIC = Path(__file__).parent
 
@@ -56,6 +57,9 @@ class LinkedTable(anywidget.AnyWidget):
         self._listeners: list[Callable[[], None]] = []
         super().__init__(noun=noun, height=height)
         self.observe(lambda change: self._arrange(), ["sorted_by", "descending", "filters"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {LIVES}"
 
     def show(self, table: pd.DataFrame) -> None:
         """Show another table; sorting and filters by columns that it has as well stay."""

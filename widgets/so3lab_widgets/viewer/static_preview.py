@@ -23,6 +23,8 @@ QUIET_S = 3.0
 LONGEST_S = 30.0
 """And so long after the last one where things never stand still; then after twice as long each time, for a picture
 costs a page, and whoever computes beside it, a second."""
+LIVES = "it lives while its kernel runs; run this cell to see it."
+"""What a widget says of itself where only text can be shown."""
 _ANSWER_S = 20.0
 _WIDTH, _HEIGHT = 960, 360
 
@@ -36,6 +38,9 @@ class SnapshotMixin:
         self._pictures: dict[int, Future[bytes]] = {}
         super().__init__(*args, **kwargs)
         self.on_msg(self._receive_picture)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {LIVES}"
 
     def take_picture(self) -> "Future[bytes]":
         """A PNG of the widget as it stands, from a page that shows it; the result comes when the page answers.
