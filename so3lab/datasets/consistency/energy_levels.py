@@ -3,6 +3,7 @@
 import numpy as np
 
 from so3lab.datasets.consistency.finding import Finding
+from so3lab.datasets.consistency.two_sources import check_two_sources
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.frame_hashes import frame_hashes
 from so3lab.datasets.frames import frames_named
@@ -20,7 +21,8 @@ _NO_FORCE = 1e-6  # eV/Å; cells of one atom keep their energy wherever it is
 
 def check_energy_levels(dataset: Dataset) -> list[Finding]:
     """Energies that do not vary, that have too few digits, or that count from different zeros."""
-    return _levels_of_molecules(dataset) + _single_precision(dataset) + _zeros_of_molecules(dataset)
+    zeros = _zeros_of_molecules(dataset) or check_two_sources(dataset)
+    return _levels_of_molecules(dataset) + _single_precision(dataset) + zeros
 
 
 def _levels_of_molecules(dataset: Dataset) -> list[Finding]:
