@@ -27,7 +27,9 @@ def gaps(atoms: ase.Atoms) -> Float[np.ndarray, " 3"]:
 
 def is_empty_box(atoms: ase.Atoms) -> bool:
     """Whether what a cell holds is a molecule: at least ``EMPTY`` Å away from its images in every direction."""
-    if not atoms.pbc.all() or atoms.cell.rank < 3 or (widths(atoms) < EMPTY).any():
+    if not (atoms.pbc.all() and np.isfinite(np.asarray(atoms.cell)).all()):
+        return False
+    if atoms.cell.rank < 3 or (widths(atoms) < EMPTY).any():
         return False
     return bool((gaps(atoms) >= EMPTY).all())
 

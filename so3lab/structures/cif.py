@@ -1,5 +1,6 @@
 """How CIF files are read: whole sites alone, deuterium by its mass; what is half there is refused by name."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,10 @@ import numpy as np
 
 from so3lab.structures.understood import Content
 from so3lab.structures.xyz import ISOTOPES
+
+_OF_FORMULA = re.compile(r"([A-Z][a-z]?)(\d+\.?\d*)?")
+_COMPLETE = 0.98
+"""Of what a formula asks; its numbers are rounded."""
 
 if TYPE_CHECKING:
     from ase.io.cif import CIFBlock
@@ -46,11 +51,30 @@ def read_cif(path: Path) -> Content:
     notes = [] if len(blocks) == 1 else [f"the last of {len(blocks)} crystals"]
     if not any(key.startswith(("_symmetry", "_space_group")) for key in blocks[-1]):
         notes.append("no symmetry is given: the cell holds the atoms of the file alone")
+    notes += _about_formula(blocks[-1], atoms)
     group = atoms.info.get("spacegroup")
     atoms.info = {
         key: value for key, value in atoms.info.items() if key not in ("spacegroup", "unit_cell", "occupancy")
     }
     return Content(atoms, f"CIF (space group {group.symbol})" if group is not None else "CIF", notes)
+
+
+def _about_formula(block: "CIFBlock", atoms: ase.Atoms) -> list[str]:
+    """That the file's own formula has more of an element than its sites make, such as hydrogen."""
+    text = str(block.get("_chemical_formula_sum") or "")
+    formula: dict[str, float] = {}
+    for symbol, count in _OF_FORMULA.findall(text):
+        name = "H" if symbol == "D" else symbol
+        formula[name] = formula.get(name, 0.0) + float(count or 1)
+    there = atoms.symbols.formula.count()
+    ratios = {symbol: there.get(symbol, 0) / count for symbol, count in formula.items() if count}
+    if not ratios or min(ratios.values()) > _COMPLETE * max(ratios.values()):
+        return []
+    fewest = min(ratios, key=ratios.__getitem__)
+    return [
+        f"the formula of the file is {text.strip()}, and its sites make {atoms.get_chemical_formula()}: {fewest} is "
+        "missing; what is computed is another substance"
+    ]
 
 
 def _check_sites(blocks: Sequence["CIFBlock"]) -> None:

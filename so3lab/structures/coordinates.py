@@ -14,7 +14,8 @@ _FLATTEST = 1e-3
 
 
 def check_coordinates(atoms: ase.Atoms) -> None:
-    """Refuse coordinates and cells that are no finite numbers in Å, placeholder atoms, and directions without a vector.
+    """Refuse coordinates and cells that are no finite numbers in Å, masses that are none, placeholder atoms, and
+    directions without a vector.
 
     Raises:
         ValueError: With the atom or the vectors, and what to do.
@@ -24,6 +25,14 @@ def check_coordinates(atoms: ase.Atoms) -> None:
     if wrong.size:
         raise ValueError(
             f"the coordinates of atom {wrong[0]} must be finite numbers, got {atoms.positions[wrong[0]].tolist()}"
+        )
+    if not np.isfinite(np.asarray(atoms.cell)).all():
+        raise ValueError(f"the vectors of the cell must be finite numbers, got {atoms.cell.tolist()}")
+    if atoms.has("masses") and not (np.isfinite(atoms.get_masses()) & (atoms.get_masses() > 0)).all():
+        atom = int(np.argmin(np.where(np.isfinite(atoms.get_masses()), atoms.get_masses(), -np.inf)))
+        raise ValueError(
+            f"masses must be positive numbers in amu, got {atoms.get_masses()[atom]:g} for atom {atom}; correct it, or "
+            "leave masses out"
         )
     largest = max(np.abs(atoms.positions).max(), np.abs(np.asarray(atoms.cell)).max())
     if largest > _LARGEST:

@@ -85,9 +85,9 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
     found = [Stated(_number(atoms, key), key) for key in _keys(atoms, CHARGE_KEYS)]
     _require_agreement(found, "total charge", "e")
     sums = []
-    for name in _arrays_named(atoms, CHARGE_ARRAYS):
-        if np.any(atoms.arrays[name]):
-            sums.append(Stated(float(np.sum(atoms.arrays[name])), f"sum of {name}"))
+    for name, charges in _columns(atoms, CHARGE_ARRAYS).items():
+        if np.any(charges):
+            sums.append(Stated(float(np.sum(charges)), f"sum of {name}"))
     if not sums:
         return found[0] if found else _sum_of_partial(atoms)
     total, source = sums[0]
@@ -104,7 +104,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
 
 def _sum_of_partial(atoms: ase.Atoms) -> Stated:
     """What computed charges of atoms add up to, where that is a whole number."""
-    found = {name: atoms.arrays[name] for name in _arrays_named(atoms, PARTIAL_ARRAYS)}
+    found = _columns(atoms, PARTIAL_ARRAYS)
     if "charges" not in found and (computed := _charges_of_calculator(atoms)) is not None:
         found["charges"] = computed
     for name, charges in found.items():
@@ -186,16 +186,21 @@ def _computed_moments(atoms: ase.Atoms) -> dict[str, Any]:
 
 
 def check_parity(atoms: ase.Atoms) -> None:
-    """Refuse a stated number of unpaired electrons that the number of electrons forbids.
+    """Refuse a charge of more electrons than there are, and a number of unpaired ones that the number of all forbids.
 
     Args:
-        atoms: A molecule; of cells, whose electrons belong to bands, nothing is asked.
+        atoms: A molecule; of cells, whose electrons belong to bands, no spin is asked.
 
     Raises:
-        ValueError: If one number is even and the other is odd.
+        ValueError: If there are fewer electrons than none, or one number is even and the other is odd.
     """
-    (charge, _), (unpaired, source) = stated_charge(atoms), stated_spin(atoms)
+    (charge, of_charge), (unpaired, source) = stated_charge(atoms), stated_spin(atoms)
     electrons = atoms.numbers.sum() - charge
+    if electrons < 0:
+        raise ValueError(
+            f"a total charge of {charge:+g} e ({of_charge}) takes more electrons than the {atoms.numbers.sum()} that "
+            f"{atoms.get_chemical_formula()} has; correct it"
+        )
     if not source or atoms.pbc.any() or electrons != round(electrons) or unpaired != round(unpaired):
         return
     if (electrons - unpaired) % 2:
@@ -303,9 +308,14 @@ def _canonical_names(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _keys(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
-    """Keys of ``atoms.info`` that have one of these names; tables, such as quadrupoles called Q, have not."""
+    """Keys of ``atoms.info`` that have one of these names; tables, such as quadrupoles called Q, have not, and None
+    says nothing."""
     wanted = _canonical_names(names)
-    return [key for key in atoms.info if _canonical(key) in wanted and np.size(atoms.info[key]) == 1]
+    return [
+        key
+        for key, value in atoms.info.items()
+        if _canonical(key) in wanted and value is not None and np.size(value) == 1
+    ]
 
 
 def _arrays_named(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
@@ -314,6 +324,16 @@ def _arrays_named(atoms: ase.Atoms, names: tuple[str, ...]) -> list[str]:
     found = [name for name in atoms.arrays if name not in _OF_ALL and _canonical(name) in wanted]
     order = list(map(_canonical, names)) if len(found) > 1 else []
     return sorted(found, key=lambda name: order.index(_canonical(name))) if order else found
+
+
+def _columns(atoms: ase.Atoms, names: tuple[str, ...]) -> dict[str, Any]:
+    """Numbers of atoms that have one of these names, some of which people put into ``info``."""
+    found = {name: atoms.arrays[name] for name in _arrays_named(atoms, names)}
+    wanted = _canonical_names(names)
+    for key, value in atoms.info.items():
+        if np.ndim(value) == 1 and np.size(value) == len(atoms) > 1 and _canonical(key) in wanted:
+            found[key] = value
+    return found
 
 
 def _number(atoms: ase.Atoms, key: str) -> float:

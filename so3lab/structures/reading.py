@@ -358,6 +358,8 @@ def _of_no_format(path: Path, ending: str) -> str:
         return (
             f"{path} is a model and holds no structure; commands take it as MODEL, such as so3lab evaluate MODEL DATA"
         )
+    if path.suffix.lower() in (".smi", ".smiles"):
+        return f"{path} holds SMILES; give one of them as {SMILES_PREFIX} and the SMILES, such as {SMILES_PREFIX}CCO"
     return f"{path} is of no format that so3lab or ASE knows ({ending}); write it as XYZ, PDB, SDF or CIF"
 
 

@@ -192,3 +192,22 @@ def test_columns_of_charges_that_nobody_knows_are_said():
     assert "the column my_charges is left out, and adds up to -1" in understand(ion).notes[0]
     ion.arrays["my_charges"] = np.array([-0.2, 0.2])
     assert not understand(ion).notes
+
+
+@pytest.mark.parametrize("info", [{"charges": [-1.2, 0.2]}, {"formal_charges": np.array([-1, 0])}])
+def test_charges_of_atoms_may_stand_in_info(info):
+    assert total_charge(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), **info)) == -1
+
+
+def test_none_says_nothing():
+    hydroxyl = named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), charge=None, spin=None, multiplicity=2)
+    found = understand(hydroxyl)
+    assert (found.charge, found.unpaired) == ((0, ""), (1, "multiplicity"))
+
+
+def test_more_electrons_than_there_are_cannot_be_taken():
+    with pytest.raises(
+        ValueError, match=r"a total charge of \+10 e \(charge\) takes more electrons than the 9 that HO has"
+    ):
+        understand(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), charge=10))
+    assert understand("smiles:[H+]").charge.value == 1

@@ -169,3 +169,20 @@ def test_one_of_several_structures_is_taken_by_its_number(tmp_path, name):
     assert understand(f"{path}:1").notes[0].startswith("number 1 of 3")
     with pytest.raises(ValueError, match=rf"holds 3 \w+, counted from 0, so there is no {name}:3"):
         understand(f"{path}:3")
+
+
+@pytest.mark.parametrize("masses", [[16.0, 0.0], [16.0, -1.0], [16.0, np.inf]])
+def test_masses_that_are_none_are_refused(masses):
+    with pytest.raises(ValueError, match=r"HO: masses must be positive numbers in amu, got .* for atom 1"):
+        understand(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], masses=masses))
+
+
+def test_a_cell_that_is_no_number_is_refused_by_its_vectors():
+    with pytest.raises(ValueError, match="the vectors of the cell must be finite numbers, got"):
+        understand(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], cell=[np.nan] * 3, pbc=True))
+
+
+def test_a_file_of_smiles_says_how_to_give_one(tmp_path):
+    (tmp_path / "a.smi").write_text("CCO ethanol\n")
+    with pytest.raises(ValueError, match="holds SMILES; give one of them as smiles: and the SMILES"):
+        understand(tmp_path / "a.smi")

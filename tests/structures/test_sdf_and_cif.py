@@ -257,3 +257,34 @@ def test_data_that_sound_like_electrons_are_said_to_be_left_out(tmp_path):
     found = understood(tmp_path, block("C") + "> <nelectrons>\n10\n\n> <MMFF94_PARTIAL_CHARGES>\n5\n\n$$$$\n")
     (note,) = found.notes
     assert "'nelectrons' = 10 is left out" in note
+
+
+CIF = (
+    "data_benzene\n_chemical_formula_sum '{}'\n_cell_length_a 9\n_cell_length_b 9\n_cell_length_c 9\n"
+    "_cell_angle_alpha 90\n_cell_angle_beta 90\n_cell_angle_gamma 90\n_symmetry_space_group_name_H-M 'P 1'\n"
+    "loop_\n_atom_site_label\n_atom_site_type_symbol\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n{}"
+)
+
+
+def ring(symbol: str, radius: float) -> str:
+    angles = np.arange(6) * np.pi / 3
+    return "".join(
+        f"{symbol}{k} {symbol} {0.5 + radius / 9 * np.cos(a):.5f} {0.5 + radius / 9 * np.sin(a):.5f} 0.5\n"
+        for k, a in enumerate(angles)
+    )
+
+
+@pytest.mark.parametrize(
+    ("formula", "sites", "missing"),
+    [
+        ("C6 H6", ring("C", 1.39), "H"),
+        ("C6 H6 O1", ring("C", 1.39) + ring("H", 2.48), "O"),
+        ("C6 H6", ring("C", 1.39) + ring("H", 2.48), ""),
+        ("C3 D3", ring("C", 1.39) + ring("D", 2.48), ""),
+        ("?", ring("C", 1.39) + ring("H", 2.48), ""),
+    ],
+)
+def test_atoms_that_the_formula_of_a_crystal_has_and_its_sites_lack_are_said(tmp_path, formula, sites, missing):
+    """Crystal structures of X-rays often lack hydrogens, and solvents that were squeezed out."""
+    notes = understood(tmp_path, CIF.format(formula, sites), "benzene.cif").notes
+    assert any(f"{missing} is missing; what is computed is another" in note for note in notes) == bool(missing)

@@ -81,7 +81,7 @@ def _zeros_of_molecules(dataset: Dataset) -> list[Finding]:
     return [
         Finding(
             f"energies have different zeros: {frames_named(total)} have total energies of all electrons "
-            f"({dataset.energies[total[0]]:.6g} eV), {frames_named(other)} have not ({dataset.energies[other[0]]:.6g} "
+            f"({dataset.energies[total[0]]:.6g} eV), not so {frames_named(other)} ({dataset.energies[other[0]]:.6g} "
             f"eV, {ratios[other[0]]:.2g} times that of the atoms): energies of formation, of valence electrons alone "
             f"or of another unit do not go together with total ones"
         )
