@@ -331,7 +331,8 @@ def _columns(atoms: ase.Atoms, names: tuple[str, ...]) -> dict[str, Any]:
     found = {name: atoms.arrays[name] for name in _arrays_named(atoms, names)}
     wanted = _canonical_names(names)
     for key, value in atoms.info.items():
-        if np.ndim(value) == 1 and np.size(value) == len(atoms) > 1 and _canonical(key) in wanted:
+        listed = isinstance(value, list | tuple | np.ndarray) and _canonical(key) in wanted
+        if listed and len(atoms) > 1 and np.shape(value) == (len(atoms),):
             found[key] = value
     return found
 
