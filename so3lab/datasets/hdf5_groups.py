@@ -1,6 +1,6 @@
 """How groups of an HDF5 file become a Dataset: each with the frames of one molecule or cell, at any depth."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,11 @@ from so3lab.datasets.named_arrays import (
 from so3lab.structures.electrons import (
     is_charge_key,
     is_column_of_charges,
+    is_smiles_key,
     is_spin_key,
     sounds_like_electrons,
 )
+from so3lab.structures.smiles import formal_charge
 
 _LABELS = ("energies", "forces")
 
@@ -97,6 +99,15 @@ def _is_of_electrons(name: str) -> bool:
         or is_spin_key(name)
         or any(is_column_of_charges(name, computed=computed) for computed in (False, True))
     )
+
+
+def _charges_of_smiles(group: h5py.Group, numbers: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Total charges of frames by the SMILES that stands beside them, as in SPICE; None without one of these atoms."""
+    for name in group:
+        if is_smiles_key(name) and (smiles := text(group[name][()])) is not None:
+            charge = formal_charge(smiles, numbers[0])
+            return None if charge is None else np.full(len(numbers), float(charge))
+    return None
 
 
 def _same_units(found: Mapping[str, str], before: Mapping[str, str], where: str) -> dict[str, str]:
@@ -173,6 +184,8 @@ class _Rows:
         named = {name: group[name] for name in group if _is_of_electrons(name)}
         electrons = {**beside, **named}
         charges, said = total_charges(electrons, frames, positions.shape[1], where)
+        if (of_smiles := _charges_of_smiles(group, rows)) is not None and not any(map(is_charge_key, electrons)):
+            charges, said = of_smiles, True
         self.charges += charges.tolist()
         self.charge_said += [said] * frames
         for name, value in (*group.file.attrs.items(), *group.attrs.items()):

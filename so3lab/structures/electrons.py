@@ -12,6 +12,8 @@ import ase
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from so3lab.structures.smiles import formal_charge
+
 CHARGE_KEYS = (
     "charge", "total_charge", "total_charges", "net_charge", "Q", "q_total", "total_q", "qtot", "system_charge",
     "molecular_charge", "molecule_charge", "mol_charge", "tot_charge", "pubchem_total_charge", "overall_charge",
@@ -89,7 +91,7 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
         if np.any(charges):
             sums.append(Stated(float(np.sum(charges)), f"sum of {name}"))
     if not sums:
-        return found[0] if found else _sum_of_partial(atoms)
+        return found[0] if found else _of_smiles(atoms) or _sum_of_partial(atoms)
     total, source = sums[0]
     if is_whole(total):
         total = float(round(total))
@@ -100,6 +102,23 @@ def stated_charge(atoms: ase.Atoms) -> Stated:
             '--charge, charge= or atoms.info["charge"]'
         )
     return found[0] if found else Stated(total, source)
+
+
+def _of_smiles(atoms: ase.Atoms) -> Stated | None:
+    """The formal charges of a SMILES of the same atoms that stands beside them; None without one."""
+    for key, value in atoms.info.items():
+        if (
+            is_smiles_key(key)
+            and isinstance(value, str)
+            and (charge := formal_charge(value, atoms.numbers)) is not None
+        ):
+            return Stated(float(charge), key)
+    return None
+
+
+def is_smiles_key(name: str) -> bool:
+    """Whether a name is that of a SMILES string."""
+    return _canonical(name) in ("smiles", "canonicalsmiles", "mappedsmiles")
 
 
 def _sum_of_partial(atoms: ase.Atoms) -> Stated:

@@ -1,11 +1,13 @@
 """What does a SMILES string look like in three dimensions?"""
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
 import ase
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from so3lab.structures.hypervalent import FixedDistance, fixed_distances
 
@@ -26,6 +28,8 @@ _NEXT_SEED = 7919
 _HOLD = 1e4
 """kcal/mol/Å² that hold a hypervalent centre while the rest relaxes."""
 _DIRECTIONS = 64
+_CHARGED = re.compile(r"\[[^\]]*[+-]\d*(?::\d+)?\]")
+"""An atom of a SMILES with a formal charge."""
 
 
 def from_smiles(smiles: str, *, seed: int = 0) -> ase.Atoms:
@@ -121,6 +125,26 @@ def embedded(molecule: Any, name: str, seed: int) -> Float[np.ndarray, "atoms 3"
     for indices, rows in zip(members, _side_by_side(places, radii, seed), strict=True):
         positions[list(indices)] = rows
     return positions
+
+
+def formal_charge(smiles: str, numbers: Integer[np.ndarray, " atoms"]) -> int | None:
+    """Total formal charge in e of a SMILES that stands beside a structure; None where it is that of other atoms."""
+    if not _CHARGED.search(smiles):
+        return 0
+    found = _charge_and_atoms(smiles)
+    return found[0] if found is not None and found[1] == tuple(sorted(np.asarray(numbers).tolist())) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _charge_and_atoms(smiles: str) -> tuple[int, tuple[int, ...]] | None:
+    from rdkit import rdBase
+
+    with rdBase.BlockLogs():
+        try:
+            members = list(molecule_with_hydrogens(smiles).GetAtoms())
+        except ValueError:
+            return None
+    return sum(atom.GetFormalCharge() for atom in members), tuple(sorted(atom.GetAtomicNum() for atom in members))
 
 
 def _one_molecule(molecule: Any, name: str, seed: int) -> Float[np.ndarray, "atoms 3"]:

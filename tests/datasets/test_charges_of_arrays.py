@@ -87,3 +87,18 @@ def test_unknown_entries_that_sound_like_electrons_are_said(tmp_path):
             atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
             database.write(atoms, data={"nelectrons": 27})
     assert any("'nelectrons' is left out" in remark for remark in datasets.load(tmp_path / "a.db").remarks)
+
+
+def test_smiles_of_groups_tell_their_charges(tmp_path):
+    """SPICE states no charge but by the SMILES of each molecule; its ions were taken for neutral molecules."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["energy_unit"] = "eV"
+        for name, smiles in (("hydroxide", "[O-:1][H:2]"), ("hydroxyl", "[O:1][H:2]")):
+            group = file.create_group(name)
+            group["atomic_numbers"], group["smiles"] = [8, 1], [smiles]
+            group["conformations"] = [[[0, 0, 0], [0.96 + 0.01 * k, 0, 0]] for k in range(3)]
+            group["dft_total_energy"] = [-2045.0 - k for k in range(3)]
+            group["dft_total_gradient"] = np.zeros((3, 2, 3))
+    found = datasets.load(tmp_path / "a.h5", keys={"forces": "dft_total_gradient"}, check=False)
+    assert found.total_charges.tolist() == [-1.0] * 3 + [0.0] * 3
+    assert found.unpaired_electrons.tolist() == [0.0] * 3 + [1.0] * 3

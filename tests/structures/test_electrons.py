@@ -211,3 +211,21 @@ def test_more_electrons_than_there_are_cannot_be_taken():
     ):
         understand(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), charge=10))
     assert understand("smiles:[H+]").charge.value == 1
+
+
+@pytest.mark.parametrize(
+    ("smiles", "charge", "source"),
+    [
+        ("[O-][H]", -1, "smiles"),
+        ("[O-:1][H:2]", -1, "smiles"),  # mapped, as in SPICE
+        ("[OH-]", -1, "smiles"),
+        ("O", 0, "smiles"),
+        ("[NH4+]", 0, ""),  # of other atoms
+    ],
+)
+def test_a_smiles_beside_a_structure_tells_its_charge(smiles, charge, source):
+    assert stated_charge(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), smiles=smiles)) == (charge, source)
+
+
+def test_a_charge_that_is_said_goes_before_a_smiles():
+    assert total_charge(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), smiles="[OH-]", charge=0)) == 0
