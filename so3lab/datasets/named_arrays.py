@@ -17,6 +17,7 @@ from so3lab.datasets.label_names import (
 from so3lab.datasets.numerals import numbers_of
 from so3lab.structures.electrons import is_charge_key, is_column_of_charges, is_whole
 
+_FRACTION = 1e-3  # e
 NOT_SAID = "nothing says which directions repeat, so that a cell repeats in all of them"
 """What is said of cells without a ``pbc``."""
 
@@ -133,6 +134,7 @@ def total_charges(
         key: np.broadcast_to(numbers_of(array, f"{what}, {key!r}", ("frame",)).reshape(-1), frames)
         for key in values
         if is_charge_key(key) and (array := np.asarray(values[key])).size in (1, frames)
+        if not (frames == atoms > 1 and array.shape == (atoms,) and _are_of_atoms(key, array))
     }
     sums = _sums_over_atoms({key: values[key] for key in values if key not in usable}, frames, atoms, what, False)
     for key, charges in sums.items():
@@ -157,6 +159,12 @@ def total_charges(
                 f"{others[wrong[0]]:g} e under {first!r} and {charges[wrong[0]]:g} e under {key!r}; remove one"
             )
     return next(iter(usable.values())), True
+
+
+def _are_of_atoms(name: str, values: np.ndarray) -> bool:
+    """Whether as many charges as there are frames and atoms are those of atoms: fractions are."""
+    named = any(is_column_of_charges(name, computed=computed) for computed in (False, True))
+    return named and values.dtype.kind == "f" and bool((np.abs(values - np.round(values)) > _FRACTION).any())
 
 
 def _sums_over_atoms(

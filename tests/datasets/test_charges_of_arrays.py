@@ -16,8 +16,8 @@ ION = np.array([-1.2, 0.1, 0.1, *[0.0] * 6])
 """Charges of ethanol's atoms, one too many electron."""
 
 
-def arrays(**others):
-    found = springs("CH3CH2OH", frames=FRAMES)
+def arrays(frames=FRAMES, **others):
+    found = springs("CH3CH2OH", frames=frames)
     return {"z": found["numbers"], "R": found["positions"], "E": found["energies"], "F": found["forces"], **others}
 
 
@@ -102,3 +102,10 @@ def test_smiles_of_groups_tell_their_charges(tmp_path):
     found = datasets.load(tmp_path / "a.h5", keys={"forces": "dft_total_gradient"}, check=False)
     assert found.total_charges.tolist() == [-1.0] * 3 + [0.0] * 3
     assert found.unpaired_electrons.tolist() == [0.0] * 3 + [1.0] * 3
+
+
+@pytest.mark.parametrize("written", [npz, hdf5])
+def test_as_many_charges_as_frames_and_atoms_are_those_of_atoms_where_they_are_fractions(tmp_path, written):
+    assert load(written(tmp_path, frames=9, charges=ION)).total_charges.tolist() == [-1.0] * 9
+    alternating = [0.0, 1.0] * 4 + [0.0]
+    assert load(written(tmp_path, frames=9, charges=np.array(alternating))).total_charges.tolist() == alternating
