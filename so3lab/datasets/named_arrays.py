@@ -15,7 +15,7 @@ from so3lab.datasets.label_names import (
     nothing_found,
 )
 from so3lab.datasets.numerals import numbers_of
-from so3lab.structures.electrons import is_charge_key, is_column_of_charges, is_whole
+from so3lab.structures.electrons import are_electrons, is_charge_key, is_column_of_charges, is_whole
 
 _FRACTION = 1e-3  # e
 NOT_SAID = "nothing says which directions repeat, so that a cell repeats in all of them"
@@ -179,6 +179,6 @@ def _sums_over_atoms(
         if array.shape not in ((atoms,), (frames, atoms)):
             continue
         charges = numbers_of(array, f"{what}, {key!r}", ("frame", "atom")[-array.ndim :])
-        if charges.any():
+        if charges.any() and not (computed and any(map(are_electrons, np.atleast_2d(charges)))):
             found[key] = np.broadcast_to(charges.sum(axis=-1), frames)
     return found

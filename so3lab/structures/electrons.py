@@ -130,9 +130,18 @@ def _sum_of_partial(atoms: ase.Atoms) -> Stated:
         if np.shape(charges) != (len(atoms),) or np.asarray(charges).dtype.kind not in "iuf":
             continue
         total = float(np.sum(charges))
-        if np.any(charges) and is_whole(total):
+        if np.any(charges) and is_whole(total) and not are_electrons(charges):
             return Stated(float(round(total)), f"sum of {name}")
     return Stated(0.0)
+
+
+def are_electrons(charges: Any) -> bool:
+    """Whether what is called charges of atoms are numbers of electrons, as programs for Bader's atoms print them: two
+    and more in all, and all of one sign."""
+    values = np.asarray(charges)
+    return (
+        values.size > 1 and abs(float(values.sum())) > 2.0 - _WHOLE and bool((values > 0).all() or (values < 0).all())
+    )
 
 
 def is_whole(total: float) -> bool:
@@ -286,10 +295,13 @@ def overlooked(atoms: ase.Atoms) -> list[str]:
 def overlooked_columns(atoms: ase.Atoms) -> list[str]:
     """Names of numbers of atoms that sound like charges or spins, have no meaning here and add up to a whole number
     other than 0."""
-    known = _canonical_names((*CHARGE_ARRAYS, *PARTIAL_ARRAYS, *_MOMENTS, "initial_magmoms"))
+    known = _canonical_names((*CHARGE_ARRAYS, *_MOMENTS, "initial_magmoms"))
+    computed = _canonical_names(PARTIAL_ARRAYS)
     found = []
     for name, values in atoms.arrays.items():
         if _canonical(name) in known or not sounds_like_electrons(name) or values.ndim != 1:
+            continue
+        if _canonical(name) in computed and not are_electrons(values):
             continue
         if values.dtype.kind in "iuf" and round(total := float(values.sum())) and is_whole(total):
             found.append(name)

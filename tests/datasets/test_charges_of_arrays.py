@@ -50,6 +50,8 @@ def test_charges_of_atoms_add_up_to_those_of_frames(tmp_path, written, name, sha
 def test_computed_charges_count_where_nothing_else_tells_the_total(tmp_path, written):
     assert load(written(tmp_path, charges=ION, total_charge=1)).total_charges.tolist() == [1.0] * FRAMES
     assert load(written(tmp_path, charges=ION - 0.1)).total_charges.tolist() == [0.0] * FRAMES  # no whole number
+    electrons = np.array([4.1, 4.0, 6.9, *[0.8] * 5, 1.0])  # twenty, as of Bader's atoms
+    assert load(written(tmp_path, charges=electrons)).total_charges.tolist() == [0.0] * FRAMES
     with pytest.raises(
         ValueError, match=r"said once, or the same each time, but frame 0 has 1 e .* -1 e under 'initial"
     ):

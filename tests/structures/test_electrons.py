@@ -229,3 +229,13 @@ def test_a_smiles_beside_a_structure_tells_its_charge(smiles, charge, source):
 
 def test_a_charge_that_is_said_goes_before_a_smiles():
     assert total_charge(named(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), smiles="[OH-]", charge=0)) == 0
+
+
+def test_numbers_of_electrons_are_no_charges():
+    """Bader's atoms as Henkelman's program prints them: eight valence electrons of water, not a charge of +8."""
+    water = molecule("H2O")
+    water.arrays["bader_charges"] = np.array([7.2, 0.4, 0.4])
+    assert stated_charge(water) == (0.0, "")
+    assert "the column bader_charges is left out, and adds up to 8" in understand(water).notes[0]
+    water.arrays["bader_charges"] = np.array([-1.2, 0.1, 0.1])
+    assert stated_charge(water) == (-1.0, "sum of bader_charges")
