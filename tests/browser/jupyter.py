@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -267,11 +267,13 @@ class Notebook(Watched):
 
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab server."""
+    """A running server of JupyterLab or Notebook 7."""
 
     address: str
     token: str
     folder: Path
+    pages: str = "lab/tree"
+    """Where below its address it has notebooks."""
 
     @contextlib.contextmanager
     def open(
@@ -284,7 +286,7 @@ class Lab:
         page = browser.new_page(viewport={"width": width, "height": 1000})
         try:
             opened = Notebook(page)
-            page.goto(f"{self.address}/lab/tree/{name}.ipynb?token={self.token}&reset")
+            page.goto(f"{self.address}/{self.pages}/{name}.ipynb?token={self.token}&reset")
             opened.wait_for_kernel()
             yield opened
         finally:
@@ -294,8 +296,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def start_lab(folder: Path, environment: dict[str, str] | None = None) -> Iterator[Lab]:
-    """Run JupyterLab on a free port with settings of its own; nothing of the user's is read or written."""
+def start_lab(
+    folder: Path, environment: dict[str, str] | None = None, program: Literal["jupyterlab", "notebook"] = "jupyterlab"
+) -> Iterator[Lab]:
+    """Run JupyterLab or Notebook 7 on a free port with settings of its own; nothing of the user's is touched."""
+    name, pages = {"jupyterlab": ("LabApp", "lab/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}[program]
     settings = folder / "settings"
     _write_settings(settings, "notification", {"fetchNews": "false", "checkForUpdates": False})
     work = folder / "work"
@@ -305,9 +310,9 @@ def start_lab(folder: Path, environment: dict[str, str] | None = None) -> Iterat
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        sys.executable, "-m", program, "--no-browser", "--allow-root", "--ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={work}", "--LabApp.expose_app_in_browser=True",
+        f"--ServerApp.root_dir={work}", f"--{name}.expose_app_in_browser=True",
     ]  # fmt: skip
     variables = {
         **os.environ,
@@ -322,7 +327,7 @@ def start_lab(folder: Path, environment: dict[str, str] | None = None) -> Iterat
         server = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server, log)
-            yield Lab(f"http://127.0.0.1:{port}", token, work)
+            yield Lab(f"http://127.0.0.1:{port}", token, work, pages)
         finally:
             server.terminate()
             try:

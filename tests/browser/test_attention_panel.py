@@ -212,3 +212,17 @@ def test_the_legend_of_a_narrow_view_leaves_the_molecule_free_and_says_more_on_a
         panel.wait_until(lambda words=words: ("how much others listen" in legend.inner_text()) == words, "definitions")
     panel.settled_picture("attention-narrow", STAGE)
     panel.run_code("panel.viewer.colour = 'element'")
+
+
+def test_the_strongest_pairs_fit_the_page_of_a_telephone(panel):
+    """Of a page of 414 pixels a cell has 376."""
+    panel.wait_until(lambda: panel.page.locator(".so3-table-row .so3-number").count() > 8, "pairs")
+    panel.page.evaluate("() => { document.querySelector('.so3-table').style.width = '376px'; }")
+    panel.rest()
+    reach = "one => [one.scrollWidth, one.clientWidth]"
+    body = panel.page.locator(".so3-table-body").first.evaluate(reach)
+    assert body[0] == body[1] < 376
+    cells = panel.page.locator(".so3-table-row span").evaluate_all(f"all => all.map({reach})")
+    assert [cell for cell in cells if cell[0] > cell[1]] == []
+    panel.picture("attention-pairs-narrow", ".so3-table")
+    panel.page.evaluate("() => { document.querySelector('.so3-table').style.width = ''; }")

@@ -1,6 +1,8 @@
 // A table of which the rows in sight are drawn. Order and filters are the kernel's; rows go by their number there.
 const ROW = 26, AROUND = 6;
-const LETTER = 7.2, NARROWEST = 44, WIDEST = 190;  // pixels
+const NARROWEST = 44, FAIR = 74, WIDEST = 190, TICK = 26, GAP = 6, EDGE = 6;  // pixels; the last two as in the CSS
+const FONT = "600 13px system-ui, sans-serif";  // the boldest of the CSS
+const MEASURED = 200;  // rows that say how wide a column is
 
 const numbersOf = (view, Kind) => {
   const bytes = view?.byteLength ? view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) : new ArrayBuffer(0);
@@ -24,6 +26,7 @@ export default {
     body.append(head, inner);
     box.append(body, foot);
     el.append(box);
+    const pen = new OffscreenCanvas(1, 1).getContext("2d");
     let columns = [], values = {}, order = new Int32Array(), last = -1;
 
     const change = (name, value) => { model.set(name, value); model.save_changes(); };
@@ -36,10 +39,10 @@ export default {
     // Head and rows are grids of their own: what makes them alike are widths in pixels. A column has at least the room
     // of its values and of each word of its label, and of what is left as much as the whole label needs.
     function widthsOf(column) {
-      const letters = texts => LETTER * Math.max(0, ...texts.map(one => one.length));
-      const rows = Array.from({length: Math.min(200, values[column.name].length)}, (_, row) => text(column, row));
-      const least = Math.min(WIDEST, Math.max(NARROWEST, letters(rows), letters(column.label.split(" "))));
-      return [least, Math.min(WIDEST, Math.max(74, least, letters([column.label]) + 16))];
+      const widest = texts => Math.ceil(Math.max(0, ...texts.map(one => pen.measureText(one).width)));
+      const rows = Array.from({length: Math.min(MEASURED, values[column.name].length)}, (_, row) => text(column, row));
+      const least = Math.min(WIDEST, Math.max(NARROWEST, widest(rows), widest(column.label.split(" "))));
+      return [least, Math.min(WIDEST, Math.max(FAIR, least, widest([`${column.label} ▼`])))];
     }
 
     function readColumns() {
@@ -48,9 +51,10 @@ export default {
       const rows = kinds.length ? numbers.length / kinds.length : 0;
       values = {...model.get("_words")};
       kinds.forEach((one, place) => { values[one.name] = numbers.subarray(place * rows, (place + 1) * rows); });
+      pen.font = FONT;
       const widths = columns.map(widthsOf);
-      box.style.setProperty("--so3-columns", ["30px", ...widths.map(([least, good]) => `minmax(${least}px, ${good}fr)`)].join(" "));
-      box.style.setProperty("--so3-width", `${widths.reduce((sum, [least]) => sum + least + 8, 42)}px`);
+      box.style.setProperty("--so3-columns", [`${TICK}px`, ...widths.map(([least, good]) => `minmax(${least}px, ${good}fr)`)].join(" "));
+      box.style.setProperty("--so3-width", `${widths.reduce((sum, [least]) => sum + least + GAP, TICK + 2 * EDGE)}px`);
       box.setAttribute("aria-label", `table, one ${model.get("noun")} a row`);
       drawHead();
       readOrder();

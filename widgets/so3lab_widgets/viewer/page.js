@@ -1,11 +1,24 @@
 // How a viewer lives in a page: what makes it, what reaches it, what ends it. Positions come as binary messages and are painted when the browser gets to it: the
 // newest there is, without acknowledgement; twice a second the page reports how many it painted.
 
-const REPORT_MS = 500;
+const REPORT_MS = 500, HELLO_MS = 1500, MOST_HELLOS = 8;
 const NO_WEBGL = "This browser draws nothing in 3D (it has no WebGL, or hardware acceleration is off), so the molecule "
   + "cannot be shown. Switch hardware acceleration on in its settings, or open the page in another browser.";
 
 const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+
+// Ask the kernel for the newest frame until it has come: what a page says while its connection is taken up may be lost.
+// Returns how to end that.
+function greet(model, latest) {
+  let left = MOST_HELLOS;
+  const hello = () => {
+    if (left-- > 0) ifHeard(() => model.send({kind: "hello", in_software: inSoftware()}));
+    else clearInterval(asking);
+  };
+  const asking = setInterval(() => { if (latest.positions) clearInterval(asking); else hello(); }, HELLO_MS);
+  hello();
+  return () => clearInterval(asking);
+}
 
 // Why there is no molecule, as a sentence.
 function whyNot(error) {
@@ -89,8 +102,9 @@ export default () => {
       }, REPORT_MS);
       await scene.load();
       await scene.overlay();
-      model.send({kind: "hello", in_software: inSoftware()});
+      const askNoMore = greet(model, latest);
       return () => {
+        askNoMore();
         clearInterval(reporting);
         leaveTheme();
         handlers.forEach(([names, act]) => names.split(" ").forEach(name => model.off(`change:${name}`, act)));
