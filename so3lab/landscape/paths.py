@@ -1,12 +1,12 @@
 """Which way leads from one minimum to another: nudged elastic bands, many at once.
 
 The images of all paths are one batch of the engine. A path that has converged leaves, and the next one takes its place.
-One that does not converge is divided at the minima on its way, and each leg is a path; where there are none, it is
-straightened and goes on.
+One that does not converge begins again without a model of its molecule; then it is divided at the minima on its way,
+and each leg is a path; where there are none, it is straightened and goes on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ase
 import numpy as np
@@ -32,6 +32,8 @@ SPRING = 1.0
 """eV/Å² between images."""
 CLIMBS_BELOW = 0.5
 """eV/Å of the largest force at which the highest image begins to climb."""
+BY_MODEL = 200
+"""Steps by a model Hessian at most, before a path begins again without one."""
 MOST_DIVISIONS = 3
 """Times that a path that does not converge, and then its legs, are divided at minima, or straightened."""
 _ATOMS_AT_ONCE = 1500
@@ -54,13 +56,16 @@ class _How:
 class _Running:
     """A path on its way."""
 
-    def __init__(self, number: int, atoms: ase.Atoms, positions: np.ndarray, known: Sequence[ase.Atoms] = ()):
+    def __init__(
+        self, number: int, atoms: ase.Atoms, positions: np.ndarray, known: Sequence[ase.Atoms] = (), model: bool = True
+    ):
         self.number, self.atoms, self.positions = number, atoms, positions
+        self.start = positions.copy()
         self.known = known  # minima through which it must not lead
         self.energies = np.full(len(positions), np.nan)
         self.gradients = np.zeros(positions.shape)
         self.freedom = Freedom(atoms)
-        self.stepper = BandSteps(atoms, len(positions) - 2)
+        self.stepper = BandSteps(atoms, len(positions) - 2, model)
         self.climbing: int | None = None
         self.steps = 0
         self.max_force = np.inf
@@ -95,8 +100,9 @@ def nudged_elastic_band(
         spring: eV/Å² between images.
         climb: Whether the highest image climbs to the saddle.
         mirror_images: Whether the second end may be reflected to come closer to the first.
-        divide: Whether a path that does not converge goes in legs between the minima on its way, or without any is
-            straightened; of legs it has more images, and ``max_steps`` is of each and of each attempt.
+        divide: Whether a path that does not converge is tried in other ways: without a model of the molecule, then in
+            legs between the minima on its way, or without any straightened. Of legs it has more images, and
+            ``max_steps`` is of each and of each attempt.
         stop: Asked at every step of a path whether it is to end as it is.
         batch: Paths at once; default: as many as the device computes well.
 
@@ -119,8 +125,8 @@ def _divided(
 ) -> Iterator[Band]:
     """Bands; those that do not converge in legs, or straightened, again so many times."""
     stuck = []
-    for band in _bands(potential, paths, how):
-        if band.converged or not divisions or (how.stop is not None and how.stop()):
+    for band in _twice(potential, paths, how) if divisions else _bands(potential, paths, how, how.max_steps):
+        if band.converged or not divisions or _now(how):
             yield band
         else:
             stuck.append(band)
@@ -141,6 +147,27 @@ def _divided(
         yield joined(band, [done[number] for number in numbers])
 
 
+def _twice(potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How) -> Iterator[Band]:
+    """Bands by models of their molecules, and those that do not converge so soon again without one."""
+    own = {path.number: path for path in paths}
+    again: dict[int, _Running] = {}
+    earlier: dict[int, int] = {}
+    for band in _bands(potential, paths, how, min(how.max_steps, BY_MODEL)):
+        path = own[band.number]
+        if band.converged or _now(how) or not path.stepper.by_model:
+            yield band
+        else:
+            again[path.number] = _Running(path.number, path.atoms, path.start, path.known, model=False)
+            earlier[path.number] = band.steps
+    for band in _bands(potential, list(again.values()), how, how.max_steps):
+        yield replace(band, steps=earlier[band.number] + band.steps)
+
+
+def _now(how: _How) -> bool:
+    """Whether somebody wants an end."""
+    return how.stop is not None and how.stop()
+
+
 def _legs(band: Band, minima: Sequence[ase.Atoms], known: Sequence[ase.Atoms], number: int) -> list[_Running]:
     """Paths from minimum to minimum on the way of another, numbered from one on."""
     here = band.images[0].copy()
@@ -153,8 +180,10 @@ def _legs(band: Band, minima: Sequence[ase.Atoms], known: Sequence[ase.Atoms], n
     return found
 
 
-def _bands(potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How) -> Iterator[Band]:
-    """As many at once as go together, each until it has ended."""
+def _bands(
+    potential: Potential | EnergyModel, paths: Sequence[_Running], how: _How, most_by_model: int
+) -> Iterator[Band]:
+    """As many at once as go together, each until it has ended, after so many steps at most by a model."""
     waiting = iter(paths)
     first = next(waiting, None)
     if first is None:
@@ -173,8 +202,8 @@ def _bands(potential: Potential | EnergyModel, paths: Sequence[_Running], how: _
                 continue
             own = slice(slot * inner, (slot + 1) * inner)
             one.energies[1:-1], one.gradients[1:-1] = energies[own], gradients[own]
-            now = how.stop is not None and how.stop()
-            ended = _move(one, how.spring, how.climb, how.max_force, 1 if now else how.max_steps)
+            most_steps = most_by_model if one.stepper.by_model else how.max_steps
+            ended = _move(one, how.spring, how.climb, how.max_force, 1 if _now(how) else most_steps)
             if ended is not None:
                 yield _band(potential, one, ended)
                 running[slot] = one = next(waiting, None)

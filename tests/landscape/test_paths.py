@@ -9,9 +9,12 @@ from ase.mep import NEB
 from ase.optimize import BFGS
 from muller_brown import MINIMA, SADDLES, muller_brown, place_of, point
 
-from so3lab.landscape import nudged_elastic_band
+import so3lab
+from so3lab.landscape import nudged_elastic_band, paths
 from so3lab.landscape.nudging import nudged_forces, tangents
+from so3lab.minimize import minimize
 from so3lab.pretrained import lennard_jones
+from so3lab.structures import read_structure
 
 OCTAHEDRON = Atoms("Ar6", 0.785 * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]]))
 
@@ -25,6 +28,16 @@ def capped_bipyramid():
     outwards = np.cross(face[1] - face[0], face[2] - face[0])
     cap = face.mean(axis=0) + side * np.sqrt(2 / 3) * outwards / np.linalg.norm(outwards)
     return Atoms("Ar6", np.concatenate([triangle, poles, [cap]]))
+
+
+def turned(degrees):
+    """Ethanol with this torsion of C-C-O-H."""
+    atoms = read_structure("ethanol")
+    oxygen = atoms.symbols.search("O").item()
+    hydrogen = int(np.argmin(np.where(atoms.numbers == 1, atoms.get_distances(oxygen, range(9)), 9.0)))
+    near, far = sorted(atoms.symbols.search("C"), key=lambda carbon: atoms.get_distance(oxygen, carbon))
+    atoms.set_dihedral(far, near, oxygen, hydrogen, degrees, indices=[hydrogen])
+    return atoms
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +104,23 @@ def test_a_band_on_the_surface_of_muller_and_brown_finds_both_saddles():
         assert one.energies[one.highest] == pytest.approx(energy, abs=0.01)
         np.testing.assert_allclose(place_of(one.images[one.highest]), place, atol=5e-3)
         np.testing.assert_array_equal([image.positions[0] for image in one.images], 0.0)
+
+
+def test_a_path_that_the_model_does_not_bring_home_begins_again_without_it(monkeypatch):
+    """Trans ethanol and its mirror of gauche: the same saddle either way."""
+    potential = so3lab.load("ethanol")
+    found = {one.number: one.atoms for one in minimize(potential, [turned(180.0), turned(60.0)])}
+    ends = [[found[0], found[1]]]
+    (by_model,) = nudged_elastic_band(potential, ends, images=7)
+    monkeypatch.setattr(paths, "BY_MODEL", 2)
+    (without,) = nudged_elastic_band(potential, ends, images=7)
+    assert by_model.converged
+    assert without.converged
+    assert without.steps > 2
+    assert without.barrier == pytest.approx(by_model.barrier, abs=2e-3)
+    (given_up,) = nudged_elastic_band(potential, ends, images=7, max_steps=2, divide=False)
+    assert not given_up.converged
+    assert given_up.steps == 2
 
 
 def test_the_same_minimum_is_no_other_end():
