@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from so3lab.datasets.consistency.finding import Finding
 from so3lab.datasets.consistency.frame_pairs import FramePairs, comparable_frames, joined_pairs
 from so3lab.datasets.consistency.near_frames import near_pairs
-from so3lab.datasets.consistency.strained_frames import strained_pairs
+from so3lab.datasets.consistency.strained_frames import FRAMES, strained_pairs
 from so3lab.datasets.dataset import Dataset
 from so3lab.datasets.file_units import ENERGY_UNITS, LENGTH_UNITS
 from so3lab.datasets.frames import frames_named
@@ -41,6 +41,7 @@ _UNRELATED_FRAMES = 24
 _LEAST_SPREAD = 0.1  # eV
 _LEAST_ZEROS = 1.0  # eV between two zeros of energy
 _PAIRS_ACROSS = 3
+_SCAN_STEP = 0.25  # Å of two atoms; along steep walls the mean of two forces says too much of more
 _SAME_RATIO = 0.005
 _BEYOND_STRAIN = 4.0
 _LEVELLED = 0.75  # of frames that are all compared with each other have one of two zeros, if there are two
@@ -114,8 +115,13 @@ def pairs_of_frames(dataset: Dataset) -> list[FramePairs]:
     """Pairs of frames of the largest kinds: over bonds and angles where those hold the forces, near ones otherwise."""
     found, left, kinds = [], _FRAMES_IN_ALL, comparable_frames(dataset)[:_KINDS]
     for frames in kinds:
-        pairs = strained_pairs(dataset, frames, max(_FEWEST_OF_A_KIND, _FRAMES_IN_ALL // len(kinds)))
-        pairs = near_pairs(dataset, frames) if pairs is None else pairs
+        most = max(_FEWEST_OF_A_KIND, _FRAMES_IN_ALL // len(kinds))
+        pairs = strained_pairs(dataset, frames, most)
+        if pairs is None:
+            pairs = near_pairs(dataset, frames)
+        elif len(dataset.numbers[frames[0]]) == 2 and pairs.frames < min(len(frames), most, FRAMES):
+            pairs = near_pairs(dataset, frames)  # a scan, whose bond is torn in some frames
+            pairs = pairs.where(pairs.moved < _SCAN_STEP)
         if len(pairs.first) and np.any(pairs.expected):
             found.append(pairs)
             left -= pairs.frames

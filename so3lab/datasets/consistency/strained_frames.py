@@ -16,7 +16,8 @@ LEAST_EXPLAINED = 0.9
 """Share of the squares of all forces that bonds and angles hold; the rest are contacts and metals."""
 LEAST_MOTION = 0.012
 """Å by which bonds must differ between frames in the mean; less is not heat, and energies differ for other reasons."""
-_FRAMES = 40
+FRAMES = 40
+"""How many are compared at most."""
 _ATOMS = 3_000
 _RIDGE = 1e-3
 """Of squared singular values, which are 1 to 10: rings have more distances than degrees of freedom."""
@@ -36,7 +37,7 @@ class _Strain(NamedTuple):
     """How many distances are bonds; they come first."""
 
 
-def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"], most: int = _FRAMES) -> FramePairs | None:
+def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"], most: int = FRAMES) -> FramePairs | None:
     r"""All pairs among some frames of one kind, near or far.
 
     .. math::
@@ -55,7 +56,7 @@ def strained_pairs(dataset: Dataset, frames: Int[np.ndarray, " frames"], most: i
         Pairs of frames with the bonds that most of them have, none where bonds hardly move; None where bonds and angles
         do not hold the forces.
     """
-    most = max(2, min(most, _FRAMES, _ATOMS // len(dataset.numbers[frames[0]])))
+    most = max(2, min(most, FRAMES, _ATOMS // len(dataset.numbers[frames[0]])))
     some = frames[np.unique(np.linspace(0, len(frames) - 1, min(len(frames), most)).astype(int))]
     strains = {int(frame): found for frame in some if (found := _strain(dataset, int(frame))) is not None}
     if not strains:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
 from label_remarks import joined, refused, remarks_on
 from labelled_springs import as_dataset, springs
 
@@ -115,3 +116,40 @@ def test_copies_and_copies_with_other_energies_are_warned_of():
     assert remark.startswith("5 of 25 frames are copies of others (frame 20 is frame 0 again)")
     twice["energies"][22] += 0.02
     assert any("1 of these copies have other energies (frame 22)" in r for r in remarks_on(as_dataset(**twice)))
+
+
+def scan(symbols="H2", start=0.45, step=0.1, frames=25, depth=4.75, width=1.94, rest=0.741):
+    """Morse's curve of two atoms, most of it beyond a bond."""
+    lengths = start + step * np.arange(frames)
+    decay = np.exp(-width * (lengths - rest))
+    pull = 2.0 * depth * width * (1.0 - decay) * decay
+    axis = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    return {
+        "numbers": Atoms(symbols).numbers, "positions": lengths[:, None, None] * axis,
+        "energies": depth * (1.0 - decay) ** 2 - 31.9,
+        "forces": pull[:, None, None] * np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("step", [0.02, 0.05, 0.1, 0.2, 0.3, 0.5])
+@pytest.mark.parametrize(
+    "curve",
+    [{}, {"symbols": "N2", "start": 0.8, "depth": 9.9, "width": 2.7, "rest": 1.098},
+     {"symbols": "Cu2", "start": 1.61, "depth": 2.0, "width": 1.4, "rest": 2.22}],
+)  # fmt: skip
+def test_curves_of_two_atoms_are_compared_step_by_step(curve, step):
+    """Most frames of a scan have no bond; whether energies follow forces is seen between neighbours of the curve."""
+    arrays = scan(step=step, **curve)
+    assert remarks_on(as_dataset(**arrays)) == ()
+    if step <= 0.2:
+        refused(as_dataset(**arrays | {"forces": -arrays["forces"]}), "wrong sign")
+        refused(
+            as_dataset(**arrays | {"energies": arrays["energies"] / HARTREE}),
+            "in hartree beside forces|cannot both be right",
+        )
+
+
+def test_noise_on_a_curve_of_two_atoms_is_warned_of():
+    arrays = scan(step=0.05, frames=60)
+    noisy = arrays["energies"] + 2.0 * np.random.default_rng(0).normal(size=60)
+    assert any("not at all" in remark for remark in remarks_on(as_dataset(**arrays | {"energies": noisy})))
