@@ -1,22 +1,22 @@
 // How a viewer lives in a page: what makes it, what reaches it, what ends it. Positions come as binary messages and are painted when the browser gets to it: the
 // newest there is, without acknowledgement; twice a second the page reports how many it painted.
 
-const REPORT_MS = 500, HELLO_MS = 1500, MOST_HELLOS = 8;
+const REPORT_MS = 500, HELLO_MS = 1000, MOST_HELLOS = 8;
 const NO_WEBGL = "This browser draws nothing in 3D (it has no WebGL, or hardware acceleration is off), so the molecule "
   + "cannot be shown. Switch hardware acceleration on in its settings, or open the page in another browser.";
 
 const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
-// Ask the kernel for the newest frame until it has come: what a page says while its connection is taken up may be lost.
+// Say who draws and ask the kernel for the newest frame until it has come. What a page says as soon as its connection is
+// taken up may be lost, and all that it says later with it: the molecule is there already, so this can wait a moment.
 // Returns how to end that.
 function greet(model, latest) {
-  let left = MOST_HELLOS;
-  const hello = () => {
-    if (left-- > 0) ifHeard(() => model.send({kind: "hello", in_software: inSoftware()}));
-    else clearInterval(asking);
-  };
-  const asking = setInterval(() => { if (latest.positions) clearInterval(asking); else hello(); }, HELLO_MS);
-  hello();
+  let said = 0;
+  const asking = setInterval(() => {
+    if (said >= MOST_HELLOS || (said && latest.positions)) return clearInterval(asking);
+    said += 1;
+    ifHeard(() => model.send({kind: "hello", in_software: inSoftware()}));
+  }, HELLO_MS);
   return () => clearInterval(asking);
 }
 
