@@ -65,7 +65,7 @@ def without_3d(browser):
 
 
 class OldBrowser:
-    """The same browser, whose pages cannot unpack what kernels send."""
+    """The same browser, whose pages can neither unpack what kernels send nor read nglview's extension."""
 
     def __init__(self, browser):
         self._browser = browser
@@ -73,6 +73,7 @@ class OldBrowser:
     def new_page(self, **options):
         page = self._browser.new_page(**options)
         page.add_init_script("delete window.DecompressionStream")
+        page.route("**/nglview-js-widgets/**", lambda route: route.abort())
         return page
 
 
@@ -115,7 +116,7 @@ def test_where_a_library_does_not_load_a_sentence_says_so(lab, browser):
         for words in notebook.page.get_by_text("could not be drawn (").all_inner_texts():
             assert "DecompressionStream" in words
             assert "again" in words  # what helps
-        assert notebook.errors == []
+        assert not [error for error in notebook.errors if "so3" in error]  # JupyterLab has errors of its own here
 
 
 @pytest.mark.skipif(find_spec("notebook") is None, reason="Notebook 7 is not installed: pip install notebook")

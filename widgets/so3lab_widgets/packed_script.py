@@ -1,7 +1,7 @@
 """How a page gets a large library that widgets draw with: from the kernel, once, and from no network.
 
-A page is asked for nothing but what every anywidget has, a model by its name. So widgets need no extension of
-JupyterLab, and live wherever anywidgets do.
+A page needs nothing but what every anywidget has, a model by its name. So widgets need no extension of JupyterLab, and
+live wherever anywidgets do.
 """
 
 import gzip

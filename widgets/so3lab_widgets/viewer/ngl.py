@@ -1,4 +1,4 @@
-"""Where the 3D engine of all pages comes from: the NGL that nglview brings along.
+"""Where the 3D engine of pages without nglview's extension comes from: the NGL that nglview brings along.
 
 nglview's JupyterLab extension holds NGL as a webpack module for the browser. Two of its files and a loader of
 a few lines give the same ``NGL`` to any page, so nothing is bundled twice and nothing is fetched.

@@ -1,23 +1,21 @@
 // How a viewer lives in a page: what makes it, what reaches it, what ends it. Positions come as binary messages and are painted when the browser gets to it: the
 // newest there is, without acknowledgement; twice a second the page reports how many it painted.
 
-const REPORT_MS = 500, HELLO_MS = 1000, MOST_HELLOS = 8;
+const REPORT_MS = 500;
 const NO_WEBGL = "This browser draws nothing in 3D (it has no WebGL, or hardware acceleration is off), so the molecule "
   + "cannot be shown. Switch hardware acceleration on in its settings, or open the page in another browser.";
 
 const floats = view => new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 
-// Say who draws and ask the kernel for the newest frame until it has come. What a page says as soon as its connection is
-// taken up may be lost, and all that it says later with it: the molecule is there already, so this can wait a moment.
-// Returns how to end that.
-function greet(model, latest) {
-  let said = 0;
-  const asking = setInterval(() => {
-    if (said >= MOST_HELLOS || (said && latest.positions)) return clearInterval(asking);
-    said += 1;
-    ifHeard(() => model.send({kind: "hello", in_software: inSoftware()}));
-  }, HELLO_MS);
-  return () => clearInterval(asking);
+// NGL: that of nglview's extension where the page has it, else what the kernel holds.
+async function engine(model) {
+  const manager = model.widget_manager;
+  if (manager.loadClass) {
+    try { return await manager.loadClass("NGL", "nglview-js-widgets", "*"); } catch (error) {
+      console.debug("so3lab: no extension of nglview:", String(error));
+    }
+  }
+  return library(model, () => globalThis.NGL);
 }
 
 // Why there is no molecule, as a sentence.
@@ -71,7 +69,7 @@ export default () => {
       let scene;
       try {
         if (whatDraws() === null) throw new Error(NO_WEBGL);
-        scene = new Scene(await library(model, () => globalThis.NGL), model, root, latest);
+        scene = new Scene(await engine(model), model, root, latest);
       } catch (error) {
         console.debug("so3lab: no molecule:", String(error));
         root.append(element("p", {className: "so3-missing", textContent: whyNot(error)}));
@@ -102,9 +100,8 @@ export default () => {
       }, REPORT_MS);
       await scene.load();
       await scene.overlay();
-      const askNoMore = greet(model, latest);
+      model.send({kind: "hello", in_software: inSoftware()});
       return () => {
-        askNoMore();
         clearInterval(reporting);
         leaveTheme();
         handlers.forEach(([names, act]) => names.split(" ").forEach(name => model.off(`change:${name}`, act)));
