@@ -114,12 +114,14 @@ def test_every_button_of_an_empty_panel_says_what_stands_against_it(tmp_path, mo
     try:
         buttons = [one for part in (panel, *panel._parts.values()) for one in _buttons(part)]
         assert len({id(one) for one in buttons}) > 15
+        said = []
         for one in buttons:
             one.click()
-        if panel.job is not None:
-            panel.job.join()
+            if panel.job is not None:
+                panel.job.join()  # before Stop ends it
+            said.append(panel.message.sentence)
+        assert any("no data are loaded" in sentence for sentence in said)
         for line, sentence in (
-            (panel.message, "no data are loaded"),
             (panel.data.message, "the field is empty"),
             (panel.parity.message, "there is no model in hand"),
             (panel.found.bar.message, "there are no frames to be labelled"),
